@@ -1,0 +1,347 @@
+package generate
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// The types below are the part of the Compose specification that a hardened stack uses, in the order in which a
+// reviewer reads it. Amounts keep the text of the profile; compose-go loads the result in the tests and in deploy.
+type (
+	composeFile struct {
+		Name     string                    `yaml:"name"`
+		Services mapping[composeService]   `yaml:"services"`
+		Networks mapping[composeNetwork]   `yaml:"networks,omitempty"`
+		Volumes  mapping[composeVolume]    `yaml:"volumes,omitempty"`
+		Secrets  mapping[composeSecretDef] `yaml:"secrets,omitempty"`
+	}
+
+	composeService struct {
+		Image       string                     `yaml:"image"`
+		Build       *composeBuild              `yaml:"build,omitempty"`
+		Entrypoint  []string                   `yaml:"entrypoint,omitempty"`
+		Command     []string                   `yaml:"command,omitempty"`
+		Hostname    string                     `yaml:"hostname,omitempty"`
+		User        quoted                     `yaml:"user"`
+		ReadOnly    bool                       `yaml:"read_only"`
+		Init        bool                       `yaml:"init"`
+		SecurityOpt []string                   `yaml:"security_opt"`
+		CapDrop     []string                   `yaml:"cap_drop"`
+		CapAdd      []string                   `yaml:"cap_add,omitempty"`
+		IPC         string                     `yaml:"ipc"`
+		Tmpfs       []string                   `yaml:"tmpfs,omitempty"`
+		Volumes     []composeMount             `yaml:"volumes,omitempty"`
+		Secrets     []string                   `yaml:"secrets,omitempty"`
+		Environment mapping[string]            `yaml:"environment,omitempty"`
+		Ports       []quoted                   `yaml:"ports,omitempty"`
+		Networks    []string                   `yaml:"networks,omitempty"`
+		DependsOn   mapping[composeDependency] `yaml:"depends_on,omitempty"`
+		Healthcheck *composeHealthcheck        `yaml:"healthcheck,omitempty"`
+		StopSignal  string                     `yaml:"stop_signal"`
+		StopGrace   string                     `yaml:"stop_grace_period"`
+		Restart     string                     `yaml:"restart"`
+		Deploy      composeDeploy              `yaml:"deploy"`
+		MemswapMax  string                     `yaml:"memswap_limit"`
+		ShmSize     string                     `yaml:"shm_size,omitempty"`
+		Ulimits     composeUlimits             `yaml:"ulimits"`
+		Logging     composeLogging             `yaml:"logging"`
+		Labels      mapping[string]            `yaml:"labels,omitempty"`
+	}
+
+	composeBuild struct {
+		Context    string          `yaml:"context"`
+		Dockerfile string          `yaml:"dockerfile,omitempty"`
+		Target     string          `yaml:"target,omitempty"`
+		Args       mapping[string] `yaml:"args,omitempty"`
+	}
+
+	composeMount struct {
+		Type     string             `yaml:"type"`
+		Source   string             `yaml:"source"`
+		Target   string             `yaml:"target"`
+		ReadOnly bool               `yaml:"read_only,omitempty"`
+		Volume   *composeMountExtra `yaml:"volume,omitempty"`
+	}
+
+	composeMountExtra struct {
+		NoCopy bool `yaml:"nocopy"`
+	}
+
+	composeDependency struct {
+		Condition string `yaml:"condition"`
+	}
+
+	composeHealthcheck struct {
+		Test        []string `yaml:"test,flow"`
+		Interval    string   `yaml:"interval"`
+		Timeout     string   `yaml:"timeout"`
+		Retries     int      `yaml:"retries"`
+		StartPeriod string   `yaml:"start_period,omitempty"`
+	}
+
+	composeDeploy struct {
+		Resources composeResources `yaml:"resources"`
+	}
+
+	composeResources struct {
+		Limits       composeAmounts  `yaml:"limits"`
+		Reservations *composeAmounts `yaml:"reservations,omitempty"`
+	}
+
+	composeAmounts struct {
+		CPUs   quoted `yaml:"cpus,omitempty"`
+		Memory string `yaml:"memory,omitempty"`
+		PIDs   int    `yaml:"pids,omitempty"`
+	}
+
+	composeUlimits struct {
+		Nofile int `yaml:"nofile"`
+		Core   int `yaml:"core"`
+	}
+
+	composeLogging struct {
+		Driver  string         `yaml:"driver"`
+		Options composeLogOpts `yaml:"options,omitempty"`
+	}
+
+	composeLogOpts struct {
+		MaxSize string `yaml:"max-size,omitempty"`
+		MaxFile quoted `yaml:"max-file,omitempty"`
+	}
+
+	composeNetwork struct {
+		Internal   bool            `yaml:"internal,omitempty"`
+		External   bool            `yaml:"external,omitempty"`
+		DriverOpts mapping[string] `yaml:"driver_opts,omitempty"`
+	}
+
+	composeVolume struct {
+		Name     string `yaml:"name,omitempty"`
+		External bool   `yaml:"external,omitempty"`
+	}
+
+	composeSecretDef struct {
+		File string `yaml:"file"`
+	}
+)
+
+func newComposeFile(s stack.Stack, from Source, delivered Delivery) composeFile {
+	out := composeFile{Name: s.Name}
+	for _, service := range s.Services {
+		out.Services = append(out.Services, entry[composeService]{service.Name, newComposeService(service, from, delivered)})
+	}
+	for _, n := range s.Networks {
+		out.Networks = append(out.Networks, entry[composeNetwork]{n.Name, newComposeNetwork(n)})
+	}
+	for _, v := range s.Volumes {
+		out.Volumes = append(out.Volumes, entry[composeVolume]{v.Name, composeVolume{External: v.External}})
+	}
+	if delivered == nil {
+		for _, secret := range s.Secrets {
+			out.Secrets = append(out.Secrets, entry[composeSecretDef]{secret.Name, composeSecretDef{from.SecretRoot + "/" + secret.Name}})
+		}
+		return out
+	}
+	for _, service := range s.Services {
+		if volume, ok := delivered[service.Name]; ok {
+			out.Volumes = append(out.Volumes, entry[composeVolume]{secretVolumeKey(service.Name), composeVolume{Name: volume, External: true}})
+		}
+	}
+	return out
+}
+
+// secretVolumeKey cannot collide with a volume of a profile: profile names have no leading underscore.
+func secretVolumeKey(service string) string { return "hsectl-secrets-" + service }
+
+func newComposeService(s stack.Service, from Source, delivered Delivery) composeService {
+	_, rootWritable := s.Excepted("HSE-FS-001")
+	out := composeService{
+		Image: literal(s.Image), Entrypoint: literals(s.Entrypoint), Command: literals(s.Command), Hostname: literal(s.Hostname),
+		User: quoted(fmt.Sprintf("%d:%d", s.User.UID, s.User.GID)), ReadOnly: !rootWritable, Init: s.Init,
+		SecurityOpt: []string{"no-new-privileges:true"}, CapDrop: []string{"ALL"}, IPC: "private",
+		Environment: environment(s), Networks: s.Networks,
+		StopSignal: s.Shutdown.Signal, StopGrace: duration(s.Shutdown.Grace), Restart: s.Restart,
+		MemswapMax: s.Limits.Memory.Text, Ulimits: composeUlimits{Nofile: s.OpenFiles},
+		Deploy: composeDeploy{composeResources{
+			Limits: composeAmounts{quoted(s.Limits.CPUs), s.Limits.Memory.Text, s.Limits.PIDs},
+		}},
+		Logging: composeLogging{Driver: s.Log.Driver},
+	}
+	if s.Reservations.Nano > 0 || s.Reservations.Memory.Bytes > 0 {
+		out.Deploy.Resources.Reservations = &composeAmounts{CPUs: quoted(s.Reservations.CPUs), Memory: s.Reservations.Memory.Text}
+	}
+	if s.Log.Driver != "journald" {
+		out.Logging.Options = composeLogOpts{MaxSize: s.Log.MaxSize.Text, MaxFile: quoted(strconv.Itoa(s.Log.MaxFiles))}
+	}
+	if s.Build != nil && delivered == nil {
+		out.Build = newComposeBuild(s.Build, from)
+	}
+	for _, c := range s.Capabilities {
+		out.CapAdd = append(out.CapAdd, c.Name)
+	}
+	for _, w := range s.Writable {
+		if w.Volume == "" {
+			out.Tmpfs = append(out.Tmpfs, tmpfs(w))
+		} else {
+			out.Volumes = append(out.Volumes, composeMount{Type: "volume", Source: w.Volume, Target: literal(w.Path)})
+		}
+	}
+	out.secrets(s, delivered)
+	for _, p := range s.Ports {
+		out.Ports = append(out.Ports, port(p))
+	}
+	for _, d := range s.DependsOn {
+		condition := map[string]string{"completed": "service_completed_successfully"}[d.Condition]
+		if condition == "" {
+			condition = "service_" + d.Condition
+		}
+		out.DependsOn = append(out.DependsOn, entry[composeDependency]{d.Service, composeDependency{condition}})
+	}
+	if h := s.Health; h != nil {
+		out.Healthcheck = &composeHealthcheck{Test: literals(h.Test), Interval: duration(h.Interval), Timeout: duration(h.Timeout),
+			Retries: h.Retries, StartPeriod: duration(h.StartPeriod)}
+	}
+	if s.ShmSize.Bytes > 0 {
+		out.ShmSize = s.ShmSize.Text
+	}
+	for _, l := range s.Labels {
+		out.Labels = append(out.Labels, entry[string]{l.Name, literal(l.Value)})
+	}
+	return out
+}
+
+// secrets mounts them as Compose does, or from the volume that deploy has filled.
+func (c *composeService) secrets(s stack.Service, delivered Delivery) {
+	if delivered == nil {
+		for _, use := range s.Secrets {
+			c.Secrets = append(c.Secrets, use.Name)
+		}
+		return
+	}
+	if _, ok := delivered[s.Name]; ok {
+		c.Volumes = append(c.Volumes, composeMount{Type: "volume", Source: secretVolumeKey(s.Name), Target: stack.SecretDir,
+			ReadOnly: true, Volume: &composeMountExtra{NoCopy: true}})
+	}
+}
+
+func newComposeBuild(b *stack.Build, from Source) *composeBuild {
+	out := &composeBuild{Context: literal(path.Join(from.BuildRoot, b.Context)), Target: b.Target}
+	if !strings.HasPrefix(out.Context, ".") && !path.IsAbs(out.Context) {
+		out.Context = "./" + out.Context
+	}
+	if b.Dockerfile != "Dockerfile" {
+		out.Dockerfile = literal(b.Dockerfile)
+	}
+	for _, k := range sortedKeys(b.Args) {
+		out.Args = append(out.Args, entry[string]{k, literal(b.Args[k])})
+	}
+	return out
+}
+
+func newComposeNetwork(n stack.Network) composeNetwork {
+	out := composeNetwork{Internal: n.Internal, External: n.External}
+	if !n.Internal && !n.Egress {
+		// Ports can be published, but without masquerading nothing outside answers: no way out.
+		out.DriverOpts = mapping[string]{{"com.docker.network.bridge.enable_ip_masquerade", "false"}}
+	}
+	return out
+}
+
+func environment(s stack.Service) mapping[string] {
+	var out mapping[string]
+	for _, v := range s.Environment {
+		value := literal(v.Value)
+		switch {
+		case v.Required:
+			value = fmt.Sprintf("${%s:?hsectl: %s needs it}", v.Name, s.Name)
+		case v.Default != nil:
+			value = fmt.Sprintf("${%s:-%s}", v.Name, literal(*v.Default))
+		}
+		out = append(out, entry[string]{v.Name, value})
+	}
+	for _, use := range s.Secrets {
+		if use.Env != "" {
+			out = append(out, entry[string]{use.Env, stack.SecretDir + "/" + use.Name})
+		}
+	}
+	return out.sorted()
+}
+
+// tmpfs renders the short form: the long form has no uid and gid, and then a non-root user cannot write.
+func tmpfs(w stack.Writable) string {
+	exec := "noexec"
+	if w.Exec {
+		exec = "exec"
+	}
+	return fmt.Sprintf("%s:rw,%s,nosuid,nodev,size=%s,uid=%d,gid=%d,mode=%04o", literal(w.Path), exec, mountSize(w.Size), w.Owner.UID, w.Owner.GID, w.Mode)
+}
+
+var kernelSize = regexp.MustCompile(`^\d+[kmgKMG]$`)
+
+// mountSize returns a size as mount options take it: the text as written where the kernel reads it the same way.
+func mountSize(s stack.Size) string {
+	if kernelSize.MatchString(s.Text) {
+		return strings.ToLower(s.Text)
+	}
+	return strconv.FormatInt(s.Bytes, 10)
+}
+
+func port(p stack.Port) quoted {
+	address := p.Address
+	if strings.Contains(address, ":") {
+		address = "[" + address + "]"
+	}
+	out := fmt.Sprintf("%s:%d:%d", address, p.Host, p.Container)
+	if p.Protocol != "tcp" {
+		out += "/" + p.Protocol
+	}
+	return quoted(out)
+}
+
+// literal doubles every dollar sign, which Compose would otherwise take for a variable.
+func literal(s string) string { return strings.ReplaceAll(s, "$", "$$") }
+
+func literals(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, literal(s))
+	}
+	return out
+}
+
+// duration drops the zero parts that time.Duration prints: 2m0s is written 2m.
+func duration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(v); err != nil {
+		return nil, fmt.Errorf("writing the Compose file: %w", err)
+	}
+	if err := encoder.Close(); err != nil {
+		return nil, fmt.Errorf("writing the Compose file: %w", err)
+	}
+	return b.Bytes(), nil
+}

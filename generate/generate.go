@@ -1,0 +1,142 @@
+// Package generate renders a hardened stack into files. It is pure: the same stack gives the same bytes,
+// and nothing is written anywhere.
+//
+// The Compose file is marshalled from typed values, never from a text template, so that no value can break out of its place.
+package generate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Names of the files that are rendered.
+const (
+	ComposeFile  = "docker-compose.yml"
+	EnvFile      = ".env.example"
+	ManifestFile = "hsectl.manifest.json"
+)
+
+// File is one rendered file. Path is relative to the output directory, with forward slashes.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// Source is what the files are made from.
+type Source struct {
+	Profile    string // path of the profile, for the header
+	Data       []byte // bytes of the profile
+	BuildRoot  string // path from the output directory to the directory of the profile, with forward slashes
+	Generator  string // name and version of this program
+	SecretRoot string // directory of the secret files for plain docker compose, relative to the output directory
+}
+
+// Render returns the files of a stack in a fixed order. The manifest comes last.
+func Render(s stack.Stack, from Source) ([]File, error) {
+	if from.SecretRoot == "" {
+		from.SecretRoot = "./secrets"
+	}
+	body, err := marshal(newComposeFile(s, from, nil))
+	if err != nil {
+		return nil, err
+	}
+	files := []File{
+		{ComposeFile, append([]byte(header(from)), body...)},
+		{EnvFile, envExample(s, from)},
+	}
+	manifest, err := newManifest(s, from, files)
+	if err != nil {
+		return nil, err
+	}
+	return append(files, File{ManifestFile, manifest}), nil
+}
+
+// Delivery says where deploy has put what a Compose file cannot carry: for each service that reads secrets,
+// the volume that holds them.
+type Delivery map[string]string
+
+// Delivered returns the Compose file that deploy applies: the rendered one with the single recorded change that
+// secrets come from volumes on the engine instead of files beside the Compose file.
+func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
+	if d == nil {
+		d = Delivery{}
+	}
+	return marshal(newComposeFile(s, Source{}, d))
+}
+
+func header(from Source) string {
+	return fmt.Sprintf("# Rendered by %s from %s. Change the profile, not this file.\n", from.Generator, from.Profile)
+}
+
+// manifest records what went in and what came out, so that a stale directory is noticed.
+type manifest struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Stack      string   `json:"stack"`
+	Profile    digest   `json:"profile"`
+	Files      []digest `json:"files"`
+}
+
+type digest struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+func newManifest(s stack.Stack, from Source, files []File) ([]byte, error) {
+	m := manifest{APIVersion: "hsectl/v1", Kind: "Manifest", Stack: s.Name, Profile: digestOf(path.Base(from.Profile), from.Data)}
+	for _, f := range files {
+		m.Files = append(m.Files, digestOf(f.Path, f.Data))
+	}
+	out, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing the manifest: %w", err)
+	}
+	return append(out, '\n'), nil
+}
+
+func digestOf(name string, data []byte) digest {
+	sum := sha256.Sum256(data)
+	return digest{Path: name, SHA256: hex.EncodeToString(sum[:])}
+}
+
+// envExample tells a reader of the output directory what plain docker compose needs besides the files.
+func envExample(s stack.Stack, from Source) []byte {
+	var b strings.Builder
+	b.WriteString("# What this stack takes from its environment. hsectl deploy checks all of it before anything changes.\n")
+	seen := map[string]bool{}
+	for _, service := range s.Services {
+		for _, v := range service.Environment {
+			switch {
+			case seen[v.Name]:
+			case v.Required:
+				fmt.Fprintf(&b, "\n# required by %s\n%s=\n", service.Name, v.Name)
+			case v.Default != nil:
+				fmt.Fprintf(&b, "\n# used by %s\n#%s=%s\n", service.Name, v.Name, *v.Default)
+			default:
+				continue
+			}
+			seen[v.Name] = true
+		}
+	}
+	if len(s.Secrets) > 0 {
+		b.WriteString("\n# Secrets are files, never variables of a service. hsectl deploy delivers them from these sources;\n")
+		b.WriteString("# for plain docker compose write each value to its file, owned by the service's user, mode 0400.\n")
+	}
+	for _, secret := range s.Secrets {
+		source := "variable " + secret.Env
+		if secret.File != "" {
+			source = "file " + secret.File
+		}
+		if secret.From != "" {
+			source = fmt.Sprintf("secret %s as %q", secret.From, secret.Format)
+		}
+		fmt.Fprintf(&b, "#   %s/%s from %s\n", from.SecretRoot, secret.Name, source)
+	}
+	return []byte(b.String())
+}

@@ -1,0 +1,188 @@
+// Package policy holds the table of hardening controls. Each control is a pure predicate over Facts, a flat
+// description of one service, and Intent, what its profile grants.
+//
+// Facts come from two witnesses: the rendered stack (what is intended) and the engine with the kernel (what is).
+// A control is written once and judges both. A fact that a witness cannot see is unknown, which is an answer of its own.
+package policy
+
+import (
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+// Fact is a value with the evidence it rests on. The zero Fact is unknown.
+type Fact[T any] struct {
+	Value T
+	Tier  finding.Tier // None means unknown
+	Why   string       // why it is unknown, when that is known
+}
+
+// Known reports whether there is any evidence.
+func (f Fact[T]) Known() bool { return f.Tier != finding.None }
+
+// Seen returns a fact with its evidence.
+func Seen[T any](value T, tier finding.Tier) Fact[T] { return Fact[T]{Value: value, Tier: tier} }
+
+// Unseen returns an unknown fact and why it is.
+func Unseen[T any](why string) Fact[T] { return Fact[T]{Why: why} }
+
+// Facts describe one service as one witness sees it.
+type Facts struct {
+	Service      string
+	State        Fact[State]
+	RootReadOnly Fact[bool]
+	Mounts       Fact[[]Mount]   // tmpfs, volumes and binds; not the kernel's own
+	Trials       Fact[[]Trial]   // writes that were tried
+	Processes    Fact[[]Process] // of the container's pid namespace
+	Privileged   Fact[bool]
+	Masked       Fact[[]string] // kernel paths hidden from the container
+	Namespaces   Fact[Namespaces]
+	Devices      Fact[[]string]
+	Ports        Fact[[]Port]
+	Networks     Fact[[]Network]
+	Listening    Fact[[]int]
+	Memory       Fact[int64]   // bytes; 0 is unlimited
+	MemorySwap   Fact[int64]   // bytes of memory and swap together; 0 is unlimited
+	CPUs         Fact[float64] // processors; 0 is unlimited
+	PIDs         Fact[int64]   // 0 is unlimited
+	OpenFiles    Fact[int64]   // soft limit; 0 is unlimited
+	CoreSize     Fact[int64]   // bytes; -1 is unlimited
+	OOMKilled    Fact[bool]
+	Stop         Fact[Stop]
+	Restart      Fact[Restart]
+	Health       Fact[Health]
+	Environment  Fact[[]Variable]
+	Arguments    Fact[[]string] // entry point, command and labels: where secrets must not be
+	Secrets      Fact[[]Secret]
+	Log          Fact[Log]
+	Image        Fact[Image]
+}
+
+// State is what the engine says about a container.
+type State struct {
+	Running    bool
+	Paused     bool
+	Restarting bool
+	Restarts   int
+}
+
+// Mount is a mount point in the container.
+type Mount struct {
+	Path     string
+	Kind     string // tmpfs, volume or bind
+	Source   string // path on the host, for a bind
+	Writable bool
+	Exec     bool // programs on it may run
+	SUID     bool // setuid bits on it count
+	Dev      bool // device files on it work
+	Size     int64
+	Shared   bool // mount events propagate to or from the host
+}
+
+// Trial is a write that was tried as the service's user. Error is the kernel's name for the refusal, such as EROFS;
+// it is empty when the write succeeded.
+type Trial struct {
+	Path  string
+	Error string
+}
+
+// Process is one process of the container.
+type Process struct {
+	PID         int
+	Name        string
+	UIDs        [4]int // real, effective, saved, file system
+	GIDs        [4]int
+	Groups      []int
+	Bounding    uint64 // capability sets, one bit per capability
+	Effective   uint64
+	Permitted   uint64
+	Inheritable uint64
+	Ambient     uint64
+	NoNewPrivs  bool
+	Seccomp     int // 0 off, 1 strict, 2 filter
+	LSM         string
+}
+
+// Namespaces says which namespaces are the host's.
+type Namespaces struct{ HostPID, HostIPC, HostNetwork, HostUTS, HostUser bool }
+
+// Port is a published port.
+type Port struct {
+	Address   string
+	Host      int
+	Container int
+	Protocol  string
+}
+
+// Network is a network that the service is on.
+type Network struct {
+	Name     string
+	Internal bool
+	Default  bool // the engine's docker0 bridge
+}
+
+// Stop is how the container is stopped.
+type Stop struct {
+	Signal string
+	Grace  time.Duration
+	Init   bool // the engine's init is PID 1
+}
+
+// Restart is the restart policy; Retries counts for on-failure only.
+type Restart struct {
+	Policy  string
+	Retries int
+}
+
+// Health is the health test and, for a running container, its result.
+type Health struct {
+	Test   []string // empty when there is none
+	Status string   // healthy, unhealthy, starting; empty when not observed
+	Proven bool     // at least one test has passed
+}
+
+// Variable is an environment variable. The value is kept out of every finding.
+type Variable struct {
+	Name  string
+	Value string
+}
+
+// Secret is a file delivered to the service.
+type Secret struct {
+	Name     string
+	Readable bool // by the service's user
+	Others   bool // mode grants group or others
+	Writable bool // the mount allows writing
+}
+
+// Log is the log driver with its bounds.
+type Log struct {
+	Driver  string
+	Bounded bool
+}
+
+// Image is what the container was made from.
+type Image struct {
+	Reference string
+	ID        string
+}
+
+// Intent is what the profile grants a service. Whatever is not in it must not be.
+type Intent struct {
+	UID, GID     int
+	Root         bool // an exception allows uid 0
+	Capabilities uint64
+	Writable     []Mount
+	Denied       []string
+	Ports        []Port
+	Networks     []string
+	Egress       bool
+	Listen       []int // nil when not declared
+	Memory       int64
+	CPUs         float64
+	PIDs         int64
+	Stop         Stop
+	Secrets      []string
+	Image        string
+}

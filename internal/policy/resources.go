@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"math"
+
+	"github.com/docker/go-units"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+func resources() []Control {
+	return []Control{
+		{ID: "HSE-RES-001", Title: "Memory is limited as declared", Severity: finding.High, Key: "limits",
+			Rationale:  "Without a limit one service takes the memory of all.",
+			References: []string{"CIS 5.11", "KICS bb9ac4f7", "OWASP Docker rule 7"},
+			Remedy:     "set limits.memory",
+			judge: func(f Facts, in Intent) Verdict {
+				return bounded(f.Memory, in.Memory, "memory", func(n int64) string { return units.BytesSize(float64(n)) })
+			}},
+		{ID: "HSE-RES-002", Title: "No swap beyond the memory limit", Severity: finding.Medium, Key: "limits",
+			Rationale:  "A memory limit alone allows as much swap again.",
+			References: []string{"OWASP Docker rule 7"},
+			Remedy:     "always rendered; enable swap accounting on the host if it cannot be seen",
+			judge:      swap},
+		{ID: "HSE-RES-003", Title: "CPU is limited as declared", Severity: finding.Medium, Key: "limits",
+			Rationale:  "A busy loop in one service must not stop the others.",
+			References: []string{"CIS 5.12", "KICS 6b610c50", "OWASP Docker rule 7"},
+			Remedy:     "set limits.cpus",
+			judge:      cpus},
+		{ID: "HSE-RES-004", Title: "The number of processes is limited as declared", Severity: finding.High, Key: "limits",
+			Rationale:  "A fork bomb in one container takes the host's process table.",
+			References: []string{"CIS 5.29", "KICS 221e0658", "OWASP Docker rule 7"},
+			Remedy:     "set limits.pids",
+			judge: func(f Facts, in Intent) Verdict {
+				return bounded(f.PIDs, in.PIDs, "the number of processes", func(n int64) string { return itoa(n) + " processes" })
+			}},
+		{ID: "HSE-RES-005", Title: "Open files are bounded and core dumps are off", Severity: finding.Low, Key: "open_files",
+			Rationale:  "A core dump writes secrets to disk; some servers reserve memory for each descriptor they may open.",
+			References: []string{"CIS 5.19", "CIS 2.8", "OWASP Docker rule 7"},
+			Remedy:     "set open_files; core dumps are always off",
+			judge:      ulimits},
+		{ID: "HSE-RES-006", Title: "The service was not killed for memory", Severity: finding.Medium, Key: "limits", Runtime: true,
+			Rationale:  "A limit below the need makes a service die at its busiest hour.",
+			References: []string{"CIS 5.11"},
+			Remedy:     "raise limits.memory, or lower the runtime's own heap limit",
+			judge: func(f Facts, _ Intent) Verdict {
+				if !f.OOMKilled.Known() {
+					return unknown(f.OOMKilled, "the kernel's record")
+				}
+				if f.OOMKilled.Value {
+					return fail(f.OOMKilled.Tier, "the kernel killed a process of the service for memory")
+				}
+				return pass(f.OOMKilled.Tier, "no kill for memory")
+			}},
+	}
+}
+
+func bounded(got Fact[int64], want int64, what string, text func(int64) string) Verdict {
+	switch {
+	case !got.Known():
+		return unknown(got, "the limit of "+what)
+	case got.Value <= 0:
+		return fail(got.Tier, "%s is unlimited", what)
+	case want > 0 && got.Value != want:
+		return fail(got.Tier, "limited to %s, not to %s", text(got.Value), text(want))
+	}
+	return pass(got.Tier, "limited to %s", text(got.Value))
+}
+
+func swap(f Facts, in Intent) Verdict {
+	switch {
+	case !f.MemorySwap.Known():
+		return unknown(f.MemorySwap, "the limit of swap")
+	case f.MemorySwap.Value <= 0:
+		return fail(f.MemorySwap.Tier, "swap is unlimited")
+	case in.Memory > 0 && f.MemorySwap.Value > in.Memory:
+		return fail(f.MemorySwap.Tier, "%s of swap beyond the memory limit", units.BytesSize(float64(f.MemorySwap.Value-in.Memory)))
+	}
+	return pass(f.MemorySwap.Tier, "no swap beyond the memory limit")
+}
+
+func cpus(f Facts, in Intent) Verdict {
+	switch {
+	case !f.CPUs.Known():
+		return unknown(f.CPUs, "the limit of cpu")
+	case f.CPUs.Value <= 0:
+		return fail(f.CPUs.Tier, "cpu is unlimited")
+	case in.CPUs > 0 && math.Abs(f.CPUs.Value-in.CPUs) > 0.001:
+		return fail(f.CPUs.Tier, "limited to %g cpus, not to %g", f.CPUs.Value, in.CPUs)
+	}
+	return pass(f.CPUs.Tier, "limited to %g cpus", f.CPUs.Value)
+}
+
+func ulimits(f Facts, _ Intent) Verdict {
+	switch {
+	case !f.OpenFiles.Known():
+		return unknown(f.OpenFiles, "the limit of open files")
+	case f.OpenFiles.Value <= 0:
+		return fail(f.OpenFiles.Tier, "open files are unlimited")
+	case !f.CoreSize.Known():
+		return unknown(f.CoreSize, "the limit of core dumps")
+	case f.CoreSize.Value != 0:
+		return fail(f.CoreSize.Tier, "core dumps are on")
+	}
+	return pass(f.OpenFiles.Tier, "%d open files, no core dumps", f.OpenFiles.Value)
+}

@@ -1,0 +1,167 @@
+package profile
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Library holds the presets and the baseline that profiles are merged with.
+type Library interface {
+	// Baseline returns the values that every service starts from.
+	Baseline() []byte
+	// Preset returns the preset of that name, or false.
+	Preset(name string) ([]byte, bool)
+	// Presets returns the names of all presets, sorted.
+	Presets() []string
+}
+
+// Options are what Parse must know besides the bytes.
+type Options struct {
+	File       string             // name of the file, for messages
+	Today      time.Time          // exceptions that expired before it are refused
+	Library    Library            // presets and baseline
+	CheckImage func(string) error // tells whether an image reference is well formed
+}
+
+// Parse reads a profile. On failure the error carries every problem found; see Problems.
+func Parse(data []byte, o Options) (*Profile, error) {
+	c := &collector{}
+	tree := parseTree(o.File, layerProfile, data, c)
+	if tree == nil {
+		return nil, c.err()
+	}
+	d := newDecoder(c)
+	p := &Profile{}
+	d.decode(tree, p, "")
+
+	// The layered services replace the services as written. Mistakes in what the user wrote are reported above.
+	l := &layers{c: c, library: o.Library, presets: map[string]*node{}}
+	l.baseline = parseTree("baseline.yaml", layerBuiltIn, o.Library.Baseline(), c)
+	defaults := relayer(tree.get("defaults"), layerDefaults)
+	d.quiet = true
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		written := tree.get("services").get(name)
+		if written.isNull() || written.kind != mapping {
+			continue
+		}
+		merged := l.service(name, defaults, written)
+		var s Service
+		d.decode(merged, &s, "services."+name)
+		p.Services[name] = s
+	}
+	p.positions = d.positions
+	complete(p)
+	v := &validator{p: p, o: o, c: c, failed: d.failed}
+	v.profile()
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// layers merges what a service is made of.
+type layers struct {
+	c        *collector
+	library  Library
+	baseline *node
+	presets  map[string]*node
+}
+
+func (l *layers) service(name string, defaults, written *node) *node {
+	merged := l.baseline
+	if preset := written.get("preset"); preset != nil {
+		merged = merge(merged, l.preset(preset), "")
+	}
+	merged = merge(merged, defaults, "")
+	merged = merge(merged, written, "")
+	return tuned(merged, l.c)
+}
+
+// preset returns the tree of the preset that n names, or nil after reporting that there is none.
+func (l *layers) preset(n *node) *node {
+	if tree, ok := l.presets[n.value]; ok {
+		return tree
+	}
+	data, ok := l.library.Preset(n.value)
+	if !ok {
+		if n.kind == scalar {
+			l.c.add(n.at, didYouMean(n.value, l.library.Presets()), "there is no preset %q", n.value)
+		}
+		return nil
+	}
+	tree := parseTree(n.value+".yaml", "preset "+n.value, data, l.c)
+	l.presets[n.value] = tree
+	return tree
+}
+
+// relayer returns the tree with another layer's name.
+func relayer(n *node, layer string) *node {
+	if n == nil {
+		return nil
+	}
+	out := *n
+	out.layer = layer
+	out.items = nil
+	for _, item := range n.items {
+		out.items = append(out.items, relayer(item, layer))
+	}
+	if n.vals != nil {
+		out.vals = make(map[string]*node, len(n.vals))
+		for k, v := range n.vals {
+			out.vals[k] = relayer(v, layer)
+		}
+	}
+	return &out
+}
+
+// complete fills what follows from other values, and is nobody's to write.
+func complete(p *Profile) {
+	used := map[string]bool{}
+	for name, s := range p.Services {
+		if len(s.Networks) == 0 {
+			s.Networks = []string{NetworkBackend}
+			if len(s.Ports) > 0 {
+				s.Networks = append(s.Networks, NetworkEdge)
+			}
+		}
+		for _, n := range s.Networks {
+			used[n] = true
+		}
+		for i := range s.DependsOn {
+			if s.DependsOn[i].Condition == "" {
+				s.DependsOn[i].Condition = "healthy"
+			}
+		}
+		for i := range s.Ports {
+			if s.Ports[i].Address == "" {
+				s.Ports[i].Address = "127.0.0.1"
+			}
+			if s.Ports[i].Protocol == "" {
+				s.Ports[i].Protocol = "tcp"
+			}
+		}
+		if s.Image == "" && s.Build != nil {
+			s.Image = p.Name + "-" + name + ":latest"
+		}
+		for i := range s.Capabilities {
+			s.Capabilities[i].Name = strings.TrimPrefix(strings.ToUpper(s.Capabilities[i].Name), "CAP_")
+		}
+		p.Services[name] = s
+	}
+	if p.Networks == nil {
+		p.Networks = map[string]Network{}
+	}
+	for name, network := range map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}} {
+		if _, ok := p.Networks[name]; !ok && used[name] {
+			p.Networks[name] = network
+		}
+	}
+}
+
+// Networks that need no declaration.
+const (
+	NetworkBackend = "backend" // internal: no way out, nothing published
+	NetworkEdge    = "edge"    // ports may be published; still no way out
+)

@@ -1,0 +1,89 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// Position is a place in a profile file. Line and Column count from 1; zero means unknown.
+type Position struct {
+	File   string
+	Line   int
+	Column int
+}
+
+// String returns file:line:column, leaving out what is unknown.
+func (p Position) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Problem is one mistake in a profile: where it is, what is wrong, and what to type instead.
+type Problem struct {
+	At      Position
+	Message string
+	Hint    string // empty when the message says it all
+}
+
+// Error implements error. The hint is left to the edge, which prints it on a line of its own.
+func (p *Problem) Error() string { return p.At.String() + ": " + p.Message }
+
+// Problems returns the problems that err carries, in the order of the file.
+// It returns nil when err is not the answer of Parse to a faulty profile.
+func Problems(err error) []*Problem {
+	var many *multierror.Error
+	if !errors.As(err, &many) {
+		var one *Problem
+		if errors.As(err, &one) {
+			return []*Problem{one}
+		}
+		return nil
+	}
+	var problems []*Problem
+	for _, e := range many.Errors {
+		if p, ok := errors.AsType[*Problem](e); ok {
+			problems = append(problems, p)
+		}
+	}
+	slices.SortStableFunc(problems, func(a, b *Problem) int {
+		if c := strings.Compare(a.At.File, b.At.File); c != 0 {
+			return c
+		}
+		if a.At.Line != b.At.Line {
+			return a.At.Line - b.At.Line
+		}
+		return a.At.Column - b.At.Column
+	})
+	return problems
+}
+
+// collector gathers problems, so that one run reports all of them.
+type collector struct{ errs *multierror.Error }
+
+func (c *collector) add(at Position, hint, format string, args ...any) {
+	c.errs = multierror.Append(c.errs, &Problem{At: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// err returns nil or all problems, printed one per line.
+func (c *collector) err() error {
+	if c.errs == nil {
+		return nil
+	}
+	c.errs.ErrorFormat = func(errs []error) string {
+		lines := make([]string, 0, len(errs))
+		for _, p := range Problems(&multierror.Error{Errors: errs}) {
+			lines = append(lines, p.Error())
+		}
+		return strings.Join(lines, "\n")
+	}
+	return c.errs
+}

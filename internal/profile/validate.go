@@ -1,0 +1,209 @@
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+var (
+	namePattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	volumePattern  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	restartPattern = regexp.MustCompile(`^(no|always|unless-stopped|on-failure:[1-9]\d{0,2})$`)
+)
+
+// validator checks what the types cannot say. It reports every problem it finds.
+type validator struct {
+	p      *Profile
+	o      Options
+	c      *collector
+	failed map[string]bool
+}
+
+// bad reports a problem with the value at path, unless that value could not even be read.
+func (v *validator) bad(path, hint, format string, args ...any) {
+	for failed := range v.failed {
+		if failed == path || strings.HasPrefix(failed, path+".") || strings.HasPrefix(failed, path+"[") || strings.HasPrefix(path, failed+".") {
+			return
+		}
+	}
+	v.c.add(v.p.Locate(path), hint, format, args...)
+}
+
+func (v *validator) profile() {
+	p := v.p
+	if p.APIVersion != APIVersion {
+		v.bad("apiVersion", "write: apiVersion: "+APIVersion, "apiVersion is %q; this hsectl reads %s", p.APIVersion, APIVersion)
+	}
+	if p.Kind != "Profile" {
+		v.bad("kind", "write: kind: Profile", "kind is %q", p.Kind)
+	}
+	if !namePattern.MatchString(p.Name) {
+		v.bad("name", "use lower-case letters, digits, - and _", "name %q cannot name a Compose project", p.Name)
+	}
+	if len(p.Services) == 0 {
+		v.bad("services", "add a service with a preset, such as: services: {cache: {preset: redis}}", "the profile has no services")
+	}
+	if p.Defaults != nil {
+		v.defaults()
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		if !namePattern.MatchString(name) {
+			v.bad("services."+name+"#key", "use lower-case letters, digits, - and _", "%q cannot name a service", name)
+		}
+		(&serviceValidator{validator: v, name: name, path: "services." + name, s: p.Services[name]}).service()
+	}
+	v.secrets()
+	v.hostPorts()
+	v.cycles()
+	v.exceptions()
+	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
+		if !volumePattern.MatchString(name) {
+			v.bad("volumes."+name+"#key", "use letters, digits, -, _ and .", "%q cannot name a volume", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Networks)) {
+		if !namePattern.MatchString(name) {
+			v.bad("networks."+name+"#key", "use lower-case letters, digits, - and _", "%q cannot name a network", name)
+		}
+	}
+}
+
+// defaults refuses what makes no sense for every service at once.
+func (v *validator) defaults() {
+	d := v.p.Defaults
+	for key, set := range map[string]bool{
+		"preset": d.Preset != "", "image": d.Image != "", "build": d.Build != nil, "command": d.Command != nil,
+		"entrypoint": d.Entrypoint != nil, "ports": d.Ports != nil, "hostname": d.Hostname != "", "probes": d.Probes != nil,
+	} {
+		if set {
+			v.bad("defaults."+key, "set it in each service that needs it", "defaults cannot have %s", key)
+		}
+	}
+}
+
+func (v *validator) secrets() {
+	for _, name := range slices.Sorted(maps.Keys(v.p.Secrets)) {
+		s, path := v.p.Secrets[name], "secrets."+name
+		if !volumePattern.MatchString(name) {
+			v.bad(path+"#key", "use letters, digits, -, _ and .", "%q cannot name a secret", name)
+		}
+		sources := 0
+		for _, set := range []bool{s.Env != "", s.File != "", s.From != ""} {
+			if set {
+				sources++
+			}
+		}
+		if sources != 1 {
+			v.bad(path, "write env: VARIABLE, file: PATH or from: SECRET", "secret %q needs exactly one source", name)
+		}
+		if s.Env != "" && !envPattern.MatchString(s.Env) {
+			v.bad(path+".env", "", "%q cannot name an environment variable", s.Env)
+		}
+		if s.From == "" {
+			if s.Format != "" {
+				v.bad(path+".format", "format goes with from", "secret %q has a format but is not made from another", name)
+			}
+			continue
+		}
+		source, ok := v.p.Secrets[s.From]
+		switch {
+		case !ok:
+			v.bad(path+".from", didYouMean(s.From, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", s.From)
+		case source.From != "":
+			v.bad(path+".from", "name the secret that has an env or a file", "secret %q is itself made from another", s.From)
+		}
+		if strings.Count(s.Format, "{}") != 1 {
+			v.bad(path+".format", `write format: "requirepass {}"`, "the format of secret %q must contain {} once", name)
+		}
+	}
+}
+
+// hostPorts refuses two services on one port of the host. An unspecified address takes the port on all of them.
+func (v *validator) hostPorts() {
+	type taken struct{ address, service string }
+	ports := map[string][]taken{}
+	for _, name := range slices.Sorted(maps.Keys(v.p.Services)) {
+		for i, port := range v.p.Services[name].Ports {
+			key := fmt.Sprintf("%d/%s", port.Host, port.Protocol)
+			for _, t := range ports[key] {
+				if t.address == port.Address || unspecified(t.address) || unspecified(port.Address) {
+					v.bad(fmt.Sprintf("services.%s.ports[%d]", name, i), "choose another host port",
+						"port %s of the host is already taken by service %q", key, t.service)
+				}
+			}
+			ports[key] = append(ports[key], taken{port.Address, name})
+		}
+	}
+}
+
+func unspecified(address string) bool { return address == "0.0.0.0" || address == "::" }
+
+// cycles reports each cycle of depends_on once, at its first service in the order of names.
+func (v *validator) cycles() {
+	const visiting, done = 1, 2
+	state := map[string]int{}
+	var visit func(name string, trail []string)
+	visit = func(name string, trail []string) {
+		if state[name] == visiting {
+			trail = append(trail[slices.Index(trail, name):], name)
+			v.bad("services."+trail[len(trail)-2]+".depends_on", "drop one of these dependencies",
+				"depends_on goes in a circle: %s", strings.Join(trail, " → "))
+			return
+		}
+		if state[name] == done {
+			return
+		}
+		state[name] = visiting
+		for _, d := range v.p.Services[name].DependsOn {
+			if _, ok := v.p.Services[d.Service]; ok {
+				visit(d.Service, append(slices.Clone(trail), name))
+			}
+		}
+		state[name] = done
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.p.Services)) {
+		visit(name, nil)
+	}
+}
+
+func (v *validator) exceptions() {
+	var controls []string
+	for _, c := range policy.Controls() {
+		controls = append(controls, c.ID)
+	}
+	for i, e := range v.p.Exceptions {
+		path := fmt.Sprintf("exceptions[%d]", i)
+		if !slices.Contains(controls, e.Control) {
+			v.bad(path+".control", didYouMean(e.Control, controls), "%q is not the id of a control", e.Control)
+		}
+		if _, ok := v.p.Services[e.Service]; !ok {
+			v.bad(path+".service", didYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", e.Service)
+		}
+		if strings.TrimSpace(e.Reason) == "" {
+			v.bad(path+".reason", "say why the control cannot hold", "the exception for %s has no reason", e.Control)
+		}
+		switch {
+		case e.Expires.T.IsZero():
+			v.bad(path+".expires", "write the last day on which it holds, such as 2027-06-30", "the exception for %s has no expiry", e.Control)
+		case e.Expires.T.Before(v.o.Today.Truncate(24 * time.Hour)):
+			v.bad(path+".expires", "mend the cause, or have the exception reviewed again", "the exception for %s expired on %s", e.Control, e.Expires)
+		}
+	}
+}
+
+// Excepted returns the exception for a control on a service, or nil.
+func (p *Profile) Excepted(control, service string) *Exception {
+	for i, e := range p.Exceptions {
+		if e.Control == control && e.Service == service {
+			return &p.Exceptions[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,324 @@
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// serviceValidator checks one service after its layers are merged.
+type serviceValidator struct {
+	*validator
+	name, path string
+	s          Service
+}
+
+func (v *serviceValidator) at(key string) string { return v.path + "." + key }
+
+func (v *serviceValidator) service() {
+	v.image()
+	v.user()
+	v.writable()
+	v.capabilities()
+	v.resources()
+	v.shutdown()
+	v.health()
+	v.secretUses()
+	v.environment()
+	v.ports()
+	v.networks()
+	v.dependencies()
+	v.rest()
+}
+
+func (v *serviceValidator) image() {
+	if v.s.Image == "" && v.s.Build == nil {
+		v.bad(v.path, "add a preset, an image or a build", "service %q has no image", v.name)
+		return
+	}
+	if v.s.Image != "" && v.o.CheckImage != nil {
+		if err := v.o.CheckImage(v.s.Image); err != nil {
+			v.bad(v.at("image"), "", "%v", err)
+		}
+	}
+	if b := v.s.Build; b != nil && b.Context == "" {
+		v.bad(v.at("build"), "write: build: {context: .}", "the build of service %q has no context", v.name)
+	}
+}
+
+func (v *serviceValidator) user() {
+	switch {
+	case !v.s.User.Set:
+		v.bad(v.at("user"), `write user: "1000:1000" with the ids of the image's user, or name a preset`, "service %q has no user", v.name)
+	case v.s.User.UID == 0 && v.p.Excepted("HSE-USR-001", v.name) == nil:
+		v.bad(v.at("user"), "add an exception for HSE-USR-001 with a reason, if it must be", "service %q runs as root", v.name)
+	}
+}
+
+func (v *serviceValidator) writable() {
+	for i, w := range v.s.Writable {
+		at := fmt.Sprintf("%s[%d]", v.at("writable"), i)
+		switch {
+		case !path.IsAbs(w.Path):
+			v.bad(at+".path", "write the whole path, beginning with /", "writable path %q is not absolute", w.Path)
+		case slices.Contains(strings.Split(w.Path, "/"), ".."):
+			v.bad(at+".path", "write the path without ..", "writable path %q contains ..", w.Path)
+		case path.Clean(w.Path) == "/":
+			v.bad(at+".path", "name the directory the service writes to", "the root of the file system cannot be writable")
+		case path.Clean(w.Path) != w.Path || strings.ContainsAny(w.Path, ":,\n"):
+			v.bad(at+".path", "write "+path.Clean(w.Path), "writable path %q is not clean", w.Path)
+		case within(w.Path, "/proc", "/sys", "/dev", "/run/secrets"):
+			v.bad(at+".path", "shared memory has a key of its own: shm_size", "writable path %q belongs to the kernel or to hsectl", w.Path)
+		}
+		switch {
+		case (w.Volume == "") == (w.Tmpfs.N == 0):
+			v.bad(at, "write volume: NAME to keep the data, or tmpfs: 64M", "writable path %q must be either a volume or a tmpfs", w.Path)
+		case w.Volume != "" && !volumePattern.MatchString(w.Volume):
+			v.bad(at+".volume", "use a name; host paths are not mounted", "%q cannot name a volume", w.Volume)
+		case w.Volume != "" && w.Exec:
+			v.bad(at+".exec", "exec is for a tmpfs", "volume %q cannot be marked exec", w.Volume)
+		}
+		v.nested(i, at)
+	}
+}
+
+// nested refuses a path inside another one. The exception is a volume inside a tmpfs: that is how
+// data outlives a restart beneath a directory that does not.
+func (v *serviceValidator) nested(i int, at string) {
+	w := v.s.Writable[i]
+	for j, other := range v.s.Writable {
+		if i == j || !path.IsAbs(w.Path) || path.Clean(other.Path) == "/" {
+			continue
+		}
+		if w.Path == other.Path && j < i {
+			v.bad(at+".path", "keep one of the two", "writable path %q is declared twice", w.Path)
+		}
+		if w.Path != other.Path && within(w.Path, other.Path) && (w.Volume == "" || other.Tmpfs.N == 0) {
+			v.bad(at+".path", "drop one of the two", "writable path %q lies within writable path %q", w.Path, other.Path)
+		}
+	}
+}
+
+// within reports whether p is one of the directories or lies in one.
+func within(p string, directories ...string) bool {
+	for _, d := range directories {
+		if p == d || strings.HasPrefix(p, strings.TrimSuffix(d, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *serviceValidator) capabilities() {
+	seen := map[string]bool{}
+	for i, c := range v.s.Capabilities {
+		at := fmt.Sprintf("%s[%d]", v.at("capabilities"), i)
+		switch {
+		case c.Name == "ALL":
+			v.bad(at, "name the few that are needed, each with its reason", "all capabilities cannot be added")
+		case !slices.Contains(policy.Capabilities(), c.Name):
+			v.bad(at+".name", didYouMean(c.Name, policy.Capabilities()), "there is no capability %q", c.Name)
+		case seen[c.Name]:
+			v.bad(at+".name", "keep one of the two", "capability %s is added twice", c.Name)
+		case strings.TrimSpace(c.Reason) == "":
+			v.bad(at, "add reason: why the service cannot do without it", "capability %s has no reason", c.Name)
+		}
+		seen[c.Name] = true
+	}
+}
+
+func (v *serviceValidator) resources() {
+	l, r := v.s.Limits, v.s.Reservations
+	if l.Memory.N == 0 {
+		v.bad(v.at("limits.memory"), "write limits: {memory: 512M}", "service %q has no memory limit", v.name)
+	} else if l.Memory.N < 6<<20 {
+		v.bad(v.at("limits.memory"), "6M is the least the engine takes", "the memory limit %s is too small", l.Memory)
+	}
+	if l.CPUs.Nano == 0 {
+		v.bad(v.at("limits.cpus"), `write limits: {cpus: "1.0"}`, "service %q has no cpu limit", v.name)
+	}
+	if l.PIDs < 1 {
+		v.bad(v.at("limits.pids"), "write limits: {pids: 200}", "the limit of processes must be above zero, not %d", l.PIDs)
+	}
+	if r.PIDs != 0 {
+		v.bad(v.at("reservations.pids"), "", "processes can be limited, not reserved")
+	}
+	if l.Memory.N > 0 && r.Memory.N > l.Memory.N {
+		v.bad(v.at("reservations.memory"), "lower it, or raise limits.memory", "the reservation of %s memory is above the limit of %s", r.Memory, l.Memory)
+	}
+	if l.CPUs.Nano > 0 && r.CPUs.Nano > l.CPUs.Nano {
+		v.bad(v.at("reservations.cpus"), "lower it, or raise limits.cpus", "the reservation of %s cpus is above the limit of %s", r.CPUs, l.CPUs)
+	}
+	if v.s.OpenFiles < 0 {
+		v.bad(v.at("open_files"), "", "open_files must be above zero, not %d", v.s.OpenFiles)
+	}
+	if v.s.ShmSize.N > l.Memory.N && l.Memory.N > 0 {
+		v.bad(v.at("shm_size"), "shared memory counts in the memory limit", "shm_size %s is above the memory limit of %s", v.s.ShmSize, l.Memory)
+	}
+}
+
+func (v *serviceValidator) shutdown() {
+	s := v.s.Shutdown
+	if !slices.Contains(Signals(), s.Signal) {
+		v.bad(v.at("shutdown.signal"), didYouMean(s.Signal, Signals()), "there is no stop signal %q", s.Signal)
+	}
+	if s.Timeout.D > 0 && s.Timeout.D >= s.Grace.D {
+		v.bad(v.at("shutdown.timeout"), "the engine kills at the end of grace; leave a few seconds",
+			"the inner time-out of %s is not shorter than the grace period of %s", s.Timeout, s.Grace)
+	}
+}
+
+func (v *serviceValidator) health() {
+	h := v.s.Health
+	excepted := v.p.Excepted("HSE-HLT-001", v.name) != nil
+	tests := 0
+	if h != nil {
+		for _, set := range []bool{len(h.Command) > 0, h.Shell != "", h.HTTP != nil, h.TCP != 0} {
+			if set {
+				tests++
+			}
+		}
+	}
+	switch {
+	case tests == 0 && !excepted:
+		v.bad(v.at("health"), "write health: {http: {port: 8080, path: /health}}, or an exception for HSE-HLT-001", "service %q has no health test", v.name)
+		return
+	case tests > 1:
+		v.bad(v.at("health"), "keep one of command, shell, http and tcp", "service %q has more than one health test", v.name)
+		return
+	case tests == 0:
+		return
+	}
+	if h.HTTP != nil && (h.HTTP.Port < 1 || h.HTTP.Port > 65535) {
+		v.bad(v.at("health.http.port"), "", "port %d is out of range 1 to 65535", h.HTTP.Port)
+	}
+	if h.HTTP != nil && (!strings.HasPrefix(h.HTTP.Path, "/") || strings.ContainsAny(h.HTTP.Path, "'\"\\ \n`$")) {
+		v.bad(v.at("health.http.path"), "write a path such as /health", "health path %q is not a plain path", h.HTTP.Path)
+	}
+	if h.TCP < 0 || h.TCP > 65535 {
+		v.bad(v.at("health.tcp"), "", "port %d is out of range 1 to 65535", h.TCP)
+	}
+	if _, ok := v.s.ProbeCommand(); !ok && (h.HTTP != nil || h.TCP != 0) {
+		v.bad(v.at("health"), "name a preset that knows the image's tools, or write health.command",
+			"hsectl does not know which tool in the image of service %q can test this", v.name)
+	}
+	if h.Timeout.D > h.Interval.D {
+		v.bad(v.at("health.timeout"), "", "the health time-out of %s is longer than the interval of %s", h.Timeout, h.Interval)
+	}
+	if h.Retries < 1 {
+		v.bad(v.at("health.retries"), "", "health.retries must be above zero, not %d", h.Retries)
+	}
+}
+
+func (v *serviceValidator) secretUses() {
+	seen := map[string]bool{}
+	for i, use := range v.s.Secrets {
+		at := fmt.Sprintf("%s[%d]", v.at("secrets"), i)
+		if _, ok := v.p.Secrets[use.Name]; !ok {
+			v.bad(at, didYouMean(use.Name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", use.Name)
+		}
+		if seen[use.Name] {
+			v.bad(at, "keep one of the two", "secret %q is given twice", use.Name)
+		}
+		seen[use.Name] = true
+		if use.Env != "" && !envPattern.MatchString(use.Env) {
+			v.bad(at+".env", "", "%q cannot name an environment variable", use.Env)
+		}
+		if _, ok := v.s.Environment[use.Env]; ok && use.Env != "" {
+			v.bad(at+".env", "drop it from environment", "%s is also set in environment", use.Env)
+		}
+	}
+}
+
+func (v *serviceValidator) environment() {
+	for _, name := range slices.Sorted(maps.Keys(v.s.Environment)) {
+		e, at := v.s.Environment[name], v.at("environment."+name)
+		if !envPattern.MatchString(name) {
+			v.bad(at+"#key", "use letters, digits and _", "%q cannot name an environment variable", name)
+		}
+		if e.Required && (e.Value != "" || e.Default != nil) {
+			v.bad(at, "keep one of value, required and default", "%s is required and has a value", name)
+		}
+		if e.Default != nil && e.Value != "" {
+			v.bad(at, "keep one of value and default", "%s has a value and a default", name)
+		}
+		if e.Default != nil && strings.ContainsAny(string(*e.Default), "}\n") {
+			v.bad(at+".default", "", "the default of %s cannot contain } or a line break", name)
+		}
+	}
+}
+
+func (v *serviceValidator) ports() {
+	for i, port := range v.s.Ports {
+		if err := port.check(); err != nil {
+			hint := ""
+			if h, ok := err.(interface{ Hint() string }); ok {
+				hint = h.Hint()
+			}
+			v.bad(fmt.Sprintf("%s[%d]", v.at("ports"), i), hint, "%v", err)
+		}
+	}
+}
+
+func (v *serviceValidator) networks() {
+	publish := len(v.s.Ports) == 0
+	for i, name := range v.s.Networks {
+		network, ok := v.p.Networks[name]
+		if !ok {
+			v.bad(fmt.Sprintf("%s[%d]", v.at("networks"), i), didYouMean(name, slices.Collect(maps.Keys(v.p.Networks))), "there is no network %q", name)
+		}
+		publish = publish || !ok || network.Publish || network.Egress || network.External
+	}
+	if !publish {
+		v.bad(v.at("ports"), "add the network edge, or set publish: true on one of its networks",
+			"service %q publishes a port but is on internal networks only, where the engine silently drops it", v.name)
+	}
+}
+
+func (v *serviceValidator) dependencies() {
+	for i, d := range v.s.DependsOn {
+		at := fmt.Sprintf("%s[%d]", v.at("depends_on"), i)
+		other, ok := v.p.Services[d.Service]
+		switch {
+		case !ok:
+			v.bad(at, didYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
+		case !slices.Contains([]string{"healthy", "started", "completed"}, d.Condition):
+			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
+		case d.Condition == "healthy" && (other.Health == nil || v.p.Excepted("HSE-HLT-001", d.Service) != nil && !other.Health.tests()):
+			v.bad(at, "use condition: started", "service %q has no health test to wait for", d.Service)
+		}
+	}
+}
+
+func (h *Health) tests() bool {
+	return h != nil && (len(h.Command) > 0 || h.Shell != "" || h.HTTP != nil || h.TCP != 0)
+}
+
+func (v *serviceValidator) rest() {
+	if !restartPattern.MatchString(v.s.Restart) {
+		v.bad(v.at("restart"), "", "restart %q is none of unless-stopped, always, on-failure:N, no", v.s.Restart)
+	}
+	if !slices.Contains([]string{"json-file", "local", "journald"}, v.s.Logging.Driver) {
+		v.bad(v.at("logging.driver"), "", "log driver %q is none of json-file, local, journald", v.s.Logging.Driver)
+	}
+	if v.s.Logging.MaxFiles < 1 {
+		v.bad(v.at("logging.max_files"), "", "max_files must be above zero, not %d", v.s.Logging.MaxFiles)
+	}
+	for i, p := range v.s.Verify.Denied {
+		if !path.IsAbs(p) {
+			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.denied"), i), "write the whole path", "path %q is not absolute", p)
+		}
+	}
+	for i, p := range v.s.Verify.Listen {
+		if p < 1 || p > 65535 {
+			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.listen"), i), "", "port %d is out of range 1 to 65535", p)
+		}
+	}
+	if v.p.Services[v.name].Probes != nil && v.p.Layer(v.at("probes")) == layerProfile {
+		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
+	}
+}

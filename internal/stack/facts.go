@@ -1,0 +1,135 @@
+package stack
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// Facts returns what the rendered service is declared to be: the first of the two witnesses.
+func (s Stack) Facts(service Service) policy.Facts {
+	_, rootWritable := service.Excepted("HSE-FS-001")
+	in := s.Intent(service)
+	restart, retries := service.Restart, 0
+	if policyName, n, ok := strings.Cut(service.Restart, ":"); ok {
+		restart = policyName
+		retries, _ = strconv.Atoi(n) // validated by the profile
+	}
+	f := policy.Facts{
+		Service:      service.Name,
+		RootReadOnly: declared(!rootWritable),
+		Mounts:       declared(in.Writable),
+		// One process stands for all: this is what the engine is asked to give each of them.
+		Processes: declared([]policy.Process{{
+			Name: "of the service", UIDs: [4]int{in.UID, in.UID, in.UID, in.UID}, GIDs: [4]int{in.GID, in.GID, in.GID, in.GID},
+			Bounding: in.Capabilities, NoNewPrivs: true, Seccomp: 2,
+		}}),
+		Privileged: declared(false),
+		Masked:     declared([]string{"/proc/kcore", "/proc/keys", "/proc/timer_list"}),
+		Namespaces: declared(policy.Namespaces{}),
+		Devices:    declared([]string(nil)),
+		Ports:      declared(in.Ports),
+		Networks:   declared(s.networkFacts(service)),
+		Memory:     declared(in.Memory),
+		MemorySwap: declared(in.Memory),
+		CPUs:       declared(in.CPUs),
+		PIDs:       declared(in.PIDs),
+		OpenFiles:  declared(int64(service.OpenFiles)),
+		CoreSize:   declared(int64(0)),
+		Stop:       declared(in.Stop),
+		Restart:    declared(policy.Restart{Policy: restart, Retries: retries}),
+		Health:     declared(policy.Health{Test: service.test()}),
+		Arguments:  declared(slices.Concat(service.Entrypoint, service.Command)),
+		Log:        declared(policy.Log{Driver: service.Log.Driver, Bounded: service.Log.Driver != "json-file" || service.Log.MaxSize.Bytes > 0}),
+		Image:      declared(policy.Image{Reference: service.Image}),
+	}
+	var variables []policy.Variable
+	for _, v := range service.Environment {
+		variables = append(variables, policy.Variable{Name: v.Name, Value: v.Value})
+	}
+	f.Environment = declared(variables)
+	var files []policy.Secret
+	for _, use := range service.Secrets {
+		files = append(files, policy.Secret{Name: use.Name, Readable: true})
+	}
+	f.Secrets = declared(files)
+	return f
+}
+
+func declared[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Declared) }
+
+func (s Service) test() []string {
+	if s.Health == nil {
+		return nil
+	}
+	return s.Health.Test
+}
+
+// Intent returns what the profile grants the service.
+func (s Stack) Intent(service Service) policy.Intent {
+	in := policy.Intent{
+		UID: service.User.UID, GID: service.User.GID,
+		Denied: service.Denied, Networks: service.Networks, Listen: service.Listen,
+		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
+		Stop:  policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
+		Image: service.Image,
+	}
+	for _, c := range service.Capabilities {
+		in.Capabilities |= policy.CapabilityMask(c.Name)
+	}
+	for _, w := range service.Writable {
+		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true}
+		if w.Volume == "" {
+			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec}
+		}
+		in.Writable = append(in.Writable, m)
+	}
+	for _, p := range service.Ports {
+		in.Ports = append(in.Ports, policy.Port(p))
+	}
+	for _, use := range service.Secrets {
+		in.Secrets = append(in.Secrets, use.Name)
+	}
+	for _, n := range s.networkFacts(service) {
+		in.Egress = in.Egress || !n.Internal
+	}
+	return in
+}
+
+func (s Stack) networkFacts(service Service) []policy.Network {
+	var out []policy.Network
+	for _, name := range service.Networks {
+		for _, n := range s.Networks {
+			if n.Name == name {
+				// A network that publishes without egress has no masquerading: nothing answers to its addresses.
+				out = append(out, policy.Network{Name: name, Internal: !n.Egress})
+			}
+		}
+	}
+	return out
+}
+
+// Check judges every service by the table of controls, as declared. Exceptions turn failures into waived findings.
+func (s Stack) Check() []finding.Finding {
+	var out []finding.Finding
+	for _, service := range s.Services {
+		out = append(out, service.Waive(policy.Check(s.Facts(service), s.Intent(service), false))...)
+	}
+	return out
+}
+
+// Waive marks the failures that the service's exceptions allow.
+func (s Service) Waive(findings []finding.Finding) []finding.Finding {
+	out := slices.Clone(findings)
+	for i, f := range out {
+		e, ok := s.Excepted(f.Control)
+		if ok && (f.Status == finding.Fail || f.Status == finding.Drift) {
+			out[i].Status = finding.Waived
+			out[i].Waiver = &finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires}
+		}
+	}
+	return out
+}

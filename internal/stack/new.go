@@ -1,0 +1,123 @@
+package stack
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// New hardens a profile. Parse has validated it, so nothing can be wrong with it any more.
+func New(p *profile.Profile) Stack {
+	s := Stack{Name: p.Name}
+	volumes := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		service := newService(p, name)
+		for _, w := range service.Volumes() {
+			volumes[w.Volume] = true
+		}
+		s.Services = append(s.Services, service)
+	}
+	for _, name := range slices.Sorted(maps.Keys(volumes)) {
+		s.Volumes = append(s.Volumes, Volume{Name: name, External: p.Volumes[name].External})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
+		source := p.Secrets[name]
+		s.Secrets = append(s.Secrets, Secret{Name: name, Env: source.Env, File: source.File, From: source.From, Format: source.Format})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Networks)) {
+		n := p.Networks[name]
+		s.Networks = append(s.Networks, Network{
+			Name: name, External: n.External, Egress: n.Egress || n.External, Internal: !n.Egress && !n.Publish && !n.External,
+		})
+	}
+	return s
+}
+
+func newService(p *profile.Profile, name string) Service {
+	from := p.Services[name]
+	user := User{from.User.UID, from.User.GID}
+	s := Service{
+		Name: name, Preset: from.Preset, Image: from.Image, Entrypoint: from.Entrypoint,
+		Command: slices.Concat(from.Command, from.Arguments), Hostname: from.Hostname, User: user,
+		Init:   from.Init != nil && *from.Init,
+		Limits: newResources(from.Limits), Reservations: newResources(from.Reservations),
+		ShmSize: size(from.ShmSize), OpenFiles: from.OpenFiles,
+		Shutdown: Shutdown{Signal: from.Shutdown.Signal, Grace: from.Shutdown.Grace.D, Timeout: from.Shutdown.Timeout.D, Logs: from.Shutdown.Logs},
+		Health:   newHealth(from), Networks: from.Networks, Restart: from.Restart,
+		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
+		Denied: from.Verify.Denied, Listen: from.Verify.Listen,
+	}
+	if b := from.Build; b != nil {
+		s.Build = &Build{Context: b.Context, Dockerfile: cmp.Or(b.Dockerfile, "Dockerfile"), Target: b.Target, Args: map[string]string{}}
+		for k, v := range b.Args {
+			s.Build.Args[k] = string(v)
+		}
+	}
+	for _, w := range from.Writable {
+		s.Writable = append(s.Writable, newWritable(w, user))
+	}
+	for _, c := range from.Capabilities {
+		s.Capabilities = append(s.Capabilities, Capability{c.Name, c.Reason})
+	}
+	for _, use := range from.Secrets {
+		s.Secrets = append(s.Secrets, SecretFile{use.Name, use.Env})
+	}
+	for _, key := range slices.Sorted(maps.Keys(from.Environment)) {
+		e := from.Environment[key]
+		s.Environment = append(s.Environment, Variable{Name: key, Value: string(e.Value), Required: e.Required, Default: (*string)(e.Default)})
+	}
+	for _, key := range slices.Sorted(maps.Keys(from.Labels)) {
+		s.Labels = append(s.Labels, Label{key, string(from.Labels[key])})
+	}
+	for _, port := range from.Ports {
+		s.Ports = append(s.Ports, Port(port))
+	}
+	for _, d := range from.DependsOn {
+		s.DependsOn = append(s.DependsOn, Dependency(d))
+	}
+	for _, e := range p.Exceptions {
+		if e.Service == name {
+			s.Exceptions = append(s.Exceptions, Exception{e.Control, e.Reason, e.Owner, e.Expires.String()})
+		}
+	}
+	return s
+}
+
+func size(b profile.Bytes) Size { return Size{b.N, b.Text} }
+
+func newResources(r profile.Resources) Resources {
+	return Resources{CPUs: r.CPUs.Text, Nano: r.CPUs.Nano, Memory: size(r.Memory), PIDs: r.PIDs}
+}
+
+// newWritable gives a directory to the service's user, and to nobody else, unless the profile says otherwise.
+func newWritable(w profile.Writable, user User) Writable {
+	out := Writable{Path: w.Path, Volume: w.Volume, Size: size(w.Tmpfs), Mode: 0o700, Owner: user, Exec: w.Exec}
+	if w.Mode.Set {
+		out.Mode = w.Mode.Bits
+	}
+	if w.Owner.Set {
+		out.Owner = User{w.Owner.UID, w.Owner.GID}
+	}
+	return out
+}
+
+func newHealth(s profile.Service) *Health {
+	h := s.Health
+	if h == nil {
+		return nil
+	}
+	var test []string
+	switch command, ok := s.ProbeCommand(); {
+	case h.Shell != "":
+		test = []string{"CMD-SHELL", h.Shell}
+	case len(h.Command) > 0:
+		test = append([]string{"CMD"}, h.Command...)
+	case ok:
+		test = append([]string{"CMD"}, command...)
+	default:
+		return nil
+	}
+	return &Health{Test: test, Interval: h.Interval.D, Timeout: h.Timeout.D, Retries: h.Retries, StartPeriod: h.StartPeriod.D}
+}

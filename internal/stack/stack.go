@@ -1,0 +1,219 @@
+// Package stack holds the hardened model of a stack: a value that a validated profile is turned into and from which
+// everything is rendered.
+//
+// The model has no field for what is forbidden: nothing is privileged, shares a namespace with the host, mounts a
+// path of the host, gains privileges or keeps a capability that has no reason. What is weaker than that exists only
+// as an Exception, which says why and until when.
+package stack
+
+import (
+	"time"
+)
+
+// Stack is a hardened stack of services. It is never changed after New.
+type Stack struct {
+	Name     string
+	Services []Service // sorted by name
+	Secrets  []Secret  // sorted by name
+	Networks []Network // sorted by name
+	Volumes  []Volume  // sorted by name
+}
+
+// Service is one hardened service.
+type Service struct {
+	Name         string
+	Preset       string
+	Image        string
+	Build        *Build
+	Entrypoint   []string
+	Command      []string
+	Hostname     string
+	User         User
+	Init         bool
+	Writable     []Writable
+	Capabilities []Capability
+	Limits       Resources
+	Reservations Resources
+	ShmSize      Size
+	OpenFiles    int
+	Shutdown     Shutdown
+	Health       *Health
+	Secrets      []SecretFile
+	Environment  []Variable // sorted by name
+	Ports        []Port
+	Networks     []string
+	DependsOn    []Dependency
+	Restart      string
+	Log          Log
+	Labels       []Label // sorted by name
+	Denied       []string
+	Listen       []int
+	Exceptions   []Exception
+}
+
+// User is a numeric user and group.
+type User struct{ UID, GID int }
+
+// Size is an amount of memory or storage in bytes, with the text a person wrote.
+type Size struct {
+	Bytes int64
+	Text  string
+}
+
+// Build says how an image is made from source. Paths are relative to the profile.
+type Build struct {
+	Context    string
+	Dockerfile string
+	Target     string
+	Args       map[string]string
+}
+
+// Writable is a path the service may write: a named volume, or a tmpfs when Volume is empty.
+type Writable struct {
+	Path   string
+	Volume string
+	Size   Size // of a tmpfs
+	Mode   int
+	Owner  User
+	Exec   bool
+}
+
+// Capability is one that the service keeps, and why.
+type Capability struct{ Name, Reason string }
+
+// Resources are bounds; zero values are not set.
+type Resources struct {
+	CPUs   string // decimal number as written
+	Nano   int64  // the same in billionths
+	Memory Size
+	PIDs   int
+}
+
+// Shutdown says how the service stops.
+type Shutdown struct {
+	Signal  string
+	Grace   time.Duration
+	Timeout time.Duration
+	Logs    []string
+}
+
+// Health is the health test as the engine runs it: Test begins with CMD or CMD-SHELL.
+type Health struct {
+	Test        []string
+	Interval    time.Duration
+	Timeout     time.Duration
+	Retries     int
+	StartPeriod time.Duration
+}
+
+// SecretFile is a secret delivered as /run/secrets/Name; Env, when set, names the variable that holds its path.
+type SecretFile struct{ Name, Env string }
+
+// SecretDir is where secrets are delivered.
+const SecretDir = "/run/secrets"
+
+// Variable is an environment variable: literal, or taken from the deploying environment under its own name.
+type Variable struct {
+	Name     string
+	Value    string
+	Required bool    // must be set in the deploying environment
+	Default  *string // value when the deploying environment has none
+}
+
+// Port is a published port.
+type Port struct {
+	Address   string
+	Host      int
+	Container int
+	Protocol  string
+}
+
+// Dependency is a service that must be healthy, started or completed first.
+type Dependency struct{ Service, Condition string }
+
+// Log is the log driver and its rotation.
+type Log struct {
+	Driver   string
+	MaxSize  Size
+	MaxFiles int
+}
+
+// Label is a label of the container.
+type Label struct{ Name, Value string }
+
+// Secret says where the value comes from. Exactly one of Env, File and From is set.
+type Secret struct {
+	Name   string
+	Env    string
+	File   string
+	From   string
+	Format string
+}
+
+// Network is a network of the stack. Internal networks have no way out and publish nothing.
+type Network struct {
+	Name     string
+	Internal bool
+	Egress   bool
+	External bool
+}
+
+// Volume is a named volume of the stack.
+type Volume struct {
+	Name     string
+	External bool
+}
+
+// Exception lets a control fail for a time.
+type Exception struct {
+	Control string
+	Reason  string
+	Owner   string
+	Expires string // YYYY-MM-DD
+}
+
+// Service returns the service of that name, or false.
+func (s Stack) Service(name string) (Service, bool) {
+	for _, service := range s.Services {
+		if service.Name == name {
+			return service, true
+		}
+	}
+	return Service{}, false
+}
+
+// Excepted returns the exception for a control, or false.
+func (s Service) Excepted(control string) (Exception, bool) {
+	for _, e := range s.Exceptions {
+		if e.Control == control {
+			return e, true
+		}
+	}
+	return Exception{}, false
+}
+
+// Volumes returns the paths that keep data, in order.
+func (s Service) Volumes() []Writable {
+	var out []Writable
+	for _, w := range s.Writable {
+		if w.Volume != "" {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// Required returns the names of the variables that must be set in the deploying environment, sorted.
+func (s Stack) Required() []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, service := range s.Services {
+		for _, v := range service.Environment {
+			if v.Required && !seen[v.Name] {
+				seen[v.Name] = true
+				out = append(out, v.Name)
+			}
+		}
+	}
+	return out
+}

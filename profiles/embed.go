@@ -1,0 +1,42 @@
+// Package profiles is the library that profiles are merged with: the baseline of every service,
+// one preset per image, and the reference profile. It is data; the facts behind each value are in the files.
+package profiles
+
+import (
+	"embed"
+	"strings"
+)
+
+//go:embed baseline.yaml presets/*.yaml
+var files embed.FS
+
+// Library gives the embedded files to the profile package.
+type Library struct{}
+
+// Baseline returns the values that every service starts from.
+func (Library) Baseline() []byte {
+	data, err := files.ReadFile("baseline.yaml")
+	if err != nil {
+		return nil // embedded at build time: a missing file does not compile
+	}
+	return data
+}
+
+// Preset returns the preset of that name, or false.
+func (Library) Preset(name string) ([]byte, bool) {
+	data, err := files.ReadFile("presets/" + name + ".yaml")
+	return data, err == nil
+}
+
+// Presets returns the names of all presets, sorted.
+func (Library) Presets() []string {
+	entries, err := files.ReadDir("presets")
+	if err != nil {
+		return nil
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	return names
+}
