@@ -25,6 +25,17 @@ func CapabilityMask(names ...string) uint64 {
 	return mask
 }
 
+// CapabilityList returns the names in a set, without those of newer kernels.
+func CapabilityList(mask uint64) []string {
+	var out []string
+	for bit, name := range Capabilities() {
+		if mask&(1<<bit) != 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // CapabilityNames lists a set. Bits of newer kernels are shown by number, never left out.
 func CapabilityNames(mask uint64) string {
 	if mask == 0 {

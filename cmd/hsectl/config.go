@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// configure gives every flag that was not typed its value from HSECTL_NAME or from .hsectl.yaml, in that order.
+// This is the only place that knows viper.
+func configure(cmd *cobra.Command) error {
+	v := viper.New()
+	v.SetEnvPrefix("HSECTL")
+	v.SetEnvKeyReplacer(strings.NewReplacer("-", "_"))
+	v.AutomaticEnv()
+	v.SetConfigFile(".hsectl.yaml")
+	if err := v.ReadInConfig(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &usageError{fmt.Errorf("reading .hsectl.yaml: %w", err), "it holds flags by their long names, such as: file: profiles/web.yaml"}
+	}
+	known := map[string]bool{}
+	for _, sub := range cmd.Root().Commands() {
+		sub.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	}
+	cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	for key := range v.AllSettings() {
+		if !known[key] {
+			return &usageError{fmt.Errorf("reading .hsectl.yaml: there is no flag %q", key), "it holds flags by their long names, such as: file: profiles/web.yaml"}
+		}
+	}
+	var bad error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || !v.IsSet(f.Name) || bad != nil {
+			return
+		}
+		if err := cmd.Flags().Set(f.Name, v.GetString(f.Name)); err != nil {
+			bad = &usageError{fmt.Errorf("setting --%s from the configuration: %w", f.Name, err), ""}
+		}
+	})
+	return bad
+}

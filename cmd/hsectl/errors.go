@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// Exit codes: one table, applied once, in exitCode.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2 // wrong usage or invalid profile
+	exitFindings    = 3 // findings at or above the threshold, stale files, or not proven
+	exitInterrupted = 130
+)
+
+// usageError is a mistake in how the program was called.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+func (e *usageError) Unwrap() error { return e.err }
+
+// missingError lists what the stack takes from the environment and did not get.
+type missingError struct{ lines []string }
+
+func (e *missingError) Error() string { return strings.Join(e.lines, "\n") }
+
+// errFindings ends a verb whose result has been printed and is not good enough.
+var errFindings = errors.New("not proven")
+
+func exitCode(ctx context.Context, err error) int {
+	var usage *usageError
+	var missing *missingError
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.As(err, &usage), errors.As(err, &missing), len(profile.Problems(err)) > 0:
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// explain prints an error and what mends it. Each problem takes one line and, when there is something to do, a hint.
+func explain(w io.Writer, err error) {
+	if problems := profile.Problems(err); len(problems) > 0 {
+		for _, p := range problems {
+			fmt.Fprintf(w, "%s\n", p.Error())
+			if p.Hint != "" {
+				fmt.Fprintf(w, "  hint: %s\n", p.Hint)
+			}
+		}
+		fmt.Fprintf(w, "error: %s in %s; nothing was changed\n", count(len(problems), "problem"), problems[0].At.File)
+		return
+	}
+	if missing, ok := errors.AsType[*missingError](err); ok {
+		for _, line := range missing.lines {
+			fmt.Fprintln(w, line)
+		}
+		fmt.Fprintf(w, "error: %s missing; nothing was changed\n", count(len(missing.lines), "value"))
+		return
+	}
+	if unhealthy, ok := errors.AsType[*deploy.UnhealthyError](err); ok {
+		explainUnhealthy(w, unhealthy)
+		return
+	}
+	fmt.Fprintf(w, "error: %v\n", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+}
+
+func hintFor(err error) string {
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		return usage.hint
+	}
+	if _, ok := errors.AsType[*docker.UnreachableError](err); ok {
+		return "start the engine, or name another one with --host, --context or DOCKER_HOST"
+	}
+	if _, ok := errors.AsType[*docker.TooOldError](err); ok {
+		return "update the engine: Docker 19.03 is the oldest that works, 20.10 the oldest that is tested"
+	}
+	if missing, ok := errors.AsType[*deploy.MissingError](err); ok {
+		_ = missing
+		return "build it first: hsectl build"
+	}
+	if _, ok := errors.AsType[*image.BuildError](err); ok {
+		return "the step that failed is above; hsectl build --no-cache starts afresh"
+	}
+	return ""
+}
+
+func explainUnhealthy(w io.Writer, e *deploy.UnhealthyError) {
+	fmt.Fprintf(w, "\n%s is not healthy: %s, after %s\n", e.Service, e.State, e.Waited.Round(100*time.Millisecond))
+	if len(e.Logs) > 0 {
+		fmt.Fprintf(w, "\n  last log lines\n")
+		for _, line := range e.Logs {
+			fmt.Fprintf(w, "    %s\n", line)
+		}
+	}
+	if e.Health != "" {
+		fmt.Fprintf(w, "\n  output of the health test\n    %s\n", strings.ReplaceAll(e.Health, "\n", "\n    "))
+	}
+	if reason := e.Reason(); reason != "" {
+		fmt.Fprintf(w, "\n  likely: %s\n", reason)
+	}
+	fmt.Fprintf(w, "\nerror: %v\n", e)
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func asUnhealthy(err error) (*deploy.UnhealthyError, bool) {
+	return errors.AsType[*deploy.UnhealthyError](err)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+func newVersion(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  hsectl version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(s.Out, "hsectl %s %s/%s %s\n", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+			return nil
+		},
+	}
+}
+
+// version is what the Go toolchain recorded: the module's version for a release, the revision for a build from source.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func newControls(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "controls [ID]",
+		Short: "List the controls, or explain one",
+		Example: `  hsectl controls
+  hsectl controls HSE-FS-001`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, c := range policy.Controls() {
+				if len(args) == 0 {
+					fmt.Fprintf(s.Out, "%-12s %-9s %s\n", c.ID, c.Severity, c.Title)
+				} else if strings.EqualFold(c.ID, args[0]) {
+					fmt.Fprintf(s.Out, "%s  %s (%s)\n\n  why      %s\n  mend     %s\n  see      %s\n", c.ID, c.Title, c.Severity, c.Rationale, c.Remedy, strings.Join(c.References, ", "))
+					return nil
+				}
+			}
+			if len(args) > 0 {
+				return &usageError{fmt.Errorf("there is no control %q", args[0]), "list them with: hsectl controls"}
+			}
+			return nil
+		},
+	}
+}
+
+func newPresets(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "presets [NAME]",
+		Short: "List the presets, or show one",
+		Example: `  hsectl presets
+  hsectl presets postgres`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			library := profiles.Library{}
+			if len(args) == 0 {
+				for _, name := range library.Presets() {
+					fmt.Fprintln(s.Out, name)
+				}
+				return nil
+			}
+			data, ok := library.Preset(args[0])
+			if !ok {
+				return &usageError{fmt.Errorf("there is no preset %q", args[0]), "list them with: hsectl presets"}
+			}
+			_, err := s.Out.Write(data)
+			return err
+		},
+	}
+}
+
+// newProbeContainer is what runs inside probes; people have no use for it.
+func newProbeContainer(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:    "probe-container REQUEST",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var r verify.Request
+			if err := json.Unmarshal([]byte(args[0]), &r); err != nil {
+				return fmt.Errorf("reading the request: %w", err)
+			}
+			return json.NewEncoder(s.Out).Encode(host.Probe("/", r))
+		},
+	}
+}
+
+func newDocs(s streams) *cobra.Command {
+	var format, out string
+	cmd := &cobra.Command{
+		Use:     "docs",
+		Short:   "Write the pages of all verbs, for man or as Markdown",
+		Example: "  hsectl docs --format man --out man/",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			switch format {
+			case "man":
+				return doc.GenManTree(root, &doc.GenManHeader{Title: "HSECTL", Section: "1", Source: "hsectl"}, out)
+			case "markdown":
+				return doc.GenMarkdownTree(root, out)
+			}
+			return &usageError{fmt.Errorf("there is no format %q", format), "write --format man or --format markdown"}
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "markdown", "man or markdown")
+	cmd.Flags().StringVarP(&out, "out", "o", ".", "directory for the pages, which must exist")
+	return cmd
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+// maxProfileBytes is one more than the profile package takes, so that it can say what is wrong.
+const maxProfileBytes = 4<<20 + 1
+
+// loaded is a profile that was read, and the stack it stands for.
+type loaded struct {
+	path    string
+	data    []byte
+	profile *profile.Profile
+	stack   stack.Stack
+}
+
+func load(path string) (loaded, error) {
+	data, err := host.ReadFile(path, maxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return loaded{}, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
+	}
+	if err != nil {
+		return loaded{}, &usageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
+	}
+	p, err := profile.Parse(data, profile.Options{File: path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	if err != nil {
+		return loaded{}, err
+	}
+	return loaded{path: path, data: data, profile: p, stack: stack.New(p)}, nil
+}
+
+// dir is the directory that paths in the profile are relative to.
+func (l loaded) dir() string { return filepath.Dir(l.path) }
+
+// connect reaches the engine that the flags mean.
+func (g *globals) connect(ctx context.Context) (*docker.Engine, error) {
+	if g.host != "" && g.context != "" {
+		return nil, &usageError{errors.New("--host and --context exclude each other"), ""}
+	}
+	return docker.Connect(ctx, docker.Endpoint{Host: g.host, Context: g.context}, probeProgram)
+}
+
+// probeProgram is what runs inside probes: this program, which must be one for Linux.
+func probeProgram() ([]byte, error) {
+	if path := os.Getenv("HSECTL_PROBE_PROGRAM"); path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the probe program: %w", err)
+		}
+		return data, nil
+	}
+	if runtime.GOOS != "linux" {
+		return nil, &usageError{fmt.Errorf("probes need hsectl for Linux, and this one is for %s", runtime.GOOS),
+			"download hsectl for the engine's platform and set HSECTL_PROBE_PROGRAM to its path"}
+	}
+	return host.Executable()
+}

@@ -1,0 +1,20 @@
+// Command hsectl compiles one reviewed profile into a hardened Docker Compose stack, deploys it, and proves on the
+// running containers that every control holds.
+//
+// This package is where everything meets: it reads flags, files and the environment, hands values to the pure core,
+// and turns what comes back into text, hints and exit codes.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// globals are the flags of every verb.
+type globals struct {
+	file    string
+	host    string
+	context string
+}
+
+// run is the whole program as a function of its inputs. It returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errFindings) {
+		if ctx.Err() != nil {
+			s.say("interrupted")
+		} else {
+			explain(s.Err, err)
+		}
+	}
+	return exitCode(ctx, err)
+}
+
+func newRoot(s streams) *cobra.Command {
+	g := &globals{}
+	root := &cobra.Command{
+		Use:   "hsectl",
+		Short: "Harden, deploy and prove a Docker Compose stack from one reviewed profile",
+		Long: `hsectl compiles one profile into a hardened Docker Compose stack, builds and deploys it,
+and proves on the running containers that every control holds.
+
+  hsectl generate --out build/     write the Compose file and what belongs to it
+  hsectl build                     build the images that the profile builds
+  hsectl deploy                    bring the engine to what the profile says
+  hsectl verify                    prove it on the running containers
+  hsectl drill shutdown            prove that a service stops as declared
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not proven, 130 interrupted.`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return configure(cmd) },
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	flags := root.PersistentFlags()
+	flags.StringVarP(&g.file, "file", "f", "hsectl.yaml", "the profile")
+	flags.StringVarP(&g.host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
+	flags.StringVarP(&g.context, "context", "c", "", "the Docker context of the engine")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
+	})
+	root.AddCommand(
+		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newDrill(g, s),
+		newControls(s), newPresets(s), newVersion(s), newProbeContainer(s), newDocs(s),
+	)
+	for _, cmd := range root.Commands() {
+		positional(cmd)
+	}
+	return root
+}
+
+// positional makes a wrong number of arguments a mistake of usage, as a wrong flag is.
+func positional(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		positional(sub)
+	}
+	check := cmd.Args
+	if check == nil {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{errors.New(strings.TrimSpace(err.Error())), "see: " + cmd.CommandPath() + " --help"}
+		}
+		return nil
+	}
+}

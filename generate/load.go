@@ -1,0 +1,27 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// Load reads a rendered Compose file strictly, with compose-go, as docker compose would. Environment holds the values
+// of its variables; nothing else is read.
+func Load(ctx context.Context, file []byte, environment map[string]string) (*types.Project, error) {
+	details := types.ConfigDetails{
+		ConfigFiles: []types.ConfigFile{{Filename: ComposeFile, Content: file}},
+		Environment: types.Mapping(environment),
+		WorkingDir:  "/",
+	}
+	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
+		o.SkipResolveEnvironment = true
+		o.SkipInclude = true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("loading the rendered Compose file: %w", err)
+	}
+	return project, nil
+}

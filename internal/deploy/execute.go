@@ -1,0 +1,80 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Engine makes steps happen.
+type Engine interface {
+	// Observe returns what the engine has of what is desired.
+	Observe(ctx context.Context, d Desired) (Observed, error)
+	// Apply makes one step happen, telling report about its progress.
+	Apply(ctx context.Context, s Step, report func(Event)) error
+}
+
+// Event is progress that a person may want to see.
+type Event struct {
+	Subject string // service, volume, network or image
+	Text    string // what happens to it, such as "healthy"
+	Done    bool
+}
+
+// Execute applies the plan in order and stops at the first failure.
+func Execute(ctx context.Context, p Plan, e Engine, report func(Event)) error {
+	for _, step := range p.Steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.Apply(ctx, step, report); err != nil {
+			return fmt.Errorf("applying step %q on %s: %w", step.Kind, step.Subject, err)
+		}
+	}
+	return nil
+}
+
+// UnhealthyError says which service did not become healthy, and everything that helps to see why.
+type UnhealthyError struct {
+	Service  string
+	State    string // such as "exited with code 1" or "unhealthy"
+	ExitCode int
+	OOM      bool
+	Health   string   // output of the last health test
+	Logs     []string // last lines, without terminal escapes
+	Waited   time.Duration
+}
+
+// Error implements error.
+func (e *UnhealthyError) Error() string {
+	return fmt.Sprintf("service %q did not become healthy: %s", e.Service, e.State)
+}
+
+// Reason returns the likely cause in the terms of the profile, or nothing when none is recognised.
+func (e *UnhealthyError) Reason() string {
+	text := strings.Join(e.Logs, "\n") + "\n" + e.Health
+	switch {
+	case e.OOM:
+		return "the kernel killed it for memory: raise limits.memory, or lower the runtime's own heap limit"
+	case strings.Contains(text, "EROFS") || strings.Contains(strings.ToLower(text), "read-only file system"):
+		return "it writes to a path that is not declared: add the path to writable:"
+	case strings.Contains(text, "EACCES") || strings.Contains(strings.ToLower(text), "permission denied"):
+		return "its user may not write a path: declare the path under writable:, or see whose the files in the volume are"
+	case strings.Contains(text, "exec format error"):
+		return "the image is for another processor architecture than the engine's"
+	case e.ExitCode == 127 || strings.Contains(text, "executable file not found"):
+		return "a program of its command or health test is not in the image"
+	case e.ExitCode == 126:
+		return "its command cannot be executed: a tmpfs is mounted noexec unless exec: true"
+	case strings.Contains(text, "Operation not permitted") || strings.Contains(text, "EPERM"):
+		return "it needs a capability: add it under capabilities: with a reason"
+	case strings.Contains(text, "EAI_AGAIN") || strings.Contains(text, "ENOTFOUND") || strings.Contains(text, "could not translate host name"):
+		return "it cannot resolve a name: put both services on one network"
+	case strings.Contains(text, "ECONNREFUSED") || strings.Contains(strings.ToLower(text), "connection refused"):
+		return "nothing listens where it connects to: check the port and depends_on:"
+	case e.Health != "" && e.ExitCode == 0:
+		return "it runs, but its health test fails: compare the port and path in health: with the service's own"
+	}
+	return ""
+}

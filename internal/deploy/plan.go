@@ -1,0 +1,238 @@
+// Package deploy compares what a stack should be with what the engine has, plans the difference as steps that each
+// say why, and executes them through an Engine.
+//
+// Planning is pure: printing the plan is the dry run. Steps are values; only the Engine makes them happen.
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Desired is what the engine should have.
+type Desired struct {
+	Stack       stack.Stack
+	Environment map[string]string // variables that the stack takes from the deploying environment
+	Secrets     map[string]Secret // by name
+	Timeout     time.Duration     // for the whole stack to become healthy
+}
+
+// Observed is what the engine has.
+type Observed struct {
+	Images  map[string]bool        // by reference, as the profile writes it
+	Volumes map[string]Volume      // by name on the engine; missing means it does not exist
+	Secrets map[string]SecretState // by service; missing means none were delivered
+}
+
+// Volume is the state of a volume's root directory.
+type Volume struct {
+	Owner stack.User
+	Mode  int
+}
+
+// SecretState is the newest volume of secrets of a service.
+type SecretState struct {
+	Volume  string
+	Version int
+	Digests map[string]string // hex sha256 of each file; stays in memory
+	Owner   stack.User
+}
+
+// Kind is what a step does.
+type Kind string
+
+// The kinds of steps, in the order in which they happen.
+const (
+	PullImage      Kind = "pull image"
+	PrepareVolume  Kind = "prepare volume"
+	DeliverSecrets Kind = "deliver secrets"
+	Converge       Kind = "converge"
+)
+
+// Step is one change of the engine, and why. Which payload is set follows from Kind.
+type Step struct {
+	Kind    Kind
+	Subject string
+	Cause   string
+	Volume  *VolumeStep
+	Secrets *SecretsStep
+	Compose *ComposeStep
+}
+
+// VolumeStep creates a volume, if needed, and gives its root directory to the user who writes there.
+type VolumeStep struct {
+	Name   string // on the engine
+	Key    string // in the Compose file
+	Stack  string
+	Create bool
+	Image  string // its content at Path goes into a new volume, as the engine does on a first start
+	Path   string
+	Owner  stack.User
+	Mode   int
+}
+
+// SecretsStep fills a new volume with the secrets of one service.
+type SecretsStep struct {
+	Volume  string
+	Stack   string
+	Service string
+	Owner   stack.User
+	Files   []SecretFile
+}
+
+// SecretFile is one file of a SecretsStep.
+type SecretFile struct {
+	Name  string
+	Value Secret
+}
+
+// ComposeStep brings the containers to what the Compose file says and waits until all services are healthy.
+type ComposeStep struct {
+	File        []byte
+	Environment map[string]string
+	Timeout     time.Duration
+	Services    []string
+}
+
+// Plan is the ordered difference between desired and observed.
+type Plan struct {
+	Stack string
+	Steps []Step
+}
+
+// MissingError names built images that the engine does not have.
+type MissingError struct{ Images []string }
+
+// Error implements error.
+func (e *MissingError) Error() string {
+	return "the engine has no image " + strings.Join(e.Images, ", ")
+}
+
+// NewPlan compares. It fails only when a built image is missing, because building is not a step of a deploy.
+func NewPlan(d Desired, o Observed) (Plan, error) {
+	plan := Plan{Stack: d.Stack.Name}
+	var missing []string
+	delivery := generate.Delivery{}
+	var volumes, secrets []Step
+	for _, s := range d.Stack.Services {
+		switch {
+		case o.Images[s.Image]:
+		case s.Build != nil:
+			missing = append(missing, s.Image)
+		default:
+			plan.Steps = append(plan.Steps, Step{Kind: PullImage, Subject: s.Image, Cause: "the engine does not have it"})
+		}
+		volumes = append(volumes, volumeSteps(d.Stack, s, o)...)
+		if len(s.Secrets) > 0 {
+			step, volume := secretsStep(d, s, o.Secrets[s.Name])
+			delivery[s.Name] = volume
+			if step != nil {
+				secrets = append(secrets, *step)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return Plan{}, &MissingError{Images: missing}
+	}
+	file, err := generate.Delivered(d.Stack, delivery)
+	if err != nil {
+		return Plan{}, fmt.Errorf("planning stack %q: %w", d.Stack.Name, err)
+	}
+	var names []string
+	for _, s := range d.Stack.Services {
+		names = append(names, s.Name)
+	}
+	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, []Step{{
+		Kind: Converge, Subject: d.Stack.Name, Cause: "containers follow the rendered stack",
+		Compose: &ComposeStep{File: file, Environment: d.Environment, Timeout: d.Timeout, Services: names},
+	}})
+	return plan, nil
+}
+
+func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {
+	var out []Step
+	for _, w := range service.Volumes() {
+		name := VolumeName(s, w.Volume)
+		state, exists := o.Volumes[name]
+		cause := ""
+		switch {
+		case !exists:
+			cause = "the volume does not exist"
+		case state.Owner != w.Owner:
+			cause = fmt.Sprintf("%s belongs to %d:%d, and %s writes as %d:%d", w.Path, state.Owner.UID, state.Owner.GID,
+				service.Name, w.Owner.UID, w.Owner.GID)
+		case state.Mode != w.Mode:
+			cause = fmt.Sprintf("%s has mode %04o, not %04o", w.Path, state.Mode, w.Mode)
+		default:
+			continue
+		}
+		out = append(out, Step{Kind: PrepareVolume, Subject: w.Volume, Cause: cause, Volume: &VolumeStep{
+			Name: name, Key: w.Volume, Stack: s.Name, Create: !exists, Image: service.Image, Path: w.Path, Owner: w.Owner, Mode: w.Mode,
+		}})
+	}
+	return out
+}
+
+// VolumeName returns the name that Compose gives a volume of the stack on the engine.
+func VolumeName(s stack.Stack, volume string) string {
+	for _, v := range s.Volumes {
+		if v.Name == volume && v.External {
+			return volume
+		}
+	}
+	return s.Name + "_" + volume
+}
+
+// secretsStep returns the volume that will hold the secrets of a service, and the step that fills it unless the newest
+// volume already holds the same.
+func secretsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
+	var files []SecretFile
+	same := have.Volume != "" && have.Owner == s.User && len(have.Digests) == len(s.Secrets)
+	for _, use := range s.Secrets {
+		value := d.Secrets[use.Name]
+		files = append(files, SecretFile{use.Name, value})
+		same = same && have.Digests[use.Name] == value.Digest()
+	}
+	if same {
+		return nil, have.Volume
+	}
+	cause := "no secrets were delivered yet"
+	if have.Volume != "" {
+		cause = fmt.Sprintf("a secret differs from version %d", have.Version)
+	}
+	volume := fmt.Sprintf("%s_%s_secrets_%d", d.Stack.Name, s.Name, have.Version+1)
+	return &Step{Kind: DeliverSecrets, Subject: s.Name, Cause: cause, Secrets: &SecretsStep{
+		Volume: volume, Stack: d.Stack.Name, Service: s.Name, Owner: s.User, Files: files,
+	}}, volume
+}
+
+// Secret is a secret value. It prints as a placeholder wherever it ends up by mistake.
+type Secret struct{ value []byte }
+
+// NewSecret wraps a value.
+func NewSecret(value []byte) Secret { return Secret{slices.Clone(value)} }
+
+// Reveal returns the value, for delivery to the engine only.
+func (s Secret) Reveal() []byte { return s.value }
+
+// Digest returns the hex sha256 of the value, for comparing in memory.
+func (s Secret) Digest() string {
+	sum := sha256.Sum256(s.value)
+	return hex.EncodeToString(sum[:])
+}
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return "[secret]" }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return "[secret]" }
+
+// MarshalText implements encoding.TextMarshaler.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }

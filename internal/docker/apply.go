@@ -1,0 +1,150 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+// Observe implements deploy.Engine.
+func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
+	out := deploy.Observed{Images: map[string]bool{}, Volumes: map[string]deploy.Volume{}}
+	var err error
+	if out.Secrets, err = e.secretStates(ctx, d.Stack.Name); err != nil {
+		return out, err
+	}
+	for _, s := range d.Stack.Services {
+		_, err := e.api.ImageInspect(ctx, s.Image)
+		if err != nil && !errdefs.IsNotFound(err) {
+			return out, fmt.Errorf("looking for image %s: %w", s.Image, err)
+		}
+		out.Images[s.Image] = err == nil
+		for _, w := range s.Volumes() {
+			name := deploy.VolumeName(d.Stack, w.Volume)
+			if _, seen := out.Volumes[name]; seen {
+				continue
+			}
+			state, exists, err := e.volume(ctx, name)
+			if err != nil {
+				return out, err
+			}
+			if exists {
+				out.Volumes[name] = state
+			}
+		}
+	}
+	return out, nil
+}
+
+func (e *Engine) volume(ctx context.Context, name string) (state deploy.Volume, exists bool, err error) {
+	_, err = e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return state, false, nil
+	}
+	if err != nil {
+		return state, false, fmt.Errorf("looking for volume %s: %w", name, err)
+	}
+	ref, err := e.carrierImage(ctx)
+	if err != nil {
+		return state, false, err
+	}
+	err = e.carry(ctx, ref, name, carrierMount, func(id string) error {
+		state, err = e.rootOf(ctx, id, carrierMount)
+		return err
+	})
+	return state, true, err
+}
+
+// Apply implements deploy.Engine.
+func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Event)) error {
+	switch s.Kind {
+	case deploy.PullImage:
+		report(deploy.Event{Subject: s.Subject, Text: "pulling"})
+		return e.pull(ctx, s.Subject)
+	case deploy.PrepareVolume:
+		report(deploy.Event{Subject: s.Volume.Key, Text: fmt.Sprintf("volume prepared for %d:%d", s.Volume.Owner.UID, s.Volume.Owner.GID), Done: true})
+		return e.prepareVolume(ctx, s.Volume)
+	case deploy.DeliverSecrets:
+		report(deploy.Event{Subject: s.Subject, Text: fmt.Sprintf("%d secrets delivered", len(s.Secrets.Files)), Done: true})
+		return e.deliverSecrets(ctx, s.Secrets, versionOf(s.Secrets.Volume))
+	case deploy.Converge:
+		if err := e.converge(ctx, s.Subject, s.Compose, report); err != nil {
+			return err
+		}
+		return e.pruneSecrets(ctx, s.Subject)
+	}
+	return fmt.Errorf("unknown step %q", s.Kind)
+}
+
+func versionOf(volume string) int {
+	n, err := strconv.Atoi(volume[strings.LastIndexByte(volume, '_')+1:])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// prepareVolume lets the engine copy the image's content into a new volume, as it would on a first start, and then
+// hands the root directory to the user who writes there: the engine's copy would otherwise decide whose it is.
+func (e *Engine) prepareVolume(ctx context.Context, v *deploy.VolumeStep) error {
+	if v.Create {
+		_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: map[string]string{
+			composeProject: v.Stack, composeVolume: v.Key,
+		}})
+		if err != nil {
+			return fmt.Errorf("creating volume %s: %w", v.Name, err)
+		}
+	}
+	return e.carry(ctx, v.Image, v.Name, v.Path, func(id string) error {
+		return e.own(ctx, id, v.Path, v.Owner, v.Mode)
+	})
+}
+
+// pull brings an image from its registry, with the credentials that Docker's own configuration has for it.
+func (e *Engine) pull(ctx context.Context, ref string) error {
+	auth, err := e.registryAuth(ref)
+	if err != nil {
+		return err
+	}
+	answer, err := e.api.ImagePull(ctx, ref, client.ImagePullOptions{RegistryAuth: auth})
+	if err != nil {
+		return fmt.Errorf("pulling image %s: %w", ref, err)
+	}
+	defer answer.Close()
+	decoder := json.NewDecoder(answer)
+	for {
+		var line struct {
+			Error string `json:"error"`
+		}
+		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("pulling image %s: %w", ref, err)
+		}
+		if line.Error != "" {
+			return fmt.Errorf("pulling image %s: %s", ref, clean(line.Error))
+		}
+	}
+}
+
+func (e *Engine) registryAuth(ref string) (string, error) {
+	key := "https://index.docker.io/v1/"
+	if first, _, ok := strings.Cut(ref, "/"); ok && strings.ContainsAny(first, ".:") {
+		key = first
+	}
+	auth, err := e.cli.ConfigFile().GetAuthConfig(key)
+	if err != nil {
+		return "", fmt.Errorf("reading the credentials for %s: %w", key, err)
+	}
+	return authconfig.Encode(registryAuthConfig(auth))
+}

@@ -1,0 +1,111 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// carrierMount is where a carrier has its volume.
+const carrierMount = "/v"
+
+// carry runs f with a container that has the volume mounted and is never started. The engine's archive API works on
+// the volumes of such a container, so files reach a volume on any engine, local or remote, without running anything.
+func (e *Engine) carry(ctx context.Context, imageRef, volume, at string, f func(id string) error) (err error) {
+	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: imageRef, Entrypoint: []string{"/never-started"}, Labels: map[string]string{labelRole: "carrier"}},
+		HostConfig: &container.HostConfig{
+			NetworkMode: "none", CapDrop: []string{"ALL"},
+			Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: at}},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("creating a carrier for volume %s: %w", volume, err)
+	}
+	defer func() {
+		// The carrier goes even when the work was interrupted.
+		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
+		err = errors.Join(err, removeErr)
+	}()
+	return f(created.ID)
+}
+
+// carrierImage loads the empty image of carriers, once for each engine.
+func (e *Engine) carrierImage(ctx context.Context) (string, error) {
+	img, err := image.NewStatic("hsectl/carrier", e.os, e.arch, []byte("hsectl: never started\n"))
+	if err != nil {
+		return "", err
+	}
+	return img.Reference, e.load(ctx, img)
+}
+
+// load brings an image to the engine unless it is there.
+func (e *Engine) load(ctx context.Context, img image.Static) error {
+	_, err := e.api.ImageInspect(ctx, img.Reference)
+	if err == nil {
+		return nil
+	}
+	if !errdefs.IsNotFound(err) {
+		return fmt.Errorf("looking for image %s: %w", img.Reference, err)
+	}
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(img.Write(writer)) }()
+	defer reader.Close()
+	answer, err := e.api.ImageLoad(ctx, reader)
+	if err != nil {
+		return fmt.Errorf("loading image %s: %w", img.Reference, err)
+	}
+	defer answer.Close()
+	if _, err := io.Copy(io.Discard, answer); err != nil {
+		return fmt.Errorf("loading image %s: %w", img.Reference, err)
+	}
+	if _, err := e.api.ImageInspect(ctx, img.Reference); err != nil {
+		return fmt.Errorf("loading image %s: the engine did not keep it: %w", img.Reference, err)
+	}
+	return nil
+}
+
+// own gives the root directory of the volume mounted at a path to a user. An entry for the mount point itself, put to
+// its parent, sets owner and mode of the volume's root.
+func (e *Engine) own(ctx context.Context, id, at string, owner stack.User, mode int) error {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: path.Base(at) + "/", Typeflag: tar.TypeDir, Mode: int64(mode), Uid: owner.UID, Gid: owner.GID})
+	if err := errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	_, err = e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: path.Dir(at), Content: &b, CopyUIDGID: true})
+	if err != nil {
+		return fmt.Errorf("handing the volume at %s to %d:%d: %w", at, owner.UID, owner.GID, err)
+	}
+	return nil
+}
+
+// rootOf reads owner and mode of the root of the volume mounted at a path. Only the first header is read.
+func (e *Engine) rootOf(ctx context.Context, id, at string) (deploy.Volume, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: at})
+	if err != nil {
+		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
+	}
+	defer answer.Content.Close()
+	h, err := tar.NewReader(answer.Content).Next()
+	if err != nil {
+		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
+	}
+	return deploy.Volume{Owner: stack.User{UID: h.Uid, GID: h.Gid}, Mode: int(h.Mode & 0o7777)}, nil
+}

@@ -1,0 +1,248 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// probeParallel bounds the probes that run at once: each is a short process beside production.
+const probeParallel = 8
+
+// Containers implements verify.Observer.
+func (e *Engine) Containers(ctx context.Context, project string, ask func(string) verify.Request) ([]verify.Container, error) {
+	if err := e.removeProbes(ctx, project); err != nil {
+		return nil, err
+	}
+	list, err := e.stackContainers(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	networks, err := e.networks(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	ref := ""
+	if len(list) > 0 {
+		if ref, err = e.probeImage(ctx); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]verify.Container, len(list))
+	slots := make(chan struct{}, probeParallel)
+	var wg sync.WaitGroup
+	for i, c := range list {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			service := c.Config.Labels[composeService]
+			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Engine: applied(c, networks, project)}
+			dump, err := e.look(ctx, ref, project, c, ask(service))
+			if err != nil {
+				out[i].Error = err.Error()
+				return
+			}
+			out[i].Dump = dump
+		})
+	}
+	wg.Wait()
+	return out, ctx.Err()
+}
+
+// networks returns the networks of a stack by their name on the engine.
+func (e *Engine) networks(ctx context.Context, project string) (map[string]policy.Network, error) {
+	list, err := e.api.NetworkList(ctx, client.NetworkListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing networks: %w", err)
+	}
+	out := map[string]policy.Network{}
+	for _, n := range list.Items {
+		masquerade := n.Options["com.docker.network.bridge.enable_ip_masquerade"] != "false"
+		out[n.Name] = policy.Network{
+			Name:     strings.TrimPrefix(n.Name, project+"_"),
+			Internal: n.Internal || n.Driver == "bridge" && !masquerade,
+			Default:  n.Name == "bridge",
+		}
+	}
+	return out, nil
+}
+
+func is[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Applied) }
+
+// applied says what the engine claims to have applied.
+func applied(c container.InspectResponse, networks map[string]policy.Network, project string) policy.Facts {
+	h := c.HostConfig
+	f := policy.Facts{
+		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount}),
+		RootReadOnly: is(h.ReadonlyRootfs),
+		Mounts:       is(appliedMounts(c)),
+		Privileged:   is(h.Privileged),
+		Masked:       is(h.MaskedPaths),
+		Devices:      is(devices(h)),
+		Namespaces: is(policy.Namespaces{HostPID: h.PidMode.IsHost(), HostIPC: h.IpcMode.IsHost(), HostNetwork: h.NetworkMode.IsHost(),
+			HostUTS: h.UTSMode.IsHost(), HostUser: h.UsernsMode.IsHost()}),
+		Ports:      is(publishedPorts(c)),
+		Networks:   is(joined(c, networks)),
+		Memory:     is(h.Memory),
+		MemorySwap: is(max(h.MemorySwap, 0)),
+		CPUs:       is(cpus(h)),
+		OOMKilled:  is(c.State.OOMKilled),
+		Stop:       is(stop(c)),
+		Restart:    is(policy.Restart{Policy: string(h.RestartPolicy.Name), Retries: h.RestartPolicy.MaximumRetryCount}),
+		Health:     is(health(c)),
+		Arguments:  is(arguments(c)),
+		Log:        is(logging(h)),
+		Image:      is(policy.Image{Reference: c.Config.Image, ID: c.Image}),
+	}
+	var pids int64
+	if h.PidsLimit != nil {
+		pids = max(*h.PidsLimit, 0)
+	}
+	f.PIDs = is(pids)
+	var variables []policy.Variable
+	for _, entry := range c.Config.Env {
+		name, value, _ := strings.Cut(entry, "=")
+		variables = append(variables, policy.Variable{Name: name, Value: value})
+	}
+	f.Environment = is(variables)
+	return f
+}
+
+func appliedMounts(c container.InspectResponse) []policy.Mount {
+	var out []policy.Mount
+	for _, m := range c.Mounts {
+		kind := string(m.Type)
+		if kind != "volume" && kind != "tmpfs" {
+			kind = "bind"
+		}
+		if m.Destination == "/run/secrets" && kind == "volume" {
+			continue // judged as secrets
+		}
+		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Writable: m.RW, Exec: true, SUID: true, Dev: true,
+			Shared: m.Propagation == "shared" || m.Propagation == "rshared" || m.Propagation == "slave" || m.Propagation == "rslave"})
+	}
+	for path, options := range c.HostConfig.Tmpfs { // these are not among the mounts
+		words := strings.Split(options, ",")
+		out = append(out, policy.Mount{Path: path, Kind: "tmpfs", Writable: !slices.Contains(words, "ro"), Exec: slices.Contains(words, "exec")})
+	}
+	slices.SortFunc(out, func(a, b policy.Mount) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+func devices(h *container.HostConfig) []string {
+	var out []string
+	for _, d := range h.Devices {
+		out = append(out, d.PathOnHost)
+	}
+	for _, d := range h.DeviceRequests {
+		out = append(out, "request to "+d.Driver)
+	}
+	return append(out, h.DeviceCgroupRules...)
+}
+
+func publishedPorts(c container.InspectResponse) []policy.Port {
+	var out []policy.Port
+	ports := network.PortMap{}
+	if c.NetworkSettings != nil {
+		ports = c.NetworkSettings.Ports
+	}
+	for port, bindings := range ports {
+		for _, b := range bindings {
+			host, err := strconv.Atoi(b.HostPort)
+			if err != nil {
+				continue
+			}
+			address := b.HostIP
+			if !address.IsValid() {
+				address = netip.IPv4Unspecified()
+			}
+			p := policy.Port{Address: address.String(), Host: host, Container: int(port.Num()), Protocol: string(port.Proto())}
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b policy.Port) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+func joined(c container.InspectResponse, networks map[string]policy.Network) []policy.Network {
+	var out []policy.Network
+	if c.NetworkSettings == nil {
+		return out
+	}
+	for name := range c.NetworkSettings.Networks {
+		n, ok := networks[name]
+		if !ok {
+			n = policy.Network{Name: name}
+		}
+		out = append(out, n)
+	}
+	slices.SortFunc(out, func(a, b policy.Network) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func cpus(h *container.HostConfig) float64 {
+	if h.NanoCPUs > 0 {
+		return float64(h.NanoCPUs) / 1e9
+	}
+	if h.CPUQuota > 0 {
+		return float64(h.CPUQuota) / math.Max(float64(h.CPUPeriod), 1)
+	}
+	return 0
+}
+
+func stop(c container.InspectResponse) policy.Stop {
+	s := policy.Stop{Signal: c.Config.StopSignal, Grace: 10 * time.Second}
+	if s.Signal == "" {
+		s.Signal = "SIGTERM"
+	}
+	if c.Config.StopTimeout != nil {
+		s.Grace = time.Duration(*c.Config.StopTimeout) * time.Second
+	}
+	s.Init = c.HostConfig.Init != nil && *c.HostConfig.Init
+	return s
+}
+
+func health(c container.InspectResponse) policy.Health {
+	var out policy.Health
+	if t := c.Config.Healthcheck; t != nil {
+		out.Test = t.Test
+	}
+	if s := c.State.Health; s != nil {
+		out.Status = string(s.Status)
+		out.Proven = slices.ContainsFunc(s.Log, func(r *container.HealthcheckResult) bool { return r != nil && r.ExitCode == 0 })
+	}
+	return out
+}
+
+// arguments are the entry point, the command and the values of labels that are not Compose's own.
+func arguments(c container.InspectResponse) []string {
+	out := slices.Concat(c.Config.Entrypoint, c.Config.Cmd)
+	for name, value := range c.Config.Labels {
+		if !strings.HasPrefix(name, "com.docker.compose.") {
+			out = append(out, name+"="+value)
+		}
+	}
+	slices.Sort(out[len(c.Config.Entrypoint)+len(c.Config.Cmd):])
+	return out
+}
+
+func logging(h *container.HostConfig) policy.Log {
+	driver := h.LogConfig.Type
+	return policy.Log{Driver: driver, Bounded: driver != "json-file" || h.LogConfig.Config["max-size"] != ""}
+}

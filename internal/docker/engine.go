@@ -1,0 +1,132 @@
+// Package docker is the only speaker to an engine: it implements what image, deploy and verify ask of one, through
+// the moby client, the Compose SDK and BuildKit's client. It makes no decision that a plan or a profile could make.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/flags"
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+	"github.com/sirupsen/logrus"
+)
+
+// MinAPI is the oldest API that hsectl speaks: that of Docker 19.03.
+const MinAPI = "1.40"
+
+// pingTimeout bounds how long an engine may take to answer at all.
+const pingTimeout = 15 * time.Second
+
+// Engine is a connection to one engine.
+type Engine struct {
+	api     client.APIClient
+	cli     *command.DockerCli
+	os      string
+	arch    string
+	version string
+	probe   func() ([]byte, error) // the program that runs inside probes
+}
+
+// Endpoint says which engine is meant. Empty values mean Docker's own rules: DOCKER_HOST, then the current context.
+type Endpoint struct {
+	Host    string
+	Context string
+}
+
+// UnreachableError is an engine that does not answer.
+type UnreachableError struct{ Err error }
+
+// Error implements error.
+func (e *UnreachableError) Error() string { return "reaching the engine: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// TooOldError is an engine whose API is older than MinAPI.
+type TooOldError struct{ Version, API string }
+
+// Error implements error.
+func (e *TooOldError) Error() string {
+	return fmt.Sprintf("engine %s speaks API %s; hsectl needs %s or newer", e.Version, e.API, MinAPI)
+}
+
+// Connect reaches the engine. Program returns the program that runs inside probes: this one, for Linux.
+func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (*Engine, error) {
+	// The libraries below log to a global logger; what matters is reported as errors and events.
+	logrus.SetOutput(io.Discard)
+	options := flags.NewClientOptions()
+	options.Context = at.Context
+	if at.Host != "" {
+		options.Hosts = []string{at.Host}
+	}
+	file := config.LoadDefaultConfigFile(io.Discard)
+	api, err := command.NewAPIClientFromFlags(options, file)
+	if err != nil {
+		return nil, &UnreachableError{err}
+	}
+	e := &Engine{api: api, probe: program}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return nil, errors.Join(&UnreachableError{err}, api.Close())
+	}
+	v, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return nil, errors.Join(&UnreachableError{err}, api.Close())
+	}
+	if versions.LessThan(v.APIVersion, MinAPI) {
+		return nil, errors.Join(&TooOldError{v.Version, v.APIVersion}, api.Close())
+	}
+	e.os, e.arch, e.version = v.Os, v.Arch, v.Version
+	e.cli, err = command.NewDockerCli(command.WithAPIClient(api), command.WithCombinedStreams(io.Discard))
+	if err == nil {
+		err = e.cli.Initialize(options)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the Compose SDK: %w", err), api.Close())
+	}
+	return e, nil
+}
+
+// Close ends the connection.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// Version returns the engine's version and the API that is spoken with it.
+func (e *Engine) Version() string {
+	return fmt.Sprintf("%s (API %s)", e.version, e.api.ClientVersion())
+}
+
+// Labels that mark what hsectl makes on an engine.
+const (
+	labelRole    = "dev.hsectl.role" // probe, carrier, secrets
+	labelStack   = "dev.hsectl.stack"
+	labelService = "dev.hsectl.service"
+	labelVersion = "dev.hsectl.version"
+)
+
+// Labels of Compose, so that its own tools see hsectl's containers and volumes as theirs.
+const (
+	composeProject = "com.docker.compose.project"
+	composeService = "com.docker.compose.service"
+	composeVolume  = "com.docker.compose.volume"
+	composeOneoff  = "com.docker.compose.oneoff"
+)
+
+// lastLines returns the last n lines of text from inside a container, without what could move a terminal's cursor.
+func lastLines(text string, n int) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		clean := clean(line)
+		if clean != "" {
+			out = append(out, clean)
+		}
+	}
+	return out[max(0, len(out)-n):]
+}

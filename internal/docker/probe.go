@@ -1,0 +1,174 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+const (
+	probeTimeout  = 30 * time.Second
+	probeVerb     = "probe-container" // the hidden verb that a probe runs
+	maxProbeBytes = 32 << 20
+)
+
+// probeImage loads this program as an image of one file, once for each version and engine.
+func (e *Engine) probeImage(ctx context.Context) (string, error) {
+	program, err := e.probe()
+	if err != nil {
+		return "", err
+	}
+	img, err := image.NewStatic("hsectl/probe", e.os, e.arch, program)
+	if err != nil {
+		return "", err
+	}
+	return img.Reference, e.load(ctx, img)
+}
+
+// look runs a probe in the pid namespace of a container. The probe has the container's own user, because only that
+// user may look through /proc/1/root; when PID 1 turns out to have another user, it is asked again as that one.
+func (e *Engine) look(ctx context.Context, ref, project string, c container.InspectResponse, r verify.Request) (*verify.Dump, error) {
+	switch {
+	case !c.State.Running || c.State.Restarting:
+		return nil, fmt.Errorf("the container is %s", c.State.Status)
+	case c.State.Paused:
+		return nil, errors.New("the container is paused")
+	case c.HostConfig.PidMode.IsHost():
+		return nil, errors.New("the container shares the pid namespace of the host, where a probe is not let in")
+	}
+	user := c.Config.User
+	if !numericUser(user) {
+		user = "65532:65532"
+	}
+	dump, err := e.runProbe(ctx, ref, project, c, user, nil, r)
+	if err != nil {
+		return nil, err
+	}
+	actual, caps, ok := dump.FirstUser()
+	if !ok || actual == user {
+		return dump, nil
+	}
+	return e.runProbe(ctx, ref, project, c, actual, policy.CapabilityList(caps), r)
+}
+
+func numericUser(user string) bool {
+	uid, gid, ok := strings.Cut(user, ":")
+	_, errU := strconv.Atoi(uid)
+	_, errG := strconv.Atoi(gid)
+	return ok && errU == nil && errG == nil
+}
+
+// runProbe creates, starts and removes one probe. It gets no network, no capability but those the target itself has
+// (for a target that runs as root), a read-only root, and a view of the control groups that it cannot change.
+func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.InspectResponse, user string, caps []string, r verify.Request) (dump *verify.Dump, err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	request, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("asking the probe: %w", err)
+	}
+	pids := int64(64)
+	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{
+			Image: ref, User: user, Cmd: []string{probeVerb, string(request)}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
+			Labels: map[string]string{labelRole: "probe", labelStack: project},
+		},
+		HostConfig: &container.HostConfig{
+			PidMode: container.PidMode("container:" + c.ID), NetworkMode: "none", CgroupnsMode: "host",
+			CapDrop: []string{"ALL"}, CapAdd: caps, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
+			LogConfig: container.LogConfig{Type: "json-file"},
+			Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
+			Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("creating a probe: %w", err)
+	}
+	defer func() {
+		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
+		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
+			err = errors.Join(err, fmt.Errorf("removing a probe: %w", removeErr))
+		}
+	}()
+	out, err := e.run(ctx, created.ID)
+	if err != nil {
+		return nil, err
+	}
+	dump = &verify.Dump{}
+	if err := json.Unmarshal([]byte(out), dump); err != nil {
+		return nil, fmt.Errorf("reading what the probe saw: %w", err)
+	}
+	return dump, nil
+}
+
+// run starts a container, waits for its end, and returns what it wrote. Ending with anything but 0 is an error.
+func (e *Engine) run(ctx context.Context, id string) (string, error) {
+	attached, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return "", fmt.Errorf("attaching to a probe: %w", err)
+	}
+	defer attached.Close()
+	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return "", fmt.Errorf("starting a probe: %w", err)
+	}
+	var stdout, stderr strings.Builder
+	read := make(chan error, 1)
+	go func() {
+		_, err := stdcopy.StdCopy(&stdout, &stderr, io.LimitReader(attached.Reader, maxProbeBytes))
+		read <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return "", fmt.Errorf("waiting for a probe: %w", ctx.Err())
+	case err := <-wait.Error:
+		return "", fmt.Errorf("waiting for a probe: %w", err)
+	case end := <-wait.Result:
+		select {
+		case err := <-read:
+			if err != nil {
+				return "", fmt.Errorf("reading from a probe: %w", err)
+			}
+		case <-ctx.Done():
+			return "", fmt.Errorf("reading from a probe: %w", ctx.Err())
+		}
+		if end.StatusCode != 0 {
+			return "", fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(lastLines(stderr.String(), 3), " / "))
+		}
+	}
+	return stdout.String(), nil
+}
+
+// removeProbes removes what a killed run left behind: probes older than any probe may live.
+func (e *Engine) removeProbes(ctx context.Context, project string) error {
+	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
+		Filters: make(client.Filters).Add("label", labelRole+"=probe", labelStack+"="+project)})
+	if err != nil {
+		return fmt.Errorf("listing probes: %w", err)
+	}
+	old := slices.DeleteFunc(list.Items, func(c container.Summary) bool {
+		return time.Since(time.Unix(c.Created, 0)) < 2*probeTimeout && c.State != container.StateExited
+	})
+	for _, c := range old {
+		if _, err := e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("removing a probe left behind: %w", err)
+		}
+	}
+	return nil
+}

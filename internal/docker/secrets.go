@@ -1,0 +1,152 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// maxSecretBytes bounds a secret that is read back for comparison.
+const maxSecretBytes = 1 << 20
+
+// deliverSecrets fills a new volume: files of mode 0400 that belong to the service's user, in a directory only that
+// user may enter. Nothing is written on this machine, and no value is in an argument, a label or a variable.
+func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, version int) error {
+	ref, err := e.carrierImage(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: s.Volume, Labels: map[string]string{
+		labelRole: "secrets", labelStack: s.Stack, labelService: s.Service, labelVersion: strconv.Itoa(version),
+	}})
+	if err != nil {
+		return fmt.Errorf("creating volume %s: %w", s.Volume, err)
+	}
+	return e.carry(ctx, ref, s.Volume, carrierMount, func(id string) error {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, f := range s.Files {
+			value := f.Value.Reveal()
+			err := w.WriteHeader(&tar.Header{Name: f.Name, Mode: 0o400, Uid: s.Owner.UID, Gid: s.Owner.GID, Size: int64(len(value))})
+			if err != nil {
+				return fmt.Errorf("packing secret %s: %w", f.Name, err)
+			}
+			if _, err := w.Write(value); err != nil {
+				return fmt.Errorf("packing secret %s: %w", f.Name, err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		_, err := e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &b, CopyUIDGID: true})
+		if err != nil {
+			return fmt.Errorf("delivering the secrets of %s: %w", s.Service, err)
+		}
+		return e.own(ctx, id, carrierMount, s.Owner, 0o500)
+	})
+}
+
+// secretStates finds the newest volume of secrets of every service of a stack, and what is in it.
+func (e *Engine) secretStates(ctx context.Context, stackName string) (map[string]deploy.SecretState, error) {
+	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
+		Filters: make(client.Filters).Add("label", labelRole+"=secrets", labelStack+"="+stackName),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing secrets: %w", err)
+	}
+	out := map[string]deploy.SecretState{}
+	for _, v := range volumes.Items {
+		version, err := strconv.Atoi(v.Labels[labelVersion])
+		service := v.Labels[labelService]
+		if err != nil || service == "" || version <= out[service].Version {
+			continue
+		}
+		out[service] = deploy.SecretState{Volume: v.Name, Version: version}
+	}
+	for service, state := range out {
+		if err := e.readSecrets(ctx, &state); err != nil {
+			return nil, err
+		}
+		out[service] = state
+	}
+	return out, nil
+}
+
+// readSecrets takes the digests of the files, in memory. A value never leaves this function.
+func (e *Engine) readSecrets(ctx context.Context, s *deploy.SecretState) error {
+	ref, err := e.carrierImage(ctx)
+	if err != nil {
+		return err
+	}
+	s.Digests = map[string]string{}
+	return e.carry(ctx, ref, s.Volume, carrierMount, func(id string) error {
+		answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: carrierMount + "/."})
+		if err != nil {
+			return fmt.Errorf("comparing secrets: %w", err)
+		}
+		defer answer.Content.Close()
+		r := tar.NewReader(answer.Content)
+		for {
+			h, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("comparing secrets: %w", err)
+			}
+			if h.Typeflag == tar.TypeDir {
+				s.Owner = stack.User{UID: h.Uid, GID: h.Gid}
+				continue
+			}
+			sum := sha256.New()
+			if _, err := io.Copy(sum, io.LimitReader(r, maxSecretBytes)); err != nil {
+				return fmt.Errorf("comparing secrets: %w", err)
+			}
+			s.Digests[trimDot(h.Name)] = hex.EncodeToString(sum.Sum(nil))
+		}
+	})
+}
+
+func trimDot(name string) string {
+	if len(name) > 2 && name[:2] == "./" {
+		return name[2:]
+	}
+	return name
+}
+
+// pruneSecrets removes the volumes of secrets that are older than the one in use and the one before it.
+func (e *Engine) pruneSecrets(ctx context.Context, stackName string) error {
+	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
+		Filters: make(client.Filters).Add("label", labelRole+"=secrets", labelStack+"="+stackName),
+	})
+	if err != nil {
+		return fmt.Errorf("listing secrets: %w", err)
+	}
+	newest := map[string]int{}
+	for _, v := range volumes.Items {
+		if n, err := strconv.Atoi(v.Labels[labelVersion]); err == nil {
+			newest[v.Labels[labelService]] = max(n, newest[v.Labels[labelService]])
+		}
+	}
+	for _, v := range volumes.Items {
+		n, err := strconv.Atoi(v.Labels[labelVersion])
+		if err != nil || n >= newest[v.Labels[labelService]]-1 {
+			continue
+		}
+		if _, err := e.api.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{}); err != nil {
+			return fmt.Errorf("removing old secrets %s: %w", v.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,9 @@
+package host
+
+// errnoName is for probes, which run on Linux only.
+func errnoName(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

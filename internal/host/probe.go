@@ -1,0 +1,176 @@
+package host
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// Bounds on what a probe reads: a container may hold many processes, and its files are not to be trusted.
+const (
+	maxProcesses = 512
+	maxFileBytes = 1 << 20
+)
+
+// Probe looks at the processes of the pid namespace it runs in and tries what r asks, in the container of PID 1.
+// It runs inside a probe container, as the user of the container it looks at. Its root parameter is "/" but for tests.
+func Probe(root string, r verify.Request) verify.Dump {
+	p := prober{root: root}
+	p.processes()
+	p.cgroup()
+	for _, path := range verify.KernelPaths() {
+		if _, err := os.Lstat(filepath.Join(root, path)); err == nil {
+			p.dump.Kernel = append(p.dump.Kernel, path)
+		}
+	}
+	inside := filepath.Join(root, "proc/1/root")
+	for _, path := range r.Write {
+		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWrite(filepath.Join(inside, path))})
+	}
+	if r.Secrets != "" {
+		p.secrets(filepath.Join(inside, r.Secrets))
+	}
+	return p.dump
+}
+
+type prober struct {
+	root string
+	dump verify.Dump
+}
+
+func (p *prober) note(format string, args ...any) {
+	p.dump.Errors = append(p.dump.Errors, fmt.Sprintf(format, args...))
+}
+
+// processes reads every process but the probe itself. One that ends meanwhile is left out.
+func (p *prober) processes() {
+	entries, err := os.ReadDir(filepath.Join(p.root, "proc"))
+	if err != nil {
+		p.note("listing processes: %v", err)
+		return
+	}
+	each, first := verify.ProcessFiles()
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() && p.root == "/" {
+			continue
+		}
+		if len(p.dump.Processes) == maxProcesses {
+			p.note("more than %d processes", maxProcesses)
+			return
+		}
+		raw := verify.RawProcess{PID: pid, Files: map[string]string{}}
+		for _, name := range each {
+			p.read(pid, name, raw.Files)
+		}
+		if _, ok := raw.Files["status"]; !ok {
+			continue
+		}
+		if pid == 1 {
+			for _, name := range first {
+				p.read(pid, name, raw.Files)
+			}
+		}
+		p.dump.Processes = append(p.dump.Processes, raw)
+	}
+}
+
+func (p *prober) read(pid int, name string, into map[string]string) {
+	text, err := readBounded(filepath.Join(p.root, "proc", strconv.Itoa(pid), name))
+	switch {
+	case err == nil:
+		into[name] = text
+	case errors.Is(err, fs.ErrNotExist), name == "attr/current": // ended meanwhile; a kernel without a security module
+	default:
+		p.note("reading %s of process %d: %v", name, pid, err)
+	}
+}
+
+func readBounded(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
+	return string(data), err
+}
+
+// cgroup reads the limits of PID 1's control group: one hierarchy in version 2, one per controller in version 1.
+func (p *prober) cgroup() {
+	first := slices.IndexFunc(p.dump.Processes, func(r verify.RawProcess) bool { return r.PID == 1 })
+	if first < 0 {
+		return
+	}
+	p.dump.Cgroup = map[string]string{}
+	for line := range strings.Lines(p.dump.Processes[first].Files["cgroup"]) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		for _, controller := range strings.Split(parts[1], ",") {
+			for _, name := range verify.CgroupFiles()[controller] {
+				text, err := readBounded(filepath.Join(p.root, "sys/fs/cgroup", controller, parts[2], name))
+				if err == nil {
+					p.dump.Cgroup[name] = text
+				}
+			}
+		}
+	}
+}
+
+// tryWrite creates a file in the directory and removes it again, or opens the file for writing without changing it.
+// It returns the kernel's name for the refusal, or nothing when the write succeeded.
+func tryWrite(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return errnoName(err)
+	}
+	if !info.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return errnoName(err)
+		}
+		return errnoName(f.Close())
+	}
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand
+	name := filepath.Join(path, ".hsectl-"+hex.EncodeToString(random[:]))
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errnoName(err)
+	}
+	_, err = f.Write(random[:])
+	return errnoName(errors.Join(err, f.Close(), os.Remove(name)))
+}
+
+// secrets looks at the files without keeping what is in them.
+func (p *prober) secrets(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		p.note("listing secrets: %v", err)
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		s := verify.SecretFile{Name: e.Name(), Mode: uint32(info.Mode().Perm())}
+		if f, err := os.Open(path); err == nil {
+			s.Readable = f.Close() == nil
+		}
+		p.dump.Secrets = append(p.dump.Secrets, s)
+	}
+}

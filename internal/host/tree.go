@@ -1,0 +1,116 @@
+// Package host is the only door to the machine that hsectl runs on: its files, its processes, its own binary.
+// It decides nothing.
+package host
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hsectl/hsectl/generate"
+)
+
+// ReadFile reads a regular file of at most limit bytes.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory, not a file")}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// WriteTree writes the files into dir. Every file is written beside its place first and then renamed, so that a
+// failure before the renames leaves what was there, and no reader ever sees half a file.
+func WriteTree(dir string, files []generate.File) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the output directory: %w", err)
+	}
+	var staged []string
+	defer func() {
+		for _, name := range staged {
+			if removeErr := os.Remove(name); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+				err = errors.Join(err, removeErr)
+			}
+		}
+	}()
+	for _, f := range files {
+		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("making a directory for %s: %w", f.Path, err)
+		}
+		name, err := stage(path, f.Data)
+		if name != "" {
+			staged = append(staged, name)
+		}
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", f.Path, err)
+		}
+	}
+	for i, f := range files {
+		if err := os.Rename(staged[i], filepath.Join(dir, filepath.FromSlash(f.Path))); err != nil {
+			return fmt.Errorf("replacing %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func stage(path string, data []byte) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".hsectl-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+// Stale returns the paths of the files that are missing in dir or differ.
+func Stale(dir string, files []generate.File) ([]string, error) {
+	var stale []string
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Path)))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			stale = append(stale, f.Path)
+		case err != nil:
+			return nil, fmt.Errorf("comparing %s: %w", f.Path, err)
+		case !bytes.Equal(data, f.Data):
+			stale = append(stale, f.Path)
+		}
+	}
+	return stale, nil
+}
+
+// Executable returns the bytes of the running program.
+func Executable() ([]byte, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading this program: %w", err)
+	}
+	return data, nil
+}

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+// TextOptions say how much is printed.
+type TextOptions struct {
+	All    bool // also what holds
+	Colour bool
+}
+
+// Text writes the document for a terminal: one line per service when all is well, and below it only what is not.
+func Text(w io.Writer, d Document, o TextOptions) error {
+	p := painter(o.Colour)
+	var b strings.Builder
+	for _, subject := range subjects(d.Findings) {
+		var mine []finding.Finding
+		for _, f := range d.Findings {
+			if f.Subject == subject {
+				mine = append(mine, f)
+			}
+		}
+		tally := finding.Tally(mine)
+		fmt.Fprintf(&b, "%s %-14s %s\n", p.mark(worst(mine)), subject, summary(tally, len(mine)))
+		for _, f := range mine {
+			if !o.All && (f.Status == finding.Pass || f.Status == finding.NotApplicable) {
+				continue
+			}
+			fmt.Fprintf(&b, "  %s %-11s %-9s %-9s %s\n", p.mark(f.Status), f.Control, f.Severity, f.Tier, f.Title)
+			if f.Detail != "" {
+				fmt.Fprintf(&b, "      %s\n", f.Detail)
+			}
+			switch {
+			case f.Status == finding.Waived && f.Waiver != nil:
+				fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Reason)
+			case !f.Proven():
+				fmt.Fprintf(&b, "      %s\n", p.dim(f.Where+": "+f.Remedy))
+			}
+		}
+	}
+	total := finding.Tally(d.Findings)
+	verdict := p.good("proven")
+	if d.Kind == "Lint" {
+		verdict = p.good("clean")
+	}
+	if !finding.Proven(d.Findings) {
+		verdict = p.bad("not " + strings.TrimSpace(map[bool]string{true: "clean", false: "proven"}[d.Kind == "Lint"]))
+	}
+	fmt.Fprintf(&b, "\n%s: %s — %s\n", d.Subject, verdict, summary(total, len(d.Findings)))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func subjects(findings []finding.Finding) []string {
+	var out []string
+	for _, f := range findings {
+		if !slices.Contains(out, f.Subject) {
+			out = append(out, f.Subject)
+		}
+	}
+	return out
+}
+
+// order lists statuses from the one that matters most.
+func order() []finding.Status {
+	return []finding.Status{finding.Drift, finding.Fail, finding.Unknown, finding.Waived, finding.NotApplicable, finding.Pass}
+}
+
+func worst(findings []finding.Finding) finding.Status {
+	for _, s := range order() {
+		if slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Status == s }) {
+			if s == finding.NotApplicable {
+				return finding.Pass
+			}
+			return s
+		}
+	}
+	return finding.Unknown
+}
+
+func summary(tally map[finding.Status]int, all int) string {
+	parts := []string{fmt.Sprintf("%d of %d controls hold", tally[finding.Pass], all)}
+	for _, s := range order() {
+		if n := tally[s]; n > 0 && s != finding.Pass {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// painter colours by meaning only.
+type painter bool
+
+func (p painter) paint(code, s string) string {
+	if !p {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p painter) good(s string) string { return p.paint("32", s) }
+
+func (p painter) bad(s string) string { return p.paint("31", s) }
+
+func (p painter) dim(s string) string { return p.paint("2", s) }
+
+func (p painter) mark(s finding.Status) string {
+	switch s {
+	case finding.Pass:
+		return p.good("✓")
+	case finding.Fail, finding.Drift:
+		return p.bad("✗")
+	case finding.Waived, finding.NotApplicable:
+		return p.dim("–")
+	}
+	return p.paint("33", "?")
+}

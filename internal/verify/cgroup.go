@@ -1,0 +1,98 @@
+package verify
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// Files of a control group that a probe reads, version 2 first (kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1).
+func CgroupFiles() map[string][]string {
+	return map[string][]string{
+		"":       {"memory.max", "memory.swap.max", "pids.max", "cpu.max", "memory.events"},
+		"memory": {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"},
+		"pids":   {"pids.max"},
+		"cpu":    {"cpu.cfs_quota_us", "cpu.cfs_period_us"},
+	}
+}
+
+// unlimitedV1 is the least value that version 1 shows for no limit: the largest multiple of a page below 2^63.
+const unlimitedV1 = 1 << 62
+
+type cgroup map[string]string
+
+func (c cgroup) number(name string) (int64, bool) {
+	text, ok := c[name]
+	if !ok {
+		return 0, false
+	}
+	text = strings.TrimSpace(text)
+	if text == "max" {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	if n >= unlimitedV1 || n < 0 {
+		n = 0
+	}
+	return n, true
+}
+
+// limits fills the facts about resources from the kernel; what it cannot see keeps the engine's word.
+func (c cgroup) limits(f *policy.Facts) {
+	effective := func(n int64) policy.Fact[int64] { return policy.Seen(n, finding.Effective) }
+	if n, ok := c.number("memory.max"); ok {
+		f.Memory = effective(n)
+		if s, ok := c.number("memory.swap.max"); ok {
+			total := n + s
+			if strings.TrimSpace(c["memory.swap.max"]) == "max" {
+				total = 0
+			}
+			f.MemorySwap = effective(total)
+		}
+	}
+	if n, ok := c.number("memory.limit_in_bytes"); ok {
+		f.Memory = effective(n)
+	}
+	if n, ok := c.number("memory.memsw.limit_in_bytes"); ok {
+		f.MemorySwap = effective(n)
+	}
+	if n, ok := c.number("pids.max"); ok {
+		f.PIDs = effective(n)
+	}
+	if quota, ok := c.number("cpu.cfs_quota_us"); ok {
+		if period, ok := c.number("cpu.cfs_period_us"); ok && period > 0 {
+			f.CPUs = policy.Seen(float64(quota)/float64(period), finding.Effective)
+		}
+	}
+	if fields := strings.Fields(c["cpu.max"]); len(fields) == 2 {
+		quota, errQ := strconv.ParseFloat(fields[0], 64)
+		period, errP := strconv.ParseFloat(fields[1], 64)
+		switch {
+		case fields[0] == "max":
+			f.CPUs = policy.Seen(0.0, finding.Effective)
+		case errQ == nil && errP == nil && period > 0:
+			f.CPUs = policy.Seen(quota/period, finding.Effective)
+		}
+	}
+	if n, ok := c.oomKills(); ok {
+		f.OOMKilled = policy.Seen(n > 0 || f.OOMKilled.Value, finding.Effective)
+	}
+}
+
+// oomKills counts the processes that the kernel killed for memory: a child's death does not reach the engine's record.
+func (c cgroup) oomKills() (int64, bool) {
+	for _, name := range []string{"memory.events", "memory.oom_control"} {
+		for line := range strings.Lines(c[name]) {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && key == "oom_kill" {
+				n, err := strconv.ParseInt(value, 10, 64)
+				return n, err == nil
+			}
+		}
+	}
+	return 0, false
+}

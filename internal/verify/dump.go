@@ -1,0 +1,45 @@
+package verify
+
+// Dump is what a probe inside a container's pid namespace saw, unjudged: the kernel's own text, and the result of
+// what was tried. Parsing it is pure, so a probe stays small and every parser can be fuzzed.
+type Dump struct {
+	Processes []RawProcess      `json:"processes"`
+	Cgroup    map[string]string `json:"cgroup"`  // content of the files of PID 1's control group, by name
+	Trials    []Trial           `json:"trials"`  // writes
+	Secrets   []SecretFile      `json:"secrets"` // files under /run/secrets
+	Kernel    []string          `json:"kernel"`  // those of KernelPaths that this kernel has
+	Errors    []string          `json:"errors"`  // what could not be read, and why
+}
+
+// RawProcess is the text of the files under /proc/PID, by name; PID 1 has more of them than the others.
+type RawProcess struct {
+	PID   int               `json:"pid"`
+	Files map[string]string `json:"files"`
+}
+
+// Trial is the result of one attempt to write. Error is the kernel's name for the refusal, such as EROFS, or empty.
+type Trial struct {
+	Path  string `json:"path"`
+	Error string `json:"error"`
+}
+
+// SecretFile is a file under /run/secrets as the service's user sees it. Its content is never read out.
+type SecretFile struct {
+	Name     string `json:"name"`
+	Mode     uint32 `json:"mode"`
+	Readable bool   `json:"readable"`
+}
+
+// Request says what a probe is to try.
+type Request struct {
+	Write   []string `json:"write"`   // directories or files to which a write is tried
+	Secrets string   `json:"secrets"` // directory of the secrets, or empty
+}
+
+// KernelPaths are the paths that an engine must hide from containers, where the kernel has them.
+func KernelPaths() []string { return []string{"/proc/kcore", "/proc/keys", "/proc/timer_list"} }
+
+// ProcessFiles are the files under /proc/PID that a probe reads of every process, and of PID 1.
+func ProcessFiles() (each, first []string) {
+	return []string{"status", "limits", "attr/current"}, []string{"mountinfo", "cgroup", "net/tcp", "net/tcp6"}
+}

@@ -1,0 +1,111 @@
+// Package verify judges a running stack by the same table of controls as the rendered one. It asks an Observer for
+// what the engine and the kernel say, turns that into facts, and compares them with what the profile grants.
+//
+// It never imports deploy: evidence must not rest on the word of what made the change.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Observer sees the containers of a stack. A container that vanishes while it is looked at is returned with what was
+// seen and an Error, never left out.
+type Observer interface {
+	Containers(ctx context.Context, stack string, ask func(service string) Request) ([]Container, error)
+}
+
+// Container is one container as the engine and the kernel describe it.
+type Container struct {
+	Name    string
+	Service string
+	Engine  policy.Facts // what the engine says it applied
+	Dump    *Dump        // what a probe saw; nil when none could run
+	Error   string       // why there is no dump
+}
+
+// Evidence is the answer of Verify.
+type Evidence struct {
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	Stack      string            `json:"stack"`
+	Findings   []finding.Finding `json:"findings"`
+	Containers int               `json:"containers"`
+}
+
+// Verify judges every container of the stack. Services that have no container fail.
+func Verify(ctx context.Context, s stack.Stack, o Observer) (Evidence, error) {
+	containers, err := o.Containers(ctx, s.Name, func(name string) Request {
+		service, _ := s.Service(name)
+		return request(service)
+	})
+	if err != nil {
+		return Evidence{}, fmt.Errorf("observing stack %q: %w", s.Name, err)
+	}
+	out := Evidence{APIVersion: "hsectl/v1", Kind: "Evidence", Stack: s.Name, Containers: len(containers)}
+	seen := map[string]bool{}
+	for _, c := range containers {
+		service, ok := s.Service(c.Service)
+		if !ok {
+			out.Findings = append(out.Findings, orphan(c))
+			continue
+		}
+		seen[c.Service] = true
+		out.Findings = append(out.Findings, judge(s, service, c)...)
+	}
+	for _, service := range s.Services {
+		if !seen[service.Name] {
+			out.Findings = append(out.Findings, absent(service.Name))
+		}
+	}
+	slices.SortStableFunc(out.Findings, func(a, b finding.Finding) int { return strings.Compare(a.Subject, b.Subject) })
+	return out, nil
+}
+
+// request asks for a write to the root, to every declared path and to every denied one.
+func request(s stack.Service) Request {
+	r := Request{Write: []string{"/"}}
+	for _, w := range s.Writable {
+		r.Write = append(r.Write, w.Path)
+	}
+	r.Write = append(r.Write, s.Denied...)
+	if len(s.Secrets) > 0 {
+		r.Secrets = stack.SecretDir
+	}
+	return r
+}
+
+// judge marks as drift what the rendered stack satisfies and the running container does not.
+func judge(s stack.Stack, service stack.Service, c Container) []finding.Finding {
+	in := s.Intent(service)
+	declared := map[string]finding.Status{}
+	for _, f := range policy.Check(s.Facts(service), in, false) {
+		declared[f.Control] = f.Status
+	}
+	out := policy.Check(facts(c), in, true)
+	for i, f := range out {
+		if f.Status == finding.Fail && declared[f.Control] == finding.Pass {
+			out[i].Status = finding.Drift
+			out[i].Severity = max(f.Severity, finding.High)
+		}
+	}
+	return service.Waive(out)
+}
+
+func absent(service string) finding.Finding {
+	return finding.Finding{Subject: service, Control: "HSE-LIF-005", Title: "The service runs and does not restart",
+		Severity: finding.High, Status: finding.Fail, Tier: finding.Applied,
+		Detail: "the service has no container", Remedy: "deploy the stack: hsectl deploy"}
+}
+
+func orphan(c Container) finding.Finding {
+	return finding.Finding{Subject: c.Service, Control: "HSE-OPS-009", Title: "No container runs that the profile does not declare",
+		Severity: finding.High, Status: finding.Fail, Tier: finding.Applied,
+		Detail: "container " + printable(c.Name) + " belongs to the stack but not to its profile", Remedy: "declare it, or remove it"}
+}
