@@ -83,7 +83,7 @@ func refuse(w io.Writer, l loaded) error {
 	for _, f := range l.stack.Check() {
 		if f.Status == finding.Fail && f.Severity >= finding.High {
 			refused = true
-			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.profile.Locate("services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
+			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.profile.Written("services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
 		}
 	}
 	if refused {

@@ -80,7 +80,7 @@ func located(l loaded, findings []finding.Finding) []finding.Finding {
 		if f.Where != "" {
 			path += "." + f.Where
 		}
-		findings[i].Where = l.profile.Locate(path).String()
+		findings[i].Where = l.profile.Written(path).String()
 	}
 	return findings
 }

@@ -72,11 +72,17 @@ func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Ev
 		report(deploy.Event{Subject: s.Subject, Text: "pulling"})
 		return e.pull(ctx, s.Subject)
 	case deploy.PrepareVolume:
+		if err := e.prepareVolume(ctx, s.Volume); err != nil {
+			return err
+		}
 		report(deploy.Event{Subject: s.Volume.Key, Text: fmt.Sprintf("volume prepared for %d:%d", s.Volume.Owner.UID, s.Volume.Owner.GID), Done: true})
-		return e.prepareVolume(ctx, s.Volume)
+		return nil
 	case deploy.DeliverSecrets:
-		report(deploy.Event{Subject: s.Subject, Text: fmt.Sprintf("%d secrets delivered", len(s.Secrets.Files)), Done: true})
-		return e.deliverSecrets(ctx, s.Secrets, versionOf(s.Secrets.Volume))
+		if err := e.deliverSecrets(ctx, s.Secrets, versionOf(s.Secrets.Volume)); err != nil {
+			return err
+		}
+		report(deploy.Event{Subject: s.Subject, Text: count(len(s.Secrets.Files), "secret") + " delivered", Done: true})
+		return nil
 	case deploy.Converge:
 		if err := e.converge(ctx, s.Subject, s.Compose, report); err != nil {
 			return err
@@ -147,4 +153,11 @@ func (e *Engine) registryAuth(ref string) (string, error) {
 		return "", fmt.Errorf("reading the credentials for %s: %w", key, err)
 	}
 	return authconfig.Encode(registryAuthConfig(auth))
+}
+
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -87,7 +87,7 @@ func (e *Engine) own(ctx context.Context, id, at string, owner stack.User, mode 
 	if err := errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	_, err = e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: path.Dir(at), Content: &b, CopyUIDGID: true})
+	_, err = e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: path.Dir(at), Content: &b})
 	if err != nil {
 		return fmt.Errorf("handing the volume at %s to %d:%d: %w", at, owner.UID, owner.GID, err)
 	}

@@ -49,7 +49,7 @@ func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, vers
 		if err := w.Close(); err != nil {
 			return err
 		}
-		_, err := e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &b, CopyUIDGID: true})
+		_, err := e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &b})
 		if err != nil {
 			return fmt.Errorf("delivering the secrets of %s: %w", s.Service, err)
 		}

@@ -195,6 +195,17 @@ func (p *Profile) Locate(path string) Position {
 	return p.origin(path).at
 }
 
+// Written returns the place in the user's own file where the value at path was written or, when a preset or the
+// baseline gave it, where the user would write it: the nearest mapping around it.
+func (p *Profile) Written(path string) Position {
+	for ; path != ""; path = parent(path) {
+		if o, ok := p.positions[path]; ok && (o.layer == layerProfile || o.layer == layerDefaults) {
+			return o.at
+		}
+	}
+	return p.positions[""].at
+}
+
 // Layer returns who gave the value at path: profile, defaults, preset NAME or built-in.
 func (p *Profile) Layer(path string) string {
 	return p.origin(path).layer

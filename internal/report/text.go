@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,9 +29,17 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 		}
 		tally := finding.Tally(mine)
 		fmt.Fprintf(&b, "%s %-14s %s\n", p.mark(worst(mine)), subject, summary(tally, len(mine)))
+		blind := map[string][]string{} // controls that are unknown for the same cause
 		for _, f := range mine {
 			if !o.All && (f.Status == finding.Pass || f.Status == finding.NotApplicable) {
 				continue
+			}
+			if f.Status == finding.Unknown {
+				_, cause, _ := strings.Cut(f.Detail, ": ")
+				blind[cause] = append(blind[cause], f.Control)
+				if !o.All && len(blind[cause]) > 1 {
+					continue
+				}
 			}
 			fmt.Fprintf(&b, "  %s %-11s %-9s %-9s %s\n", p.mark(f.Status), f.Control, f.Severity, f.Tier, f.Title)
 			if f.Detail != "" {
@@ -41,6 +50,11 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 				fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Reason)
 			case !f.Proven():
 				fmt.Fprintf(&b, "      %s\n", p.dim(f.Where+": "+f.Remedy))
+			}
+		}
+		for _, cause := range slices.Sorted(maps.Keys(blind)) {
+			if controls := blind[cause]; !o.All && len(controls) > 1 {
+				fmt.Fprintf(&b, "  %s %s more unknown, %s: %s\n", p.mark(finding.Unknown), plural(len(controls)-1, "control"), cause, strings.Join(controls[1:], " "))
 			}
 		}
 	}
@@ -120,4 +134,11 @@ func (p painter) mark(s finding.Status) string {
 		return p.dim("–")
 	}
 	return p.paint("33", "?")
+}
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

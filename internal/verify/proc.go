@@ -102,8 +102,10 @@ func parseMountinfo(text string) ([]mountPoint, error) {
 		}
 		m := mountPoint{root: unescape(fields[3]), path: unescape(fields[4]), options: strings.Split(fields[5], ","),
 			kind: tail[0], source: unescape(tail[1]), super: strings.Split(tail[2], ",")}
+		// A volume shows master: on hosts whose root is shared: events of the host reach it, never the other way round.
+		// Only shared: lets the container mount something on the host.
 		for _, optional := range fields[6:] {
-			m.shared = m.shared || strings.HasPrefix(optional, "shared:") || strings.HasPrefix(optional, "master:")
+			m.shared = m.shared || strings.HasPrefix(optional, "shared:")
 		}
 		out = append(out, m)
 	}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# An option, a name that is no command, or a script without the x bit goes to
+# node; everything else is run as it is.
+set -e
+
+is_for_node() {
+	case "$1" in
+	-*) return 0 ;;
+	esac
+	command -v "$1" >/dev/null || return 0
+	[ -f "$1" ] && [ ! -x "$1" ]
+}
+
+if is_for_node "${1:-}"; then
+	set -- node "$@"
+fi
+exec "$@"
