@@ -192,7 +192,11 @@ func newComposeService(s stack.Service, from Source, delivered Delivery) compose
 		if w.Volume == "" {
 			out.Tmpfs = append(out.Tmpfs, tmpfs(w))
 		} else {
-			out.Volumes = append(out.Volumes, composeMount{Type: "volume", Source: w.Volume, Target: literal(w.Path)})
+			m := composeMount{Type: "volume", Source: w.Volume, Target: literal(w.Path)}
+			if delivered != nil {
+				m.Volume = &composeMountExtra{NoCopy: true} // the engine's copy would undo whose the prepared volume is
+			}
+			out.Volumes = append(out.Volumes, m)
 		}
 	}
 	out.secrets(s, delivered)

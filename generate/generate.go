@@ -61,8 +61,8 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 // the volume that holds them.
 type Delivery map[string]string
 
-// Delivered returns the Compose file that deploy applies: the rendered one with the single recorded change that
-// secrets come from volumes on the engine instead of files beside the Compose file.
+// Delivered returns the Compose file that deploy applies: the rendered one, but with secrets from volumes on the
+// engine instead of files beside the Compose file, with volumes as deploy has prepared them, and without builds.
 func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
 	if d == nil {
 		d = Delivery{}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile"
 )
@@ -96,9 +97,11 @@ func hintFor(err error) string {
 	if _, ok := errors.AsType[*docker.TooOldError](err); ok {
 		return "update the engine: Docker 19.03 is the oldest that works, 20.10 the oldest that is tested"
 	}
-	if missing, ok := errors.AsType[*deploy.MissingError](err); ok {
-		_ = missing
+	if _, ok := errors.AsType[*deploy.MissingError](err); ok {
 		return "build it first: hsectl build"
+	}
+	if errors.Is(err, host.ErrDynamic) {
+		return "build hsectl with CGO_ENABLED=0, or set HSECTL_PROBE_PROGRAM to a released binary"
 	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {
 		return "the step that failed is above; hsectl build --no-cache starts afresh"

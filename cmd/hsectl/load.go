@@ -58,11 +58,7 @@ func (g *globals) connect(ctx context.Context) (*docker.Engine, error) {
 // probeProgram is what runs inside probes: this program, which must be one for Linux.
 func probeProgram() ([]byte, error) {
 	if path := os.Getenv("HSECTL_PROBE_PROGRAM"); path != "" {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("reading the probe program: %w", err)
-		}
-		return data, nil
+		return host.StaticProgram(path)
 	}
 	if runtime.GOOS != "linux" {
 		return nil, &usageError{fmt.Errorf("probes need hsectl for Linux, and this one is for %s", runtime.GOOS),

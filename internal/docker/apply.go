@@ -16,53 +16,75 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 )
 
-// Observe implements deploy.Engine.
+// Observe implements deploy.Engine. All volumes are looked at through one carrier.
 func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
 	out := deploy.Observed{Images: map[string]bool{}, Volumes: map[string]deploy.Volume{}}
 	var err error
-	if out.Secrets, err = e.secretStates(ctx, d.Stack.Name); err != nil {
+	if out.Secrets, err = e.secretVolumes(ctx, d.Stack.Name); err != nil {
 		return out, err
 	}
+	mounts := map[string]string{} // by path in the carrier
 	for _, s := range d.Stack.Services {
-		_, err := e.api.ImageInspect(ctx, s.Image)
-		if err != nil && !errdefs.IsNotFound(err) {
-			return out, fmt.Errorf("looking for image %s: %w", s.Image, err)
+		if out.Images[s.Image], err = e.hasImage(ctx, s.Image); err != nil {
+			return out, err
 		}
-		out.Images[s.Image] = err == nil
 		for _, w := range s.Volumes() {
 			name := deploy.VolumeName(d.Stack, w.Volume)
-			if _, seen := out.Volumes[name]; seen {
-				continue
-			}
-			state, exists, err := e.volume(ctx, name)
+			exists, err := e.hasVolume(ctx, name)
 			if err != nil {
 				return out, err
 			}
 			if exists {
-				out.Volumes[name] = state
+				mounts["/volumes/"+name] = name
 			}
 		}
 	}
-	return out, nil
-}
-
-func (e *Engine) volume(ctx context.Context, name string) (state deploy.Volume, exists bool, err error) {
-	_, err = e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
-	if errdefs.IsNotFound(err) {
-		return state, false, nil
+	for _, state := range out.Secrets {
+		mounts["/secrets/"+state.Volume] = state.Volume
 	}
-	if err != nil {
-		return state, false, fmt.Errorf("looking for volume %s: %w", name, err)
+	if len(mounts) == 0 {
+		return out, nil
 	}
 	ref, err := e.carrierImage(ctx)
 	if err != nil {
-		return state, false, err
+		return out, err
 	}
-	err = e.carry(ctx, ref, name, carrierMount, func(id string) error {
-		state, err = e.rootOf(ctx, id, carrierMount)
-		return err
-	})
-	return state, true, err
+	return out, e.carry(ctx, ref, mounts, func(id string) error { return e.readVolumes(ctx, id, mounts, &out) })
+}
+
+func (e *Engine) readVolumes(ctx context.Context, id string, mounts map[string]string, out *deploy.Observed) error {
+	for at, name := range mounts {
+		if strings.HasPrefix(at, "/volumes/") {
+			state, err := e.rootOf(ctx, id, at)
+			if err != nil {
+				return err
+			}
+			out.Volumes[name] = state
+		}
+	}
+	for service, state := range out.Secrets {
+		if err := e.readSecrets(ctx, id, "/secrets/"+state.Volume, &state); err != nil {
+			return err
+		}
+		out.Secrets[service] = state
+	}
+	return nil
+}
+
+func (e *Engine) hasImage(ctx context.Context, ref string) (bool, error) {
+	_, err := e.api.ImageInspect(ctx, ref)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return false, fmt.Errorf("looking for image %s: %w", ref, err)
+	}
+	return err == nil, nil
+}
+
+func (e *Engine) hasVolume(ctx context.Context, name string) (bool, error) {
+	_, err := e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return false, fmt.Errorf("looking for volume %s: %w", name, err)
+	}
+	return err == nil, nil
 }
 
 // Apply implements deploy.Engine.
@@ -111,7 +133,7 @@ func (e *Engine) prepareVolume(ctx context.Context, v *deploy.VolumeStep) error 
 			return fmt.Errorf("creating volume %s: %w", v.Name, err)
 		}
 	}
-	return e.carry(ctx, v.Image, v.Name, v.Path, func(id string) error {
+	return e.carry(ctx, v.Image, map[string]string{v.Path: v.Name}, func(id string) error {
 		return e.own(ctx, id, v.Path, v.Owner, v.Mode)
 	})
 }

@@ -19,21 +19,25 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// carrierMount is where a carrier has its volume.
+// carrierMount is where a carrier has its volume when it has only one.
 const carrierMount = "/v"
 
-// carry runs f with a container that has the volume mounted and is never started. The engine's archive API works on
-// the volumes of such a container, so files reach a volume on any engine, local or remote, without running anything.
-func (e *Engine) carry(ctx context.Context, imageRef, volume, at string, f func(id string) error) (err error) {
+// carry runs f with a container that has the volumes mounted, by path, and is never started. The engine's archive API
+// works on the volumes of such a container, so files reach a volume on any engine, local or remote, without running
+// anything.
+func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]string, f func(id string) error) (err error) {
+	var mounts []mount.Mount
+	for at, volume := range volumes {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at})
+	}
 	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{Image: imageRef, Entrypoint: []string{"/never-started"}, Labels: map[string]string{labelRole: "carrier"}},
 		HostConfig: &container.HostConfig{
-			NetworkMode: "none", CapDrop: []string{"ALL"},
-			Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: at}},
+			NetworkMode: "none", CapDrop: []string{"ALL"}, Mounts: mounts,
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("creating a carrier for volume %s: %w", volume, err)
+		return fmt.Errorf("creating a carrier for volumes: %w", err)
 	}
 	defer func() {
 		// The carrier goes even when the work was interrupted.

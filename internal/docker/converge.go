@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +23,8 @@ import (
 
 const (
 	pollInterval = 250 * time.Millisecond
-	crashLoop    = 3 // restarts after which a service is not waited for any longer
+	crashLoop    = 3               // restarts after which a service is not waited for any longer
+	clockSkew    = 2 * time.Second // between this machine and the engine's
 	logLines     = 15
 )
 
@@ -43,7 +45,7 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	sdk, err := compose.NewComposeService(e.cli,
 		compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")),
 		compose.WithPrompt(func(string, bool) (bool, error) { return false, nil }), // never give up data for an answer nobody gave
-		compose.WithEventProcessor(events{report}))
+		compose.WithEventProcessor(events{project, report}))
 	if err != nil {
 		return fmt.Errorf("preparing the Compose SDK: %w", err)
 	}
@@ -56,20 +58,43 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 			Start:  composeapi.StartOptions{Project: p},
 		})
 	}()
-	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), healthy: map[string]bool{}}
+	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}}
 	err = w.wait(upContext, up)
 	cancel()
 	if w.upPending {
 		<-up // Compose leaves the engine in a defined state before anybody looks at it
 	}
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	if err != nil {
+		return errors.Join(ctx.Err(), err)
 	}
-	return err
+	return e.rename(ctx, project)
 }
 
-// events passes the progress of Compose on.
-type events struct{ report func(deploy.Event) }
+// replaced matches the name that Compose gives a container while it takes the place of another one.
+var replaced = regexp.MustCompile(`^/?[0-9a-f]{12}_(.+)$`)
+
+// rename gives containers their own names again, after a deploy that was cut off while Compose was replacing them.
+func (e *Engine) rename(ctx context.Context, project string) error {
+	list, err := e.stackContainers(ctx, project)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if m := replaced.FindStringSubmatch(c.Name); m != nil {
+			if _, err := e.api.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: m[1]}); err != nil {
+				return fmt.Errorf("renaming container %s: %w", m[1], err)
+			}
+		}
+	}
+	return nil
+}
+
+// events passes the progress of Compose on, as far as it says something new: what is unchanged stays unsaid, and health
+// is told by the watcher.
+type events struct {
+	project string
+	report  func(deploy.Event)
+}
 
 func (events) Start(context.Context, string) {}
 
@@ -77,16 +102,33 @@ func (events) Done(string, bool) {}
 
 func (e events) On(resources ...composeapi.Resource) {
 	for _, r := range resources {
-		if r.Status == composeapi.Working && r.Text != composeapi.StatusStarting && r.Text != composeapi.StatusStopping {
+		switch r.Text {
+		case composeapi.StatusRunning, composeapi.StatusWaiting, composeapi.StatusHealthy, composeapi.StatusStarting, composeapi.StatusCreating:
+			continue
+		}
+		if r.Status == composeapi.Working && r.Text != composeapi.StatusStopping {
 			continue
 		}
 		kind, name, _ := strings.Cut(r.ID, " ")
-		if name == "" {
-			kind, name = "", r.ID
+		if kind == "Container" {
+			kind, name = "", e.service(name)
 		}
 		text := strings.ToLower(strings.TrimSpace(kind + " " + r.Text))
-		e.report(deploy.Event{Subject: name, Text: text, Done: r.Status == composeapi.Done})
+		e.report(deploy.Event{Subject: strings.TrimPrefix(name, e.project+"_"), Text: text, Done: r.Status == composeapi.Done})
 	}
+}
+
+// service turns the name of a container into that of its service: stack-service-1, or 0123456789ab_stack-service-1 while
+// it takes another's place.
+func (e events) service(name string) string {
+	if m := replaced.FindStringSubmatch(name); m != nil {
+		name = m[1]
+	}
+	name = strings.TrimPrefix(name, e.project+"-")
+	if i := strings.LastIndexByte(name, '-'); i > 0 {
+		name = name[:i]
+	}
+	return name
 }
 
 // watcher waits for the containers of a stack.
@@ -96,7 +138,8 @@ type watcher struct {
 	services  []string
 	report    func(deploy.Event)
 	started   time.Time
-	healthy   map[string]bool
+	healthy   map[string]bool // services that were healthy at the last look
+	reported  map[string]bool // containers whose health was told
 	upPending bool
 }
 
@@ -131,27 +174,55 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 	}
 }
 
-// look notes who is healthy and returns a container that has failed for good.
+// look notes who is healthy and returns a container that has failed for good. A container that is not yet replaced is
+// looked at like any other: it is the newest state that there is.
 func (w *watcher) look(containers []container.InspectResponse) *container.InspectResponse {
+	w.healthy = map[string]bool{}
 	for _, c := range containers {
 		name := c.Config.Labels[composeService]
-		if !slices.Contains(w.services, name) {
-			continue
-		}
-		s := c.State
 		switch {
-		case s.Health != nil && s.Health.Status == container.Unhealthy, c.RestartCount >= crashLoop,
-			s.Status == container.StateDead, s.Status == container.StateExited && s.ExitCode != 0 && !restarts(c):
+		case !slices.Contains(w.services, name):
+		case w.isNew(c) && failed(c):
 			return &c
-		case s.Status == container.StateExited && s.ExitCode == 0 && !restarts(c), // a job that is done
-			s.Running && !s.Restarting && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck):
-			if !w.healthy[name] {
-				w.healthy[name] = true
+		case wellOff(c):
+			w.healthy[name] = true
+			if !w.reported[c.ID] && (!w.upPending || w.isNew(c)) {
+				w.reported[c.ID] = true
 				w.report(deploy.Event{Subject: name, Text: "healthy", Done: true})
 			}
 		}
 	}
 	return nil
+}
+
+// isNew tells a container that this deploy made or started from one that it found.
+func (w *watcher) isNew(c container.InspectResponse) bool {
+	created, err := time.Parse(time.RFC3339Nano, c.Created)
+	if err == nil && created.After(w.started.Add(-clockSkew)) {
+		return true
+	}
+	begun, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	return !w.upPending || err == nil && begun.After(w.started.Add(-clockSkew))
+}
+
+func failed(c container.InspectResponse) bool {
+	s := c.State
+	switch {
+	case s.Running && s.Health != nil && s.Health.Status == container.Unhealthy: // a stopped container counts as unhealthy too
+		return true
+	case c.RestartCount >= crashLoop, s.Status == container.StateDead:
+		return true
+	}
+	return s.Status == container.StateExited && s.ExitCode != 0 && !restarts(c)
+}
+
+// wellOff means healthy, running where there is no test, or ended well where that is the end.
+func wellOff(c container.InspectResponse) bool {
+	s := c.State
+	if s.Status == container.StateExited {
+		return s.ExitCode == 0 && !restarts(c)
+	}
+	return s.Running && !s.Restarting && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
 }
 
 func restarts(c container.InspectResponse) bool {
@@ -167,7 +238,7 @@ func (w *watcher) blame(ctx context.Context, containers []container.InspectRespo
 	for _, c := range containers {
 		name := c.Config.Labels[composeService]
 		if slices.Contains(w.services, name) && !w.healthy[name] && c.State.Status != container.StateCreated {
-			return errors.Join(w.diagnose(ctx, c))
+			return errors.Join(w.diagnose(ctx, c), cause)
 		}
 	}
 	return cause

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -33,7 +34,7 @@ func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, vers
 	if err != nil {
 		return fmt.Errorf("creating volume %s: %w", s.Volume, err)
 	}
-	return e.carry(ctx, ref, s.Volume, carrierMount, func(id string) error {
+	return e.carry(ctx, ref, map[string]string{carrierMount: s.Volume}, func(id string) error {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)
 		for _, f := range s.Files {
@@ -57,8 +58,8 @@ func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, vers
 	})
 }
 
-// secretStates finds the newest volume of secrets of every service of a stack, and what is in it.
-func (e *Engine) secretStates(ctx context.Context, stackName string) (map[string]deploy.SecretState, error) {
+// secretVolumes finds the newest volume of secrets of every service of a stack.
+func (e *Engine) secretVolumes(ctx context.Context, stackName string) (map[string]deploy.SecretState, error) {
 	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
 		Filters: make(client.Filters).Add("label", labelRole+"=secrets", labelStack+"="+stackName),
 	})
@@ -74,55 +75,37 @@ func (e *Engine) secretStates(ctx context.Context, stackName string) (map[string
 		}
 		out[service] = deploy.SecretState{Volume: v.Name, Version: version}
 	}
-	for service, state := range out {
-		if err := e.readSecrets(ctx, &state); err != nil {
-			return nil, err
-		}
-		out[service] = state
-	}
 	return out, nil
 }
 
-// readSecrets takes the digests of the files, in memory. A value never leaves this function.
-func (e *Engine) readSecrets(ctx context.Context, s *deploy.SecretState) error {
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
+// readSecrets takes the digests of the files in the volume mounted at a path, in memory. A value never leaves this
+// function.
+func (e *Engine) readSecrets(ctx context.Context, id, at string, s *deploy.SecretState) error {
 	s.Digests = map[string]string{}
-	return e.carry(ctx, ref, s.Volume, carrierMount, func(id string) error {
-		answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: carrierMount + "/."})
+	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: at + "/."})
+	if err != nil {
+		return fmt.Errorf("comparing secrets: %w", err)
+	}
+	defer answer.Content.Close()
+	r := tar.NewReader(answer.Content)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("comparing secrets: %w", err)
 		}
-		defer answer.Content.Close()
-		r := tar.NewReader(answer.Content)
-		for {
-			h, err := r.Next()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("comparing secrets: %w", err)
-			}
-			if h.Typeflag == tar.TypeDir {
-				s.Owner = stack.User{UID: h.Uid, GID: h.Gid}
-				continue
-			}
-			sum := sha256.New()
-			if _, err := io.Copy(sum, io.LimitReader(r, maxSecretBytes)); err != nil {
-				return fmt.Errorf("comparing secrets: %w", err)
-			}
-			s.Digests[trimDot(h.Name)] = hex.EncodeToString(sum.Sum(nil))
+		if h.Typeflag == tar.TypeDir {
+			s.Owner = stack.User{UID: h.Uid, GID: h.Gid}
+			continue
 		}
-	})
-}
-
-func trimDot(name string) string {
-	if len(name) > 2 && name[:2] == "./" {
-		return name[2:]
+		sum := sha256.New()
+		if _, err := io.Copy(sum, io.LimitReader(r, maxSecretBytes)); err != nil {
+			return fmt.Errorf("comparing secrets: %w", err)
+		}
+		s.Digests[strings.TrimPrefix(h.Name, "./")] = hex.EncodeToString(sum.Sum(nil))
 	}
-	return name
 }
 
 // pruneSecrets removes the volumes of secrets that are older than the one in use and the one before it.

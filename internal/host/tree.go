@@ -101,16 +101,3 @@ func Stale(dir string, files []generate.File) ([]string, error) {
 	}
 	return stale, nil
 }
-
-// Executable returns the bytes of the running program.
-func Executable() ([]byte, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading this program: %w", err)
-	}
-	return data, nil
-}

@@ -1,0 +1,70 @@
+// Command workload is the program of the images that the engine tests run: a server without a shell beside it, and the
+// ways in which servers go wrong.
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		os.Args = append(os.Args, "serve")
+	}
+	switch os.Args[1] {
+	case "serve":
+		serve(syscall.SIGTERM)
+	case "stubborn": // does not stop when asked
+		signal.Ignore(syscall.SIGTERM)
+		serve(syscall.SIGUSR2)
+	case "crash":
+		fmt.Println("secret is", content("/run/secrets/token"))
+		fmt.Println("\x1b[31mcannot open /var/cache/app: Read-only file system\x1b[0m")
+		os.Exit(3)
+	case "sick": // runs, but its health test fails
+		http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+		_ = http.ListenAndServe(":8080", nil)
+	case "hog":
+		var kept [][]byte
+		for {
+			b := make([]byte, 1<<20)
+			for i := range b {
+				b[i] = 1
+			}
+			kept = append(kept, b)
+		}
+	case "health":
+		answer, err := http.Get("http://127.0.0.1:8080/")
+		if err != nil || answer.StatusCode != http.StatusOK {
+			fmt.Println("unhealthy:", err)
+			os.Exit(1)
+		}
+	case "once":
+		fmt.Println("done")
+	}
+}
+
+func content(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(data))
+}
+
+func serve(stop syscall.Signal) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, stop)
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	go func() { _ = http.ListenAndServe(":8080", nil) }()
+	fmt.Println("serving")
+	<-c
+	fmt.Println("stopping")
+	time.Sleep(10 * time.Millisecond) // a real server finishes its requests here
+	fmt.Println("stopped")
+}
