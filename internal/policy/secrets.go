@@ -11,11 +11,11 @@ import (
 
 var (
 	// secretName finds the words that name a credential, as whole words of a variable's name.
-	secretName = regexp.MustCompile(`(?i)(^|_)(pass|passwd|password|passphrase|secret|token|api_?key|private_?key|access_?key|credentials?|auth|dsn)(_|$)`)
+	secretName = regexp.MustCompile(`(?i)(^|[_.])(pass|passwd|pwd|(?:pg)?password|requirepass|passphrase|secret|token|api_?key|private_?key|access_?key|credentials?|auth|masterauth|dsn)([_.]|$)`)
 	// harmless ends a name that speaks about a credential without being one.
-	harmless = regexp.MustCompile(`(?i)(_file|_path|_dir|_id|_name|_length|_method|_ttl|_expiry|_expires_in|_enabled|_url|_type|_public)$`)
-	// userinfo finds a password inside an address.
-	userinfo = regexp.MustCompile(`://[^/\s:@]+:[^/\s:@]+@`)
+	harmless = regexp.MustCompile(`(?i)(_file|_path|_dir|_id|_name|_length|_method|_ttl|_expiry|_expires_in|_enabled|_url|_type|_encryption|_public)$`)
+	// userinfo finds a password inside an address, with or without a user before it.
+	userinfo = regexp.MustCompile(`://[^/\s:@]*:[^/\s@]+@`)
 	// tokens of well-known services have fixed beginnings.
 	token = regexp.MustCompile(`(^|[^A-Za-z0-9])(ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}|xox[baprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|glpat-[A-Za-z0-9_-]{20}|sk_live_[A-Za-z0-9]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----)`)
 )

@@ -42,15 +42,11 @@ func (s Stack) Facts(service Service) policy.Facts {
 		Stop:       declared(in.Stop),
 		Restart:    declared(policy.Restart{Policy: restart, Retries: retries}),
 		Health:     declared(policy.Health{Test: service.test()}),
-		Arguments:  declared(slices.Concat(service.Entrypoint, service.Command)),
+		Arguments:  declared(service.arguments()),
 		Log:        declared(policy.Log{Driver: service.Log.Driver, Bounded: service.Log.Driver != "json-file" || service.Log.MaxSize.Bytes > 0}),
 		Image:      declared(policy.Image{Reference: service.Image}),
 	}
-	var variables []policy.Variable
-	for _, v := range service.Environment {
-		variables = append(variables, policy.Variable{Name: v.Name, Value: v.Value})
-	}
-	f.Environment = declared(variables)
+	f.Environment = declared(service.variables())
 	var files []policy.Secret
 	for _, use := range service.Secrets {
 		files = append(files, policy.Secret{Name: use.Name, Readable: true})
@@ -60,6 +56,32 @@ func (s Stack) Facts(service Service) policy.Facts {
 }
 
 func declared[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Declared) }
+
+// variables are those of the container as far as they are known: one that deploy must get from its own environment
+// stands with a word in place of its value, so that its name is judged.
+func (s Service) variables() []policy.Variable {
+	var out []policy.Variable
+	for _, v := range s.Environment {
+		value := v.Value
+		switch {
+		case v.Required:
+			value = "required"
+		case v.Default != nil:
+			value = *v.Default
+		}
+		out = append(out, policy.Variable{Name: v.Name, Value: value})
+	}
+	return out
+}
+
+// arguments are what everybody who may look at the container can read: entry point, command and labels.
+func (s Service) arguments() []string {
+	out := slices.Concat(s.Entrypoint, s.Command)
+	for _, l := range s.Labels {
+		out = append(out, l.Name+"="+l.Value)
+	}
+	return out
+}
 
 func (s Service) test() []string {
 	if s.Health == nil {

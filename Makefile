@@ -1,0 +1,46 @@
+# Two targets are for everybody: `make demo` shows the product, `make test` proves it. Both set up what they need on a
+# Debian or Ubuntu machine that has Go and root: an engine and base images.
+
+GO      ?= go
+BIN     := bin/hsectl
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+
+export CGO_ENABLED = 0
+
+.PHONY: all demo test check bench build engine example docs clean
+
+all: build
+
+# The stack of profiles/hse-digital.yaml: built, deployed, proven and drilled.
+demo: build
+	scripts/demo
+
+# Everything: formatting, unit, golden, script and engine tests. Without an engine it fails.
+test: check engine build example
+	$(GO) test -timeout 25m ./...
+
+check:
+	@test -z "$$(gofmt -l cmd generate internal profiles templates)" || { gofmt -l cmd generate internal profiles templates; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+
+build:
+	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/hsectl
+
+engine:
+	scripts/engine up
+	scripts/images
+
+# The reference application's own tests, against real PostgreSQL and Redis.
+example:
+	scripts/test-example
+
+# Speed, printed as ratios to a peer measured in the same run; never a pass or a fail.
+bench: build engine
+	scripts/bench
+
+# Pages made from the program itself; a test fails when they are not fresh.
+docs: build
+	mkdir -p docs/reference && rm -f docs/reference/hsectl*.md && $(BIN) docs --format markdown --out docs/reference
+
+clean:
+	rm -rf bin build dist

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// referenceSecrets are what the test looks for everywhere they must not be.
+var referenceSecrets = map[string]string{
+	"JWT_SECRET": "jwt-b2f1c7d05a9e4c3f", "REFRESH_SECRET": "refresh-77aa0d1e6b5c4f",
+	"DATABASE_PASSWORD": "database-19c3e8f2d4", "REDIS_PASSWORD": "redis-5e0b7a91c6d8",
+}
+
+// cli runs the program as a user would and returns what it printed.
+func cli(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, streams{In: strings.NewReader(""), Out: &out, Err: &err})
+	for name, value := range referenceSecrets {
+		if strings.Contains(out.String()+err.String(), value) {
+			t.Errorf("hsectl %s prints the value of %s", strings.Join(args, " "), name)
+		}
+	}
+	return code, out.String(), err.String()
+}
+
+func mustCLI(t *testing.T, args ...string) (stdout, stderr string) {
+	t.Helper()
+	code, stdout, stderr := cli(t, args...)
+	if code != exitOK {
+		t.Fatalf("hsectl %s: exit %d\n%s\n%s", strings.Join(args, " "), code, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// The reference stack, from its sources to a proven running stack, as its users run it: build, generate, deploy, verify,
+// drill, and a second deploy that changes nothing.
+func TestReferenceStack(t *testing.T) {
+	probe := filepath.Join(t.TempDir(), "hsectl")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", probe, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the probe: %v\n%s", err, out)
+	}
+	t.Setenv("HSECTL_PROBE_PROGRAM", probe)
+	for name, value := range referenceSecrets {
+		t.Setenv(name, value)
+	}
+	file := referenceProfile(t)
+	t.Cleanup(func() { removeStack(t, file) })
+
+	mustCLI(t, "lint", "-f", file)
+	stdout, _ := mustCLI(t, "build", "-f", file, "--network", "host", "app")
+	if !regexp.MustCompile(`sha256:[0-9a-f]{64}`).MatchString(stdout) {
+		t.Errorf("build does not print the image's digest: %q", stdout)
+	}
+	out := t.TempDir()
+	mustCLI(t, "generate", "-f", file, "--out", out)
+	mustCLI(t, "generate", "-f", file, "--out", out, "--check")
+	noSecretIn(t, out)
+
+	_, stderr := mustCLI(t, "deploy", "-f", file)
+	if !strings.Contains(stderr, "3 services healthy") {
+		t.Errorf("deploy does not say that 3 services are healthy:\n%s", stderr)
+	}
+	answer, err := http.Get("http://127.0.0.1:13001/api/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("the application answers %d", answer.StatusCode)
+	}
+
+	stdout, _ = mustCLI(t, "verify", "-f", file, "--format", "json")
+	var evidence struct {
+		Proven  bool
+		Summary map[string]int
+	}
+	if err := json.Unmarshal([]byte(stdout), &evidence); err != nil {
+		t.Fatal(err)
+	}
+	if !evidence.Proven || evidence.Summary["pass"] < 100 {
+		t.Errorf("verify: %+v", evidence)
+	}
+	if stdout, _ := mustCLI(t, "deploy", "-f", file, "--dry-run"); strings.Count(stdout, "\n") != 1 {
+		t.Errorf("an unchanged stack is planned as:\n%s", stdout)
+	}
+	mustCLI(t, "drill", "shutdown", "app", "-f", file)
+	mustCLI(t, "verify", "-f", file)
+}
+
+// referenceProfile is the reference profile under a name and a port of the test's own, beside the original, so that its
+// paths hold.
+func referenceProfile(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../profiles/hse-digital.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("name: hse-digital\n", "name: hsectl-test-reference\n", `"3001:3001"`, `"13001:3001"`,
+		"image: hse-digital:latest", "image: hsectl-test-reference:latest").Replace(string(data))
+	f, err := os.CreateTemp("../../profiles", ".test-*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(f.Name()) })
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+func removeStack(t *testing.T, file string) {
+	t.Helper()
+	g := &globals{file: file}
+	engine, err := g.connect(context.Background())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer engine.Close()
+	if err := engine.Down(context.Background(), "hsectl-test-reference", true); err != nil {
+		t.Error(err)
+	}
+}
+
+func noSecretIn(t *testing.T, dir string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(dir, path))
+		for name, value := range referenceSecrets {
+			if bytes.Contains(data, []byte(value)) {
+				t.Errorf("%s holds the value of %s", path, name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
