@@ -40,7 +40,7 @@ bench: build engine
 
 # Pages made from the program itself; a test fails when they are not fresh.
 docs: build
-	mkdir -p docs/reference && rm -f docs/reference/hsectl*.md && $(BIN) docs --format markdown --out docs/reference
+	rm -f docs/reference/hsectl*.md && $(BIN) docs --format markdown --out docs/reference
 
 clean:
 	rm -rf bin build dist

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -104,28 +103,4 @@ func newProbeContainer(s streams) *cobra.Command {
 			return json.NewEncoder(s.Out).Encode(host.Probe("/", r))
 		},
 	}
-}
-
-func newDocs(s streams) *cobra.Command {
-	var format, out string
-	cmd := &cobra.Command{
-		Use:     "docs",
-		Short:   "Write the pages of all verbs, for man or as Markdown",
-		Example: "  hsectl docs --format man --out man/",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			root := cmd.Root()
-			root.DisableAutoGenTag = true
-			switch format {
-			case "man":
-				return doc.GenManTree(root, &doc.GenManHeader{Title: "HSECTL", Section: "1", Source: "hsectl"}, out)
-			case "markdown":
-				return doc.GenMarkdownTree(root, out)
-			}
-			return &usageError{fmt.Errorf("there is no format %q", format), "write --format man or --format markdown"}
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "markdown", "man or markdown")
-	cmd.Flags().StringVarP(&out, "out", "o", ".", "directory for the pages, which must exist")
-	return cmd
 }
