@@ -32,8 +32,8 @@ func newDrill(g *globals, s streams) *cobra.Command {
 }
 
 type shutdownOptions struct {
-	live    bool
-	format  string
+	live bool
+	reportOptions
 	timeout time.Duration
 }
 
@@ -49,13 +49,13 @@ order, and that no SIGKILL was needed. The live service is not touched unless --
   hsectl drill shutdown               # every service in turn
   hsectl drill shutdown app --live    # stop the running one, and start it again`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(o.format); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			return runDrillShutdown(cmd.Context(), g, s, args, o)
 		},
 	}
-	formatFlag(cmd, &o.format)
+	o.flags(cmd)
 	cmd.Flags().BoolVar(&o.live, "live", false, "stop the running service itself, and start it again")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the copy to become healthy")
 	return cmd
@@ -83,14 +83,8 @@ func runDrillShutdown(ctx context.Context, g *globals, s streams, names []string
 		}
 		findings = append(findings, verify.JudgeShutdown(service, stopped)...)
 	}
-	findings = located(l, findings)
-	if err := write(s, o.format, true, report.Document{Kind: "Drill", Subject: l.stack.Name, Findings: findings}); err != nil {
-		return err
-	}
-	if !finding.Proven(findings) {
-		return errFindings
-	}
-	return nil
+	o.all = true
+	return o.write(s, l, report.Document{Kind: "Drill", Findings: located(l, findings), Engine: engine.Version(), Made: time.Now()})
 }
 
 func chosen(l loaded, names []string) ([]stack.Service, error) {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,21 +11,8 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// formats are the outputs that a verb can write.
-func formatFlag(cmd *cobra.Command, format *string) {
-	cmd.Flags().StringVar(format, "format", "text", "text or json")
-}
-
-func checkFormat(format string) error {
-	if format != "text" && format != "json" {
-		return &usageError{fmt.Errorf("there is no format %q", format), "write --format text or --format json"}
-	}
-	return nil
-}
-
 func newVerify(g *globals, s streams) *cobra.Command {
-	var format string
-	var all bool
+	var o reportOptions
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove on the running containers that every control holds",
@@ -35,21 +22,22 @@ by the service's own user must succeed. Images without a shell are no obstacle.
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl verify
   hsectl verify --all                 # every control, also those that hold
-  hsectl verify --format json | jq '.findings[] | select(.status != "pass")'`,
+  hsectl verify --format json | jq '.findings[] | select(.status != "pass")'
+  hsectl verify --format html > evidence.html
+  hsectl verify --format json > release-2.json && hsectl verify --since release-1.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(format); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
-			return runVerify(cmd.Context(), g, s, format, all)
+			return runVerify(cmd.Context(), g, s, o)
 		},
 	}
-	formatFlag(cmd, &format)
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "list every control, also those that hold")
+	o.flags(cmd)
 	return cmd
 }
 
-func runVerify(ctx context.Context, g *globals, s streams, format string, all bool) error {
+func runVerify(ctx context.Context, g *globals, s streams, o reportOptions) error {
 	l, err := load(g.file)
 	if err != nil {
 		return err
@@ -64,13 +52,7 @@ func runVerify(ctx context.Context, g *globals, s streams, format string, all bo
 		return err
 	}
 	evidence.Findings = located(l, evidence.Findings)
-	if err := write(s, format, all, report.Document{Kind: "Evidence", Subject: l.stack.Name, Findings: evidence.Findings}); err != nil {
-		return err
-	}
-	if !finding.Proven(evidence.Findings) {
-		return errFindings
-	}
-	return nil
+	return o.write(s, l, report.Document{Kind: "Evidence", Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now()})
 }
 
 // located puts the place in the profile where the control named only a key of the service.
@@ -85,40 +67,25 @@ func located(l loaded, findings []finding.Finding) []finding.Finding {
 	return findings
 }
 
-func write(s streams, format string, all bool, d report.Document) error {
-	if format == "json" {
-		return report.JSON(s.Out, d)
-	}
-	return report.Text(s.Out, d, report.TextOptions{All: all, Colour: colour(s.Out)})
-}
-
 func newLint(g *globals, s streams) *cobra.Command {
-	var format string
-	var all bool
+	var o reportOptions
 	cmd := &cobra.Command{
-		Use:     "lint",
-		Short:   "Judge a profile by the controls, without an engine",
-		Example: "  hsectl lint -f profiles/hse-digital.yaml",
-		Args:    cobra.NoArgs,
+		Use:   "lint",
+		Short: "Judge a profile by the controls, without an engine",
+		Example: `  hsectl lint -f profiles/hse-digital.yaml
+  hsectl lint --format sarif > hsectl.sarif    # for code scanning`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := checkFormat(format); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			l, err := load(g.file)
 			if err != nil {
 				return err
 			}
-			findings := located(l, l.stack.Check())
-			if err := write(s, format, all, report.Document{Kind: "Lint", Subject: l.stack.Name, Findings: findings}); err != nil {
-				return err
-			}
-			if !finding.Proven(findings) {
-				return errFindings
-			}
-			return nil
+			return o.write(s, l, report.Document{Kind: "Lint", Findings: located(l, l.stack.Check())})
 		},
 	}
-	formatFlag(cmd, &format)
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "list every control, also those that hold")
+	o.flags(cmd)
 	return cmd
 }

@@ -1,43 +1,128 @@
-// Package report writes findings for people and machines. It judges nothing.
+// Package report writes findings for people and machines: text, JSON, SARIF, JUnit, Markdown and HTML. It judges
+// nothing, and reads no clock: one document gives the same bytes every time.
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
 // Document is what is reported.
 type Document struct {
-	Kind     string // Evidence or Lint
+	Kind     string // Evidence, Lint, Drill or Checklist
 	Subject  string // name of the stack
 	Findings []finding.Finding
+	Rules    []Rule    // what the controls mean; a finding without a rule explains itself
+	Tool     string    // version of hsectl
+	Profile  string    // path of the profile
+	Engine   string    // version of the engine, where one was asked
+	Made     time.Time // zero when it does not matter
+	Before   *Snapshot // an earlier report to compare with
+	Charts   []Chart   // what drills measured
 }
 
-// JSON writes the document with its version, for machines.
-func JSON(w io.Writer, d Document) error {
-	summary := map[string]int{}
-	for status, n := range finding.Tally(d.Findings) {
-		summary[status.String()] = n
+// Rule explains a control.
+type Rule struct {
+	ID         string
+	Title      string
+	Severity   finding.Severity
+	Rationale  string
+	Remedy     string
+	References []string
+}
+
+// Snapshot is an earlier report.
+type Snapshot struct {
+	Made     time.Time         `json:"made"`
+	Findings []finding.Finding `json:"findings"`
+}
+
+// Chart is one or more measured lines over time.
+type Chart struct {
+	Title string `json:"title"`
+	Unit  string `json:"unit"`
+	Lines []Line `json:"lines"`
+	Limit Limit  `json:"limit,omitzero"`
+}
+
+// Limit is a horizontal line that the values must stay under. The zero Limit is none.
+type Limit struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
+// Line is a series of measurements.
+type Line struct {
+	Name   string  `json:"name"`
+	Points []Point `json:"points"`
+}
+
+// Point is one measurement, in seconds after the first.
+type Point struct {
+	At    float64 `json:"at"`
+	Value float64 `json:"value"`
+}
+
+// Formats lists what Write can write.
+func Formats() []string { return []string{"text", "json", "sarif", "junit", "markdown", "html"} }
+
+// Write writes the document in one of Formats.
+func Write(w io.Writer, format string, d Document, o TextOptions) error {
+	switch format {
+	case "text":
+		return Text(w, d, o)
+	case "json":
+		return JSON(w, d)
+	case "sarif":
+		return SARIF(w, d)
+	case "junit":
+		return JUnit(w, d)
+	case "markdown":
+		return Markdown(w, d)
+	case "html":
+		return HTML(w, d)
 	}
-	out := struct {
-		APIVersion string            `json:"apiVersion"`
-		Kind       string            `json:"kind"`
-		Stack      string            `json:"stack"`
-		Proven     bool              `json:"proven"`
-		Summary    map[string]int    `json:"summary"`
-		Findings   []finding.Finding `json:"findings"`
-	}{"hsectl/v1", d.Kind, d.Subject, finding.Proven(d.Findings), summary, d.Findings}
-	if out.Findings == nil {
-		out.Findings = []finding.Finding{}
+	return fmt.Errorf("there is no format %q: want one of %s", format, strings.Join(Formats(), ", "))
+}
+
+// rule returns what is known about the control of a finding.
+func (d Document) rule(f finding.Finding) Rule {
+	i := slices.IndexFunc(d.Rules, func(r Rule) bool { return r.ID == f.Control })
+	if i >= 0 {
+		return d.Rules[i]
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(out); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
+	return Rule{ID: f.Control, Title: f.Title, Severity: f.Severity, Rationale: f.Title + ".", Remedy: f.Remedy}
+}
+
+// verdict is the one word for the whole document.
+func (d Document) verdict() string {
+	word := "proven"
+	switch d.Kind {
+	case "Lint":
+		word = "clean"
+	case "Checklist":
+		word = "ready"
 	}
-	return nil
+	if !finding.Proven(d.Findings) {
+		return "not " + word
+	}
+	return word
+}
+
+// place splits file:line:column.
+func place(where string) (file string, line, column int) {
+	parts := strings.Split(where, ":")
+	if len(parts) < 3 {
+		return where, 0, 0
+	}
+	n := len(parts)
+	if _, err := fmt.Sscanf(parts[n-2]+" "+parts[n-1], "%d %d", &line, &column); err != nil {
+		return where, 0, 0
+	}
+	return strings.Join(parts[:n-2], ":"), line, column
 }

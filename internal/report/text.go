@@ -21,12 +21,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 	p := painter(o.Colour)
 	var b strings.Builder
 	for _, subject := range subjects(d.Findings) {
-		var mine []finding.Finding
-		for _, f := range d.Findings {
-			if f.Subject == subject {
-				mine = append(mine, f)
-			}
-		}
+		mine := of(d.Findings, subject)
 		tally := finding.Tally(mine)
 		fmt.Fprintf(&b, "%s %-14s %s\n", p.mark(worst(mine)), subject, summary(tally, len(mine)))
 		blind := map[string][]string{} // controls that are unknown for the same cause
@@ -59,12 +54,15 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 		}
 	}
 	total := finding.Tally(d.Findings)
-	verdict := p.good("proven")
-	if d.Kind == "Lint" {
-		verdict = p.good("clean")
-	}
+	verdict := p.good(d.verdict())
 	if !finding.Proven(d.Findings) {
-		verdict = p.bad("not " + strings.TrimSpace(map[bool]string{true: "clean", false: "proven"}[d.Kind == "Lint"]))
+		verdict = p.bad(d.verdict())
+	}
+	if d.Before != nil {
+		for _, c := range Compare(d.Before.Findings, d.Findings) {
+			fmt.Fprintf(&b, "\n%s %s %s: %s → %s", p.mark(c.Now), c.Subject, c.Control, c.Was, c.Now)
+		}
+		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "\n%s: %s — %s\n", d.Subject, verdict, summary(total, len(d.Findings)))
 	_, err := io.WriteString(w, b.String())

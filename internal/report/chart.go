@@ -1,0 +1,90 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// The area of a chart inside its frame, in units of the picture.
+const (
+	chartWidth, chartHeight = 720.0, 240.0
+	chartLeft, chartRight   = 64.0, 12.0
+	chartTop, chartBottom   = 14.0, 30.0
+)
+
+// picture is a chart with everything computed that a template would have to.
+type picture struct {
+	ID     string
+	Title  string
+	Text   string // the same in words, for those who do not see it
+	Limit  string // its label, or empty
+	LimitY float64
+	Lines  []drawn
+	Rules  []tick // horizontal
+	Times  []tick
+}
+
+type drawn struct {
+	Name  string
+	Path  string
+	Index int
+}
+
+type tick struct {
+	At   float64
+	Text string
+}
+
+func draw(i int, c Chart) picture {
+	p := picture{ID: fmt.Sprintf("chart-%d", i+1), Title: c.Title}
+	top, span := c.Limit.Value, 1.0
+	for _, l := range c.Lines {
+		for _, point := range l.Points {
+			top, span = math.Max(top, point.Value), math.Max(span, point.At)
+		}
+	}
+	top = nice(top)
+	x := func(at float64) float64 { return chartLeft + at/span*(chartWidth-chartLeft-chartRight) }
+	y := func(v float64) float64 { return chartTop + (1-v/top)*(chartHeight-chartTop-chartBottom) }
+	var words []string
+	for n, l := range c.Lines {
+		var b strings.Builder
+		var highest, sum float64
+		for k, point := range l.Points {
+			fmt.Fprintf(&b, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[k == 0], x(point.At), y(point.Value))
+			highest, sum = math.Max(highest, point.Value), sum+point.Value
+		}
+		p.Lines = append(p.Lines, drawn{l.Name, b.String(), n + 1})
+		if len(l.Points) > 0 {
+			words = append(words, fmt.Sprintf("%s: highest %s, mean %s", l.Name, amount(highest, c.Unit), amount(sum/float64(len(l.Points)), c.Unit)))
+		}
+	}
+	for k := range 5 {
+		v := top * float64(k) / 4
+		p.Rules = append(p.Rules, tick{y(v), amount(v, c.Unit)})
+		p.Times = append(p.Times, tick{x(span * float64(k) / 4), fmt.Sprintf("%.3g s", span*float64(k)/4)})
+	}
+	if c.Limit.Value > 0 {
+		p.Limit, p.LimitY = c.Limit.Name+" "+amount(c.Limit.Value, c.Unit), y(c.Limit.Value)
+		words = append(words, p.Limit)
+	}
+	p.Text = strings.Join(words, "; ")
+	return p
+}
+
+// nice rounds up to 1, 2, 2.5 or 5 times a power of ten, so that a scale has whole numbers.
+func nice(v float64) float64 {
+	if v <= 0 {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+		if v <= m*power {
+			return m * power
+		}
+	}
+	return 10 * power
+}
+
+func amount(v float64, unit string) string { return fmt.Sprintf("%.4g %s", v, unit) }

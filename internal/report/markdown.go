@@ -1,0 +1,66 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+// Markdown writes a summary for a pull request or a job: a table of services, what is not proven, and all evidence
+// folded away.
+func Markdown(w io.Writer, d Document) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s %s: %s\n\n", symbol(proofOf(d.Findings)), cell(d.Subject), d.verdict())
+	b.WriteString("| | service | holds | fails | drift | unknown | waived | not applicable |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
+	for _, subject := range subjects(d.Findings) {
+		mine := of(d.Findings, subject)
+		t := finding.Tally(mine)
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d |\n", symbol(worst(mine)), cell(subject),
+			t[finding.Pass], t[finding.Fail], t[finding.Drift], t[finding.Unknown], t[finding.Waived], t[finding.NotApplicable])
+	}
+	if open := unproven(d.Findings); len(open) > 0 {
+		b.WriteString("\n### Not proven\n\n")
+		for _, f := range open {
+			fmt.Fprintf(&b, "- %s **%s** %s (%s, %s) — %s: %s  \n  `%s` %s\n", symbol(f.Status), f.Control, cell(f.Subject), f.Severity, f.Status,
+				cell(f.Title), cell(f.Detail), strings.ReplaceAll(f.Where, "`", "'"), cell(f.Remedy))
+		}
+	}
+	if d.Before != nil {
+		markdownChanges(&b, Compare(d.Before.Findings, d.Findings))
+	}
+	fmt.Fprintf(&b, "\n<details><summary>All evidence: %s</summary>\n\n| | service | control | severity | evidence | detail |\n|---|---|---|---|---|---|\n", summary(finding.Tally(d.Findings), len(d.Findings)))
+	for _, f := range d.Findings {
+		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s |\n", symbol(f.Status), cell(f.Subject), f.Control, cell(f.Title), f.Severity, f.Tier, cell(f.Detail))
+	}
+	b.WriteString("\n</details>\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func markdownChanges(b *strings.Builder, changes []Change) {
+	b.WriteString("\n### Since the last report\n\n")
+	if len(changes) == 0 {
+		b.WriteString("Nothing changed.\n")
+	}
+	for _, c := range changes {
+		fmt.Fprintf(b, "- %s **%s** %s: %s → %s\n", symbol(c.Now), c.Control, cell(c.Subject), c.Was, c.Now)
+	}
+}
+
+// cell keeps text from ending a table's cell or becoming markup.
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "*", `\*`, "_", `\_`, "`", "'").Replace(s)
+}
+
+func symbol(s finding.Status) string {
+	return [...]string{"❔", "✅", "❌", "❌", "➖", "➖"}[s]
+}
+
+func proofOf(findings []finding.Finding) finding.Status {
+	if finding.Proven(findings) {
+		return finding.Pass
+	}
+	return finding.Fail
+}

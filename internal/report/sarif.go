@@ -1,0 +1,133 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+// home is where the tool is described.
+const home = "https://github.com/hsectl/hsectl"
+
+// SARIF writes version 2.1.0 (OASIS), as code scanning of GitHub and others read it. What holds is left out: such
+// readers show every result as an alert. What an exception allows is a suppressed result.
+func SARIF(w io.Writer, d Document) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(sarifReport(d)); err != nil {
+		return fmt.Errorf("writing SARIF: %w", err)
+	}
+	return nil
+}
+
+func sarifReport(d Document) *sarif.Report {
+	run := sarif.NewRunWithInformationURI("hsectl", home)
+	if d.Tool != "" {
+		run.Tool.Driver.Version = &d.Tool
+	}
+	run.WithColumnKind("unicodeCodePoints")
+	for _, f := range d.Findings {
+		sarifRule(run.AddRule(f.Control), d.rule(f))
+	}
+	for _, f := range d.Findings {
+		if f.Status != finding.Pass && f.Status != finding.NotApplicable {
+			run.AddResult(sarifResult(d, run.GetRuleIndex(f.Control), f))
+		}
+	}
+	return sarif.NewReport().AddRun(run)
+}
+
+func sarifRule(into *sarif.ReportingDescriptor, r Rule) {
+	help := r.Rationale + "\n\nTo mend it: " + r.Remedy + "."
+	markdown := r.Rationale + "\n\n**To mend it:** " + r.Remedy + "."
+	if len(r.References) > 0 {
+		help += "\n\nSee: " + strings.Join(r.References, ", ") + "."
+		markdown += "\n\n**See:** " + strings.Join(r.References, ", ") + "."
+	}
+	into.WithShortDescription(sarif.NewMultiformatMessageString().WithText(r.Title)).
+		WithFullDescription(sarif.NewMultiformatMessageString().WithText(r.Rationale)).
+		WithHelp(sarif.NewMultiformatMessageString().WithText(help).WithMarkdown(markdown)).
+		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(level(r.Severity))).
+		WithProperties(properties(map[string]any{
+			"security-severity": score(r.Severity), "precision": "very-high", "tags": append([]string{"security", "docker"}, r.References...),
+		}))
+}
+
+func properties(values map[string]any) *sarif.PropertyBag {
+	bag := sarif.NewPropertyBag()
+	for k, v := range values {
+		bag.Add(k, v)
+	}
+	return bag
+}
+
+// level and score follow SARIF's three levels and GitHub's numbers from 0 to 10.
+func level(s finding.Severity) string {
+	switch s {
+	case finding.Critical, finding.High:
+		return "error"
+	case finding.Medium:
+		return "warning"
+	}
+	return "note"
+}
+
+func score(s finding.Severity) string {
+	return [...]string{"0.5", "3.0", "5.5", "8.0", "9.5"}[s]
+}
+
+func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
+	out := sarif.NewRuleResult(f.Control).WithRuleIndex(rule).WithKind("fail").WithLevel(level(f.Severity)).
+		WithMessage(sarif.NewTextMessage(sarifText(f))).
+		WithProperties(properties(map[string]any{"status": f.Status.String(), "evidence": f.Tier.String(), "service": f.Subject}))
+	// The same control of the same service is the same alert, wherever its line moves.
+	sum := sha256.Sum256([]byte(d.Subject + "\x00" + f.Subject + "\x00" + f.Control))
+	print := hex.EncodeToString(sum[:16])
+	out.WithPartialFingerprints(map[string]string{"hsectlControl/v1": print, "primaryLocationLineHash": print[:16] + ":1"})
+	out.AddLocation(sarifLocation(d, f))
+	if f.Status == finding.Waived && f.Waiver != nil {
+		out.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
+			WithJustification(fmt.Sprintf("until %s: %s", f.Waiver.Expires, f.Waiver.Reason)))
+	}
+	return out
+}
+
+func sarifText(f finding.Finding) string {
+	text := f.Subject + ": " + f.Title + ": "
+	switch f.Status {
+	case finding.Unknown:
+		text += "not known: "
+	case finding.Drift:
+		text += "declared as it should be, but running otherwise: "
+	case finding.Waived:
+		text += "excepted: "
+	}
+	text += f.Detail
+	if f.Remedy != "" && !f.Proven() {
+		text += ". To mend it: " + f.Remedy
+	}
+	return text
+}
+
+// sarifLocation points into the profile. A path is relative to the root of the sources, with slashes.
+func sarifLocation(d Document, f finding.Finding) *sarif.Location {
+	file, line, column := place(f.Where)
+	if line == 0 {
+		file, line, column = d.Profile, 1, 1
+	}
+	artifact := sarif.NewArtifactLocation().WithURI(filepath.ToSlash(filepath.Clean(file)))
+	if !filepath.IsAbs(file) {
+		artifact.WithURIBaseID("%SRCROOT%")
+	}
+	physical := sarif.NewPhysicalLocation().WithArtifactLocation(artifact).WithRegion(sarif.NewRegion().WithStartLine(line).WithStartColumn(column))
+	logical := sarif.NewLogicalLocation().WithName(f.Subject).WithFullyQualifiedName(d.Subject + "." + f.Subject).WithKind("module")
+	return sarif.NewLocation().WithPhysicalLocation(physical).AddLogicalLocation(logical)
+}
