@@ -12,7 +12,7 @@ import (
 )
 
 func newVerify(g *globals, s streams) *cobra.Command {
-	var o reportOptions
+	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove on the running containers that every control holds",
@@ -34,10 +34,16 @@ Exit 3 when anything fails or is unknown.`,
 		},
 	}
 	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.deep, "deep", false, "also try on a throw-away copy of each container what its settings allow")
 	return cmd
 }
 
-func runVerify(ctx context.Context, g *globals, s streams, o reportOptions) error {
+type verifyOptions struct {
+	reportOptions
+	deep bool
+}
+
+func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) error {
 	l, err := load(g.file)
 	if err != nil {
 		return err
@@ -47,7 +53,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o reportOptions) erro
 		return err
 	}
 	defer engine.Close()
-	evidence, err := verify.Verify(ctx, l.stack, engine)
+	evidence, err := verify.Verify(ctx, l.stack, engine, verify.Options{Deep: o.deep})
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			return nil, err
 		}
 	}
+	origins := e.origins(ctx, list)
 	out := make([]verify.Container, len(list))
 	slots := make(chan struct{}, probeParallel)
 	var wg sync.WaitGroup
@@ -50,8 +51,13 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			service := c.Config.Labels[composeService]
-			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Engine: applied(c, networks, project)}
-			dump, err := e.look(ctx, ref, project, c, ask(service))
+			r := ask(service)
+			r.Connect = addressed(r.Connect, list)
+			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, project)}
+			e.surface(ctx, &out[i].Engine, c)
+			out[i].Engine.Origin = origins[c.Image]
+			out[i].Engine.Reach = allowed(c, list, r.Connect)
+			dump, err := e.look(ctx, ref, project, c, r)
 			if err != nil {
 				out[i].Error = err.Error()
 				return
@@ -132,7 +138,7 @@ func appliedMounts(c container.InspectResponse) []policy.Mount {
 		if m.Destination == "/run/secrets" && kind == "volume" {
 			continue // judged as secrets
 		}
-		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Writable: m.RW, Exec: true, SUID: true, Dev: true,
+		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Volume: m.Name, Writable: m.RW, Exec: true, SUID: true, Dev: true,
 			Shared: m.Propagation == "shared" || m.Propagation == "rshared" || m.Propagation == "slave" || m.Propagation == "rslave"})
 	}
 	for path, options := range c.HostConfig.Tmpfs { // these are not among the mounts
@@ -225,6 +231,10 @@ func health(c container.InspectResponse) policy.Health {
 	}
 	if s := c.State.Health; s != nil {
 		out.Status = string(s.Status)
+		out.Streak = s.FailingStreak
+		out.Missing = slices.ContainsFunc(s.Log, func(r *container.HealthcheckResult) bool {
+			return r != nil && r.ExitCode != 0 && (strings.Contains(r.Output, "executable file not found") || strings.Contains(r.Output, "exec failed") && strings.Contains(r.Output, "no such file"))
+		})
 		out.Proven = slices.ContainsFunc(s.Log, func(r *container.HealthcheckResult) bool { return r != nil && r.ExitCode == 0 })
 	}
 	return out

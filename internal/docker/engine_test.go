@@ -153,7 +153,7 @@ func mustDeploy(t *testing.T, e *Engine, s stack.Stack) {
 
 func judge(t *testing.T, e *Engine, s stack.Stack) []finding.Finding {
 	t.Helper()
-	evidence, err := verify.Verify(t.Context(), s, e)
+	evidence, err := verify.Verify(t.Context(), s, e, verify.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,10 +61,16 @@ func (e *Engine) look(ctx context.Context, ref, project string, c container.Insp
 		return nil, err
 	}
 	actual, caps, ok := dump.FirstUser()
-	if !ok || actual == user {
-		return dump, nil
+	if ok && actual != user {
+		user = actual
+		if dump, err = e.runProbe(ctx, ref, project, c, user, policy.CapabilityList(caps), r); err != nil {
+			return nil, err
+		}
 	}
-	return e.runProbe(ctx, ref, project, c, actual, policy.CapabilityList(caps), r)
+	if r.Deep {
+		dump.Attempts, err = e.tryCopy(ctx, ref, project, c, user)
+	}
+	return dump, err
 }
 
 func numericUser(user string) bool {
@@ -74,9 +80,9 @@ func numericUser(user string) bool {
 	return ok && errU == nil && errG == nil
 }
 
-// runProbe creates, starts and removes one probe. It gets no network, no capability but those the target itself has
+// runProbe creates, starts and removes one probe in the namespaces of processes and network of its target. It gets no capability but those the target itself has
 // (for a target that runs as root), a read-only root, and a view of the control groups that it cannot change.
-func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.InspectResponse, user string, caps []string, r verify.Request) (dump *verify.Dump, err error) {
+func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.InspectResponse, user string, caps []string, r verify.Request) (*verify.Dump, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	request, err := json.Marshal(r)
@@ -84,37 +90,70 @@ func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.
 		return nil, fmt.Errorf("asking the probe: %w", err)
 	}
 	pids := int64(64)
-	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Config: &container.Config{
-			Image: ref, User: user, Cmd: []string{probeVerb, string(request)}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
-			Labels: map[string]string{labelRole: "probe", labelStack: project},
-		},
-		HostConfig: &container.HostConfig{
-			PidMode: container.PidMode("container:" + c.ID), NetworkMode: "none", CgroupnsMode: "host",
-			CapDrop: []string{"ALL"}, CapAdd: caps, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
-			LogConfig: container.LogConfig{Type: "json-file"},
-			Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
-			Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("creating a probe: %w", err)
+	network := container.NetworkMode("container:" + c.ID)
+	if c.HostConfig.NetworkMode.IsHost() {
+		network = "none"
 	}
-	defer func() {
-		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
-		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
-			err = errors.Join(err, fmt.Errorf("removing a probe: %w", removeErr))
-		}
-	}()
-	out, err := e.run(ctx, created.ID)
+	out, err := e.throwAway(ctx, probeConfig(ref, project, user, string(request)), &container.HostConfig{
+		PidMode: container.PidMode("container:" + c.ID), NetworkMode: network, CgroupnsMode: "host",
+		CapDrop: []string{"ALL"}, CapAdd: caps, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
+		LogConfig: container.LogConfig{Type: "json-file"},
+		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
+		Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
+	})
 	if err != nil {
 		return nil, err
 	}
-	dump = &verify.Dump{}
+	dump := &verify.Dump{}
 	if err := json.Unmarshal([]byte(out), dump); err != nil {
 		return nil, fmt.Errorf("reading what the probe saw: %w", err)
 	}
 	return dump, nil
+}
+
+func probeConfig(ref, project, user, request string) *container.Config {
+	return &container.Config{
+		Image: ref, User: user, Cmd: []string{probeVerb, request}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
+		Labels: map[string]string{labelRole: "probe", labelStack: project},
+	}
+}
+
+// throwAway creates, runs and removes a container, and returns what it wrote.
+func (e *Engine) throwAway(ctx context.Context, config *container.Config, host *container.HostConfig) (out string, err error) {
+	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: config, HostConfig: host})
+	if err != nil {
+		return "", fmt.Errorf("creating a probe: %w", err)
+	}
+	defer func() {
+		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
+			err = errors.Join(err, fmt.Errorf("removing a probe: %w", removeErr))
+		}
+	}()
+	return e.run(ctx, created.ID)
+}
+
+// tryCopy runs a probe with the very settings of a container, and lets it try what they allow. The copy has no network,
+// no volume and no port: nothing that it does reaches the workload.
+func (e *Engine) tryCopy(ctx context.Context, ref, project string, c container.InspectResponse, user string) ([]verify.Trial, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	off, h := false, c.HostConfig
+	copied := &container.HostConfig{
+		NetworkMode: "none", Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, SecurityOpt: h.SecurityOpt,
+		ReadonlyRootfs: h.ReadonlyRootfs, Tmpfs: h.Tmpfs, GroupAdd: h.GroupAdd, UsernsMode: h.UsernsMode, Runtime: h.Runtime,
+		MaskedPaths: h.MaskedPaths, ReadonlyPaths: h.ReadonlyPaths, Init: &off, LogConfig: container.LogConfig{Type: "json-file"},
+		Resources: container.Resources{Memory: 256 << 20, PidsLimit: h.PidsLimit, Ulimits: h.Ulimits},
+	}
+	out, err := e.throwAway(ctx, probeConfig(ref, project, user, `{"attempt":true}`), copied)
+	if err != nil {
+		return nil, fmt.Errorf("trying on a copy: %w", err)
+	}
+	var dump verify.Dump
+	if err := json.Unmarshal([]byte(out), &dump); err != nil {
+		return nil, fmt.Errorf("reading what the copy tried: %w", err)
+	}
+	return dump.Attempts, nil
 }
 
 // run starts a container, waits for its end, and returns what it wrote. Ending with anything but 0 is an error.

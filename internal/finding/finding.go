@@ -20,6 +20,7 @@ const (
 	Drift                       // declared as it should be, but the running system differs
 	Waived                      // does not hold, and a valid exception says why
 	NotApplicable               // cannot hold on this host; Detail names the evidence
+	Advice                      // does not hold, and only recommends
 )
 
 // Severity says how much harm a failed control can do.
@@ -67,9 +68,13 @@ type Waiver struct {
 	Expires string `json:"expires"` // YYYY-MM-DD
 }
 
-// Proven reports whether the finding is an answer a release may rest on.
+// Proven reports whether the finding is an answer a release may rest on. Advice stops nothing.
 func (f Finding) Proven() bool {
-	return f.Status == Pass || f.Status == Waived || f.Status == NotApplicable
+	switch f.Status {
+	case Pass, Waived, NotApplicable, Advice:
+		return true
+	}
+	return false
 }
 
 // Tally counts findings by status.
@@ -87,7 +92,7 @@ func Proven(findings []Finding) bool {
 }
 
 func statusNames() []string {
-	return []string{"unknown", "pass", "fail", "drift", "waived", "not applicable"}
+	return []string{"unknown", "pass", "fail", "drift", "waived", "not applicable", "advice"}
 }
 
 func severityNames() []string { return []string{"info", "low", "medium", "high", "critical"} }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -26,6 +27,9 @@ const (
 // It runs inside a probe container, as the user of the container it looks at. Its root parameter is "/" but for tests.
 func Probe(root string, r verify.Request) verify.Dump {
 	p := prober{root: root}
+	if r.Attempt {
+		return verify.Dump{Attempts: attempts()}
+	}
 	p.processes()
 	p.cgroup()
 	for _, path := range verify.KernelPaths() {
@@ -40,6 +44,7 @@ func Probe(root string, r verify.Request) verify.Dump {
 	if r.Secrets != "" {
 		p.secrets(filepath.Join(inside, r.Secrets))
 	}
+	p.dump.Reached = reach(r.Connect)
 	return p.dump
 }
 
@@ -80,7 +85,9 @@ func (p *prober) processes() {
 			for _, name := range first {
 				p.read(pid, name, raw.Files)
 			}
+			p.namespaces(pid)
 		}
+		p.exposed(pid, raw.Files["status"])
 		p.dump.Processes = append(p.dump.Processes, raw)
 	}
 }
@@ -90,7 +97,7 @@ func (p *prober) read(pid int, name string, into map[string]string) {
 	switch {
 	case err == nil:
 		into[name] = text
-	case errors.Is(err, fs.ErrNotExist), name == "attr/current": // ended meanwhile; a kernel without a security module
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH), name == "attr/current", verify.OptionalFile(name): // ended meanwhile; a kernel without a security module
 	default:
 		p.note("reading %s of process %d: %v", name, pid, err)
 	}

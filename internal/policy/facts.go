@@ -57,6 +57,7 @@ type Facts struct {
 	Secrets      Fact[[]Secret]
 	Log          Fact[Log]
 	Image        Fact[Image]
+	Surface
 }
 
 // State is what the engine says about a container.
@@ -72,6 +73,7 @@ type Mount struct {
 	Path     string
 	Kind     string // tmpfs, volume or bind
 	Source   string // path on the host, for a bind
+	Volume   string // name on the engine, for a volume
 	Writable bool
 	Exec     bool // programs on it may run
 	SUID     bool // setuid bits on it count
@@ -102,6 +104,9 @@ type Process struct {
 	NoNewPrivs  bool
 	Seccomp     int // 0 off, 1 strict, 2 filter
 	LSM         string
+	State       string // one letter: R, S, D, Z and others
+	Caught      uint64 // signals with a handler, one bit per signal
+	Blocked     uint64
 }
 
 // Namespaces says which namespaces are the host's.
@@ -137,9 +142,11 @@ type Restart struct {
 
 // Health is the health test and, for a running container, its result.
 type Health struct {
-	Test   []string // empty when there is none
-	Status string   // healthy, unhealthy, starting; empty when not observed
-	Proven bool     // at least one test has passed
+	Test    []string // empty when there is none
+	Status  string   // healthy, unhealthy, starting; empty when not observed
+	Proven  bool     // at least one test has passed
+	Streak  int      // failures in a row
+	Missing bool     // the program of the test is not in the image
 }
 
 // Variable is an environment variable. The value is kept out of every finding.
@@ -177,6 +184,7 @@ type Intent struct {
 	Denied       []string
 	Ports        []Port
 	Networks     []string
+	Peers        []string // services that share a network
 	Egress       bool
 	Listen       []int // nil when not declared
 	Memory       int64

@@ -106,6 +106,8 @@ func health() []Control {
 					return unknown(f.Health, "the health")
 				case len(f.Health.Value.Test) == 0:
 					return Verdict{finding.Unknown, finding.None, "there is no health test to ask"}
+				case f.Health.Value.Status == "healthy" && f.Health.Value.Streak > 0:
+					return fail(f.Health.Tier, "the last %d tests failed", f.Health.Value.Streak)
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Proven:
 					return pass(f.Health.Tier, "healthy")
 				case f.Health.Value.Status == "starting" || f.Health.Value.Status == "healthy":

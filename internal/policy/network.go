@@ -119,6 +119,9 @@ func egress(f Facts, in Intent) Verdict {
 	if in.Egress {
 		return pass(f.Networks.Tier, "a way out is declared")
 	}
+	if f.WayOut.Known() && !f.WayOut.Value {
+		return pass(f.WayOut.Tier, "there is no route out")
+	}
 	for _, n := range f.Networks.Value {
 		if !n.Internal {
 			return fail(f.Networks.Tier, "network %s leads out", n.Name)

@@ -1,7 +1,11 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
 )
@@ -16,6 +20,8 @@ type Control struct {
 	Remedy     string   // in terms of the profile
 	Key        string   // key of the service that decides it, for the place in the profile
 	Runtime    bool     // only a running container can answer
+	Deep       bool     // only what is tried on a copy can answer; left out unless asked for
+	By         string   // the verb that judges it, when it is not a matter of facts
 	judge      func(Facts, Intent) Verdict
 }
 
@@ -31,11 +37,25 @@ func Controls() []Control {
 	var all []Control
 	for _, group := range [][]Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(),
-		network(), resources(), lifecycle(), health(), secrets(), logging(), images(),
+		network(), resources(), lifecycle(), health(), secrets(), logging(), images(), operations(),
+		storage(), identity(), confinement(), contact(), endurance(), exposure(),
 	} {
 		all = append(all, group...)
 	}
+	slices.SortStableFunc(all, func(a, b Control) int {
+		return cmp.Or(cmp.Compare(groupOf(a.ID), groupOf(b.ID)), strings.Compare(a.ID, b.ID))
+	})
 	return all
+}
+
+// groupOf is the place of the control's group in the catalogue.
+func groupOf(id string) int {
+	parts := strings.Split(id, "-")
+	i := slices.Index(strings.Fields("FS USR CAP PRV KRN NS NET RES LIF HLT SEC LOG IMG MON OPS"), parts[min(1, len(parts)-1)])
+	if i < 0 {
+		return math.MaxInt
+	}
+	return i
 }
 
 // Judge applies one control.
@@ -46,10 +66,13 @@ func (c Control) Judge(f Facts, in Intent) Verdict { return c.judge(f, in) }
 func Check(f Facts, in Intent, running bool) []finding.Finding {
 	var out []finding.Finding
 	for _, c := range Controls() {
-		if c.Runtime && !running {
+		if c.judge == nil || c.Runtime && !running || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" {
 			continue
 		}
 		v := c.judge(f, in)
+		if v.Status == finding.Fail && c.Severity == finding.Info {
+			v.Status = finding.Advice
+		}
 		out = append(out, finding.Finding{
 			Subject: f.Service, Control: c.ID, Title: c.Title, Severity: c.Severity,
 			Status: v.Status, Tier: v.Tier, Detail: v.Detail, Remedy: c.Remedy, Where: c.Key,

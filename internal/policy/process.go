@@ -212,6 +212,9 @@ func maskedPaths(f Facts, _ Intent) Verdict {
 }
 
 func namespaces() []Control {
+	// The kernel numbers the first namespace of each kind, but not that of the network; and a container that was not
+	// remapped has the host's user namespace without having opted out. Of these two the engine's word is the best.
+	applied := []string{"network", "user"}
 	row := func(id, title string, sev finding.Severity, refs []string, host func(Namespaces) bool, name string) Control {
 		return Control{ID: id, Title: title, Severity: sev, References: refs,
 			Rationale: "Sharing a namespace with the host takes one wall away.",
@@ -220,10 +223,14 @@ func namespaces() []Control {
 				if !f.Namespaces.Known() {
 					return unknown(f.Namespaces, "the namespaces")
 				}
-				if host(f.Namespaces.Value) {
-					return fail(f.Namespaces.Tier, "the %s namespace is the host's", name)
+				tier := f.Namespaces.Tier
+				if slices.Contains(applied, name) {
+					tier = min(tier, finding.Applied)
 				}
-				return pass(f.Namespaces.Tier, "the %s namespace is its own", name)
+				if host(f.Namespaces.Value) {
+					return fail(tier, "the %s namespace is the host's", name)
+				}
+				return pass(tier, "the %s namespace of the host is not asked for", name)
 			}}
 	}
 	return []Control{

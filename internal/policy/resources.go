@@ -47,8 +47,13 @@ func resources() []Control {
 				if !f.OOMKilled.Known() {
 					return unknown(f.OOMKilled, "the kernel's record")
 				}
-				if f.OOMKilled.Value {
+				switch {
+				case f.OOMKilled.Value:
 					return fail(f.OOMKilled.Tier, "the kernel killed a process of the service for memory")
+				case f.OOM.Value.Disabled:
+					return fail(f.OOM.Tier, "the kernel may not kill the service, and stops the host instead")
+				case f.OOM.Value.Score < 0:
+					return fail(f.OOM.Tier, "others are killed before the service: oom_score_adj is %d", f.OOM.Value.Score)
 				}
 				return pass(f.OOMKilled.Tier, "no kill for memory")
 			}},

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -110,14 +109,27 @@ func argumentSecrets(f Facts, _ Intent) Verdict {
 	if !f.Arguments.Known() {
 		return unknown(f.Arguments, "the command line")
 	}
-	for i, a := range f.Arguments.Value {
-		name, value, ok := strings.Cut(strings.TrimLeft(a, "-"), "=")
-		if token.MatchString(a) || userinfo.MatchString(a) || ok && holdsSecret(Variable{strings.ReplaceAll(name, "-", "_"), value}) {
-			return fail(f.Arguments.Tier, "%s looks like a secret", fmt.Sprintf("argument %d", i+1))
-		}
-		if i > 0 && strings.HasPrefix(f.Arguments.Value[i-1], "--") && holdsSecret(Variable{strings.ReplaceAll(strings.TrimLeft(f.Arguments.Value[i-1], "-"), "-", "_"), a}) {
-			return fail(f.Arguments.Tier, "the value of %s looks like a secret", f.Arguments.Value[i-1])
+	if bad := SecretArguments(f.Arguments.Value); len(bad) > 0 {
+		return fail(f.Arguments.Tier, "argument %d looks like a secret", bad[0])
+	}
+	for _, name := range f.Exposed.Value {
+		if strings.Contains(name, "argument") {
+			return fail(f.Exposed.Tier, "%s looks like a secret", name)
 		}
 	}
-	return pass(f.Arguments.Tier, "%d words, none looks like a secret", len(f.Arguments.Value))
+	return pass(max(f.Arguments.Tier, f.Exposed.Tier), "%d words, none looks like a secret", len(f.Arguments.Value))
+}
+
+// argumentHoldsSecret looks at one word, and at the option before it.
+func argumentHoldsSecret(words []string, i int) bool {
+	named := func(option, value string) bool {
+		return holdsSecret(Variable{strings.ReplaceAll(strings.TrimLeft(option, "-"), "-", "_"), value})
+	}
+	if token.MatchString(words[i]) || userinfo.MatchString(words[i]) {
+		return true
+	}
+	if name, value, ok := strings.Cut(words[i], "="); ok && named(name, value) {
+		return true
+	}
+	return i > 0 && strings.HasPrefix(words[i-1], "--") && !strings.Contains(words[i-1], "=") && !strings.HasPrefix(words[i], "-") && named(words[i-1], words[i])
 }

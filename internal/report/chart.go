@@ -9,7 +9,7 @@ import (
 // The area of a chart inside its frame, in units of the picture.
 const (
 	chartWidth, chartHeight = 720.0, 240.0
-	chartLeft, chartRight   = 64.0, 12.0
+	chartLeft, chartRight   = 84.0, 28.0
 	chartTop, chartBottom   = 14.0, 30.0
 )
 

@@ -90,11 +90,11 @@ func newView(d Document) view {
 
 // class names the style of a status: good, bad, ask or quiet.
 func class(s finding.Status) string {
-	return [...]string{"ask", "good", "bad", "bad", "quiet", "quiet"}[s]
+	return [...]string{"ask", "good", "bad", "bad", "quiet", "quiet", "quiet"}[s]
 }
 
 func mark(s finding.Status) string {
-	return [...]string{"?", "✓", "✗", "✗", "–", "–"}[s]
+	return [...]string{"?", "✓", "✗", "✗", "–", "–", "i"}[s]
 }
 
 func percent(n, all int) string { return fmt.Sprintf("%.2f%%", 100*float64(n)/float64(max(all, 1))) }

@@ -103,6 +103,8 @@ func junitTest(class string, f finding.Finding) junitCase {
 		}
 	case finding.NotApplicable:
 		c.Skipped = &junitMessage{Message: "not applicable: " + f.Detail}
+	case finding.Advice:
+		c.Output = fmt.Sprintf("advice: %s; %s", f.Detail, f.Remedy)
 	default:
 		c.Output = fmt.Sprintf("%s: %s", f.Tier, f.Detail)
 	}

@@ -13,12 +13,12 @@ import (
 func Markdown(w io.Writer, d Document) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", symbol(proofOf(d.Findings)), cell(d.Subject), d.verdict())
-	b.WriteString("| | service | holds | fails | drift | unknown | waived | not applicable |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| | service | holds | fails | drift | unknown | waived | advice | not applicable |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
 		t := finding.Tally(mine)
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d |\n", symbol(worst(mine)), cell(subject),
-			t[finding.Pass], t[finding.Fail], t[finding.Drift], t[finding.Unknown], t[finding.Waived], t[finding.NotApplicable])
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %d |\n", symbol(worst(mine)), cell(subject),
+			t[finding.Pass], t[finding.Fail], t[finding.Drift], t[finding.Unknown], t[finding.Waived], t[finding.Advice], t[finding.NotApplicable])
 	}
 	if open := unproven(d.Findings); len(open) > 0 {
 		b.WriteString("\n### Not proven\n\n")
@@ -55,7 +55,7 @@ func cell(s string) string {
 }
 
 func symbol(s finding.Status) string {
-	return [...]string{"❔", "✅", "❌", "❌", "➖", "➖"}[s]
+	return [...]string{"❔", "✅", "❌", "❌", "➖", "➖", "💡"}[s]
 }
 
 func proofOf(findings []finding.Finding) finding.Status {

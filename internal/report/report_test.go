@@ -45,6 +45,7 @@ func example() Document {
 			find("db", "HSE-KRN-003", "A security module confines every process", finding.Medium, finding.NotApplicable, finding.Effective, "the kernel has none"),
 			find("db", "HSE-SEC-002", "Secrets are read-only files", finding.Medium, finding.Unknown, finding.None, "no probe could run"),
 			waived,
+			find("db", "HSE-IMG-003", "The image does not start as root by itself", finding.Info, finding.Advice, finding.Applied, "the image's user is root"),
 		},
 		Before: &Snapshot{Made: time.Date(2026, 6, 1, 9, 0, 0, 0, time.UTC), Findings: []finding.Finding{
 			find("app", "HSE-FS-001", "Root file system is read-only", finding.High, finding.Pass, finding.Effective, ""),
@@ -91,8 +92,8 @@ func TestSARIFIsValid(t *testing.T) {
 	}
 	r := sarifReport(example())
 	run := r.Runs[0]
-	if len(run.Results) != 4 {
-		t.Errorf("%d results, want the 4 that do not simply hold", len(run.Results))
+	if len(run.Results) != 5 {
+		t.Errorf("%d results, want the 5 that do not simply hold", len(run.Results))
 	}
 	for _, result := range run.Results {
 		if *run.Tool.Driver.Rules[result.RuleIndex].ID != *result.RuleID {
@@ -153,7 +154,7 @@ func TestReadWhatJSONWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Findings) != 6 || d.Findings[0] != example().Findings[0] || !d.Made.Equal(example().Made) {
+	if len(d.Findings) != 7 || d.Findings[0] != example().Findings[0] || !d.Made.Equal(example().Made) {
 		t.Errorf("read %+v", d)
 	}
 	if _, err := Read([]byte(`{"apiVersion":"other/v9"}`)); err == nil {

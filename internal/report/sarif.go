@@ -109,9 +109,11 @@ func sarifText(f finding.Finding) string {
 		text += "declared as it should be, but running otherwise: "
 	case finding.Waived:
 		text += "excepted: "
+	case finding.Advice:
+		text += "advice: "
 	}
 	text += f.Detail
-	if f.Remedy != "" && !f.Proven() {
+	if f.Remedy != "" && (!f.Proven() || f.Status == finding.Advice) {
 		text += ". To mend it: " + f.Remedy
 	}
 	return text

@@ -43,7 +43,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 			switch {
 			case f.Status == finding.Waived && f.Waiver != nil:
 				fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Reason)
-			case !f.Proven():
+			case !f.Proven() || f.Status == finding.Advice:
 				fmt.Fprintf(&b, "      %s\n", p.dim(f.Where+": "+f.Remedy))
 			}
 		}
@@ -81,13 +81,13 @@ func subjects(findings []finding.Finding) []string {
 
 // order lists statuses from the one that matters most.
 func order() []finding.Status {
-	return []finding.Status{finding.Drift, finding.Fail, finding.Unknown, finding.Waived, finding.NotApplicable, finding.Pass}
+	return []finding.Status{finding.Drift, finding.Fail, finding.Unknown, finding.Waived, finding.Advice, finding.NotApplicable, finding.Pass}
 }
 
 func worst(findings []finding.Finding) finding.Status {
 	for _, s := range order() {
 		if slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Status == s }) {
-			if s == finding.NotApplicable {
+			if s == finding.NotApplicable || s == finding.Advice {
 				return finding.Pass
 			}
 			return s
@@ -130,6 +130,8 @@ func (p painter) mark(s finding.Status) string {
 		return p.bad("✗")
 	case finding.Waived, finding.NotApplicable:
 		return p.dim("–")
+	case finding.Advice:
+		return p.dim("i")
 	}
 	return p.paint("33", "?")
 }

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +48,7 @@ func (s Stack) Facts(service Service) policy.Facts {
 		Log:        declared(policy.Log{Driver: service.Log.Driver, Bounded: service.Log.Driver != "json-file" || service.Log.MaxSize.Bytes > 0}),
 		Image:      declared(policy.Image{Reference: service.Image}),
 	}
+	f.Surface = s.surface(service)
 	f.Environment = declared(service.variables())
 	var files []policy.Secret
 	for _, use := range service.Secrets {
@@ -53,6 +56,36 @@ func (s Stack) Facts(service Service) policy.Facts {
 	}
 	f.Secrets = declared(files)
 	return f
+}
+
+// defaultShm is what the engine gives when nothing is set.
+const defaultShm = 64 << 20
+
+// surface is what the model cannot express otherwise: nothing of the host, nothing of others, the engine's own filter.
+func (s Stack) surface(service Service) policy.Surface {
+	out := policy.Surface{
+		User:   declared(fmt.Sprintf("%d:%d", service.User.UID, service.User.GID)),
+		Shm:    declared(policy.Shm{Size: cmp.Or(service.ShmSize.Bytes, defaultShm)}),
+		Filter: declared("default"), Sysctls: declared([]string(nil)), Cgroup: declared(policy.Cgroup{}), Runtime: declared("runc"),
+		Borrowed: declared([]string(nil)), ExtraHosts: declared([]string(nil)),
+	}
+	var relations []policy.Relation
+	for _, d := range service.DependsOn {
+		relations = append(relations, policy.Relation(d))
+	}
+	out.DependsOn = declared(relations)
+	return out
+}
+
+// peers are the services that share a network with this one.
+func (s Stack) peers(service Service) []string {
+	var out []string
+	for _, other := range s.Services {
+		if other.Name != service.Name && slices.ContainsFunc(other.Networks, func(n string) bool { return slices.Contains(service.Networks, n) }) {
+			out = append(out, other.Name)
+		}
+	}
+	return out
 }
 
 func declared[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Declared) }
@@ -94,7 +127,7 @@ func (s Service) test() []string {
 func (s Stack) Intent(service Service) policy.Intent {
 	in := policy.Intent{
 		UID: service.User.UID, GID: service.User.GID,
-		Denied: service.Denied, Networks: service.Networks, Listen: service.Listen,
+		Denied: service.Denied, Networks: service.Networks, Peers: s.peers(service), Listen: service.Listen,
 		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
 		Stop:  policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
 		Image: service.Image,

@@ -53,7 +53,7 @@ func TestTheReferencePassesEveryControl(t *testing.T) {
 	judged := map[string]int{}
 	for _, f := range findings {
 		judged[f.Subject]++
-		if f.Status != finding.Pass && f.Status != finding.NotApplicable {
+		if f.Status != finding.Pass && f.Status != finding.NotApplicable && f.Status != finding.Advice {
 			t.Errorf("%s %s: %s: %s", f.Subject, f.Control, f.Status, f.Detail)
 		}
 		if f.Status == finding.Pass && f.Tier != finding.Declared {

@@ -9,6 +9,25 @@ type Dump struct {
 	Secrets   []SecretFile      `json:"secrets"` // files under /run/secrets
 	Kernel    []string          `json:"kernel"`  // those of KernelPaths that this kernel has
 	Errors    []string          `json:"errors"`  // what could not be read, and why
+
+	Namespaces  map[string]string `json:"namespaces"`  // of PID 1, by name: pid:[4026531836]
+	Reached     []Reached         `json:"reached"`     // connections that were tried
+	Exposed     []string          `json:"exposed"`     // variables and arguments that look like secrets, by name
+	EnvironRead int               `json:"environRead"` // processes whose environment could be read
+	Attempts    []Trial           `json:"attempts"`    // what was tried on a copy; Path names it
+}
+
+// Target is a port of another service. Whoever runs the probe knows the address.
+type Target struct {
+	Service string `json:"service"`
+	Address string `json:"address"`
+	Port    int    `json:"port"`
+}
+
+// Reached is the result of connecting to a target: the kernel's name for the refusal, or nothing.
+type Reached struct {
+	Target
+	Error string `json:"error"`
 }
 
 // RawProcess is the text of the files under /proc/PID, by name; PID 1 has more of them than the others.
@@ -34,6 +53,9 @@ type SecretFile struct {
 type Request struct {
 	Write   []string `json:"write"`   // directories or files to which a write is tried
 	Secrets string   `json:"secrets"` // directory of the secrets, or empty
+	Connect []Target `json:"connect"` // ports of other services
+	Deep    bool     `json:"deep"`    // try on a copy of the container what its settings allow
+	Attempt bool     `json:"attempt"` // this is the copy
 }
 
 // KernelPaths are the paths that an engine must hide from containers, where the kernel has them.
@@ -41,5 +63,12 @@ func KernelPaths() []string { return []string{"/proc/kcore", "/proc/keys", "/pro
 
 // ProcessFiles are the files under /proc/PID that a probe reads of every process, and of PID 1.
 func ProcessFiles() (each, first []string) {
-	return []string{"status", "limits", "attr/current"}, []string{"mountinfo", "cgroup", "net/tcp", "net/tcp6"}
+	return []string{"status", "limits", "attr/current"},
+		[]string{"mountinfo", "cgroup", "net/tcp", "net/tcp6", "net/route", "net/ipv6_route", "oom_score_adj", "uid_map"}
 }
+
+// OptionalFile tells a file that some kernels do not have.
+func OptionalFile(name string) bool { return name == "net/ipv6_route" || name == "uid_map" }
+
+// NamespaceNames are the files under /proc/PID/ns that are looked at.
+func NamespaceNames() []string { return []string{"pid", "ipc", "uts", "net", "user", "cgroup", "mnt"} }

@@ -24,6 +24,11 @@ func facts(c Container) policy.Facts {
 		f.Secrets = policy.Unseen[[]policy.Secret](why)
 		// The engine's word alone does not prove these.
 		f.OpenFiles, f.CoreSize = policy.Unseen[int64](why), policy.Unseen[int64](why)
+		f.Exposed = policy.Unseen[[]string](why)
+		f.Shm, f.Reach = policy.Unseen[policy.Shm](why), policy.Unseen[[]policy.Reach](why)
+		if c.Deep {
+			f.Attempts = policy.Unseen[[]policy.Trial](why)
+		}
 		return f
 	}
 	d := c.Dump
@@ -37,6 +42,7 @@ func facts(c Container) policy.Facts {
 		}
 		sockets(&f, first.Files)
 		ulimits(&f, d)
+		surface(&f, d, *first)
 	}
 	cgroup(d.Cgroup).limits(&f)
 	var trials []policy.Trial
@@ -123,7 +129,7 @@ func mounts(f *policy.Facts, text string) {
 			continue
 		}
 		known, named := engine[m.path]
-		mount := policy.Mount{Path: m.path, Kind: "volume", Source: known.Source, Writable: m.has("rw"), Shared: m.shared,
+		mount := policy.Mount{Path: m.path, Kind: "volume", Source: known.Source, Volume: known.Volume, Writable: m.has("rw"), Shared: m.shared,
 			Exec: !m.has("noexec"), SUID: !m.has("nosuid"), Dev: !m.has("nodev")}
 		switch {
 		case named:

@@ -50,6 +50,12 @@ func parseStatus(text string) (policy.Process, error) {
 			p.Bounding, err = strconv.ParseUint(value, 16, 64)
 		case "CapAmb":
 			p.Ambient, err = strconv.ParseUint(value, 16, 64)
+		case "State":
+			p.State, _, _ = strings.Cut(value, " ")
+		case "SigCgt":
+			p.Caught, err = strconv.ParseUint(value, 16, 64)
+		case "SigBlk":
+			p.Blocked, err = strconv.ParseUint(value, 16, 64)
 		case "NoNewPrivs":
 			p.NoNewPrivs = value == "1"
 		case "Seccomp":

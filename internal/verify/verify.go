@@ -28,6 +28,7 @@ type Container struct {
 	Engine  policy.Facts // what the engine says it applied
 	Dump    *Dump        // what a probe saw; nil when none could run
 	Error   string       // why there is no dump
+	Deep    bool         // a copy was to be tried
 }
 
 // Evidence is the answer of Verify.
@@ -39,11 +40,18 @@ type Evidence struct {
 	Containers int               `json:"containers"`
 }
 
+// Options say how much is tried.
+type Options struct {
+	Deep bool // also try, on a copy of each container, what its settings allow
+}
+
 // Verify judges every container of the stack. Services that have no container fail.
-func Verify(ctx context.Context, s stack.Stack, o Observer) (Evidence, error) {
+func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Evidence, error) {
 	containers, err := o.Containers(ctx, s.Name, func(name string) Request {
 		service, _ := s.Service(name)
-		return request(service)
+		r := request(service)
+		r.Deep, r.Connect = options.Deep, targets(s, name)
+		return r
 	})
 	if err != nil {
 		return Evidence{}, fmt.Errorf("observing stack %q: %w", s.Name, err)
@@ -79,6 +87,20 @@ func request(s stack.Service) Request {
 		r.Secrets = stack.SecretDir
 	}
 	return r
+}
+
+// targets are the ports of all other services that say where they listen.
+func targets(s stack.Stack, from string) []Target {
+	var out []Target
+	for _, other := range s.Services {
+		if other.Name == from {
+			continue
+		}
+		for _, port := range other.Listen {
+			out = append(out, Target{Service: other.Name, Port: port})
+		}
+	}
+	return out
 }
 
 // judge marks as drift what the rendered stack satisfies and the running container does not.

@@ -22,6 +22,11 @@ func main() {
 	case "stubborn": // does not stop when asked
 		signal.Ignore(syscall.SIGTERM)
 		serve(syscall.SIGUSR2)
+	case "deaf": // catches nothing at all
+		for n := 1; n < 32; n++ {
+			signal.Ignore(syscall.Signal(n))
+		}
+		serve(syscall.SIGUSR2)
 	case "crash":
 		fmt.Println("secret is", content("/run/secrets/token"))
 		fmt.Println("\x1b[31mcannot open /var/cache/app: Read-only file system\x1b[0m")

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package host
+
+import "github.com/hsectl/hsectl/internal/verify"
+
+// attempts is for Linux: containers run nowhere else.
+func attempts() []verify.Trial { return nil }

@@ -1,0 +1,75 @@
+package policy
+
+// Surface is what a container touches beyond its own files: the kernel, the host, its peers, and its image.
+type Surface struct {
+	User       Fact[string] // as the container was made with
+	Shm        Fact[Shm]
+	Changes    Fact[[]string] // files that differ from the image
+	Filter     Fact[string]   // system calls: default, custom, or unconfined
+	Sysctls    Fact[[]string]
+	Cgroup     Fact[Cgroup]
+	Runtime    Fact[string]
+	Borrowed   Fact[[]string] // namespaces of other containers
+	OOM        Fact[OOM]
+	ExtraHosts Fact[[]string]   // name:address
+	WayOut     Fact[bool]       // there is a default route
+	Reach      Fact[[]Reach]    // connections to other services that were tried
+	Attempts   Fact[[]Trial]    // what was tried on a copy of the container; Path names it
+	DependsOn  Fact[[]Relation] // other services, with the condition that is waited for
+	Exposed    Fact[[]string]   // variables and arguments of processes that look like secrets, by name
+	Origin     Fact[Origin]
+}
+
+// Shm is /dev/shm.
+type Shm struct {
+	Size int64 // bytes; 0 has no bound
+	Exec bool
+}
+
+// Cgroup is the control group and how the container sees it.
+type Cgroup struct {
+	V2       bool
+	Host     bool   // the namespace is the host's
+	Parent   string // set to another than the engine's own
+	Writable bool
+}
+
+// OOM is what happens when memory runs out.
+type OOM struct {
+	Disabled bool // the kernel may not kill the container
+	Score    int  // below 0 others are killed first
+}
+
+// Reach is an attempt to connect to a port of another service.
+type Reach struct {
+	Service string
+	Port    int
+	Open    bool
+}
+
+// Relation is a service that is started first.
+type Relation struct{ Service, Condition string }
+
+// Origin is what the image's own configuration says.
+type Origin struct {
+	User       string
+	StopSignal string
+	Exposed    []int
+	Volumes    []string
+	Secrets    []string // variables, labels and build steps that look like secrets, by name
+}
+
+// LooksSecret reports whether a variable looks like a credential, by its name and by what it holds.
+func LooksSecret(name, value string) bool { return holdsSecret(Variable{name, value}) }
+
+// SecretArguments returns which words of a command line look like secrets, by number; the words themselves are not
+// returned.
+func SecretArguments(words []string) []int {
+	var out []int
+	for i := range words {
+		if argumentHoldsSecret(words, i) {
+			out = append(out, i+1)
+		}
+	}
+	return out
+}
