@@ -55,11 +55,7 @@ func controlsPage() []byte {
 	var b strings.Builder
 	b.WriteString("# Controls\n\nOne table judges the rendered stack and the running containers. CIS numbers are those of docker-bench-security, which\nimplements CIS Docker Benchmark 1.6.0.\n")
 	for _, c := range policy.Controls() {
-		seen := "judged on the rendered stack and on the running container"
-		if c.Runtime {
-			seen = "judged on the running container"
-		}
-		fmt.Fprintf(&b, "\n## %s — %s\n\n*%s; %s.* %s\n\n- **Mend:** %s\n- **See:** %s\n", c.ID, c.Title, c.Severity, seen, c.Rationale, c.Remedy, strings.Join(c.References, ", "))
+		fmt.Fprintf(&b, "\n## %s — %s\n\n*%s; %s.* %s\n\n- **Mend:** %s\n- **See:** %s\n", c.ID, c.Title, c.Severity, "judged "+judgedBy(c), c.Rationale, c.Remedy, strings.Join(c.References, ", "))
 	}
 	return []byte(b.String())
 }

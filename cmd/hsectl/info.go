@@ -49,10 +49,11 @@ func newControls(s streams) *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, c := range policy.Controls() {
-				if len(args) == 0 {
+				switch {
+				case len(args) == 0:
 					fmt.Fprintf(s.Out, "%-12s %-9s %s\n", c.ID, c.Severity, c.Title)
-				} else if strings.EqualFold(c.ID, args[0]) {
-					fmt.Fprintf(s.Out, "%s  %s (%s)\n\n  why      %s\n  mend     %s\n  see      %s\n", c.ID, c.Title, c.Severity, c.Rationale, c.Remedy, strings.Join(c.References, ", "))
+				case strings.EqualFold(c.ID, args[0]):
+					explainControl(s, c)
 					return nil
 				}
 			}
@@ -62,6 +63,34 @@ func newControls(s streams) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+func explainControl(s streams, c policy.Control) {
+	fmt.Fprintf(s.Out, "%s  %s (%s)\n\n", c.ID, c.Title, c.Severity)
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(s.Out, "  %-8s %s\n", name, text)
+		}
+	}
+	line("why", c.Rationale)
+	line("mend", c.Remedy)
+	line("judged", judgedBy(c))
+	if c.Key != "" {
+		line("profile", "services.NAME."+c.Key)
+	}
+	line("see", strings.Join(c.References, ", "))
+}
+
+func judgedBy(c policy.Control) string {
+	switch {
+	case c.By != "":
+		return "by hsectl " + c.By
+	case c.Deep:
+		return "by hsectl verify --deep, on a throw-away copy of the container"
+	case c.Runtime:
+		return "by hsectl verify, on the running container"
+	}
+	return "by hsectl lint on the rendered stack, and by hsectl verify on the running container"
 }
 
 func newPresets(s streams) *cobra.Command {
@@ -95,10 +124,14 @@ func newProbeContainer(s streams) *cobra.Command {
 		Use:    "probe-container REQUEST",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			var r verify.Request
 			if err := json.Unmarshal([]byte(args[0]), &r); err != nil {
 				return fmt.Errorf("reading the request: %w", err)
+			}
+			if r.Ask != nil {
+				answer := host.Ask(cmd.Context(), *r.Ask)
+				return json.NewEncoder(s.Out).Encode(verify.Dump{Answer: &answer})
 			}
 			return json.NewEncoder(s.Out).Encode(host.Probe("/", r))
 		},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -28,6 +29,9 @@ func TestVerifySeesTheSurface(t *testing.T) {
 	for _, w := range surfaces() {
 		t.Run(w.name, func(t *testing.T) {
 			recreate(t, e, original, w.change)
+			if slices.Contains(w.controls, "HSE-HLT-003") {
+				awaitHealthTest(t, e, s)
+			}
 			findings := judgeDeep(t, e, s)
 			for _, control := range w.controls {
 				f := findingOf(t, findings, control)
@@ -55,7 +59,7 @@ func surfaces() []weakening {
 		{"capabilities of root", []string{"HSE-KRN-009", "HSE-CAP-001"}, func(c *container.Config, h *container.HostConfig) { c.User, h.CapDrop = "0:0", nil }},
 		host("privileged", "HSE-KRN-002 HSE-PRV-001", func(h *container.HostConfig) { h.Privileged = true }),
 		host("name of a metadata service", "HSE-NET-008", func(h *container.HostConfig) { h.ExtraHosts = []string{"metadata:169.254.169.254"} }),
-		host("never killed for memory", "HSE-RES-006", func(h *container.HostConfig) { h.OomScoreAdj = -500 }),
+		host("never killed for memory", "HSE-RES-006", func(h *container.HostConfig) { disabled := true; h.OomKillDisable = &disabled }),
 		{"check of certificates off", []string{"HSE-IMG-014"}, func(c *container.Config, _ *container.HostConfig) {
 			c.Env = append(slices.Clone(c.Env), "NODE_TLS_REJECT_UNAUTHORIZED=0")
 		}},
@@ -65,6 +69,23 @@ func surfaces() []weakening {
 			health.Test = []string{"CMD", "curl", "-f", "http://127.0.0.1:8080/"}
 			c.Healthcheck = &health
 		}},
+	}
+}
+
+// awaitHealthTest waits until the engine has run the test once.
+func awaitHealthTest(t *testing.T, e *Engine, s stack.Stack) {
+	t.Helper()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		if h := only(t, e, s, "web").State.Health; h != nil && len(h.Log) > 0 {
+			return
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the health test never ran")
+		case <-ticker.C:
+		}
 	}
 }
 
@@ -110,16 +131,14 @@ apiVersion: hsectl/v1
 kind: Profile
 name: NAME
 defaults:
-  image: IMAGE
-  command: [MODE]
   user: "10001:10001"
   limits: {cpus: "0.5", memory: 64M, pids: 50}
   health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 3, start_period: 1s}
   verify: {listen: [8080]}
 services:
-  one: {networks: [left]}
-  two: {networks: [left, right]}
-  three: {networks: [right]}
+  one: {image: "IMAGE", command: [MODE], networks: [left]}
+  two: {image: "IMAGE", command: [MODE], networks: [left, right]}
+  three: {image: "IMAGE", command: [MODE], networks: [right]}
 networks:
   left: {}
   right: {}

@@ -187,14 +187,22 @@ func wrongs() []wrong {
 		{"only started", "HSE-LIF-006", facts(func(f *Facts) { f.DependsOn = seen([]Relation{{"db", "started"}}) })},
 		{"no health test", "HSE-HLT-001 HSE-HLT-004", facts(func(f *Facts) { f.Health = seen(Health{}) })},
 		{"unhealthy", "HSE-HLT-002", facts(func(f *Facts) { f.Health = seen(Health{Test: []string{"CMD", "x"}, Status: "unhealthy"}) })},
-		{"healthy, but failing", "HSE-HLT-002", facts(func(f *Facts) { f.Health = seen(Health{Test: []string{"CMD", "x"}, Status: "healthy", Proven: true, Streak: 2}) })},
-		{"no curl", "HSE-HLT-003", facts(func(f *Facts) { f.Health = seen(Health{Test: []string{"CMD", "curl"}, Status: "unhealthy", Missing: true}) })},
-		{"test that cannot fail", "HSE-HLT-004", facts(func(f *Facts) { f.Health = seen(Health{Test: []string{"CMD", "true"}, Status: "healthy", Proven: true}) })},
+		{"healthy, but failing", "HSE-HLT-002", facts(func(f *Facts) {
+			f.Health = seen(Health{Test: []string{"CMD", "x"}, Status: "healthy", Proven: true, Streak: 2})
+		})},
+		{"no curl", "HSE-HLT-003", facts(func(f *Facts) {
+			f.Health = seen(Health{Test: []string{"CMD", "curl"}, Status: "unhealthy", Missing: true})
+		})},
+		{"test that cannot fail", "HSE-HLT-004", facts(func(f *Facts) {
+			f.Health = seen(Health{Test: []string{"CMD", "true"}, Status: "healthy", Proven: true})
+		})},
 		{"secret in a variable", "HSE-SEC-001", facts(func(f *Facts) { f.Environment = seen([]Variable{{"API_TOKEN", "hunter2"}}) })},
 		{"secret missing", "HSE-SEC-002", facts(func(f *Facts) { f.Secrets = seen([]Secret(nil)) })},
 		{"secret in the command", "HSE-SEC-004", facts(func(f *Facts) { f.Arguments = seen([]string{"app", "--password", "hunter2"}) })},
 		{"secret in a process's arguments", "HSE-SEC-004", facts(func(f *Facts) { f.Exposed = seen([]string{"process app: argument 3"}) })},
-		{"secret nobody declared", "HSE-SEC-005 HSE-SEC-002", facts(func(f *Facts) { f.Secrets = seen([]Secret{{Name: "token", Readable: true}, {Name: "more", Readable: true}}) })},
+		{"secret nobody declared", "HSE-SEC-005 HSE-SEC-002", facts(func(f *Facts) {
+			f.Secrets = seen([]Secret{{Name: "token", Readable: true}, {Name: "more", Readable: true}})
+		})},
 		{"secret in a process's environment", "HSE-SEC-006", facts(func(f *Facts) { f.Exposed = seen([]string{"process app: variable PASSWORD"}) })},
 		{"unbounded log", "HSE-LOG-001 HSE-RES-007", facts(func(f *Facts) { f.Log = seen(Log{"json-file", false}) })},
 		{"no log", "HSE-LOG-002", facts(func(f *Facts) { f.Log = seen(Log{"none", true}) })},

@@ -60,7 +60,7 @@ func endurance() []Control {
 					return unknown(f.Health, "the health test")
 				case f.Health.Value.Missing:
 					return fail(f.Health.Tier, "the program of the test is not in the image")
-				case f.Health.Value.Status == "":
+				case !f.Health.Value.Proven && f.Health.Value.Streak == 0:
 					return Verdict{finding.Unknown, finding.None, "the test has not run yet"}
 				}
 				return pass(f.Health.Tier, "the test runs")

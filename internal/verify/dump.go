@@ -15,6 +15,7 @@ type Dump struct {
 	Exposed     []string          `json:"exposed"`     // variables and arguments that look like secrets, by name
 	EnvironRead int               `json:"environRead"` // processes whose environment could be read
 	Attempts    []Trial           `json:"attempts"`    // what was tried on a copy; Path names it
+	Answer      *Answer           `json:"answer"`      // to Ask
 }
 
 // Target is a port of another service. Whoever runs the probe knows the address.
@@ -56,6 +57,7 @@ type Request struct {
 	Connect []Target `json:"connect"` // ports of other services
 	Deep    bool     `json:"deep"`    // try on a copy of the container what its settings allow
 	Attempt bool     `json:"attempt"` // this is the copy
+	Ask     *Check   `json:"ask"`     // only put this question, from the network namespace that the probe is in
 }
 
 // KernelPaths are the paths that an engine must hide from containers, where the kernel has them.
