@@ -1,20 +1,24 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -27,7 +31,7 @@ func newDrill(g *globals, s streams) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDrillShutdown(g, s))
+	cmd.AddCommand(newDrillShutdown(g, s), newDrillRestart(g, s), newDrillDependency(g, s), newDrillMemory(g, s), newDrillLoad(g, s))
 	return cmd
 }
 
@@ -62,29 +66,68 @@ order, and that no SIGKILL was needed. The live service is not touched unless --
 }
 
 func runDrillShutdown(ctx context.Context, g *globals, s streams, names []string, o shutdownOptions) error {
-	l, err := load(g.file)
+	d, err := startDrill(ctx, g, s, names)
 	if err != nil {
 		return err
 	}
-	services, err := chosen(l, names)
-	if err != nil {
-		return err
-	}
-	engine, err := g.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	var findings []finding.Finding
-	for _, service := range services {
-		stopped, err := drillShutdown(ctx, engine, s, l, service, o)
+	defer d.engine.Close()
+	for _, service := range d.services {
+		stopped, err := drillShutdown(ctx, d, service, o)
 		if err != nil {
 			return err
 		}
-		findings = append(findings, verify.JudgeShutdown(service, stopped)...)
+		d.findings = append(d.findings, verify.JudgeShutdown(service, stopped)...)
 	}
+	return d.finish("shutdown", o.reportOptions)
+}
+
+// drill is one run: what is tried, and what came of it.
+type drill struct {
+	streams
+	loaded   loaded
+	engine   *docker.Engine
+	services []stack.Service
+	findings []finding.Finding
+	charts   []report.Chart
+}
+
+func startDrill(ctx context.Context, g *globals, s streams, names []string) (*drill, error) {
+	l, err := load(g.file)
+	if err != nil {
+		return nil, err
+	}
+	services, err := chosen(l, names)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &drill{streams: s, loaded: l, engine: engine, services: services}, nil
+}
+
+// finish writes the report, and keeps it for the checklist.
+func (d *drill) finish(kind string, o reportOptions) error {
 	o.all = true
-	return o.write(s, l, report.Document{Kind: "Drill", Findings: located(l, findings), Engine: engine.Version(), Made: time.Now()})
+	doc := report.Document{Kind: "Drill", Subject: d.loaded.stack.Name, Findings: located(d.loaded, d.findings), Charts: d.charts, Engine: d.engine.Version(), Made: time.Now(), Tool: version()}
+	if err := keep(doc, "drill-"+kind); err != nil {
+		d.say("the result is not kept for the checklist: %v", err)
+	}
+	return o.write(d.streams, d.loaded, doc)
+}
+
+// keep stores a result as the latest of its kind.
+func keep(doc report.Document, kind string) error {
+	dir, err := host.StateDir()
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := report.JSON(&b, doc); err != nil {
+		return err
+	}
+	return host.WriteTree(filepath.Join(dir, doc.Subject), []generate.File{{Path: kind + ".json", Data: b.Bytes()}})
 }
 
 func chosen(l loaded, names []string) ([]stack.Service, error) {
@@ -104,34 +147,43 @@ func chosen(l loaded, names []string) ([]stack.Service, error) {
 
 func serviceNames(l loaded) []string { return slices.Sorted(maps.Keys(l.profile.Services)) }
 
-func drillShutdown(ctx context.Context, engine *docker.Engine, s streams, l loaded, service stack.Service, o shutdownOptions) (stopped verify.Stopped, err error) {
+func drillShutdown(ctx context.Context, d *drill, service stack.Service, o shutdownOptions) (stopped verify.Stopped, err error) {
 	if o.live {
-		s.say("stopping the live %s", service.Name)
-		stopped, err = engine.Stop(ctx, l.stack.Name, service.Name)
-		return stopped, errors.Join(err, engine.Start(context.WithoutCancel(ctx), l.stack.Name, service.Name))
+		d.say("stopping the live %s", service.Name)
+		stopped, err = d.engine.Stop(ctx, d.loaded.stack.Name, service.Name)
+		return stopped, errors.Join(err, d.engine.Start(context.WithoutCancel(ctx), d.loaded.stack.Name, service.Name))
 	}
+	err = d.withTwin(ctx, service, o.timeout, func(twin string) error {
+		d.say("stopping it with %s", service.Shutdown.Signal)
+		stopped, err = d.engine.Stop(ctx, twin, service.Name)
+		return err
+	})
+	return stopped, err
+}
+
+// withTwin calls f with the name of a running, healthy copy of a service and all it depends on, and takes it away again.
+func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout time.Duration, f func(twin string) error) (err error) {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand
-	twin := l.stack.Twin(l.stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
-	s.say("starting a copy of %s as %s", service.Name, twin.Name)
-	environment, secrets := throwAway(l)
-	desired := deploy.Desired{Stack: twin, Environment: environment, Secrets: secrets, Timeout: o.timeout}
+	twin := d.loaded.stack.Twin(d.loaded.stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
+	d.say("starting a copy of %s as %s", service.Name, twin.Name)
+	environment, secrets := throwAway(d.loaded)
+	desired := deploy.Desired{Stack: twin, Environment: environment, Secrets: secrets, Timeout: timeout}
 	defer func() {
-		err = errors.Join(err, engine.Down(context.WithoutCancel(ctx), twin.Name, true))
+		err = errors.Join(err, d.engine.Down(context.WithoutCancel(ctx), twin.Name, true))
 	}()
-	observed, err := engine.Observe(ctx, desired)
+	observed, err := d.engine.Observe(ctx, desired)
 	if err != nil {
-		return stopped, err
+		return err
 	}
 	plan, err := deploy.NewPlan(desired, observed)
 	if err != nil {
-		return stopped, err
+		return err
 	}
-	if err := deploy.Execute(ctx, plan, engine, func(deploy.Event) {}); err != nil {
-		return stopped, redact(err, secrets)
+	if err := deploy.Execute(ctx, plan, d.engine, func(deploy.Event) {}); err != nil {
+		return redact(err, secrets)
 	}
-	s.say("stopping it with %s", service.Shutdown.Signal)
-	return engine.Stop(ctx, twin.Name, service.Name)
+	return f(twin.Name)
 }
 
 // throwAway gives a copy what it takes from the environment. Secrets that are not at hand here become random ones: the

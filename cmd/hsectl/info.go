@@ -129,6 +129,9 @@ func newProbeContainer(s streams) *cobra.Command {
 			if err := json.Unmarshal([]byte(args[0]), &r); err != nil {
 				return fmt.Errorf("reading the request: %w", err)
 			}
+			if r.Take > 0 {
+				return host.TakeMemory(cmd.Context(), r.Take)
+			}
 			if r.Ask != nil {
 				answer := host.Ask(cmd.Context(), *r.Ask)
 				return json.NewEncoder(s.Out).Encode(verify.Dump{Answer: &answer})

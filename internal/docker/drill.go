@@ -1,0 +1,174 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// Await watches a service until it is healthy, or until it is not, for at most the budget. A container that ended is not
+// healthy.
+func (e *Engine) Await(ctx context.Context, project, service string, healthy bool, budget time.Duration) (verify.Recovered, error) {
+	begun := time.Now()
+	over := time.NewTimer(budget)
+	defer over.Stop()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		c, err := e.serviceContainer(ctx, project, service)
+		if err != nil {
+			return verify.Recovered{}, err
+		}
+		good := wellOff(c) && c.State.Running
+		bad := !c.State.Running || c.State.Health != nil && c.State.Health.Status == container.Unhealthy
+		if healthy && good || !healthy && bad {
+			return verify.Recovered{Healthy: good, Took: time.Since(begun), State: stateOf(c)}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return verify.Recovered{}, ctx.Err()
+		case <-over.C:
+			return verify.Recovered{Healthy: good, Took: time.Since(begun), State: stateOf(c)}, nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func stateOf(c container.InspectResponse) string {
+	if c.State.Running && c.State.Health != nil {
+		return string(c.State.Health.Status)
+	}
+	return string(c.State.Status)
+}
+
+func (e *Engine) serviceContainer(ctx context.Context, project, service string) (container.InspectResponse, error) {
+	list, err := e.stackContainers(ctx, project)
+	if err != nil {
+		return container.InspectResponse{}, err
+	}
+	for _, c := range list {
+		if c.Config.Labels[composeService] == service {
+			return c, nil
+		}
+	}
+	return container.InspectResponse{}, fmt.Errorf("service %s of stack %s has no container", service, project)
+}
+
+// Exhaust starts a probe with the memory limits of a service's container and lets it take twice as much. The service
+// itself is not touched.
+func (e *Engine) Exhaust(ctx context.Context, project, service string) (out verify.Exhausted, err error) {
+	c, err := e.serviceContainer(ctx, project, service)
+	if err != nil {
+		return out, err
+	}
+	ref, err := e.probeImage(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Limit = c.HostConfig.Memory
+	if out.Limit <= 0 {
+		return out, nil // without a limit nothing may be tried: it would take the host's memory
+	}
+	request, err := json.Marshal(verify.Request{Take: 2 * out.Limit})
+	if err != nil {
+		return out, fmt.Errorf("asking the probe: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 4*probeTimeout)
+	defer cancel()
+	config := probeConfig(ref, project, "65532:65532", string(request))
+	config.Env = nil
+	pids := int64(64)
+	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: config, HostConfig: &container.HostConfig{
+		NetworkMode: "none", CapDrop: []string{"ALL"}, ReadonlyRootfs: true, SecurityOpt: []string{"no-new-privileges:true"}, LogConfig: container.LogConfig{Type: "json-file"},
+		Resources: container.Resources{Memory: c.HostConfig.Memory, MemorySwap: c.HostConfig.MemorySwap, PidsLimit: &pids},
+	}})
+	if err != nil {
+		return out, fmt.Errorf("creating a probe: %w", err)
+	}
+	defer func() {
+		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
+		if err == nil && removeErr != nil {
+			err = fmt.Errorf("removing a probe: %w", removeErr)
+		}
+	}()
+	if _, err := e.run(ctx, created.ID); err != nil && ctx.Err() != nil {
+		return out, err // any other end is what is looked at below
+	}
+	after, err := e.api.ContainerInspect(ctx, created.ID, client.ContainerInspectOptions{})
+	if err != nil {
+		return out, fmt.Errorf("inspecting a probe: %w", err)
+	}
+	out.ExitCode, out.OOM = after.Container.State.ExitCode, after.Container.State.OOMKilled
+	return out, nil
+}
+
+// Sample reads what the containers of a stack use, each interval, until the context ends.
+func (e *Engine) Sample(ctx context.Context, project string, interval time.Duration) ([]verify.Sample, error) {
+	list, err := e.stackContainers(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	var out []verify.Sample
+	begun := time.Now()
+	before := map[string]container.CPUStats{}
+	at := map[string]time.Time{}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		sample := verify.Sample{At: time.Since(begun).Seconds(), Used: map[string]verify.Usage{}}
+		for _, c := range list {
+			stats, err := e.stats(ctx, c.ID)
+			if err != nil {
+				continue // a container that ended uses nothing
+			}
+			name := c.Config.Labels[composeService]
+			u := verify.Usage{Memory: memoryOf(stats)}
+			if last, ok := at[name]; ok && stats.Read.After(last) {
+				used := float64(stats.CPUStats.CPUUsage.TotalUsage - before[name].CPUUsage.TotalUsage)
+				u.CPU = used / float64(stats.Read.Sub(last).Nanoseconds())
+			}
+			before[name], at[name] = stats.CPUStats, stats.Read
+			sample.Used[name] = u
+		}
+		if len(sample.Used) > 0 {
+			out = append(out, sample)
+		}
+		select {
+		case <-ctx.Done():
+			return out, nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (e *Engine) stats(ctx context.Context, id string) (container.StatsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	var out container.StatsResponse
+	answer, err := e.api.ContainerStats(ctx, id, client.ContainerStatsOptions{})
+	if err != nil {
+		return out, fmt.Errorf("reading what a container uses: %w", err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&out); err != nil {
+		return out, fmt.Errorf("reading what a container uses: %w", err)
+	}
+	return out, nil
+}
+
+// memoryOf leaves the inactive page cache out, as docker stats does: the kernel gives it back when it is needed.
+func memoryOf(s container.StatsResponse) int64 {
+	used := s.MemoryStats.Usage
+	for _, name := range []string{"total_inactive_file", "inactive_file"} { // version 1, version 2
+		if cache, ok := s.MemoryStats.Stats[name]; ok && cache < used {
+			return int64(used - cache)
+		}
+	}
+	return int64(used)
+}
