@@ -111,19 +111,21 @@ func redact(err error, secrets map[string]deploy.Secret) error {
 	if !ok {
 		return err
 	}
-	hide := func(text string) string {
-		for _, secret := range secrets {
-			for line := range strings.Lines(string(secret.Reveal())) {
-				if line = strings.TrimSpace(line); len(line) > 3 {
-					text = strings.ReplaceAll(text, line, "[secret]")
-				}
+	for i, line := range unhealthy.Logs {
+		unhealthy.Logs[i] = hide(line, secrets)
+	}
+	unhealthy.Health = hide(unhealthy.Health, secrets)
+	return unhealthy
+}
+
+// hide takes every line of every secret out of a text.
+func hide(text string, secrets map[string]deploy.Secret) string {
+	for _, secret := range secrets {
+		for line := range strings.Lines(string(secret.Reveal())) {
+			if line = strings.TrimSpace(line); len(line) > 3 {
+				text = strings.ReplaceAll(text, line, "[secret]")
 			}
 		}
-		return text
 	}
-	for i, line := range unhealthy.Logs {
-		unhealthy.Logs[i] = hide(line)
-	}
-	unhealthy.Health = hide(unhealthy.Health)
-	return unhealthy
+	return text
 }

@@ -63,7 +63,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newDrill(g, s), newProbe(g, s),
+		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newDrill(g, s), newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
 		newControls(s), newPresets(s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)
 	for _, cmd := range root.Commands() {

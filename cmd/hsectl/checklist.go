@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/report"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// checklistOptions are the addresses to ask, and how old a result may be.
+type checklistOptions struct {
+	reportOptions
+	dashboards string
+	alerts     string
+	tls        string
+	days       int
+}
+
+func newChecklist(g *globals, s streams) *cobra.Command {
+	var o checklistOptions
+	cmd := &cobra.Command{
+		Use:   "checklist",
+		Short: "Answer the production checklist from evidence",
+		Long: `Checklist answers fourteen questions that are asked before production: from the running containers, from the latest
+results of drills, backups and scans on this machine, and from addresses that it asks now. What nothing answers is
+unknown, with what to run. Exit 3 unless all is answered well.`,
+		Example: `  hsectl checklist
+  hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return runChecklist(cmd.Context(), g, s, o)
+		},
+	}
+	o.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.dashboards, "dashboards", "", "address of the dashboards, to be asked")
+	f.StringVar(&o.alerts, "alerts", "", "address of Prometheus' rules, which must hold an alert")
+	f.StringVar(&o.tls, "tls", "", "address whose certificate is looked at, as tls://name")
+	f.IntVar(&o.days, "days", 30, "age in days after which a stored result does not count")
+	return cmd
+}
+
+func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions) error {
+	l, err := load(g.file)
+	if err != nil {
+		return err
+	}
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	evidence, err := verify.Verify(ctx, l.stack, engine, verify.Options{})
+	if err != nil {
+		return err
+	}
+	known := verify.Known{Stack: l.stack, Findings: evidence.Findings, Stored: storedResults(l.stack.Name), Now: time.Now(),
+		Fresh: time.Duration(o.days) * 24 * time.Hour, Asked: map[string]verify.Answer{}}
+	for name, check := range map[string]verify.Check{
+		"dashboards": {URL: o.dashboards}, "alerts": {URL: o.alerts, Body: `"alerting"`}, "tls": {URL: o.tls, Days: 14},
+	} {
+		if check.URL != "" {
+			check.Timeout = 10 * time.Second
+			known.Asked[name] = host.Ask(ctx, check)
+		}
+	}
+	findings := verify.Checklist(known)
+	for i := range findings {
+		findings[i].Where = l.profile.Written("").String()
+	}
+	o.all = true
+	return o.write(s, l, report.Document{Kind: "Checklist", Findings: findings, Engine: engine.Version(), Made: time.Now()})
+}
+
+// storedResults reads what earlier runs kept. What cannot be read is not known.
+func storedResults(stack string) map[string]verify.Stored {
+	out := map[string]verify.Stored{}
+	dir, err := host.StateDir()
+	if err != nil {
+		return out
+	}
+	for _, kind := range []string{"drill-shutdown", "backup", "scan"} {
+		data, err := host.ReadFile(filepath.Join(dir, stack, kind+".json"), maxReportBytes)
+		if err != nil {
+			continue
+		}
+		if d, err := report.Read(data); err == nil && d.Subject == stack {
+			out[kind] = verify.Stored{Made: d.Made, Findings: d.Findings}
+		}
+	}
+	return out
+}

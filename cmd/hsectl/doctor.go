@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+func newDoctor(g *globals, s streams) *cobra.Command {
+	var fix bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out why services do not work, and what to change in the profile",
+		Long: `Doctor reads the state, the health and the last log lines of every service, recognises causes, and prints for each one
+the evidence and the change of the profile that mends it. With --fix it writes the changes; comments and order are
+kept. Exit 3 when something is wrong.`,
+		Example: `  hsectl doctor
+  hsectl doctor --fix && hsectl deploy`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), g, s, fix) },
+	}
+	cmd.Flags().BoolVar(&fix, "fix", false, "write the changes into the profile")
+	return cmd
+}
+
+func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
+	l, err := load(g.file)
+	if err != nil {
+		return err
+	}
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	symptoms, err := engine.Symptoms(ctx, l.stack)
+	if err != nil {
+		return err
+	}
+	found := verify.Diagnose(l.stack, hideSecrets(l, symptoms))
+	for _, d := range found {
+		fmt.Fprintf(s.Out, "✗ %s: %s\n    seen   %s\n", d.Service, d.Cause, d.Evidence)
+		switch {
+		case d.Patch.Path == "":
+			fmt.Fprintf(s.Out, "    mend   %s\n", d.Advice)
+		case d.Patch.Item != "":
+			fmt.Fprintf(s.Out, "    mend   %s: add to %s: %s\n", l.profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Item)
+		default:
+			fmt.Fprintf(s.Out, "    mend   %s: set %s: %s\n", l.profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Value)
+		}
+	}
+	if len(found) == 0 {
+		fmt.Fprintf(s.Out, "✓ %s: nothing is wrong with %s\n", l.stack.Name, count(len(symptoms), "service"))
+		return nil
+	}
+	if fix {
+		if err := writeFixes(l, s, found); err != nil {
+			return err
+		}
+	}
+	return errFindings
+}
+
+// hideSecrets takes the values that this environment knows out of what services printed.
+func hideSecrets(l loaded, symptoms []verify.Symptom) []verify.Symptom {
+	_, secrets := throwAway(l)
+	for i, symptom := range symptoms {
+		for j, line := range symptom.Logs {
+			symptoms[i].Logs[j] = hide(line, secrets)
+		}
+		symptoms[i].Health, symptoms[i].Error = hide(symptom.Health, secrets), hide(symptom.Error, secrets)
+	}
+	return symptoms
+}
+
+// writeFixes changes the profile only when it is still a valid one afterwards.
+func writeFixes(l loaded, s streams, found []verify.Diagnosis) error {
+	data, done := l.data, 0
+	for _, d := range found {
+		if d.Patch.Path == "" {
+			continue
+		}
+		next, err := profile.Patch(data, profile.Edit(d.Patch))
+		if errors.Is(err, profile.ErrUnpatchable) {
+			s.say("%v", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		options := profile.Options{File: l.path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
+		if _, err := profile.Parse(next, options); err != nil {
+			s.say("not changing %s: %v", d.Patch.Path, err)
+			continue
+		}
+		data, done = next, done+1
+	}
+	if done == 0 {
+		return nil
+	}
+	if err := host.WriteTree(l.dir(), []generate.File{{Path: filepath.Base(l.path), Data: data}}); err != nil {
+		return err
+	}
+	s.say("%s of %s written; now: hsectl deploy", count(done, "change"), l.path)
+	return nil
+}

@@ -1,0 +1,58 @@
+package docker
+
+import (
+	"context"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// symptomLines is how many log lines a doctor reads of each service.
+const symptomLines = 200
+
+// Symptoms says how the container of each service stands. What is well has no logs read.
+func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom, error) {
+	list, err := e.stackContainers(ctx, s.Name)
+	if err != nil {
+		return nil, err
+	}
+	var out []verify.Symptom
+	for _, service := range s.Services {
+		symptom := verify.Symptom{Service: service.Name, Missing: true}
+		for _, c := range list {
+			if c.Config.Labels[composeService] != service.Name {
+				continue
+			}
+			symptom = symptomOf(c)
+			if !symptom.Sick() {
+				break
+			}
+			logs, err := e.logs(ctx, c.ID, symptomLines)
+			if err != nil {
+				return nil, err
+			}
+			symptom.Logs = lastLines(logs, symptomLines)
+		}
+		if symptom.Missing {
+			has, err := e.hasImage(ctx, service.Image)
+			if err != nil {
+				return nil, err
+			}
+			symptom.NoImage = !has
+		}
+		out = append(out, symptom)
+	}
+	return out, nil
+}
+
+func symptomOf(c container.InspectResponse) verify.Symptom {
+	s := verify.Symptom{Service: c.Config.Labels[composeService], State: stateOf(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
+		Restarts: c.RestartCount, Error: c.State.Error}
+	if h := c.State.Health; h != nil && h.Status == container.Unhealthy && len(h.Log) > 0 {
+		s.Health = strings.Join(lastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
+	}
+	return s
+}

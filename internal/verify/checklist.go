@@ -1,0 +1,186 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Known is everything that a checklist is answered from.
+type Known struct {
+	Stack    stack.Stack
+	Findings []finding.Finding // of verify, now
+	Stored   map[string]Stored // latest results of drills, backups and scans, by kind
+	Asked    map[string]Answer // addresses that were asked now: dashboards, alerts, tls
+	Now      time.Time
+	Fresh    time.Duration // how old a stored result may be
+}
+
+// Stored is a result of another run.
+type Stored struct {
+	Made     time.Time
+	Findings []finding.Finding
+}
+
+// Checklist answers the fourteen questions that are asked before production. What no evidence answers is unknown, with
+// what to run.
+func Checklist(k Known) []finding.Finding {
+	return []finding.Finding{
+		k.held(1, "Environment variables and secrets are configured", "HSE-SEC-001", "HSE-SEC-002", "HSE-SEC-004"),
+		k.held(2, "Resource limits are set", "HSE-RES-001", "HSE-RES-002", "HSE-RES-003", "HSE-RES-004"),
+		k.held(3, "The root file system is read-only", "HSE-FS-001"),
+		k.held(4, "No process is root", "HSE-USR-001", "HSE-USR-002", "HSE-USR-004"),
+		k.held(5, "Writable directories are volumes or sized", "HSE-FS-002", "HSE-FS-010"),
+		k.held(6, "Health checks are configured and pass", "HSE-HLT-001", "HSE-HLT-002", "HSE-HLT-004"),
+		k.drilled(7, "Graceful shutdown is tested", "drill-shutdown", "hsectl drill shutdown"),
+		k.asked(8, "Monitoring dashboards are accessible", "dashboards", "hsectl checklist --dashboards http://127.0.0.1:3000/api/health"),
+		k.asked(9, "Alerts are configured", "alerts", "hsectl checklist --alerts http://127.0.0.1:9090/api/v1/rules"),
+		k.stored(10, "A backup is in place", "backup", "a backup with a restore that was tried"),
+		k.held(11, "Log rotation is configured", "HSE-LOG-001"),
+		k.asked(12, "TLS certificates are installed", "tls", "hsectl checklist --tls tls://your.name"),
+		k.firewall(13, "The firewall covers what is published"),
+		k.stored(14, "Security scanning is done", "scan", "hsectl scan"),
+	}
+}
+
+func item(n int, title string) finding.Finding {
+	return finding.Finding{Subject: "checklist", Control: fmt.Sprintf("ITEM-%02d", n), Title: title, Severity: finding.High}
+}
+
+// held joins the answers of several controls for all services: the worst counts, on the weakest evidence.
+func (k Known) held(n int, title string, controls ...string) finding.Finding {
+	out := item(n, title)
+	out.Remedy = "see: hsectl verify"
+	var wrong, blind, waived []string
+	judged := 0
+	for _, f := range k.Findings {
+		if !slices.Contains(controls, f.Control) {
+			continue
+		}
+		judged++
+		name := f.Subject + " " + f.Control
+		switch {
+		case f.Status == finding.Waived:
+			waived = append(waived, name)
+		case f.Status == finding.Unknown:
+			blind = append(blind, name)
+		case !f.Proven():
+			wrong = append(wrong, name)
+		}
+		if f.Status == finding.Pass && (out.Tier == finding.None || f.Tier < out.Tier) {
+			out.Tier = f.Tier
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		out.Status, out.Detail = finding.Fail, "does not hold: "+strings.Join(wrong, ", ")
+	case len(blind) > 0 || judged == 0:
+		out.Status, out.Tier, out.Detail = finding.Unknown, finding.None, "not known: "+strings.Join(blind, ", ")
+	default:
+		out.Status, out.Detail = finding.Pass, fmt.Sprintf("%d answers for %d services", judged, len(k.Stack.Services))
+	}
+	if len(waived) > 0 {
+		out.Detail += "; excepted: " + strings.Join(waived, ", ")
+	}
+	return out
+}
+
+// latest is a stored result, unless it is missing or too old.
+func (k Known) latest(out *finding.Finding, kind, run string) (Stored, bool) {
+	stored, ok := k.Stored[kind]
+	age := k.Now.Sub(stored.Made)
+	switch {
+	case !ok:
+		out.Detail = "no result is known"
+	case age > k.Fresh:
+		out.Detail = fmt.Sprintf("the last result is %d days old", int(age.Hours()/24))
+	default:
+		return stored, true
+	}
+	out.Remedy = "run: " + run
+	return Stored{}, false
+}
+
+func (k Known) stored(n int, title, kind, run string) finding.Finding {
+	out := item(n, title)
+	stored, ok := k.latest(&out, kind, run)
+	if !ok {
+		return out
+	}
+	out.Status, out.Tier = finding.Pass, finding.Behaved
+	if !finding.Proven(stored.Findings) {
+		out.Status = finding.Fail
+	}
+	out.Detail = fmt.Sprintf("%d answers, %s", len(stored.Findings), ago(k.Now.Sub(stored.Made)))
+	return out
+}
+
+// drilled wants every service in the stored result.
+func (k Known) drilled(n int, title, kind, run string) finding.Finding {
+	out := k.stored(n, title, kind, run)
+	if out.Status != finding.Pass {
+		return out
+	}
+	var missing []string
+	for _, s := range k.Stack.Services {
+		if !slices.ContainsFunc(k.Stored[kind].Findings, func(f finding.Finding) bool { return f.Subject == s.Name }) {
+			missing = append(missing, s.Name)
+		}
+	}
+	if len(missing) > 0 {
+		out.Status, out.Tier, out.Remedy = finding.Unknown, finding.None, "run: "+run
+		out.Detail += "; not tried: " + strings.Join(missing, ", ")
+	}
+	return out
+}
+
+func (k Known) asked(n int, title, what, run string) finding.Finding {
+	out := item(n, title)
+	answer, ok := k.Asked[what]
+	switch {
+	case !ok:
+		out.Detail, out.Remedy = "nobody was asked", "run: "+run
+	case answer.OK:
+		out.Status, out.Tier, out.Detail = finding.Pass, finding.Behaved, answer.Text
+	default:
+		out.Status, out.Tier, out.Detail, out.Remedy = finding.Fail, finding.Behaved, answer.Text, "see what answers there: "+run
+	}
+	return out
+}
+
+// firewall is certain only where nothing is published beyond this machine.
+func (k Known) firewall(n int, title string) finding.Finding {
+	out := k.held(n, title, "HSE-NET-001", "HSE-NET-002")
+	if out.Status != finding.Pass {
+		return out
+	}
+	var open []string
+	for _, s := range k.Stack.Services {
+		for _, p := range s.Ports {
+			if !strings.HasPrefix(p.Address, "127.") && p.Address != "::1" {
+				open = append(open, fmt.Sprintf("%s:%d", p.Address, p.Host))
+			}
+		}
+	}
+	if len(open) == 0 {
+		out.Detail = "nothing is published beyond this machine"
+		return out
+	}
+	out.Status, out.Tier = finding.Unknown, finding.None
+	out.Detail, out.Remedy = "published to others: "+strings.Join(open, ", "), "see the engine's chain on the host: iptables -S DOCKER-USER"
+	return out
+}
+
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}

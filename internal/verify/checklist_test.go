@@ -1,0 +1,54 @@
+package verify
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+func TestChecklist(t *testing.T) {
+	now := time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
+	app := stack.Service{Name: "app", Ports: []stack.Port{{Address: "127.0.0.1", Host: 80, Container: 80}}}
+	var all []finding.Finding
+	for _, id := range []string{"HSE-SEC-001", "HSE-RES-001", "HSE-FS-001", "HSE-USR-001", "HSE-FS-002", "HSE-HLT-002", "HSE-LOG-001", "HSE-NET-001"} {
+		all = append(all, finding.Finding{Subject: "app", Control: id, Status: finding.Pass, Tier: finding.Effective})
+	}
+	tried := Stored{Made: now.Add(-time.Hour), Findings: []finding.Finding{{Subject: "app", Status: finding.Pass}}}
+	ready := Known{Stack: stack.Stack{Services: []stack.Service{app}}, Findings: all, Now: now, Fresh: 30 * 24 * time.Hour,
+		Stored: map[string]Stored{"drill-shutdown": tried, "backup": tried, "scan": tried},
+		Asked:  map[string]Answer{"dashboards": {OK: true}, "alerts": {OK: true}, "tls": {OK: true}}}
+
+	answers := Checklist(ready)
+	if len(answers) != 14 || !finding.Proven(answers) {
+		t.Errorf("everything is known and good, but: %+v", answers)
+	}
+	for i, f := range Checklist(Known{Stack: ready.Stack, Now: now}) {
+		if f.Status != finding.Unknown || f.Remedy == "" {
+			t.Errorf("item %d is %s without evidence: %s", i+1, f.Status, f.Detail)
+		}
+	}
+
+	old, failed, public := ready, ready, ready
+	old.Stored = map[string]Stored{"drill-shutdown": {Made: now.AddDate(0, -2, 0), Findings: tried.Findings}}
+	failed.Findings = []finding.Finding{{Subject: "app", Control: "HSE-FS-001", Status: finding.Drift}}
+	open := app
+	open.Ports = []stack.Port{{Address: "0.0.0.0", Host: 80}}
+	public.Stack = stack.Stack{Services: []stack.Service{open, {Name: "db"}}}
+	for name, c := range map[string]struct {
+		known Known
+		item  int
+		want  finding.Status
+	}{
+		"an old drill":                  {old, 7, finding.Unknown},
+		"a control that drifted":        {failed, 3, finding.Fail},
+		"a port open to others":         {public, 13, finding.Unknown},
+		"a service nobody drilled":      {public, 7, finding.Unknown},
+		"what no control was asked for": {failed, 4, finding.Unknown},
+	} {
+		if got := Checklist(c.known)[c.item-1]; got.Status != c.want {
+			t.Errorf("%s: item %d is %s: %s", name, c.item, got.Status, got.Detail)
+		}
+	}
+}

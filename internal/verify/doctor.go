@@ -1,0 +1,163 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/docker/go-units"
+
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Symptom is how a service's container stands, with what it printed last.
+type Symptom struct {
+	Service  string
+	Missing  bool // there is no container
+	NoImage  bool // nor its image
+	State    string
+	ExitCode int
+	OOM      bool
+	Restarts int
+	Health   string   // output of the last health test that failed
+	Error    string   // why the engine could not start it
+	Logs     []string // without terminal escapes
+}
+
+// Sick reports whether anything is wrong.
+func (s Symptom) Sick() bool {
+	return s.Missing || s.OOM || s.Restarts > 0 || s.Error != "" || s.Health != "" || !slices.Contains([]string{"running", "healthy", "starting", "exited"}, s.State) || s.State == "exited" && s.ExitCode != 0
+}
+
+// Diagnosis is a cause that was recognised, what shows it, and what mends it.
+type Diagnosis struct {
+	Service  string
+	Cause    string
+	Evidence string
+	Advice   string // what to do when no patch can
+	Patch    Patch
+}
+
+// Patch is a change of one key of a profile. The zero Patch changes nothing.
+type Patch struct {
+	Path  string // such as services.app.writable
+	Value string // new value of a scalar
+	Item  string // or an entry to add to a list
+}
+
+// Diagnose recognises causes, the most certain first. A sick service whose cause is not recognised says so.
+func Diagnose(s stack.Stack, symptoms []Symptom) []Diagnosis {
+	var out []Diagnosis
+	for _, symptom := range symptoms {
+		service, ok := s.Service(symptom.Service)
+		if !ok || !symptom.Sick() {
+			continue
+		}
+		found := diagnose(s, service, symptom)
+		if len(found) == 0 {
+			found = []Diagnosis{{Cause: "the cause is not recognised", Evidence: cmp.Or(last(symptom.Logs), symptom.Health, symptom.State), Advice: "read its log: docker compose logs " + service.Name}}
+		}
+		for _, d := range found {
+			d.Service, d.Evidence = service.Name, masked(printable(d.Evidence))
+			if !slices.ContainsFunc(out, func(o Diagnosis) bool { return o.Service == d.Service && o.Cause == d.Cause }) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+// masked takes words that look like secrets out of a line from a log.
+func masked(line string) string {
+	words := strings.Fields(line)
+	for _, n := range policy.SecretArguments(words) {
+		words[n-1] = "[secret]"
+	}
+	return strings.Join(words, " ")
+}
+
+func diagnose(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis {
+	out := byState(s, service, symptom)
+	lines := slices.Concat(symptom.Logs, strings.Split(symptom.Health, "\n"), []string{symptom.Error})
+	for _, line := range lines {
+		for _, k := range knownLines() {
+			m := k.pattern.FindStringSubmatch(line)
+			if m == nil {
+				continue
+			}
+			if d, ok := k.explain(s, service, append(m, line)); ok {
+				d.Evidence = strings.TrimSpace(line)
+				out = append(out, d)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// byState knows what the engine says without a word from the service.
+func byState(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis {
+	at := "services." + service.Name
+	switch {
+	case symptom.NoImage:
+		return []Diagnosis{{Cause: "the image is missing: " + service.Image, Evidence: "the engine does not have it", Advice: "run: hsectl build, or hsectl deploy, which pulls it"}}
+	case symptom.Missing:
+		return []Diagnosis{{Cause: "the service has no container", Evidence: "the engine knows none", Advice: "run: hsectl deploy"}}
+	case symptom.State == "created" && len(service.DependsOn) > 0 && symptom.Error == "":
+		return []Diagnosis{{Cause: "a dependency is not healthy", Evidence: "created, never started; waits for " + dependencies(service), Advice: "mend the dependency first: hsectl doctor"}}
+	case symptom.OOM:
+		return []Diagnosis{{Cause: "the kernel killed it for memory", Evidence: "limit " + units.BytesSize(float64(service.Limits.Memory.Bytes)),
+			Patch: Patch{Path: at + ".limits.memory", Value: mib(2 * service.Limits.Memory.Bytes)}}}
+	case symptom.ExitCode == 137:
+		return []Diagnosis{{Cause: "it was killed because it did not stop on " + service.Shutdown.Signal, Evidence: "exit code 137, and not for memory",
+			Patch: Patch{Path: at + ".init", Value: "true"}}}
+	}
+	return nil
+}
+
+func dependencies(s stack.Service) string {
+	var names []string
+	for _, d := range s.DependsOn {
+		names = append(names, d.Service)
+	}
+	return strings.Join(names, ", ")
+}
+
+func mib(bytes int64) string { return fmt.Sprintf("%dM", max(bytes>>20, 1)) }
+
+func last(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[len(lines)-1]
+}
+
+// knownLine is a line that services print, and what it means. It is explained from what the pattern found, with the whole
+// line at the end.
+type knownLine struct {
+	pattern *regexp.Regexp
+	explain func(stack.Stack, stack.Service, []string) (Diagnosis, bool)
+}
+
+// directoryOf guesses what to make writable for a file that could not be written.
+func directoryOf(p string) string {
+	p = path.Clean(strings.Trim(p, `'":,()`))
+	if path.Ext(p) != "" || strings.Contains(path.Base(p), ".") {
+		return path.Dir(p)
+	}
+	return p
+}
+
+// writableAbove returns the declared writable path that holds p.
+func writableAbove(s stack.Service, p string) (stack.Writable, int, bool) {
+	for i, w := range s.Writable {
+		if p == w.Path || strings.HasPrefix(p, w.Path+"/") {
+			return w, i, true
+		}
+	}
+	return stack.Writable{}, 0, false
+}
