@@ -50,7 +50,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			service := c.Config.Labels[composeService]
-			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Engine: applied(c, networks, project)}
+			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Engine: applied(c, networks)}
 			dump, err := e.look(ctx, ref, project, c, ask(service))
 			if err != nil {
 				out[i].Error = err.Error()
@@ -84,7 +84,7 @@ func (e *Engine) networks(ctx context.Context, project string) (map[string]polic
 func is[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Applied) }
 
 // applied says what the engine claims to have applied.
-func applied(c container.InspectResponse, networks map[string]policy.Network, project string) policy.Facts {
+func applied(c container.InspectResponse, networks map[string]policy.Network) policy.Facts {
 	h := c.HostConfig
 	f := policy.Facts{
 		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount}),

@@ -62,7 +62,10 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	err = w.wait(upContext, up)
 	cancel()
 	if w.upPending {
-		<-up // Compose leaves the engine in a defined state before anybody looks at it
+		// Compose leaves the engine in a defined state before anybody looks at it.
+		if late := <-up; err == nil {
+			err = late
+		}
 	}
 	if err != nil {
 		return errors.Join(ctx.Err(), err)
