@@ -99,10 +99,13 @@ type events struct {
 	report  func(deploy.Event)
 }
 
+// Start implements api.EventProcessor.
 func (events) Start(context.Context, string) {}
 
+// Done implements api.EventProcessor.
 func (events) Done(string, bool) {}
 
+// On implements api.EventProcessor.
 func (e events) On(resources ...composeapi.Resource) {
 	for _, r := range resources {
 		switch r.Text {

@@ -56,7 +56,8 @@ func (e *Engine) look(ctx context.Context, ref, project string, c container.Insp
 	if !numericUser(user) {
 		user = "65532:65532"
 	}
-	dump, err := e.runProbe(ctx, ref, project, c, user, nil, r)
+	p := probe{image: ref, stack: project, target: c.ID, user: user, request: r}
+	dump, err := e.runProbe(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,8 @@ func (e *Engine) look(ctx context.Context, ref, project string, c container.Insp
 	if !ok || actual == user {
 		return dump, nil
 	}
-	return e.runProbe(ctx, ref, project, c, actual, policy.CapabilityList(caps), r)
+	p.user, p.capabilities = actual, policy.CapabilityList(caps)
+	return e.runProbe(ctx, p)
 }
 
 func numericUser(user string) bool {
@@ -74,24 +76,34 @@ func numericUser(user string) bool {
 	return ok && errU == nil && errG == nil
 }
 
+// probe is one look at a container.
+type probe struct {
+	image        string
+	stack        string
+	target       string // id of the container
+	user         string
+	capabilities []string // those of a target that runs as root; none otherwise
+	request      verify.Request
+}
+
 // runProbe creates, starts and removes one probe. It gets no network, no capability but those the target itself has
 // (for a target that runs as root), a read-only root, and a view of the control groups that it cannot change.
-func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.InspectResponse, user string, caps []string, r verify.Request) (dump *verify.Dump, err error) {
+func (e *Engine) runProbe(ctx context.Context, p probe) (dump *verify.Dump, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	request, err := json.Marshal(r)
+	request, err := json.Marshal(p.request)
 	if err != nil {
 		return nil, fmt.Errorf("asking the probe: %w", err)
 	}
 	pids := int64(64)
 	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image: ref, User: user, Cmd: []string{probeVerb, string(request)}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
-			Labels: map[string]string{labelRole: "probe", labelStack: project},
+			Image: p.image, User: p.user, Cmd: []string{probeVerb, string(request)}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
+			Labels: map[string]string{labelRole: "probe", labelStack: p.stack},
 		},
 		HostConfig: &container.HostConfig{
-			PidMode: container.PidMode("container:" + c.ID), NetworkMode: "none", CgroupnsMode: "host",
-			CapDrop: []string{"ALL"}, CapAdd: caps, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
+			PidMode: container.PidMode("container:" + p.target), NetworkMode: "none", CgroupnsMode: "host",
+			CapDrop: []string{"ALL"}, CapAdd: p.capabilities, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
 			LogConfig: container.LogConfig{Type: "json-file"},
 			Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
 			Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
