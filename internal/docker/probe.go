@@ -96,7 +96,7 @@ func (e *Engine) runProbe(ctx context.Context, p probe) (dump *verify.Dump, err 
 		return nil, fmt.Errorf("asking the probe: %w", err)
 	}
 	pids := int64(64)
-	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	created, err := e.create(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: p.image, User: p.user, Cmd: []string{probeVerb, string(request)}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
 			Labels: map[string]string{labelRole: "probe", labelStack: p.stack},
