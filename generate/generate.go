@@ -71,7 +71,7 @@ func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
 }
 
 func header(from Source) string {
-	return fmt.Sprintf("# Rendered by %s from %s. Change the profile, not this file.\n", from.Generator, from.Profile)
+	return fmt.Sprintf("# Rendered by %s from %s. Change the profile, not this file.\n", from.Generator, strings.Join(strings.Fields(from.Profile), " "))
 }
 
 // manifest records what went in and what came out, so that a stale directory is noticed.
@@ -126,7 +126,7 @@ func envExample(s stack.Stack, from Source) []byte {
 	}
 	if len(s.Secrets) > 0 {
 		b.WriteString("\n# Secrets are files, never variables of a service. hsectl deploy delivers them from these sources;\n")
-		b.WriteString("# for plain docker compose write each value to its file, owned by the service's user, mode 0400.\n")
+		b.WriteString("# for plain docker compose write each value to its file, readable by the users of the services that take it.\n")
 	}
 	for _, secret := range s.Secrets {
 		source := "variable " + secret.Env

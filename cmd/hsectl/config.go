@@ -23,10 +23,8 @@ func configure(cmd *cobra.Command) error {
 		return &usageError{fmt.Errorf("reading .hsectl.yaml: %w", err), "it holds flags by their long names, such as: file: profiles/web.yaml"}
 	}
 	known := map[string]bool{}
-	for _, sub := range cmd.Root().Commands() {
-		sub.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
-	}
 	cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	collect(cmd.Root(), known)
 	for key := range v.AllSettings() {
 		if !known[key] {
 			return &usageError{fmt.Errorf("reading .hsectl.yaml: there is no flag %q", key), "it holds flags by their long names, such as: file: profiles/web.yaml"}
@@ -42,4 +40,12 @@ func configure(cmd *cobra.Command) error {
 		}
 	})
 	return bad
+}
+
+// collect notes the flags of a command and of all below it.
+func collect(cmd *cobra.Command, known map[string]bool) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	for _, sub := range cmd.Commands() {
+		collect(sub, known)
+	}
 }

@@ -22,10 +22,11 @@ import (
 
 func newDrill(g *globals, s streams) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "drill",
-		Short: "Prove behaviour by trying it on a throw-away copy",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "drill",
+		Short:   "Prove behaviour by trying it on a throw-away copy",
+		Example: "  hsectl drill shutdown app",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDrillShutdown(g, s))
 	return cmd

@@ -18,8 +18,8 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// maxProfileBytes is one more than the profile package takes, so that it can say what is wrong.
-const maxProfileBytes = 4<<20 + 1
+// maxProfileBytes bounds a profile: one of 1,000 services has about 1 MiB.
+const maxProfileBytes = 4 << 20
 
 // loaded is a profile that was read, and the stack it stands for.
 type loaded struct {

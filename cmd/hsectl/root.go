@@ -66,9 +66,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newDrill(g, s),
 		newControls(s), newPresets(s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)
-	for _, cmd := range root.Commands() {
-		positional(cmd)
-	}
+	positional(root)
 	return root
 }
 

@@ -121,15 +121,22 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	var missing []string
 	delivery := generate.Delivery{}
 	var volumes, secrets []Step
+	planned := map[string]bool{} // images and volumes that several services share
 	for _, s := range d.Stack.Services {
 		switch {
-		case o.Images[s.Image]:
+		case o.Images[s.Image], planned["image "+s.Image]:
 		case s.Build != nil:
 			missing = append(missing, s.Image)
 		default:
+			planned["image "+s.Image] = true
 			plan.Steps = append(plan.Steps, Step{Kind: PullImage, Subject: s.Image, Cause: "the engine does not have it"})
 		}
-		volumes = append(volumes, volumeSteps(d.Stack, s, o)...)
+		for _, step := range volumeSteps(d.Stack, s, o) {
+			if !planned["volume "+step.Volume.Name] {
+				planned["volume "+step.Volume.Name] = true
+				volumes = append(volumes, step)
+			}
+		}
 		if len(s.Secrets) > 0 {
 			step, volume := secretsStep(d, s, o.Secrets[s.Name])
 			delivery[s.Name] = volume

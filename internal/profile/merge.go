@@ -1,5 +1,7 @@
 package profile
 
+import "strings"
+
 // Layers of a service, weakest first. The names are shown to people.
 const (
 	layerBuiltIn  = "built-in"
@@ -14,6 +16,9 @@ func exclusive(path string) [][]string {
 		return [][]string{{"command", "shell", "http", "tcp"}}
 	case "":
 		return [][]string{{"image", "build"}}
+	}
+	if strings.HasPrefix(path, "environment.") {
+		return [][]string{{"value", "required", "default"}}
 	}
 	return nil
 }
@@ -35,7 +40,7 @@ func merge(weak, strong *node, path string) *node {
 	}
 	for _, group := range exclusive(path) {
 		for _, key := range group {
-			if strong.get(key) != nil {
+			if !strong.get(key).isNull() {
 				weak = weak.without(group...)
 			}
 		}

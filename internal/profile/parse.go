@@ -35,15 +35,21 @@ func Parse(data []byte, o Options) (*Profile, error) {
 	d := newDecoder(c)
 	p := &Profile{}
 	d.decode(tree, p, "")
+	if tree.kind != mapping {
+		return nil, c.err()
+	}
 
 	// The layered services replace the services as written. Mistakes in what the user wrote are reported above.
-	l := &layers{c: c, library: o.Library, presets: map[string]*node{}}
+	l := &layers{c: c, library: o.Library, presets: map[string]*node{}, failed: d.failed}
 	l.baseline = parseTree("baseline.yaml", layerBuiltIn, o.Library.Baseline(), c)
 	defaults := relayer(tree.get("defaults"), layerDefaults)
 	d.quiet = true
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
 		written := tree.get("services").get(name)
-		if written.isNull() || written.kind != mapping {
+		if written.isNull() { // a service without a value takes everything from its defaults
+			written = &node{kind: mapping, at: written.at, layer: layerProfile}
+		}
+		if written.kind != mapping {
 			continue
 		}
 		merged := l.service(name, defaults, written)
@@ -53,8 +59,7 @@ func Parse(data []byte, o Options) (*Profile, error) {
 	}
 	p.positions = d.positions
 	complete(p)
-	v := &validator{p: p, o: o, c: c, failed: d.failed}
-	v.profile()
+	newValidator(p, o, d).profile()
 	if err := c.err(); err != nil {
 		return nil, err
 	}
@@ -67,25 +72,27 @@ type layers struct {
 	library  Library
 	baseline *node
 	presets  map[string]*node
+	failed   map[string]bool // paths whose value could not be read
 }
 
 func (l *layers) service(name string, defaults, written *node) *node {
 	merged := l.baseline
 	if preset := written.get("preset"); preset != nil {
-		merged = merge(merged, l.preset(preset), "")
+		merged = merge(merged, l.preset(name, preset), "")
 	}
 	merged = merge(merged, defaults, "")
 	merged = merge(merged, written, "")
 	return tuned(merged, l.c)
 }
 
-// preset returns the tree of the preset that n names, or nil after reporting that there is none.
-func (l *layers) preset(n *node) *node {
+// preset returns the tree of the preset that n names for a service, or nil after reporting that there is none.
+func (l *layers) preset(service string, n *node) *node {
 	if tree, ok := l.presets[n.value]; ok {
 		return tree
 	}
 	data, ok := l.library.Preset(n.value)
 	if !ok {
+		l.failed["services."+service+".preset"] = true
 		if n.kind == scalar {
 			l.c.add(n.at, didYouMean(n.value, l.library.Presets()), "there is no preset %q", n.value)
 		}

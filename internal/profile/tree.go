@@ -18,7 +18,10 @@ const (
 	maxDepth = 32
 )
 
-var syntaxLine = regexp.MustCompile(`^line (\d+): `)
+var (
+	syntaxLine    = regexp.MustCompile(`^line (\d+): `)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
 
 type kind int
 
@@ -99,7 +102,11 @@ func parseTree(file, layer string, data []byte, c *collector) *node {
 	}
 	g := &grower{file: file, layer: layer, c: c}
 	root := g.grow(doc.Content[0], 0)
-	if g.stopped {
+	switch {
+	case g.stopped:
+		return nil
+	case root.isNull():
+		c.add(start, "start with: hsectl init", "the file is empty")
 		return nil
 	}
 	return root
@@ -114,6 +121,14 @@ func syntaxProblem(file string, data []byte, err error, c *collector) {
 		message = strings.TrimPrefix(message, m[0])
 	}
 	lines := bytes.Split(data, []byte("\n"))
+	if m := unknownAnchor.FindStringSubmatch(message); m != nil { // the parser does not say where
+		for i, line := range lines {
+			if column := bytes.Index(line, []byte("*"+m[1])); column >= 0 {
+				c.add(Position{file, i + 1, column + 1}, "define it before its use with &"+m[1], "there is no anchor %q", m[1])
+				return
+			}
+		}
+	}
 	// The parser's line may be one off; a tab in the indentation is the usual cause.
 	for _, l := range []int{at.Line, at.Line + 1, at.Line - 1} {
 		if l < 1 || l > len(lines) {
@@ -185,6 +200,9 @@ func (g *grower) mapping(n *yaml.Node, out *node, depth int) {
 			continue
 		}
 		key := g.grow(k, depth+1)
+		if g.stopped {
+			return
+		}
 		if key.kind != scalar {
 			g.c.add(key.at, "", "a key must be a plain word, not a %s", key.what())
 			continue

@@ -37,7 +37,7 @@ func (v *serviceValidator) service() {
 
 func (v *serviceValidator) image() {
 	if v.s.Image == "" && v.s.Build == nil {
-		v.bad(v.path, "add a preset, an image or a build", "service %q has no image", v.name)
+		v.bad(v.at("image"), "add a preset, an image or a build", "service %q has no image", v.name)
 		return
 	}
 	if v.s.Image != "" && v.o.CheckImage != nil {
@@ -69,7 +69,9 @@ func (v *serviceValidator) writable() {
 			v.bad(at+".path", "write the path without ..", "writable path %q contains ..", w.Path)
 		case path.Clean(w.Path) == "/":
 			v.bad(at+".path", "name the directory the service writes to", "the root of the file system cannot be writable")
-		case path.Clean(w.Path) != w.Path || strings.ContainsAny(w.Path, ":,\n"):
+		case strings.ContainsAny(w.Path, ":,\n"):
+			v.bad(at+".path", "", "writable path %q contains a character that separates mount options", w.Path)
+		case path.Clean(w.Path) != w.Path:
 			v.bad(at+".path", "write "+path.Clean(w.Path), "writable path %q is not clean", w.Path)
 		case within(w.Path, "/proc", "/sys", "/dev", "/run/secrets"):
 			v.bad(at+".path", "shared memory has a key of its own: shm_size", "writable path %q belongs to the kernel or to hsectl", w.Path)
@@ -79,6 +81,8 @@ func (v *serviceValidator) writable() {
 			v.bad(at, "write volume: NAME to keep the data, or tmpfs: 64M", "writable path %q must be either a volume or a tmpfs", w.Path)
 		case w.Volume != "" && !volumePattern.MatchString(w.Volume):
 			v.bad(at+".volume", "use a name; host paths are not mounted", "%q cannot name a volume", w.Volume)
+		case reservedVolume.MatchString(w.Volume):
+			v.bad(at+".volume", "choose another name", "volume %q has a name that hsectl uses for secrets", w.Volume)
 		case w.Volume != "" && w.Exec:
 			v.bad(at+".exec", "exec is for a tmpfs", "volume %q cannot be marked exec", w.Volume)
 		}
@@ -91,7 +95,7 @@ func (v *serviceValidator) writable() {
 func (v *serviceValidator) nested(i int, at string) {
 	w := v.s.Writable[i]
 	for j, other := range v.s.Writable {
-		if i == j || !path.IsAbs(w.Path) || path.Clean(other.Path) == "/" {
+		if i == j || path.Clean(w.Path) != w.Path || path.Clean(other.Path) == "/" {
 			continue
 		}
 		if w.Path == other.Path && j < i {
@@ -99,6 +103,7 @@ func (v *serviceValidator) nested(i int, at string) {
 		}
 		if w.Path != other.Path && within(w.Path, other.Path) && (w.Volume == "" || other.Tmpfs.N == 0) {
 			v.bad(at+".path", "drop one of the two", "writable path %q lies within writable path %q", w.Path, other.Path)
+			return
 		}
 	}
 }

@@ -7,6 +7,7 @@
 package stack
 
 import (
+	"slices"
 	"time"
 )
 
@@ -215,5 +216,6 @@ func (s Stack) Required() []string {
 			}
 		}
 	}
+	slices.Sort(out)
 	return out
 }
