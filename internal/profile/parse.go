@@ -82,7 +82,7 @@ func (l *layers) service(name string, defaults, written *node) *node {
 	}
 	merged = merge(merged, defaults, "")
 	merged = merge(merged, written, "")
-	return tuned(merged, l.c)
+	return tuned(name, merged, l.c)
 }
 
 // preset returns the tree of the preset that n names for a service, or nil after reporting that there is none.

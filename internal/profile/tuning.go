@@ -6,17 +6,21 @@ import (
 	"text/template"
 )
 
-// Tuning is what a preset's formulas may use: the limits of the service after all layers are merged.
+// Tuning is what a preset's formulas may use: the service and its limits after all layers are merged.
 type Tuning struct {
-	Memory int64 // bytes
-	Nano   int64 // processors, in billionths
-	PIDs   int
+	Service string // name of the service, so that two of one preset do not share a volume
+	Memory  int64  // bytes
+	Nano    int64  // processors, in billionths
+	PIDs    int
 }
 
 // tuned returns the service with the formulas of its preset and baseline computed.
 // What the user wrote is never a formula.
-func tuned(n *node, c *collector) *node {
-	var t Tuning
+func tuned(service string, n *node, c *collector) *node {
+	if !namePattern.MatchString(service) {
+		service = "service" // the bad name is reported where it is written
+	}
+	t := Tuning{Service: service}
 	limits := n.get("limits")
 	var memory Bytes
 	var cpus CPUs

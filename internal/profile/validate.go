@@ -189,7 +189,10 @@ func (v *validator) sharedVolumes() {
 			if !owner.Set {
 				owner = s.User
 			}
-			if other, ok := first[w.Volume]; ok && w.Volume != "" && other != name && owners[w.Volume] != owner {
+			if w.Volume == "" || !owner.Set {
+				continue
+			}
+			if other, ok := first[w.Volume]; ok && other != name && owners[w.Volume] != owner {
 				v.bad(fmt.Sprintf("services.%s.writable[%d]", name, i), "write the same owner: in both, with a group that both have",
 					"volume %q belongs to %s in service %q and to %s here", w.Volume, owners[w.Volume], other, owner)
 			}
