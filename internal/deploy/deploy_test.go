@@ -53,7 +53,7 @@ func settled() deploy.Observed {
 		Images: map[string]bool{"shop-app:latest": true, "redis:8": true},
 		Volumes: map[string]deploy.Volume{
 			"shop_uploads":    {Owner: stack.User{UID: 999, GID: 999}, Mode: 0o700},
-			"shop_redis-data": {Owner: stack.User{UID: 7, GID: 8}, Mode: 0o700},
+			"shop_cache-data": {Owner: stack.User{UID: 7, GID: 8}, Mode: 0o700},
 		},
 		Secrets: map[string]deploy.SecretState{"app": {
 			Volume: "shop_app_secrets_3", Version: 3, Owner: stack.User{UID: 999, GID: 999},
@@ -75,15 +75,15 @@ func TestPlan(t *testing.T) {
 			*o = deploy.Observed{Images: map[string]bool{"shop-app:latest": true}}
 		}, []string{
 			"pull image redis:8: the engine does not have it", "prepare volume uploads: the volume does not exist",
-			"prepare volume redis-data: the volume does not exist", "deliver secrets app: no secrets were delivered yet", converge,
+			"prepare volume cache-data: the volume does not exist", "deliver secrets app: no secrets were delivered yet", converge,
 		}},
 		{"all is there", shop, func(*deploy.Desired, *deploy.Observed) {}, []string{converge}},
 		{"another owner", shop, func(_ *deploy.Desired, o *deploy.Observed) {
-			o.Volumes["shop_redis-data"] = deploy.Volume{Mode: 0o700}
-		}, []string{"prepare volume redis-data: /data belongs to 0:0, and cache writes as 7:8", converge}},
+			o.Volumes["shop_cache-data"] = deploy.Volume{Mode: 0o700}
+		}, []string{"prepare volume cache-data: /data belongs to 0:0, and cache writes as 7:8", converge}},
 		{"another mode", shop, func(_ *deploy.Desired, o *deploy.Observed) {
-			o.Volumes["shop_redis-data"] = deploy.Volume{Owner: stack.User{UID: 7, GID: 8}, Mode: 0o755}
-		}, []string{"prepare volume redis-data: /data has mode 0755, not 0700", converge}},
+			o.Volumes["shop_cache-data"] = deploy.Volume{Owner: stack.User{UID: 7, GID: 8}, Mode: 0o755}
+		}, []string{"prepare volume cache-data: /data has mode 0755, not 0700", converge}},
 		{"another value", shop, func(d *deploy.Desired, _ *deploy.Observed) {
 			d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
 		}, []string{"deliver secrets app: a secret differs from version 3", converge}},
@@ -135,8 +135,8 @@ func TestStepsCarryWhatTheyNeed(t *testing.T) {
 	if v := found["uploads"].Volume; *v != (deploy.VolumeStep{Name: "shop_uploads", Key: "uploads", Stack: "shop", Image: "shop-app:latest", Path: "/data", Owner: stack.User{UID: 999, GID: 999}, Mode: 0o700}) {
 		t.Errorf("uploads: %+v", *v)
 	}
-	if v := found["redis-data"].Volume; !v.Create || v.Owner != (stack.User{UID: 7, GID: 8}) {
-		t.Errorf("redis-data: %+v", *v)
+	if v := found["cache-data"].Volume; !v.Create || v.Owner != (stack.User{UID: 7, GID: 8}) {
+		t.Errorf("cache-data: %+v", *v)
 	}
 	s := found["app"].Secrets
 	if s.Volume != "shop_app_secrets_4" || s.Service != "app" || len(s.Files) != 1 || s.Files[0].Name != "token" || string(s.Files[0].Value.Reveal()) != "new" {
