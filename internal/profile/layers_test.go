@@ -216,7 +216,7 @@ func TestWritablePathsMerge(t *testing.T) {
 	for _, w := range p.Services["db"].Writable {
 		got[w.Path] += w.Volume + w.Tmpfs.Text
 	}
-	want := map[string]string{"/var/lib/postgresql": "postgres-data", "/run/postgresql": "8m", "/tmp": "1G", "/backup": "backup"}
+	want := map[string]string{"/var/lib/postgresql": "db-data", "/run/postgresql": "8m", "/tmp": "1G", "/backup": "backup"}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
