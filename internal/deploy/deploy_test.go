@@ -170,7 +170,7 @@ func TestASecretNeverPrints(t *testing.T) {
 	for _, v := range []any{secret, &secret, []deploy.Secret{secret}, map[string]deploy.Secret{"a": secret}, d, &d, step, *step.Secrets, step.Secrets.Files} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X"} {
 			out := fmt.Sprintf(verb, v)
-			for _, leak := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprint([]byte(value))[1:20]} {
+			for _, leak := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprintf("%v", []byte(value))[1:20]} {
 				if strings.Contains(out, leak) {
 					t.Errorf("%s of %T shows the value: %s", verb, v, out)
 				}
