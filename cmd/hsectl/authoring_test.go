@@ -54,6 +54,15 @@ func TestLayersOnTheCommandLine(t *testing.T) {
 			if err != nil || !strings.Contains(string(data), "memory: "+c.want+"\n") {
 				t.Errorf("%v: the limit is not %s:\n%s", err, c.want, data)
 			}
+			manifest, err := os.ReadFile(filepath.Join(out, "hsectl.manifest.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, arg := range c.args {
+				if arg[0] != '-' && !strings.Contains(string(manifest), filepath.Base(arg)) {
+					t.Errorf("%s is not in the manifest:\n%s", arg, manifest)
+				}
+			}
 			stdout, _ := mustCLI(t, append(args, "--explain", "services.cache.limits.memory")...)
 			if !strings.HasPrefix(stdout, "services.cache.limits.memory: "+c.want+"\n") || !strings.Contains(stdout, "preset redis") {
 				t.Errorf("explained as\n%s", stdout)

@@ -68,6 +68,7 @@ func render(l loaded, out string) ([]generate.File, error) {
 	}
 	return generate.Render(l.stack, generate.Source{
 		Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
+		Inputs: l.inputs, Choices: l.choices,
 	})
 }
 

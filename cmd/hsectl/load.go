@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -33,6 +34,8 @@ type selection struct {
 type loaded struct {
 	path    string
 	data    []byte
+	inputs  []generate.File // what the profile was merged with
+	choices []string        // --env and --set, as they were typed
 	profile *profile.Profile
 	stack   stack.Stack
 }
@@ -43,8 +46,9 @@ func load(from selection) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
+	l := loaded{path: path, data: data, choices: from.choices()}
 	options := profile.Options{
-		File: path, Today: time.Now(), Library: profiles.Library{}, Load: extend, Environment: from.environment, Set: from.set,
+		File: path, Today: time.Now(), Library: profiles.Library{}, Load: l.extend, Environment: from.environment, Set: from.set,
 		Variables: os.LookupEnv, CheckImage: image.Check,
 	}
 	for _, file := range from.files[1:] {
@@ -53,12 +57,34 @@ func load(from selection) (loaded, error) {
 			return loaded{}, err
 		}
 		options.Overlays = append(options.Overlays, profile.Document{File: file, Data: overlay})
+		l.inputs = append(l.inputs, generate.File{Path: filepath.ToSlash(file), Data: overlay})
 	}
-	p, err := profile.Parse(data, options)
-	if err != nil {
+	if l.profile, err = profile.Parse(data, options); err != nil {
 		return loaded{}, err
 	}
-	return loaded{path: path, data: data, profile: p, stack: stack.New(p)}, nil
+	l.stack = stack.New(l.profile)
+	return l, nil
+}
+
+// choices are the flags that change what the files say.
+func (s selection) choices() []string {
+	var out []string
+	if s.environment != "" {
+		out = append(out, "--env "+s.environment)
+	}
+	for _, assignment := range s.set {
+		out = append(out, "--set "+assignment)
+	}
+	return out
+}
+
+// extend finds what a profile extends, and notes it among the inputs.
+func (l *loaded) extend(name, from string) (profile.Document, error) {
+	document, err := extend(name, from)
+	if err == nil {
+		l.inputs = append(l.inputs, generate.File{Path: filepath.ToSlash(document.File), Data: document.Data})
+	}
+	return document, err
 }
 
 func readProfile(path string) ([]byte, error) {
