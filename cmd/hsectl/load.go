@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/docker"
@@ -21,6 +22,13 @@ import (
 // maxProfileBytes bounds a profile: one of 1,000 services has about 1 MiB.
 const maxProfileBytes = 4 << 20
 
+// sources say where the profile comes from: what -f, -e and --set mean.
+type sources struct {
+	files       []string // the profile, and what is laid over it
+	environment string
+	set         []string
+}
+
 // loaded is a profile that was read, and the stack it stands for.
 type loaded struct {
 	path    string
@@ -29,19 +37,59 @@ type loaded struct {
 	stack   stack.Stack
 }
 
-func load(path string) (loaded, error) {
-	data, err := host.ReadFile(path, maxProfileBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return loaded{}, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
-	}
+func load(from sources) (loaded, error) {
+	path := from.files[0]
+	data, err := readProfile(path)
 	if err != nil {
-		return loaded{}, &usageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
+		return loaded{}, err
 	}
-	p, err := profile.Parse(data, profile.Options{File: path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	options := profile.Options{
+		File: path, Today: time.Now(), Library: profiles.Library{}, Load: extend, Environment: from.environment, Set: from.set,
+		Variables: os.LookupEnv, CheckImage: image.Check,
+	}
+	for _, file := range from.files[1:] {
+		overlay, err := readProfile(file)
+		if err != nil {
+			return loaded{}, err
+		}
+		options.Overlays = append(options.Overlays, profile.Document{File: file, Data: overlay})
+	}
+	p, err := profile.Parse(data, options)
 	if err != nil {
 		return loaded{}, err
 	}
 	return loaded{path: path, data: data, profile: p, stack: stack.New(p)}, nil
+}
+
+func readProfile(path string) ([]byte, error) {
+	data, err := host.ReadFile(path, maxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
+	}
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
+	}
+	return data, nil
+}
+
+// extend finds what a profile extends: a plain word is a baseline of the library, everything else a file.
+func extend(name, from string) (profile.Document, error) {
+	if !strings.ContainsAny(name, "./\\") {
+		data, ok := profiles.Library{}.Extension(name)
+		if !ok {
+			return profile.Document{}, fmt.Errorf("there is no baseline of this name; there are %s", strings.Join(profiles.Library{}.Extensions(), ", "))
+		}
+		return profile.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
+	}
+	path := filepath.FromSlash(name)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(from), path)
+	}
+	data, err := host.ReadFile(path, maxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return profile.Document{}, fmt.Errorf("there is no file %s", path)
+	}
+	return profile.Document{File: path, Data: data}, err
 }
 
 // dir is the directory that paths in the profile are relative to.

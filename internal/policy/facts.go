@@ -185,4 +185,5 @@ type Intent struct {
 	Stop         Stop
 	Secrets      []string
 	Image        string
+	Untested     string // why the image cannot test itself, as its preset says; empty when it can
 }

@@ -97,7 +97,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 		Denied: service.Denied, Networks: service.Networks, Listen: service.Listen,
 		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
 		Stop:  policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
-		Image: service.Image,
+		Image: service.Image, Untested: service.Untested,
 	}
 	for _, c := range service.Capabilities {
 		in.Capabilities |= policy.CapabilityMask(c.Name)
