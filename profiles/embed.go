@@ -4,6 +4,7 @@ package profiles
 
 import (
 	"embed"
+	"slices"
 	"strings"
 )
 
@@ -49,5 +50,6 @@ func names(directory string) []string {
 	for _, e := range entries {
 		out = append(out, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
+	slices.Sort(out) // by name: nginx before nginx-unprivileged
 	return out
 }

@@ -11,7 +11,7 @@ type Tuning struct {
 	Service string // keeps the volumes of two services with one preset apart
 	Memory  int64  // bytes
 	Nano    int64  // processors, in billionths
-	PIDs    int
+	PIDs    int64
 }
 
 // CPUs returns the limit in whole processors, rounded up: the threads a runtime can keep busy.
@@ -81,6 +81,7 @@ func expandFormula(text string, data any) (string, error) {
 		"mib":     func(bytes int64) int64 { return bytes >> 20 },
 		"clamp":   func(low, high, n int64) int64 { return max(low, min(high, n)) },
 		"div":     func(a, b int64) int64 { return a / max(b, 1) },
+		"minus":   func(a, b int64) int64 { return a - b },
 	}).Parse(text)
 	if err != nil {
 		return "", fmt.Errorf("reading the formula %q: %w", text, err)
