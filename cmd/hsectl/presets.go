@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -12,10 +13,8 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-type presetsOptions struct{ yaml, markdown bool }
-
 func newPresets(s streams) *cobra.Command {
-	var o presetsOptions
+	var raw bool
 	cmd := &cobra.Command{
 		Use:   "presets [NAME]",
 		Short: "List the presets, or show what one knows about its image",
@@ -24,35 +23,32 @@ func newPresets(s streams) *cobra.Command {
   hsectl presets postgres --yaml   # the file itself, to start a preset of your own from`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return runPresets(s.Out, args, o)
+			return runPresets(s.Out, args, raw)
 		},
 	}
-	cmd.Flags().BoolVar(&o.yaml, "yaml", false, "print the file of the preset")
-	cmd.Flags().BoolVar(&o.markdown, "markdown", false, "print the page of all presets")
-	cmd.MarkFlagsMutuallyExclusive("yaml", "markdown")
+	cmd.Flags().BoolVar(&raw, "yaml", false, "print the file of the preset")
 	return cmd
 }
 
-func runPresets(w io.Writer, args []string, o presetsOptions) error {
+func runPresets(w io.Writer, args []string, raw bool) error {
 	library := profiles.Library{}
 	if len(args) == 1 {
 		data, ok := library.Preset(args[0])
 		if !ok {
 			return &usageError{fmt.Errorf("there is no preset %q", args[0]), "list them with: hsectl presets"}
 		}
-		if o.yaml {
+		if raw {
 			_, err := w.Write(data)
 			return err
 		}
 	}
 	presets, err := readPresets(library, args)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case o.markdown:
-		return presetsMarkdown(w, presets)
-	case len(args) == 1:
-		return presetText(w, presets[0])
+	}
+	if len(args) == 1 {
+		presetText(w, presets[0])
+		return nil
 	}
 	return presetList(w, presets)
 }
@@ -81,7 +77,7 @@ func presetList(w io.Writer, presets []profile.Preset) error {
 	return table.Flush()
 }
 
-func presetText(w io.Writer, p profile.Preset) error {
+func presetText(w io.Writer, p profile.Preset) {
 	fmt.Fprintf(w, "%s\n\n%s\n\n", p.Name, wrap(p.Purpose, 100, "  "))
 	for _, part := range presetParts(p) {
 		for i, text := range part.lines {
@@ -92,11 +88,16 @@ func presetText(w io.Writer, p profile.Preset) error {
 			fmt.Fprintf(w, "  %-13s%s\n", title, strings.TrimLeft(wrap(text, 87, strings.Repeat(" ", 15)), " "))
 		}
 	}
-	return nil
 }
 
-func presetsMarkdown(w io.Writer, presets []profile.Preset) error {
-	fmt.Fprint(w, "# Presets\n\nWhat hsectl knows about images. This page is written by `hsectl presets --markdown`.\n\n| preset | image | what it is |\n|---|---|---|\n")
+// presetsPage is the reference of all presets.
+func presetsPage() ([]byte, error) {
+	presets, err := readPresets(profiles.Library{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	w := &bytes.Buffer{}
+	fmt.Fprint(w, "# Presets\n\nWhat hsectl knows about images. [How presets work](../presets.md).\n\n| preset | image | what it is |\n|---|---|---|\n")
 	for _, p := range presets {
 		purpose, _, _ := strings.Cut(p.Purpose, ": ")
 		fmt.Fprintf(w, "| [%s](#%s) | `%s` | %s |\n", p.Name, p.Name, p.Service.Image, purpose)
@@ -107,7 +108,7 @@ func presetsMarkdown(w io.Writer, presets []profile.Preset) error {
 			markdownPart(w, part)
 		}
 	}
-	return nil
+	return w.Bytes(), nil
 }
 
 func markdownPart(w io.Writer, part part) {

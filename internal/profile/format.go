@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -16,6 +17,10 @@ import (
 // environment) and mappings between braces keep their order.
 func Format(file string, data []byte) ([]byte, error) {
 	c := &collector{}
+	if bytes.ContainsAny(data, "\u0085\u2028\u2029") {
+		return nil, fmt.Errorf("formatting %s: it has line breaks that editors do not show; replace them by ordinary ones", file)
+	}
+	data = []byte(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data)))
 	before := parseTree(file, layerProfile, data, c)
 	if err := c.err(); err != nil {
 		return nil, err
@@ -48,7 +53,7 @@ type formatter struct{ lines []line }
 
 func newFormatter(data []byte, root *yaml.Node) *formatter {
 	f := &formatter{}
-	for _, text := range strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n") {
+	for _, text := range strings.Split(strings.TrimRight(string(data), "\n"), "\n") {
 		f.lines = append(f.lines, line{text: text})
 	}
 	f.fix(root)

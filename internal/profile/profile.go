@@ -22,7 +22,7 @@ type Profile struct {
 	Volumes    map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
 	Exceptions []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
 
-	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env"`
+	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 
 	positions map[string]origin
 	tree      *node // all layers merged, for Explain
