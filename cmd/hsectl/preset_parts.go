@@ -24,7 +24,8 @@ func presetParts(p profile.Preset) []part {
 		{"user", []string{userLine(s)}, false},
 		{"writable", writableLines(s), false},
 		{"capabilities", capabilityLines(s), false},
-		{"health", healthLines(s), false},
+		{"health", []string{healthTest(s)}, true},
+		{"tested", []string{healthTimes(s)}, false},
 		{"stop", []string{fmt.Sprintf("%s, then %s of grace", s.Shutdown.Signal, s.Shutdown.Grace)}, false},
 		{"limits", []string{limitLine(s)}, false},
 		{"tuning", formulaLines(p), true},
@@ -77,25 +78,29 @@ func capabilityLines(s profile.Service) []string {
 	return out
 }
 
-func healthLines(s profile.Service) []string {
-	h := s.Health
+// healthTest returns the command of the test, or nothing when the image has none of its own.
+func healthTest(s profile.Service) string {
 	command, probed := s.ProbeCommand()
-	var test string
+	switch {
+	case s.Health.Shell != "":
+		return s.Health.Shell
+	case probed:
+		return strings.Join(command, " ")
+	}
+	return strings.Join(s.Health.Command, " ")
+}
+
+func healthTimes(s profile.Service) string {
+	h := s.Health
 	switch {
 	case h.None != "":
-		return []string{"none: " + h.None}
-	case h.Shell != "":
-		test = h.Shell
-	case len(h.Command) > 0:
-		test = strings.Join(h.Command, " ")
-	case probed:
-		test = strings.Join(command, " ")
-	case s.Probes != nil:
-		return []string{"yours to name, such as health: {http: {port: 8080, path: /health}}; the preset knows the tool"}
-	default:
-		return []string{"yours to name: health.command"}
+		return "not at all: " + h.None
+	case healthTest(s) == "" && s.Probes != nil:
+		return "as you say, such as health: {http: {port: 8080, path: /health}}; the preset knows the tool"
+	case healthTest(s) == "":
+		return "as you say: health.command"
 	}
-	return []string{test, fmt.Sprintf("every %s, at most %s, unhealthy after %d failures, %s to start", h.Interval, h.Timeout, h.Retries, h.StartPeriod)}
+	return fmt.Sprintf("every %s, at most %s, unhealthy after %d failures, %s to start", h.Interval, h.Timeout, h.Retries, h.StartPeriod)
 }
 
 func limitLine(s profile.Service) string {

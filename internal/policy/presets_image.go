@@ -30,7 +30,7 @@ func dead(repository, tag string) string {
 	return ""
 }
 
-func livingImage(f Facts, in Intent) Verdict {
+func livingImage(f Facts, _ Intent) Verdict {
 	if !f.Image.Known() {
 		return unknown(f.Image, "the image")
 	}
