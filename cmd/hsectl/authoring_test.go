@@ -105,15 +105,6 @@ func TestFmt(t *testing.T) {
 	}
 }
 
-// The profiles of this repository are in order.
-func TestProfilesAreInOrder(t *testing.T) {
-	presets, err := filepath.Glob("../../profiles/*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustCLI(t, append([]string{"fmt", "--check", "../../testdata/profiles/valid-every-key.yaml"}, presets...)...)
-}
-
 // A preset is shown with everything that a reviewer asks for, or as the file itself.
 func TestPresetsAreShown(t *testing.T) {
 	stdout, _ := mustCLI(t, "presets")

@@ -22,8 +22,8 @@ import (
 // maxProfileBytes bounds a profile: one of 1,000 services has about 1 MiB.
 const maxProfileBytes = 4 << 20
 
-// sources say where the profile comes from: what -f, -e and --set mean.
-type sources struct {
+// selection says which profile is meant: what -f, -e and --set mean.
+type selection struct {
 	files       []string // the profile, and what is laid over it
 	environment string
 	set         []string
@@ -37,7 +37,7 @@ type loaded struct {
 	stack   stack.Stack
 }
 
-func load(from sources) (loaded, error) {
+func load(from selection) (loaded, error) {
 	path := from.files[0]
 	data, err := readProfile(path)
 	if err != nil {

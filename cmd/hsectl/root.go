@@ -10,7 +10,7 @@ import (
 
 // globals are the flags of every verb.
 type globals struct {
-	file    sources
+	file    selection
 	host    string
 	context string
 }

@@ -278,6 +278,9 @@ func TestControls(t *testing.T) {
 		}
 	}
 	for _, c := range policy.Controls() {
+		if c.Static { // TestPresetControls shows these
+			continue
+		}
 		if !answers[c.ID][finding.Fail] || !answers[c.ID][finding.Unknown] {
 			t.Errorf("%s is not seen to fail, or not to be unknown", c.ID)
 		}

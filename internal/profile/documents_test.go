@@ -52,7 +52,7 @@ func (f memory) load(name, _ string) (profile.Document, error) {
 }
 
 func optionsWith(change func(*profile.Options)) profile.Options {
-	o := profile.Options{File: "shop.yaml", Today: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}}
+	o := profile.Options{File: "shop.yaml", Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}}
 	if change != nil {
 		change(&o)
 	}

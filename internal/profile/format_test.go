@@ -101,7 +101,7 @@ func TestFormat(t *testing.T) {
 func TestFormatKeepsEverything(t *testing.T) {
 	names, _ := filepath.Glob("../../profiles/*.yaml")
 	presets, _ := filepath.Glob("../../profiles/presets/*.yaml")
-	valid, _ := filepath.Glob("../../testdata/profiles/*.yaml")
+	valid, _ := filepath.Glob("../../testdata/profiles/valid-*.yaml")
 	for _, name := range slices.Concat(names, presets, valid) {
 		data, err := os.ReadFile(name)
 		if err != nil {

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -121,7 +122,8 @@ func (l *layers) preset(service string, n *node) *node {
 	if !ok {
 		l.failed["services."+service+".preset"] = true
 		if n.kind == scalar {
-			l.c.add(n.at, didYouMean(n.value, l.library.Presets()), "there is no preset %q", n.value)
+			hint := cmp.Or(didYouMean(n.value, l.library.Presets()), "list them with: hsectl presets")
+			l.c.add(n.at, hint, "there is no preset %q", n.value)
 		}
 		return nil
 	}

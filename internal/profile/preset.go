@@ -28,12 +28,13 @@ func ReadPreset(name string, library Library) (Preset, error) {
 		return Preset{}, fmt.Errorf("there is no preset %q", name)
 	}
 	c := &collector{}
-	l := newLayers(c, library)
+	d := newDecoder(c)
+	l := newLayers(d, library)
 	merged := l.service(name, nil, &node{kind: mapping, layer: layerProfile, vals: map[string]*node{
 		"preset": {tag: "!!str", value: name, layer: layerProfile},
 	}, keys: []*node{{tag: "!!str", value: "preset"}}})
 	out := Preset{Name: name}
-	newDecoder(c).decode(merged, &out.Service, name)
+	d.decode(merged, &out.Service, name)
 	if err := c.err(); err != nil {
 		return Preset{}, fmt.Errorf("reading the preset %s: %w", name, err)
 	}

@@ -141,7 +141,11 @@ func constraint(key string) object {
 	case "Resources.pids":
 		return object{"type": []string{"integer", "string"}, "minimum": 1, "pattern": `\$\{`}
 	case "Capability.name":
-		return object{"enum": policy.Capabilities()}
+		var prefixed []string
+		for _, name := range policy.Capabilities() {
+			prefixed = append(prefixed, "CAP_"+name)
+		}
+		return object{"enum": append(policy.Capabilities(), prefixed...)}
 	case "Writable.path":
 		return object{"pattern": "^/."}
 	case "Writable.volume":

@@ -249,7 +249,7 @@ func (v *serviceValidator) environment() {
 		e, at := v.s.Environment[name], v.at("environment."+name)
 		taken := e.Required || e.Default != nil
 		if !settingPattern.MatchString(name) || taken && !envPattern.MatchString(name) {
-			v.bad(at+"#key", "use letters, digits and _; a literal value may have dots in its name", "%q cannot name an environment variable", name)
+			v.bad(at+"#key", "use letters, digits and _", "%q cannot name an environment variable", name)
 		}
 		if e.Required && (e.Value != "" || e.Default != nil) {
 			v.bad(at, "keep one of value, required and default", "%s is required and has a value", name)
@@ -335,10 +335,16 @@ func (v *serviceValidator) rest() {
 			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.listen"), i), "", "port %d is out of range 1 to 65535", p)
 		}
 	}
-	if v.s.Probes != nil && own(v.p.Layer(v.at("probes"))) {
+	if v.s.Probes != nil && v.written("probes") {
 		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
 	}
-	if v.s.SecretFiles != nil && own(v.p.Layer(v.at("secret_files"))) {
+	if v.s.SecretFiles != nil && v.written("secret_files") {
 		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")
 	}
+}
+
+// written reports whether the service itself has a key, and not only its preset; defaults are judged once, as defaults.
+func (v *serviceValidator) written(key string) bool {
+	layer := v.p.Layer(v.at(key))
+	return own(layer) && layer != layerDefaults
 }
