@@ -37,18 +37,24 @@ type loaded struct {
 	stack   stack.Stack
 }
 
-func load(from selection) (loaded, error) {
+// reader returns the bytes of a file: of this machine, or of a commit.
+type reader func(path string, limit int64) ([]byte, error)
+
+func load(from selection) (loaded, error) { return loadFrom(from, host.ReadFile, time.Now()) }
+
+// loadFrom reads a profile, and all it extends, from where read finds it. Exceptions that expired before today are refused.
+func loadFrom(from selection, read reader, today time.Time) (loaded, error) {
 	path := from.files[0]
-	data, err := readProfile(path)
+	data, err := readProfile(read, path)
 	if err != nil {
 		return loaded{}, err
 	}
 	options := profile.Options{
-		File: path, Today: time.Now(), Library: profiles.Library{}, Load: extend, Environment: from.environment, Set: from.set,
+		File: path, Today: today, Library: profiles.Library{}, Load: read.extend, Environment: from.environment, Set: from.set,
 		Variables: os.LookupEnv, CheckImage: image.Check,
 	}
 	for _, file := range from.files[1:] {
-		overlay, err := readProfile(file)
+		overlay, err := readProfile(read, file)
 		if err != nil {
 			return loaded{}, err
 		}
@@ -61,8 +67,8 @@ func load(from selection) (loaded, error) {
 	return loaded{path: path, data: data, profile: p, stack: stack.New(p)}, nil
 }
 
-func readProfile(path string) ([]byte, error) {
-	data, err := host.ReadFile(path, maxProfileBytes)
+func readProfile(read reader, path string) ([]byte, error) {
+	data, err := read(path, maxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
 	}
@@ -73,7 +79,7 @@ func readProfile(path string) ([]byte, error) {
 }
 
 // extend finds what a profile extends: a plain word is a baseline of the library, everything else a file.
-func extend(name, from string) (profile.Document, error) {
+func (read reader) extend(name, from string) (profile.Document, error) {
 	if !strings.ContainsAny(name, "./\\") {
 		data, ok := profiles.Library{}.Extension(name)
 		if !ok {
@@ -85,7 +91,7 @@ func extend(name, from string) (profile.Document, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(from), path)
 	}
-	data, err := host.ReadFile(path, maxProfileBytes)
+	data, err := read(path, maxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return profile.Document{}, fmt.Errorf("there is no file %s", path)
 	}
