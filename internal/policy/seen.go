@@ -13,3 +13,9 @@ func SecretArgument(words []string) bool {
 
 // Dangerous reports whether a capability leads to root on the host or past every file permission.
 func Dangerous(name string) bool { return CapabilityMask(name)&dangerous() != 0 }
+
+// Recognise returns the name of the preset that knows an image by its repository, or nothing.
+func Recognise(reference string) string {
+	name, _ := lookUp(reference, "")
+	return name
+}

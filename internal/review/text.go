@@ -48,7 +48,9 @@ func summary(r Review) string {
 	return fmt.Sprintf("%d weaker, %d stronger, %d neutral", n[Weaker], n[Stronger], n[Neutral])
 }
 
-func sign(d Direction) string { return map[Direction]string{Weaker: "−", Stronger: "+", Neutral: "·"}[d] }
+func sign(d Direction) string {
+	return map[Direction]string{Weaker: "−", Stronger: "+", Neutral: "·"}[d]
+}
 
 // severityText is empty for a change that needs no attention.
 func severityText(c Change) string {
