@@ -84,6 +84,11 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 		}
 	case "HSE-CAP-001":
 		in.Capabilities = 0
+	case "HSE-CAP-002": // what the engine leaves by itself is HSE-CAP-001's
+		if added := bare(s.CapAdd); !s.Privileged && !slices.Contains(added, "ALL") && f.Processes.Known() {
+			f.Processes.Value = slices.Clone(f.Processes.Value)
+			f.Processes.Value[0].Bounding &= policy.CapabilityMask(added...)
+		}
 	case "HSE-NET-001":
 		in.Ports = nil
 	case "HSE-NET-005":
