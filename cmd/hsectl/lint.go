@@ -92,7 +92,7 @@ func runLint(ctx context.Context, g *globals, s streams, o lintOptions, args []s
 }
 
 // judge returns the findings of a profile or of a Compose file.
-func judge(ctx context.Context, s streams, o lintOptions, from sources) (subject string, findings []finding.Finding, err error) {
+func judge(ctx context.Context, s streams, o lintOptions, from selection) (subject string, findings []finding.Finding, err error) {
 	data, err := readProfile(host.ReadFile, from.files[0])
 	if err != nil {
 		return "", nil, err

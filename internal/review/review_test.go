@@ -129,7 +129,7 @@ func TestVerdicts(t *testing.T) {
 		"programs may run from a tmpfs":         {[]edit{{"tmpfs: 64M}", "tmpfs: 64M, exec: true}"}}, []string{"weaker medium HSE-FS-002 app programs on /tmp: noexec → exec"}},
 		"a larger tmpfs":                        {[]edit{{"tmpfs: 64M}", "tmpfs: 96M}"}}, []string{"weaker low HSE-FS-002 app size of /tmp: 64M → 96M"}},
 		"others may read a directory":           {[]edit{{"volume: logs}", "volume: logs, mode: \"0755\"}"}}, []string{"weaker low HSE-FS-002 app owner of /data/logs"}},
-		"a volume shared with another service":  {[]edit{{"volume: logs}", "volume: db-data}"}}, []string{"weaker medium HSE-FS-002 app writable path"}},
+		"a volume shared with another service":  {[]edit{{"volume: logs}", "volume: db-data, owner: \"999:999\"}"}}, []string{"weaker medium HSE-FS-002 app writable path"}},
 		"a volume becomes a tmpfs":              {[]edit{{"volume: logs}", "tmpfs: 8M}"}}, []string{"neutral medium HSE-FS-002 app writable path"}},
 		"egress through a network change": {[]edit{{"  backend: {}", "  backend: {egress: true}"}},
 			[]string{"weaker high HSE-NET-005 app way out: → network backend", "weaker high HSE-NET-005 db way out", "weaker high HSE-PRE-010 db", "weaker high HSE-NET-005 worker way out"}},
