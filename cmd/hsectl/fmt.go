@@ -36,7 +36,7 @@ it. Without FILE it formats the profile and what -f lays over it.`,
 func runFmt(s streams, files []string, check bool) error {
 	var disorder bool
 	for _, file := range files {
-		data, err := readProfile(file)
+		data, err := readProfile(host.ReadFile, file)
 		if err != nil {
 			return err
 		}

@@ -40,19 +40,26 @@ type loaded struct {
 	stack   stack.Stack
 }
 
-func load(from selection) (loaded, error) {
+// reader returns the bytes of a file: of this machine, or of a commit.
+type reader func(path string, limit int64) ([]byte, error)
+
+func load(from selection) (loaded, error) { return loadFrom(from, host.ReadFile, time.Now()) }
+
+// loadFrom reads a profile, and all it extends, from where read finds it. Exceptions that expired before today are refused.
+func loadFrom(from selection, read reader, today time.Time) (loaded, error) {
 	path := from.files[0]
-	data, err := readProfile(path)
+	data, err := readProfile(read, path)
 	if err != nil {
 		return loaded{}, err
 	}
 	l := loaded{path: path, data: data, choices: from.choices()}
 	options := profile.Options{
-		File: path, Today: time.Now(), Library: profiles.Library{}, Load: l.extend, Environment: from.environment, Set: from.set,
+		File: path, Today: today, Library: profiles.Library{}, Environment: from.environment, Set: from.set,
 		Variables: os.LookupEnv, CheckImage: image.Check,
+		Load: func(name, from string) (profile.Document, error) { return l.extend(read, name, from) },
 	}
 	for _, file := range from.files[1:] {
-		overlay, err := readProfile(file)
+		overlay, err := readProfile(read, file)
 		if err != nil {
 			return loaded{}, err
 		}
@@ -79,16 +86,16 @@ func (s selection) choices() []string {
 }
 
 // extend finds what a profile extends, and notes it among the inputs.
-func (l *loaded) extend(name, from string) (profile.Document, error) {
-	document, err := extend(name, from)
+func (l *loaded) extend(read reader, name, from string) (profile.Document, error) {
+	document, err := read.extend(name, from)
 	if err == nil {
 		l.inputs = append(l.inputs, generate.File{Path: filepath.ToSlash(document.File), Data: document.Data})
 	}
 	return document, err
 }
 
-func readProfile(path string) ([]byte, error) {
-	data, err := host.ReadFile(path, maxProfileBytes)
+func readProfile(read reader, path string) ([]byte, error) {
+	data, err := read(path, maxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
 	}
@@ -99,7 +106,7 @@ func readProfile(path string) ([]byte, error) {
 }
 
 // extend finds what a profile extends: a plain word is a baseline of the library, everything else a file.
-func extend(name, from string) (profile.Document, error) {
+func (read reader) extend(name, from string) (profile.Document, error) {
 	if !strings.ContainsAny(name, "./\\") {
 		data, ok := profiles.Library{}.Extension(name)
 		if !ok {
@@ -111,7 +118,7 @@ func extend(name, from string) (profile.Document, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(from), path)
 	}
-	data, err := host.ReadFile(path, maxProfileBytes)
+	data, err := read(path, maxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return profile.Document{}, fmt.Errorf("there is no file %s", path)
 	}

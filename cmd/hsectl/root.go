@@ -66,7 +66,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 	})
 	root.AddCommand(
 		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newDrill(g, s),
-		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
+		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)
 	positional(root)
 	return root
