@@ -61,7 +61,7 @@ func filesystem() []broken {
 		{"HSE-FS-002", "declared but read-only", shape(func(f *policy.Facts) { f.Mounts.Value[0].Writable = false }), fail, "/data is declared but not mounted writable"},
 		{"HSE-FS-002", "blind", blind(mounts), unknown, "the mounts"},
 		{"HSE-FS-003", "the root", bind("/", "/host"), fail, "/ of the host is mounted at /host"},
-		{"HSE-FS-003", "in /etc", bind("/etc/ssl/certs", "/certs"), fail, "/etc/ssl/certs"},
+		{"HSE-FS-003", "in /etc", bind("/etc/ssl/private", "/certs"), fail, "/etc/ssl/private"},
 		{"HSE-FS-003", "above a sensitive one", bind("/var/lib", "/x"), fail, "/var/lib of the host"},
 		{"HSE-FS-003", "by another way", bind("/srv/../etc/", "/x"), fail, "/etc of the host"},
 		{"HSE-FS-003", "a similar name", bind("/etcetera", "/x"), pass, "no mount"},
