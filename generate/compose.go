@@ -26,11 +26,11 @@ type (
 	}
 
 	composeService struct {
-		Image       string                     `yaml:"image"`
+		Image       text                       `yaml:"image"`
 		Build       *composeBuild              `yaml:"build,omitempty"`
-		Entrypoint  []string                   `yaml:"entrypoint,omitempty"`
-		Command     []string                   `yaml:"command,omitempty"`
-		Hostname    string                     `yaml:"hostname,omitempty"`
+		Entrypoint  []text                     `yaml:"entrypoint,omitempty"`
+		Command     []text                     `yaml:"command,omitempty"`
+		Hostname    text                       `yaml:"hostname,omitempty"`
 		User        quoted                     `yaml:"user"`
 		ReadOnly    bool                       `yaml:"read_only"`
 		Init        bool                       `yaml:"init"`
@@ -41,7 +41,7 @@ type (
 		Tmpfs       []string                   `yaml:"tmpfs,omitempty"`
 		Volumes     []composeMount             `yaml:"volumes,omitempty"`
 		Secrets     []string                   `yaml:"secrets,omitempty"`
-		Environment mapping[string]            `yaml:"environment,omitempty"`
+		Environment mapping[text]              `yaml:"environment,omitempty"`
 		Ports       []quoted                   `yaml:"ports,omitempty"`
 		Networks    []string                   `yaml:"networks,omitempty"`
 		DependsOn   mapping[composeDependency] `yaml:"depends_on,omitempty"`
@@ -54,20 +54,20 @@ type (
 		ShmSize     string                     `yaml:"shm_size,omitempty"`
 		Ulimits     composeUlimits             `yaml:"ulimits"`
 		Logging     composeLogging             `yaml:"logging"`
-		Labels      mapping[string]            `yaml:"labels,omitempty"`
+		Labels      mapping[text]              `yaml:"labels,omitempty"`
 	}
 
 	composeBuild struct {
-		Context    string          `yaml:"context"`
-		Dockerfile string          `yaml:"dockerfile,omitempty"`
-		Target     string          `yaml:"target,omitempty"`
-		Args       mapping[string] `yaml:"args,omitempty"`
+		Context    text          `yaml:"context"`
+		Dockerfile text          `yaml:"dockerfile,omitempty"`
+		Target     text          `yaml:"target,omitempty"`
+		Args       mapping[text] `yaml:"args,omitempty"`
 	}
 
 	composeMount struct {
 		Type     string             `yaml:"type"`
 		Source   string             `yaml:"source"`
-		Target   string             `yaml:"target"`
+		Target   text               `yaml:"target"`
 		ReadOnly bool               `yaml:"read_only,omitempty"`
 		Volume   *composeMountExtra `yaml:"volume,omitempty"`
 	}
@@ -81,11 +81,11 @@ type (
 	}
 
 	composeHealthcheck struct {
-		Test        []string `yaml:"test,flow"`
-		Interval    string   `yaml:"interval"`
-		Timeout     string   `yaml:"timeout"`
-		Retries     int      `yaml:"retries"`
-		StartPeriod string   `yaml:"start_period,omitempty"`
+		Test        []text `yaml:"test,flow"`
+		Interval    string `yaml:"interval"`
+		Timeout     string `yaml:"timeout"`
+		Retries     int    `yaml:"retries"`
+		StartPeriod string `yaml:"start_period,omitempty"`
 	}
 
 	composeDeploy struct {
@@ -218,7 +218,7 @@ func newComposeService(s stack.Service, from Source, delivered Delivery) compose
 		out.ShmSize = s.ShmSize.Text
 	}
 	for _, l := range s.Labels {
-		out.Labels = append(out.Labels, entry[string]{l.Name, literal(l.Value)})
+		out.Labels = append(out.Labels, entry[text]{l.Name, literal(l.Value)})
 	}
 	return out
 }
@@ -238,15 +238,16 @@ func (c *composeService) secrets(s stack.Service, delivered Delivery) {
 }
 
 func newComposeBuild(b *stack.Build, from Source) *composeBuild {
-	out := &composeBuild{Context: literal(path.Join(from.BuildRoot, b.Context)), Target: b.Target}
-	if !strings.HasPrefix(out.Context, ".") && !path.IsAbs(out.Context) {
-		out.Context = "./" + out.Context
+	context := path.Join(from.BuildRoot, b.Context)
+	if !strings.HasPrefix(context, ".") && !path.IsAbs(context) {
+		context = "./" + context
 	}
+	out := &composeBuild{Context: literal(context), Target: literal(b.Target)}
 	if b.Dockerfile != "Dockerfile" {
 		out.Dockerfile = literal(b.Dockerfile)
 	}
 	for _, k := range sortedKeys(b.Args) {
-		out.Args = append(out.Args, entry[string]{k, literal(b.Args[k])})
+		out.Args = append(out.Args, entry[text]{k, literal(b.Args[k])})
 	}
 	return out
 }
@@ -260,21 +261,21 @@ func newComposeNetwork(n stack.Network) composeNetwork {
 	return out
 }
 
-func environment(s stack.Service) mapping[string] {
-	var out mapping[string]
+func environment(s stack.Service) mapping[text] {
+	var out mapping[text]
 	for _, v := range s.Environment {
 		value := literal(v.Value)
 		switch {
 		case v.Required:
-			value = fmt.Sprintf("${%s:?hsectl: %s needs it}", v.Name, s.Name)
+			value = text(fmt.Sprintf("${%s:?hsectl: %s needs it}", v.Name, s.Name))
 		case v.Default != nil:
-			value = fmt.Sprintf("${%s:-%s}", v.Name, literal(*v.Default))
+			value = text(fmt.Sprintf("${%s:-%s}", v.Name, literal(*v.Default)))
 		}
-		out = append(out, entry[string]{v.Name, value})
+		out = append(out, entry[text]{v.Name, value})
 	}
 	for _, use := range s.Secrets {
 		if use.Env != "" {
-			out = append(out, entry[string]{use.Env, stack.SecretDir + "/" + use.Name})
+			out = append(out, entry[text]{use.Env, text(stack.SecretDir + "/" + use.Name)})
 		}
 	}
 	return out.sorted()
@@ -312,10 +313,10 @@ func port(p stack.Port) quoted {
 }
 
 // literal doubles every dollar sign, which Compose would otherwise take for a variable.
-func literal(s string) string { return strings.ReplaceAll(s, "$", "$$") }
+func literal(s string) text { return text(strings.ReplaceAll(s, "$", "$$")) }
 
-func literals(list []string) []string {
-	var out []string
+func literals(list []string) []text {
+	var out []text
 	for _, s := range list {
 		out = append(out, literal(s))
 	}

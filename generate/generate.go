@@ -30,11 +30,13 @@ type File struct {
 
 // Source is what the files are made from.
 type Source struct {
-	Profile    string // path of the profile, for the header
-	Data       []byte // bytes of the profile
-	BuildRoot  string // path from the output directory to the directory of the profile, with forward slashes
-	Generator  string // name and version of this program
-	SecretRoot string // directory of the secret files for plain docker compose, relative to the output directory
+	Profile    string   // path of the profile, for the header
+	Data       []byte   // bytes of the profile
+	Inputs     []File   // what it was merged with: the files it extends, and those laid over it
+	Choices    []string // the environment and the values that were chosen by flags
+	BuildRoot  string   // path from the output directory to the directory of the profile, with forward slashes
+	Generator  string   // name and version of this program
+	SecretRoot string   // directory of the secret files for plain docker compose, relative to the output directory
 }
 
 // Render returns the files of a stack in a fixed order. The manifest comes last.
@@ -71,7 +73,7 @@ func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
 }
 
 func header(from Source) string {
-	return fmt.Sprintf("# Rendered by %s from %s. Change the profile, not this file.\n", from.Generator, from.Profile)
+	return fmt.Sprintf("# Rendered by %s from %s. Change the profile, not this file.\n", from.Generator, strings.Join(strings.Fields(from.Profile), " "))
 }
 
 // manifest records what went in and what came out, so that a stale directory is noticed.
@@ -80,6 +82,8 @@ type manifest struct {
 	Kind       string   `json:"kind"`
 	Stack      string   `json:"stack"`
 	Profile    digest   `json:"profile"`
+	Inputs     []digest `json:"inputs,omitempty"`
+	Choices    []string `json:"choices,omitempty"`
 	Files      []digest `json:"files"`
 }
 
@@ -89,7 +93,10 @@ type digest struct {
 }
 
 func newManifest(s stack.Stack, from Source, files []File) ([]byte, error) {
-	m := manifest{APIVersion: "hsectl/v1", Kind: "Manifest", Stack: s.Name, Profile: digestOf(path.Base(from.Profile), from.Data)}
+	m := manifest{APIVersion: "hsectl/v1", Kind: "Manifest", Stack: s.Name, Profile: digestOf(path.Base(from.Profile), from.Data), Choices: from.Choices}
+	for _, input := range from.Inputs {
+		m.Inputs = append(m.Inputs, digestOf(path.Base(input.Path), input.Data))
+	}
 	for _, f := range files {
 		m.Files = append(m.Files, digestOf(f.Path, f.Data))
 	}
@@ -126,7 +133,7 @@ func envExample(s stack.Stack, from Source) []byte {
 	}
 	if len(s.Secrets) > 0 {
 		b.WriteString("\n# Secrets are files, never variables of a service. hsectl deploy delivers them from these sources;\n")
-		b.WriteString("# for plain docker compose write each value to its file, owned by the service's user, mode 0400.\n")
+		b.WriteString("# for plain docker compose write each value to its file, readable by the users of the services that take it.\n")
 	}
 	for _, secret := range s.Secrets {
 		source := "variable " + secret.Env

@@ -46,4 +46,17 @@ func (q quoted) MarshalYAML() (any, error) {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: string(q)}, nil
 }
 
+// text is a string from a profile. It may be anything.
+type text string
+
+// MarshalYAML puts in double quotes what the YAML package would write wrongly: << as a merge key, and a block of lines
+// whose first begins with a space or is empty.
+func (t text) MarshalYAML() (any, error) {
+	s := string(t)
+	if s == "<<" || strings.Contains(s, "\n") && strings.TrimLeft(s, " \t\n") != s {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: s}, nil
+	}
+	return s, nil
+}
+
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

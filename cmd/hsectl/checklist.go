@@ -77,7 +77,7 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 		findings[i].Where = l.profile.Written("").String()
 	}
 	o.all = true
-	return o.write(s, l, report.Document{Kind: "Checklist", Findings: findings, Engine: engine.Version(), Made: time.Now()})
+	return o.write(s, report.Document{Kind: "Checklist", Subject: l.stack.Name, Profile: l.path, Findings: findings, Engine: engine.Version(), Made: time.Now()})
 }
 
 // storedResults reads what earlier runs kept. What cannot be read is not known.

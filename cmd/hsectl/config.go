@@ -23,10 +23,8 @@ func configure(cmd *cobra.Command) error {
 		return &usageError{fmt.Errorf("reading .hsectl.yaml: %w", err), "it holds flags by their long names, such as: file: profiles/web.yaml"}
 	}
 	known := map[string]bool{}
-	for _, sub := range cmd.Root().Commands() {
-		sub.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
-	}
 	cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	collect(cmd.Root(), known)
 	for key := range v.AllSettings() {
 		if !known[key] {
 			return &usageError{fmt.Errorf("reading .hsectl.yaml: there is no flag %q", key), "it holds flags by their long names, such as: file: profiles/web.yaml"}
@@ -37,9 +35,27 @@ func configure(cmd *cobra.Command) error {
 		if f.Changed || !v.IsSet(f.Name) || bad != nil {
 			return
 		}
-		if err := cmd.Flags().Set(f.Name, v.GetString(f.Name)); err != nil {
-			bad = &usageError{fmt.Errorf("setting --%s from the configuration: %w", f.Name, err), ""}
+		for _, value := range settings(v, f) {
+			if err := cmd.Flags().Set(f.Name, value); err != nil {
+				bad = &usageError{fmt.Errorf("setting --%s from the configuration: %w", f.Name, err), ""}
+			}
 		}
 	})
 	return bad
+}
+
+// collect notes the flags of a command and of all below it.
+func collect(cmd *cobra.Command, known map[string]bool) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	for _, sub := range cmd.Commands() {
+		collect(sub, known)
+	}
+}
+
+// settings returns the values of a flag: several when it may be repeated and the file has a list, otherwise one.
+func settings(v *viper.Viper, f *pflag.Flag) []string {
+	if _, many := v.Get(f.Name).([]any); many {
+		return v.GetStringSlice(f.Name)
+	}
+	return []string{v.GetString(f.Name)}
 }

@@ -26,10 +26,11 @@ import (
 
 func newDrill(g *globals, s streams) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "drill",
-		Short: "Prove behaviour by trying it on a throw-away copy",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "drill",
+		Short:   "Prove behaviour by trying it on a throw-away copy",
+		Example: "  hsectl drill shutdown app",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDrillShutdown(g, s), newDrillRestart(g, s), newDrillDependency(g, s), newDrillMemory(g, s), newDrillLoad(g, s))
 	return cmd
@@ -110,11 +111,11 @@ func startDrill(ctx context.Context, g *globals, s streams, names []string) (*dr
 // finish writes the report, and keeps it for the checklist.
 func (d *drill) finish(kind string, o reportOptions) error {
 	o.all = true
-	doc := report.Document{Kind: "Drill", Subject: d.loaded.stack.Name, Findings: located(d.loaded, d.findings), Charts: d.charts, Engine: d.engine.Version(), Made: time.Now(), Tool: version()}
+	doc := report.Document{Kind: "Drill", Subject: d.loaded.stack.Name, Profile: d.loaded.path, Findings: located(d.loaded, d.findings), Charts: d.charts, Engine: d.engine.Version(), Made: time.Now(), Tool: version()}
 	if err := keep(doc, "drill-"+kind); err != nil {
 		d.say("the result is not kept for the checklist: %v", err)
 	}
-	return o.write(d.streams, d.loaded, doc)
+	return o.write(d.streams, doc)
 }
 
 // keep stores a result as the latest of its kind.

@@ -30,13 +30,16 @@ type usageError struct {
 	hint string
 }
 
+// Error implements error.
 func (e *usageError) Error() string { return e.err.Error() }
 
+// Unwrap returns the cause.
 func (e *usageError) Unwrap() error { return e.err }
 
 // missingError lists what the stack takes from the environment and did not get.
 type missingError struct{ lines []string }
 
+// Error implements error.
 func (e *missingError) Error() string { return strings.Join(e.lines, "\n") }
 
 // errFindings ends a verb whose result has been printed and is not good enough.

@@ -11,7 +11,7 @@ import (
 )
 
 func newGenerate(g *globals, s streams) *cobra.Command {
-	var out string
+	var out, explained string
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "generate",
@@ -19,12 +19,16 @@ func newGenerate(g *globals, s streams) *cobra.Command {
 		Long: `Generate renders the profile into a directory: docker-compose.yml, .env.example and hsectl.manifest.json.
 The same profile gives the same bytes. Files are replaced together; a failure leaves the old ones.`,
 		Example: `  hsectl generate --out build/
-  hsectl generate -f profiles/hse-digital.yaml --out build/ --check   # exit 3 when build/ is stale`,
+  hsectl generate -f profiles/hse-digital.yaml --out build/ --check   # exit 3 when build/ is stale
+  hsectl generate --explain services.app.limits          # where values come from; writes nothing`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			l, err := load(g.file)
 			if err != nil {
 				return err
+			}
+			if explained != "" {
+				return explainValue(s, l, explained)
 			}
 			files, err := render(l, out)
 			if err != nil {
@@ -43,6 +47,7 @@ The same profile gives the same bytes. Files are replaced together; a failure le
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "build", "directory for the files")
+	cmd.Flags().StringVar(&explained, "explain", "", "write nothing; say where the value at this path of the profile comes from")
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; exit 3 when the directory differs from what would be written")
 	return cmd
 }
@@ -63,6 +68,7 @@ func render(l loaded, out string) ([]generate.File, error) {
 	}
 	return generate.Render(l.stack, generate.Source{
 		Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
+		Inputs: l.inputs, Choices: l.choices,
 	})
 }
 

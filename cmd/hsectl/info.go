@@ -12,7 +12,6 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/verify"
-	"github.com/hsectl/hsectl/profiles"
 )
 
 func newVersion(s streams) *cobra.Command {
@@ -48,7 +47,7 @@ func newControls(s streams) *cobra.Command {
   hsectl controls HSE-FS-001`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			for _, c := range policy.Controls() {
+			for _, c := range policy.Catalogue() {
 				switch {
 				case len(args) == 0:
 					fmt.Fprintf(s.Out, "%-12s %-9s %s\n", c.ID, c.Severity, c.Title)
@@ -89,33 +88,10 @@ func judgedBy(c policy.Control) string {
 		return "by hsectl verify --deep, on a throw-away copy of the container"
 	case c.Runtime:
 		return "by hsectl verify, on the running container"
+	case c.Static:
+		return "by hsectl lint, on what is written"
 	}
 	return "by hsectl lint on the rendered stack, and by hsectl verify on the running container"
-}
-
-func newPresets(s streams) *cobra.Command {
-	return &cobra.Command{
-		Use:   "presets [NAME]",
-		Short: "List the presets, or show one",
-		Example: `  hsectl presets
-  hsectl presets postgres`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			library := profiles.Library{}
-			if len(args) == 0 {
-				for _, name := range library.Presets() {
-					fmt.Fprintln(s.Out, name)
-				}
-				return nil
-			}
-			data, ok := library.Preset(args[0])
-			if !ok {
-				return &usageError{fmt.Errorf("there is no preset %q", args[0]), "list them with: hsectl presets"}
-			}
-			_, err := s.Out.Write(data)
-			return err
-		},
-	}
 }
 
 // newProbeContainer is what runs inside probes; people have no use for it.

@@ -38,8 +38,8 @@ func (o *reportOptions) check() error {
 }
 
 // write completes the document and writes it. Findings that are not proven end the verb with errFindings.
-func (o *reportOptions) write(s streams, l loaded, d report.Document) error {
-	d.Subject, d.Profile, d.Tool, d.Rules = l.stack.Name, l.path, version(), rules()
+func (o *reportOptions) write(s streams, d report.Document) error {
+	d.Tool, d.Rules = version(), rules()
 	if o.since != "" {
 		before, err := earlier(o.since)
 		if err != nil {
@@ -71,7 +71,7 @@ func earlier(path string) (*report.Snapshot, error) {
 // rules are the controls in the words of a report.
 func rules() []report.Rule {
 	var out []report.Rule
-	for _, c := range policy.Controls() {
+	for _, c := range policy.Catalogue() {
 		out = append(out, report.Rule{ID: c.ID, Title: c.Title, Severity: c.Severity, Rationale: c.Rationale, Remedy: c.Remedy, References: c.References})
 	}
 	return out

@@ -58,7 +58,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 		return err
 	}
 	evidence.Findings = located(l, evidence.Findings)
-	return o.write(s, l, report.Document{Kind: "Evidence", Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now()})
+	return o.write(s, report.Document{Kind: "Evidence", Subject: l.stack.Name, Profile: l.path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now()})
 }
 
 // located puts the place in the profile where the control named only a key of the service.
@@ -71,27 +71,4 @@ func located(l loaded, findings []finding.Finding) []finding.Finding {
 		findings[i].Where = l.profile.Written(path).String()
 	}
 	return findings
-}
-
-func newLint(g *globals, s streams) *cobra.Command {
-	var o reportOptions
-	cmd := &cobra.Command{
-		Use:   "lint",
-		Short: "Judge a profile by the controls, without an engine",
-		Example: `  hsectl lint -f profiles/hse-digital.yaml
-  hsectl lint --format sarif > hsectl.sarif    # for code scanning`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := o.check(); err != nil {
-				return err
-			}
-			l, err := load(g.file)
-			if err != nil {
-				return err
-			}
-			return o.write(s, l, report.Document{Kind: "Lint", Findings: located(l, l.stack.Check())})
-		},
-	}
-	o.flags(cmd)
-	return cmd
 }

@@ -57,6 +57,8 @@ func (e *UnhealthyError) Reason() string {
 	switch {
 	case e.OOM:
 		return "the kernel killed it for memory: raise limits.memory, or lower the runtime's own heap limit"
+	case e.ExitCode == 126:
+		return "its command cannot be executed: a tmpfs is mounted noexec unless exec: true"
 	case strings.Contains(text, "EROFS") || strings.Contains(strings.ToLower(text), "read-only file system"):
 		return "it writes to a path that is not declared: add the path to writable:"
 	case strings.Contains(text, "EACCES") || strings.Contains(strings.ToLower(text), "permission denied"):
@@ -65,8 +67,6 @@ func (e *UnhealthyError) Reason() string {
 		return "the image is for another processor architecture than the engine's"
 	case e.ExitCode == 127 || strings.Contains(text, "executable file not found"):
 		return "a program of its command or health test is not in the image"
-	case e.ExitCode == 126:
-		return "its command cannot be executed: a tmpfs is mounted noexec unless exec: true"
 	case strings.Contains(text, "Operation not permitted") || strings.Contains(text, "EPERM"):
 		return "it needs a capability: add it under capabilities: with a reason"
 	case strings.Contains(text, "EAI_AGAIN") || strings.Contains(text, "ENOTFOUND") || strings.Contains(text, "could not translate host name"):

@@ -121,15 +121,22 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	var missing []string
 	delivery := generate.Delivery{}
 	var volumes, secrets []Step
+	planned := map[string]bool{} // images and volumes that several services share
 	for _, s := range d.Stack.Services {
 		switch {
-		case o.Images[s.Image]:
+		case o.Images[s.Image], planned["image "+s.Image]:
 		case s.Build != nil:
 			missing = append(missing, s.Image)
 		default:
+			planned["image "+s.Image] = true
 			plan.Steps = append(plan.Steps, Step{Kind: PullImage, Subject: s.Image, Cause: "the engine does not have it"})
 		}
-		volumes = append(volumes, volumeSteps(d.Stack, s, o)...)
+		for _, step := range volumeSteps(d.Stack, s, o) {
+			if !planned["volume "+step.Volume.Name] {
+				planned["volume "+step.Volume.Name] = true
+				volumes = append(volumes, step)
+			}
+		}
 		if len(s.Secrets) > 0 {
 			step, volume := secretsStep(d, s, o.Secrets[s.Name])
 			delivery[s.Name] = volume
@@ -213,18 +220,27 @@ func secretsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
 	}}, volume
 }
 
-// Secret is a secret value. It prints as a placeholder wherever it ends up by mistake.
-type Secret struct{ value []byte }
+// Secret is a secret value. It is kept behind a function, so that it prints as nothing wherever it ends up by mistake,
+// also inside other values.
+type Secret struct{ reveal func() []byte }
 
 // NewSecret wraps a value.
-func NewSecret(value []byte) Secret { return Secret{slices.Clone(value)} }
+func NewSecret(value []byte) Secret {
+	kept := slices.Clone(value)
+	return Secret{func() []byte { return kept }}
+}
 
 // Reveal returns the value, for delivery to the engine only.
-func (s Secret) Reveal() []byte { return s.value }
+func (s Secret) Reveal() []byte {
+	if s.reveal == nil {
+		return nil
+	}
+	return s.reveal()
+}
 
 // Digest returns the hex sha256 of the value, for comparing in memory.
 func (s Secret) Digest() string {
-	sum := sha256.Sum256(s.value)
+	sum := sha256.Sum256(s.Reveal())
 	return hex.EncodeToString(sum[:])
 }
 

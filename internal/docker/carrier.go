@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -22,6 +23,9 @@ import (
 // carrierMount is where a carrier has its volume when it has only one.
 const carrierMount = "/v"
 
+// createTimeout bounds the creation of a container, which copies an image's content into new volumes.
+const createTimeout = 2 * time.Minute
+
 // carry runs f with a container that has the volumes mounted, by path, and is never started. The engine's archive API
 // works on the volumes of such a container, so files reach a volume on any engine, local or remote, without running
 // anything.
@@ -30,7 +34,7 @@ func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]
 	for at, volume := range volumes {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at})
 	}
-	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	created, err := e.create(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{Image: imageRef, Entrypoint: []string{"/never-started"}, Labels: map[string]string{labelRole: "carrier"}},
 		HostConfig: &container.HostConfig{
 			NetworkMode: "none", CapDrop: []string{"ALL"}, Mounts: mounts,
@@ -45,6 +49,17 @@ func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]
 		err = errors.Join(err, removeErr)
 	}()
 	return f(created.ID)
+}
+
+// create creates a container to its end even when the work is interrupted: a request that is cut off may still make a
+// container, which nobody would remove.
+func (e *Engine) create(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+	if err := ctx.Err(); err != nil {
+		return client.ContainerCreateResult{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	return e.api.ContainerCreate(ctx, o)
 }
 
 // carrierImage loads the empty image of carriers, once for each engine.

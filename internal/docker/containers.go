@@ -53,7 +53,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			service := c.Config.Labels[composeService]
 			r := ask(service)
 			r.Connect = addressed(r.Connect, list)
-			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, project)}
+			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks)}
 			e.surface(ctx, &out[i].Engine, c)
 			out[i].Engine.Origin = origins[c.Image]
 			out[i].Engine.Reach = allowed(c, list, r.Connect)
@@ -90,7 +90,7 @@ func (e *Engine) networks(ctx context.Context, project string) (map[string]polic
 func is[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Applied) }
 
 // applied says what the engine claims to have applied.
-func applied(c container.InspectResponse, networks map[string]policy.Network, project string) policy.Facts {
+func applied(c container.InspectResponse, networks map[string]policy.Network) policy.Facts {
 	h := c.HostConfig
 	f := policy.Facts{
 		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount}),

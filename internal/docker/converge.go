@@ -62,7 +62,10 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	err = w.wait(upContext, up)
 	cancel()
 	if w.upPending {
-		<-up // Compose leaves the engine in a defined state before anybody looks at it
+		// Compose leaves the engine in a defined state before anybody looks at it.
+		if late := <-up; err == nil {
+			err = late
+		}
 	}
 	if err != nil {
 		return errors.Join(ctx.Err(), err)
@@ -96,10 +99,13 @@ type events struct {
 	report  func(deploy.Event)
 }
 
+// Start implements api.EventProcessor.
 func (events) Start(context.Context, string) {}
 
+// Done implements api.EventProcessor.
 func (events) Done(string, bool) {}
 
+// On implements api.EventProcessor.
 func (e events) On(resources ...composeapi.Resource) {
 	for _, r := range resources {
 		switch r.Text {

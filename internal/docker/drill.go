@@ -81,10 +81,10 @@ func (e *Engine) Exhaust(ctx context.Context, project, service string) (out veri
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*probeTimeout)
 	defer cancel()
-	config := probeConfig(ref, project, "65532:65532", string(request))
+	config := probe{image: ref, stack: project, user: "65532:65532"}.config(string(request))
 	config.Env = nil
 	pids := int64(64)
-	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: config, HostConfig: &container.HostConfig{
+	created, err := e.create(ctx, client.ContainerCreateOptions{Config: config, HostConfig: &container.HostConfig{
 		NetworkMode: "none", CapDrop: []string{"ALL"}, ReadonlyRootfs: true, SecurityOpt: []string{"no-new-privileges:true"}, LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: c.HostConfig.Memory, MemorySwap: c.HostConfig.MemorySwap, PidsLimit: &pids},
 	}})

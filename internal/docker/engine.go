@@ -50,11 +50,11 @@ func (e *UnreachableError) Error() string { return "reaching the engine: " + e.E
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // TooOldError is an engine whose API is older than MinAPI.
-type TooOldError struct{ Version, API string }
+type TooOldError struct{ API string }
 
 // Error implements error.
 func (e *TooOldError) Error() string {
-	return fmt.Sprintf("engine %s speaks API %s; hsectl needs %s or newer", e.Version, e.API, MinAPI)
+	return fmt.Sprintf("the engine speaks API %s; hsectl needs %s or newer", e.API, MinAPI)
 }
 
 // Connect reaches the engine. Program returns the program that runs inside probes: this one, for Linux.
@@ -74,15 +74,19 @@ func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (
 	e := &Engine{api: api, probe: program}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
+	ping, err := api.Ping(ctx, client.PingOptions{})
+	if err != nil {
+		return nil, errors.Join(&UnreachableError{err}, api.Close())
+	}
+	if ping.APIVersion != "" && versions.LessThan(ping.APIVersion, MinAPI) { // negotiating with it would only fail
+		return nil, errors.Join(&TooOldError{ping.APIVersion}, api.Close())
+	}
 	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		return nil, errors.Join(&UnreachableError{err}, api.Close())
 	}
 	v, err := api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return nil, errors.Join(&UnreachableError{err}, api.Close())
-	}
-	if versions.LessThan(v.APIVersion, MinAPI) {
-		return nil, errors.Join(&TooOldError{v.Version, v.APIVersion}, api.Close())
 	}
 	e.os, e.arch, e.version = v.Os, v.Arch, v.Version
 	e.cli, err = command.NewDockerCli(command.WithAPIClient(api), command.WithCombinedStreams(io.Discard))

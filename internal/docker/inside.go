@@ -28,7 +28,7 @@ func (e *Engine) Inside(ctx context.Context, project, service string, check veri
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout+check.Timeout)
 	defer cancel()
 	pids := int64(64)
-	out, err := e.throwAway(ctx, probeConfig(ref, project, "65532:65532", string(request)), &container.HostConfig{
+	out, err := e.throwAway(ctx, probe{image: ref, stack: project, user: "65532:65532"}.config(string(request)), &container.HostConfig{
 		NetworkMode: container.NetworkMode("container:" + c.ID), CapDrop: []string{"ALL"}, ReadonlyRootfs: true,
 		SecurityOpt: []string{"no-new-privileges:true"}, LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},

@@ -56,19 +56,23 @@ func (e *Engine) look(ctx context.Context, ref, project string, c container.Insp
 	if !numericUser(user) {
 		user = "65532:65532"
 	}
-	dump, err := e.runProbe(ctx, ref, project, c, user, nil, r)
+	p := probe{image: ref, stack: project, target: c.ID, user: user, request: r, network: container.NetworkMode("container:" + c.ID)}
+	if c.HostConfig.NetworkMode.IsHost() {
+		p.network = "none"
+	}
+	dump, err := e.runProbe(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	actual, caps, ok := dump.FirstUser()
 	if ok && actual != user {
-		user = actual
-		if dump, err = e.runProbe(ctx, ref, project, c, user, policy.CapabilityList(caps), r); err != nil {
+		p.user, p.capabilities = actual, policy.CapabilityList(caps)
+		if dump, err = e.runProbe(ctx, p); err != nil {
 			return nil, err
 		}
 	}
 	if r.Deep {
-		dump.Attempts, err = e.tryCopy(ctx, ref, project, c, user)
+		dump.Attempts, err = e.tryCopy(ctx, p, c.HostConfig)
 	}
 	return dump, err
 }
@@ -80,23 +84,31 @@ func numericUser(user string) bool {
 	return ok && errU == nil && errG == nil
 }
 
-// runProbe creates, starts and removes one probe in the namespaces of processes and network of its target. It gets no capability but those the target itself has
-// (for a target that runs as root), a read-only root, and a view of the control groups that it cannot change.
-func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.InspectResponse, user string, caps []string, r verify.Request) (*verify.Dump, error) {
+// probe is one look at a container.
+type probe struct {
+	image        string
+	stack        string
+	target       string // id of the container
+	network      container.NetworkMode
+	user         string
+	capabilities []string // those of a target that runs as root; none otherwise
+	request      verify.Request
+}
+
+// runProbe creates, starts and removes one probe, in its target's namespaces of processes and of the network. It gets no
+// capability but those the target itself has (for a target that runs as root), a read-only root, and a view of the
+// control groups that it cannot change.
+func (e *Engine) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	request, err := json.Marshal(r)
+	request, err := json.Marshal(p.request)
 	if err != nil {
 		return nil, fmt.Errorf("asking the probe: %w", err)
 	}
 	pids := int64(64)
-	network := container.NetworkMode("container:" + c.ID)
-	if c.HostConfig.NetworkMode.IsHost() {
-		network = "none"
-	}
-	out, err := e.throwAway(ctx, probeConfig(ref, project, user, string(request)), &container.HostConfig{
-		PidMode: container.PidMode("container:" + c.ID), NetworkMode: network, CgroupnsMode: "host",
-		CapDrop: []string{"ALL"}, CapAdd: caps, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
+	out, err := e.throwAway(ctx, p.config(string(request)), &container.HostConfig{
+		PidMode: container.PidMode("container:" + p.target), NetworkMode: p.network, CgroupnsMode: "host",
+		CapDrop: []string{"ALL"}, CapAdd: p.capabilities, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
 		LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
 		Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
@@ -109,51 +121,6 @@ func (e *Engine) runProbe(ctx context.Context, ref, project string, c container.
 		return nil, fmt.Errorf("reading what the probe saw: %w", err)
 	}
 	return dump, nil
-}
-
-func probeConfig(ref, project, user, request string) *container.Config {
-	return &container.Config{
-		Image: ref, User: user, Cmd: []string{probeVerb, request}, Env: []string{"GOMEMLIMIT=64MiB", "GOMAXPROCS=1"},
-		Labels: map[string]string{labelRole: "probe", labelStack: project},
-	}
-}
-
-// throwAway creates, runs and removes a container, and returns what it wrote.
-func (e *Engine) throwAway(ctx context.Context, config *container.Config, host *container.HostConfig) (out string, err error) {
-	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: config, HostConfig: host})
-	if err != nil {
-		return "", fmt.Errorf("creating a probe: %w", err)
-	}
-	defer func() {
-		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
-			err = errors.Join(err, fmt.Errorf("removing a probe: %w", removeErr))
-		}
-	}()
-	return e.run(ctx, created.ID)
-}
-
-// tryCopy runs a probe with the very settings of a container, and lets it try what they allow. The copy has no network,
-// no volume and no port: nothing that it does reaches the workload.
-func (e *Engine) tryCopy(ctx context.Context, ref, project string, c container.InspectResponse, user string) ([]verify.Trial, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	off, h := false, c.HostConfig
-	copied := &container.HostConfig{
-		NetworkMode: "none", Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, SecurityOpt: h.SecurityOpt,
-		ReadonlyRootfs: h.ReadonlyRootfs, Tmpfs: h.Tmpfs, GroupAdd: h.GroupAdd, UsernsMode: h.UsernsMode, Runtime: h.Runtime,
-		MaskedPaths: h.MaskedPaths, ReadonlyPaths: h.ReadonlyPaths, Init: &off, LogConfig: container.LogConfig{Type: "json-file"},
-		Resources: container.Resources{Memory: 256 << 20, PidsLimit: h.PidsLimit, Ulimits: h.Ulimits},
-	}
-	out, err := e.throwAway(ctx, probeConfig(ref, project, user, `{"attempt":true}`), copied)
-	if err != nil {
-		return nil, fmt.Errorf("trying on a copy: %w", err)
-	}
-	var dump verify.Dump
-	if err := json.Unmarshal([]byte(out), &dump); err != nil {
-		return nil, fmt.Errorf("reading what the copy tried: %w", err)
-	}
-	return dump.Attempts, nil
 }
 
 // run starts a container, waits for its end, and returns what it wrote. Ending with anything but 0 is an error.

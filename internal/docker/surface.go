@@ -143,12 +143,12 @@ func (e *Engine) origin(ctx context.Context, id string) policy.Fact[policy.Origi
 			out.Volumes = append(out.Volumes, path)
 		}
 		for _, entry := range config.Env {
-			if name, value, _ := strings.Cut(entry, "="); policy.LooksSecret(name, value) {
+			if name, value, _ := strings.Cut(entry, "="); policy.LooksSecret(policy.Variable{Name: name, Value: value}) {
 				out.Secrets = append(out.Secrets, "variable "+name)
 			}
 		}
 		for name, value := range config.Labels {
-			if policy.LooksSecret(name, value) {
+			if policy.LooksSecret(policy.Variable{Name: name, Value: value}) {
 				out.Secrets = append(out.Secrets, "label "+name)
 			}
 		}

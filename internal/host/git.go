@@ -50,8 +50,10 @@ func withoutCredentials(address string) string {
 	if !ok {
 		return address
 	}
-	if userinfo, host, ok := strings.Cut(rest, "@"); ok && !strings.Contains(userinfo, "/") {
-		rest = host
+	authority, path, hasPath := strings.Cut(rest, "/")
+	authority = authority[strings.LastIndexByte(authority, '@')+1:]
+	if hasPath {
+		path = "/" + path
 	}
-	return scheme + "://" + rest
+	return scheme + "://" + authority + path
 }

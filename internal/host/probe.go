@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -21,6 +22,12 @@ import (
 const (
 	maxProcesses = 512
 	maxFileBytes = 1 << 20
+)
+
+// A process that enters the container takes a few milliseconds; these bound how long a probe waits for it.
+const (
+	settleTries = 40
+	settlePause = 25 * time.Millisecond
 )
 
 // Probe looks at the processes of the pid namespace it runs in and tries what r asks, in the container of PID 1.
@@ -74,10 +81,7 @@ func (p *prober) processes() {
 			p.note("more than %d processes", maxProcesses)
 			return
 		}
-		raw := verify.RawProcess{PID: pid, Files: map[string]string{}}
-		for _, name := range each {
-			p.read(pid, name, raw.Files)
-		}
+		raw := p.process(pid, each)
 		if _, ok := raw.Files["status"]; !ok {
 			continue
 		}
@@ -90,6 +94,24 @@ func (p *prober) processes() {
 		p.exposed(pid, raw.Files["status"])
 		p.dump.Processes = append(p.dump.Processes, raw)
 	}
+}
+
+// process reads the files of one process. A process that the runtime is just bringing into the container, for a health
+// test, has not yet dropped what it will drop: it is read again until it has become the program. One that only calls
+// itself so stays, and is judged as it is.
+func (p *prober) process(pid int, names []string) verify.RawProcess {
+	raw := verify.RawProcess{PID: pid}
+	for range settleTries {
+		raw.Files = map[string]string{}
+		for _, name := range names {
+			p.read(pid, name, raw.Files)
+		}
+		if !strings.HasPrefix(raw.Files["status"], "Name:\trunc:[") {
+			break
+		}
+		time.Sleep(settlePause)
+	}
+	return raw
 }
 
 func (p *prober) read(pid int, name string, into map[string]string) {

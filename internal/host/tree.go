@@ -14,7 +14,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 )
 
-// ReadFile reads a regular file of at most limit bytes.
+// ReadFile reads a file of at most limit bytes. A larger one is an error, never cut short.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -31,6 +31,9 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has %d bytes, more than the %d allowed", max(info.Size(), limit+1), limit)}
 	}
 	return data, nil
 }
@@ -51,6 +54,9 @@ func WriteTree(dir string, files []generate.File) (err error) {
 	}()
 	for _, f := range files {
 		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if info, err := os.Lstat(path); err == nil && info.IsDir() {
+			return fmt.Errorf("replacing %s: a directory is in its place", f.Path)
+		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("making a directory for %s: %w", f.Path, err)
 		}

@@ -123,6 +123,9 @@ func hostPaths(f Facts, _ Intent) Verdict {
 			continue
 		}
 		source := path.Clean(m.Source)
+		if publicFile(source, m.Writable) {
+			continue
+		}
 		for _, s := range sensitive() {
 			if source == "/" || source == s || strings.HasPrefix(source, s+"/") || strings.HasPrefix(s, source+"/") {
 				wrong = append(wrong, fmt.Sprintf("%s of the host is mounted at %s", source, m.Path))

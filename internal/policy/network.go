@@ -39,6 +39,7 @@ func network() []Control {
 	}
 }
 
+// String returns address:host→container/protocol.
 func (p Port) String() string {
 	return fmt.Sprintf("%s:%d→%d/%s", p.Address, p.Host, p.Container, p.Protocol)
 }

@@ -22,6 +22,7 @@ type Control struct {
 	Runtime    bool     // only a running container can answer
 	Deep       bool     // only what is tried on a copy can answer; left out unless asked for
 	By         string   // the verb that judges it, when it is not a matter of facts
+	Static     bool     // only the text of a stack can answer
 	judge      func(Facts, Intent) Verdict
 }
 
@@ -37,11 +38,18 @@ func Controls() []Control {
 	var all []Control
 	for _, group := range [][]Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(),
-		network(), resources(), lifecycle(), health(), secrets(), logging(), images(), operations(),
+		network(), resources(), lifecycle(), health(), secrets(), logging(), images(), presets(),
 		storage(), identity(), confinement(), contact(), endurance(), exposure(),
 	} {
 		all = append(all, group...)
 	}
+	return inOrder(all)
+}
+
+// Catalogue returns every control that a report can name: the table, and what other verbs judge.
+func Catalogue() []Control { return inOrder(append(Controls(), operations()...)) }
+
+func inOrder(all []Control) []Control {
 	slices.SortStableFunc(all, func(a, b Control) int {
 		return cmp.Or(cmp.Compare(groupOf(a.ID), groupOf(b.ID)), strings.Compare(a.ID, b.ID))
 	})
@@ -58,21 +66,24 @@ func groupOf(id string) int {
 	return i
 }
 
-// Judge applies one control.
-func (c Control) Judge(f Facts, in Intent) Verdict { return c.judge(f, in) }
+// Judge applies one control. What fails at Info is advice.
+func (c Control) Judge(f Facts, in Intent) Verdict {
+	v := c.judge(f, in)
+	if v.Status == finding.Fail && c.Severity == finding.Info {
+		v.Status = finding.Advice
+	}
+	return v
+}
 
 // Check applies the whole table to one service. Controls that only a running container can answer are left out
-// unless running is set.
+// unless running is set; those that only the text can answer are left out when it is.
 func Check(f Facts, in Intent, running bool) []finding.Finding {
 	var out []finding.Finding
 	for _, c := range Controls() {
-		if c.judge == nil || c.Runtime && !running || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" {
+		if c.Runtime && !running || c.Static && running || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" {
 			continue
 		}
-		v := c.judge(f, in)
-		if v.Status == finding.Fail && c.Severity == finding.Info {
-			v.Status = finding.Advice
-		}
+		v := c.Judge(f, in)
 		out = append(out, finding.Finding{
 			Subject: f.Service, Control: c.ID, Title: c.Title, Severity: c.Severity,
 			Status: v.Status, Tier: v.Tier, Detail: v.Detail, Remedy: c.Remedy, Where: c.Key,

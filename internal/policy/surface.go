@@ -59,9 +59,6 @@ type Origin struct {
 	Secrets    []string // variables, labels and build steps that look like secrets, by name
 }
 
-// LooksSecret reports whether a variable looks like a credential, by its name and by what it holds.
-func LooksSecret(name, value string) bool { return holdsSecret(Variable{name, value}) }
-
 // SecretArguments returns which words of a command line look like secrets, by number; the words themselves are not
 // returned.
 func SecretArguments(words []string) []int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/go-multierror"
 )
@@ -67,10 +68,32 @@ func Problems(err error) []*Problem {
 }
 
 // collector gathers problems, so that one run reports all of them.
-type collector struct{ errs *multierror.Error }
+type collector struct {
+	errs *multierror.Error
+	seen map[Problem]bool
+}
 
+// add notes a problem once: a mistake in the defaults would come up in every service.
 func (c *collector) add(at Position, hint, format string, args ...any) {
-	c.errs = multierror.Append(c.errs, &Problem{At: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+	p := Problem{At: at, Message: oneLine(fmt.Sprintf(format, args...)), Hint: oneLine(hint)}
+	if c.seen[p] {
+		return
+	}
+	if c.seen == nil {
+		c.seen = map[Problem]bool{}
+	}
+	c.seen[p] = true
+	c.errs = multierror.Append(c.errs, &p)
+}
+
+// oneLine drops what could break a message or move a terminal's cursor: keys of a profile may hold any character.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // err returns nil or all problems, printed one per line.

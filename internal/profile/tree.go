@@ -18,7 +18,10 @@ const (
 	maxDepth = 32
 )
 
-var syntaxLine = regexp.MustCompile(`^line (\d+): `)
+var (
+	syntaxLine    = regexp.MustCompile(`^line (\d+): `)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
 
 type kind int
 
@@ -39,6 +42,10 @@ type node struct {
 	vals  map[string]*node
 	at    Position
 	layer string
+
+	directive string // !reset or !override, as in the Compose specification
+	text      string // what was written, when value was computed from it
+	overrides *node  // what a weaker layer said here
 }
 
 func (n *node) get(key string) *node {
@@ -48,7 +55,22 @@ func (n *node) get(key string) *node {
 	return n.vals[key]
 }
 
-func (n *node) isNull() bool { return n == nil || n.kind == scalar && n.tag == "!!null" }
+func (n *node) isNull() bool {
+	return n == nil || n.directive == reset || n.kind == scalar && n.tag == "!!null"
+}
+
+// with returns the mapping with a key set; a nil value sets nothing.
+func (n *node) with(key string, value *node) *node {
+	if value == nil {
+		return n
+	}
+	out := n.without()
+	if _, ok := out.vals[key]; !ok {
+		out.keys = append(out.keys, &node{tag: "!!str", value: key, at: value.at, layer: value.layer})
+	}
+	out.vals[key] = value
+	return out
+}
 
 // without returns the mapping without the keys.
 func (n *node) without(keys ...string) *node {
@@ -99,7 +121,11 @@ func parseTree(file, layer string, data []byte, c *collector) *node {
 	}
 	g := &grower{file: file, layer: layer, c: c}
 	root := g.grow(doc.Content[0], 0)
-	if g.stopped {
+	switch {
+	case g.stopped:
+		return nil
+	case root.isNull():
+		c.add(start, "start with: hsectl init", "the file is empty")
 		return nil
 	}
 	return root
@@ -114,6 +140,14 @@ func syntaxProblem(file string, data []byte, err error, c *collector) {
 		message = strings.TrimPrefix(message, m[0])
 	}
 	lines := bytes.Split(data, []byte("\n"))
+	if m := unknownAnchor.FindStringSubmatch(message); m != nil { // the parser does not say where
+		for i, line := range lines {
+			if column := bytes.Index(line, []byte("*"+m[1])); column >= 0 {
+				c.add(Position{file, i + 1, column + 1}, "define it before its use with &"+m[1], "there is no anchor %q", m[1])
+				return
+			}
+		}
+	}
 	// The parser's line may be one off; a tab in the indentation is the usual cause.
 	for _, l := range []int{at.Line, at.Line + 1, at.Line - 1} {
 		if l < 1 || l > len(lines) {
@@ -157,6 +191,12 @@ func (g *grower) grow(n *yaml.Node, depth int) *node {
 		g.c.add(out.at, "", "values are nested more than %d levels deep, or an alias contains itself", maxDepth)
 		return out
 	}
+	if n.Tag == reset || n.Tag == override {
+		out.directive = n.Tag
+		plain := *n
+		plain.Tag = ""
+		n = &plain
+	}
 	switch n.Kind {
 	case yaml.AliasNode:
 		grown := g.grow(n.Alias, depth+1)
@@ -185,6 +225,9 @@ func (g *grower) mapping(n *yaml.Node, out *node, depth int) {
 			continue
 		}
 		key := g.grow(k, depth+1)
+		if g.stopped {
+			return
+		}
 		if key.kind != scalar {
 			g.c.add(key.at, "", "a key must be a plain word, not a %s", key.what())
 			continue

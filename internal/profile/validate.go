@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -14,7 +15,10 @@ import (
 var (
 	namePattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 	volumePattern  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+	reservedVolume = regexp.MustCompile(`^hsectl-|_secrets_\d+$`)
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// settingPattern allows the dots by which some programs name their settings: discovery.type.
+	settingPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 	restartPattern = regexp.MustCompile(`^(no|always|unless-stopped|on-failure:[1-9]\d{0,2})$`)
 )
 
@@ -23,17 +27,44 @@ type validator struct {
 	p      *Profile
 	o      Options
 	c      *collector
-	failed map[string]bool
+	failed map[string]bool // paths whose value could not be read
+	around map[string]bool // these, and every path that one of them lies in
+}
+
+func newValidator(p *Profile, o Options, d *decoder) *validator {
+	v := &validator{p: p, o: o, c: d.c, failed: d.failed, around: map[string]bool{}}
+	for path := range d.failed {
+		for ; path != ""; path = parent(path) {
+			v.around[path] = true
+		}
+	}
+	return v
 }
 
 // bad reports a problem with the value at path, unless that value could not even be read.
 func (v *validator) bad(path, hint, format string, args ...any) {
-	for failed := range v.failed {
-		if failed == path || strings.HasPrefix(failed, path+".") || strings.HasPrefix(failed, path+"[") || strings.HasPrefix(path, failed+".") {
+	if v.around[path] {
+		return
+	}
+	for p := path; p != ""; p = parent(p) {
+		if v.failed[p] {
 			return
 		}
 	}
-	v.c.add(v.p.Locate(path), hint, format, args...)
+	if v.presetGives(path) {
+		return
+	}
+	v.c.add(v.p.Written(path), hint, format, args...)
+}
+
+// presetGives reports whether the value at path is missing only because its service names a preset that does not exist.
+func (v *validator) presetGives(path string) bool {
+	words := strings.SplitN(path, ".", 3)
+	if words[0] != "services" || len(words) < 3 || !v.failed[words[0]+"."+words[1]+".preset"] {
+		return false
+	}
+	at, ok := v.p.positions[path]
+	return !ok || at.layer == layerBuiltIn
 }
 
 func (v *validator) profile() {
@@ -61,6 +92,7 @@ func (v *validator) profile() {
 	}
 	v.secrets()
 	v.hostPorts()
+	v.sharedVolumes()
 	v.cycles()
 	v.exceptions()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
@@ -81,6 +113,7 @@ func (v *validator) defaults() {
 	for key, set := range map[string]bool{
 		"preset": d.Preset != "", "image": d.Image != "", "build": d.Build != nil, "command": d.Command != nil,
 		"entrypoint": d.Entrypoint != nil, "ports": d.Ports != nil, "hostname": d.Hostname != "", "probes": d.Probes != nil,
+		"secret_files": d.SecretFiles != nil,
 	} {
 		if set {
 			v.bad("defaults."+key, "set it in each service that needs it", "defaults cannot have %s", key)
@@ -102,6 +135,9 @@ func (v *validator) secrets() {
 		}
 		if sources != 1 {
 			v.bad(path, "write env: VARIABLE, file: PATH or from: SECRET", "secret %q needs exactly one source", name)
+		}
+		if strings.ContainsFunc(s.File, unicode.IsControl) {
+			v.bad(path+".file", "", "the path %q holds a control character", s.File)
 		}
 		if s.Env != "" && !envPattern.MatchString(s.Env) {
 			v.bad(path+".env", "", "%q cannot name an environment variable", s.Env)
@@ -144,6 +180,31 @@ func (v *validator) hostPorts() {
 }
 
 func unspecified(address string) bool { return address == "0.0.0.0" || address == "::" }
+
+// sharedVolumes refuses a volume that would change hands at every deploy.
+func (v *validator) sharedVolumes() {
+	first := map[string]string{}
+	owners := map[string]User{}
+	for _, name := range slices.Sorted(maps.Keys(v.p.Services)) {
+		s := v.p.Services[name]
+		for i, w := range s.Writable {
+			owner := w.Owner
+			if !owner.Set {
+				owner = s.User
+			}
+			if w.Volume == "" || !owner.Set {
+				continue
+			}
+			if other, ok := first[w.Volume]; ok && other != name && owners[w.Volume] != owner {
+				v.bad(fmt.Sprintf("services.%s.writable[%d]", name, i), "write the same owner: in both, with a group that both have",
+					"volume %q belongs to %s in service %q and to %s here", w.Volume, owners[w.Volume], other, owner)
+			}
+			if _, ok := first[w.Volume]; !ok {
+				first[w.Volume], owners[w.Volume] = name, owner
+			}
+		}
+	}
+}
 
 // cycles reports each cycle of depends_on once, at its first service in the order of names.
 func (v *validator) cycles() {

@@ -37,7 +37,7 @@ func (v *serviceValidator) service() {
 
 func (v *serviceValidator) image() {
 	if v.s.Image == "" && v.s.Build == nil {
-		v.bad(v.path, "add a preset, an image or a build", "service %q has no image", v.name)
+		v.bad(v.at("image"), "add a preset, an image or a build", "service %q has no image", v.name)
 		return
 	}
 	if v.s.Image != "" && v.o.CheckImage != nil {
@@ -69,7 +69,9 @@ func (v *serviceValidator) writable() {
 			v.bad(at+".path", "write the path without ..", "writable path %q contains ..", w.Path)
 		case path.Clean(w.Path) == "/":
 			v.bad(at+".path", "name the directory the service writes to", "the root of the file system cannot be writable")
-		case path.Clean(w.Path) != w.Path || strings.ContainsAny(w.Path, ":,\n"):
+		case strings.ContainsAny(w.Path, ":,\n"):
+			v.bad(at+".path", "", "writable path %q contains a character that separates mount options", w.Path)
+		case path.Clean(w.Path) != w.Path:
 			v.bad(at+".path", "write "+path.Clean(w.Path), "writable path %q is not clean", w.Path)
 		case within(w.Path, "/proc", "/sys", "/dev", "/run/secrets"):
 			v.bad(at+".path", "shared memory has a key of its own: shm_size", "writable path %q belongs to the kernel or to hsectl", w.Path)
@@ -79,6 +81,8 @@ func (v *serviceValidator) writable() {
 			v.bad(at, "write volume: NAME to keep the data, or tmpfs: 64M", "writable path %q must be either a volume or a tmpfs", w.Path)
 		case w.Volume != "" && !volumePattern.MatchString(w.Volume):
 			v.bad(at+".volume", "use a name; host paths are not mounted", "%q cannot name a volume", w.Volume)
+		case reservedVolume.MatchString(w.Volume):
+			v.bad(at+".volume", "choose another name", "volume %q has a name that hsectl uses for secrets", w.Volume)
 		case w.Volume != "" && w.Exec:
 			v.bad(at+".exec", "exec is for a tmpfs", "volume %q cannot be marked exec", w.Volume)
 		}
@@ -91,7 +95,7 @@ func (v *serviceValidator) writable() {
 func (v *serviceValidator) nested(i int, at string) {
 	w := v.s.Writable[i]
 	for j, other := range v.s.Writable {
-		if i == j || !path.IsAbs(w.Path) || path.Clean(other.Path) == "/" {
+		if i == j || path.Clean(w.Path) != w.Path || path.Clean(other.Path) == "/" {
 			continue
 		}
 		if w.Path == other.Path && j < i {
@@ -99,6 +103,7 @@ func (v *serviceValidator) nested(i int, at string) {
 		}
 		if w.Path != other.Path && within(w.Path, other.Path) && (w.Volume == "" || other.Tmpfs.N == 0) {
 			v.bad(at+".path", "drop one of the two", "writable path %q lies within writable path %q", w.Path, other.Path)
+			return
 		}
 	}
 }
@@ -184,6 +189,11 @@ func (v *serviceValidator) health() {
 		}
 	}
 	switch {
+	case h != nil && h.None != "" && own(v.p.Layer(v.at("health.none"))):
+		v.bad(v.at("health.none"), "add an exception for HSE-HLT-001 with a reason and a date", "only a preset may say that an image cannot test itself")
+		return
+	case h != nil && h.None != "" && tests == 0:
+		return
 	case tests == 0 && !excepted:
 		v.bad(v.at("health"), "write health: {http: {port: 8080, path: /health}}, or an exception for HSE-HLT-001", "service %q has no health test", v.name)
 		return
@@ -237,7 +247,8 @@ func (v *serviceValidator) secretUses() {
 func (v *serviceValidator) environment() {
 	for _, name := range slices.Sorted(maps.Keys(v.s.Environment)) {
 		e, at := v.s.Environment[name], v.at("environment."+name)
-		if !envPattern.MatchString(name) {
+		taken := e.Required || e.Default != nil
+		if !settingPattern.MatchString(name) || taken && !envPattern.MatchString(name) {
 			v.bad(at+"#key", "use letters, digits and _", "%q cannot name an environment variable", name)
 		}
 		if e.Required && (e.Value != "" || e.Default != nil) {
@@ -286,13 +297,19 @@ func (v *serviceValidator) dependencies() {
 		switch {
 		case !ok:
 			v.bad(at, didYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
-		case !slices.Contains([]string{"healthy", "started", "completed"}, d.Condition):
+		case !slices.Contains(conditions(), d.Condition):
 			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
-		case d.Condition == "healthy" && (other.Health == nil || v.p.Excepted("HSE-HLT-001", d.Service) != nil && !other.Health.tests()):
+		case d.Condition == "healthy" && !other.Health.tests() && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):
 			v.bad(at, "use condition: started", "service %q has no health test to wait for", d.Service)
 		}
 	}
 }
+
+// conditions are what may be waited for of another service.
+func conditions() []string { return []string{"healthy", "started", "completed"} }
+
+// logDrivers are those whose logs are bounded and can be read back.
+func logDrivers() []string { return []string{"json-file", "local", "journald"} }
 
 func (h *Health) tests() bool {
 	return h != nil && (len(h.Command) > 0 || h.Shell != "" || h.HTTP != nil || h.TCP != 0)
@@ -302,7 +319,7 @@ func (v *serviceValidator) rest() {
 	if !restartPattern.MatchString(v.s.Restart) {
 		v.bad(v.at("restart"), "", "restart %q is none of unless-stopped, always, on-failure:N, no", v.s.Restart)
 	}
-	if !slices.Contains([]string{"json-file", "local", "journald"}, v.s.Logging.Driver) {
+	if !slices.Contains(logDrivers(), v.s.Logging.Driver) {
 		v.bad(v.at("logging.driver"), "", "log driver %q is none of json-file, local, journald", v.s.Logging.Driver)
 	}
 	if v.s.Logging.MaxFiles < 1 {
@@ -318,7 +335,16 @@ func (v *serviceValidator) rest() {
 			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.listen"), i), "", "port %d is out of range 1 to 65535", p)
 		}
 	}
-	if v.p.Services[v.name].Probes != nil && v.p.Layer(v.at("probes")) == layerProfile {
+	if v.s.Probes != nil && v.written("probes") {
 		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
 	}
+	if v.s.SecretFiles != nil && v.written("secret_files") {
+		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")
+	}
+}
+
+// written reports whether the service itself has a key, and not only its preset; defaults are judged once, as defaults.
+func (v *serviceValidator) written(key string) bool {
+	layer := v.p.Layer(v.at(key))
+	return own(layer) && layer != layerDefaults
 }

@@ -30,7 +30,10 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 				continue
 			}
 			if f.Status == finding.Unknown {
-				_, cause, _ := strings.Cut(f.Detail, ": ")
+				cause := f.Detail
+				if _, why, ok := strings.Cut(f.Detail, ": "); ok {
+					cause = why
+				}
 				blind[cause] = append(blind[cause], f.Control)
 				if !o.All && len(blind[cause]) > 1 {
 					continue
@@ -49,7 +52,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 		}
 		for _, cause := range slices.Sorted(maps.Keys(blind)) {
 			if controls := blind[cause]; !o.All && len(controls) > 1 {
-				fmt.Fprintf(&b, "  %s %s more unknown, %s: %s\n", p.mark(finding.Unknown), plural(len(controls)-1, "control"), cause, strings.Join(controls[1:], " "))
+				fmt.Fprintf(&b, "  %s %s unknown, %s: %s\n", p.mark(finding.Unknown), plural(len(controls)-1, "more control"), cause, strings.Join(controls[1:], " "))
 			}
 		}
 	}

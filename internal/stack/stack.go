@@ -7,6 +7,7 @@
 package stack
 
 import (
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type Service struct {
 	OpenFiles    int
 	Shutdown     Shutdown
 	Health       *Health
+	Untested     string // why the image cannot test itself; empty when it can
 	Secrets      []SecretFile
 	Environment  []Variable // sorted by name
 	Ports        []Port
@@ -215,5 +217,6 @@ func (s Stack) Required() []string {
 			}
 		}
 	}
+	slices.Sort(out)
 	return out
 }

@@ -253,7 +253,7 @@ func TestIntent(t *testing.T) {
 }
 
 func TestRequiredVariables(t *testing.T) {
-	s := parse(t, head+"services:\n  a: {preset: redis, environment: {B: {required: true}, A: {required: true}, C: x}}\n  b: {preset: redis, environment: {A: {required: true}}}\n")
+	s := parse(t, head+"services:\n  a: {preset: redis, environment: {B: {required: true}, C: x}}\n  b: {preset: redis, environment: {A: {required: true}, B: {required: true}}}\n")
 	if got := s.Required(); !slices.Equal(got, []string{"A", "B"}) {
 		t.Errorf("got %v", got)
 	}
@@ -261,7 +261,7 @@ func TestRequiredVariables(t *testing.T) {
 
 // A twin is the service with everything it depends on, and shares nothing with the original.
 func TestTwin(t *testing.T) {
-	s := parse(t, head+`services:
+	text := head + `services:
   web:
     preset: redis
     build: {context: .}
@@ -275,8 +275,8 @@ func TestTwin(t *testing.T) {
 networks: {backend: {}, edge: {publish: true}, theirs: {external: true}}
 volumes: {uploads: {external: true}}
 secrets: {token: {env: TOKEN}}
-`)
-	before := reflect.ValueOf(s).Interface()
+`
+	s, before := parse(t, text), parse(t, text)
 	twin := s.Twin("shop-drill-1", "web")
 	var names []string
 	for _, copied := range twin.Services {

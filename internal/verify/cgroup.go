@@ -8,7 +8,8 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// Files of a control group that a probe reads, version 2 first (kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1).
+// CgroupFiles are the files of a control group that a probe reads, by controller; version 2 has none and comes first
+// (kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/).
 func CgroupFiles() map[string][]string {
 	return map[string][]string{
 		"":       {"memory.max", "memory.swap.max", "pids.max", "cpu.max", "memory.events"},

@@ -22,7 +22,7 @@ func ExposedVariables(process, environ string) []string {
 	var out []string
 	for entry := range strings.SplitSeq(environ, "\x00") {
 		name, value, ok := strings.Cut(entry, "=")
-		if ok && policy.LooksSecret(name, value) {
+		if ok && policy.LooksSecret(policy.Variable{Name: name, Value: value}) {
 			out = append(out, fmt.Sprintf("process %s: variable %s", process, printable(name)))
 		}
 	}

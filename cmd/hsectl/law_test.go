@@ -1,0 +1,296 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hsectl/hsectl/"
+
+// room is one package: what it is for, and which of our own packages it may import. Values flow one way, from the top
+// of this table to its end; only the last three touch the world.
+type room struct {
+	path string
+	why  string
+	may  []string
+}
+
+func rooms() []room {
+	return []room{
+		{"internal/finding", "one observation, which everybody talks about", nil},
+		{"internal/policy", "one table of controls over facts, whoever has seen them", []string{"internal/finding"}},
+		{"profiles", "embedded data", nil},
+		{"internal/profile", "bytes to a valid profile; knows the ids of controls for exceptions", []string{"internal/policy"}},
+		{"internal/stack", "the hardened model and its facts", []string{"internal/profile", "internal/policy", "internal/finding"}},
+		{"generate", "a stack to files", []string{"internal/stack"}},
+		{"internal/image", "names and contents of images; knows no stack", nil},
+		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "generate"}},
+		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/report", "findings to text and JSON; judges nothing", []string{"internal/finding"}},
+		{"internal/review", "two stacks to what became weaker; writes it, too", []string{"generate", "internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/compose", "Compose files of others: judged, mended, turned into profiles", []string{"profiles", "internal/profile", "internal/policy", "internal/finding"}},
+		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
+		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host"}},
+	}
+}
+
+// owner says which packages may import a dependency, and why no other. A path stands for all packages below it.
+type owner struct {
+	path string
+	may  []string
+	why  string
+}
+
+func owners() []owner {
+	docker := []string{"internal/docker"}
+	return []owner{
+		{"github.com/spf13/cobra", []string{"cmd/hsectl"}, "flags and help belong to the command line"},
+		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
+		{"github.com/spf13/viper", []string{"cmd/hsectl"}, "configuration is read in one place"},
+		{"golang.org/x/term", []string{"cmd/hsectl"}, "only the edge knows terminals"},
+		{"go.yaml.in/yaml/v3", []string{"internal/profile", "generate", "internal/compose"}, "YAML comes in through profile and goes out through generate; compose keeps the places and comments of files that others wrote"},
+		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker", "internal/compose"}, "generate loads what it rendered; the Compose SDK takes its types; compose loads what others wrote"},
+		{"github.com/google/go-containerregistry", []string{"internal/image"}, "images are its subject"},
+		{"github.com/hashicorp/go-multierror", []string{"internal/profile"}, "all problems of a profile come at once"},
+		{"github.com/agext/levenshtein", []string{"internal/profile"}, "did you mean"},
+		{"github.com/docker/go-units", []string{"internal/profile", "internal/policy"}, "amounts are read and shown as Compose does"},
+		{"github.com/docker/compose/v5", docker, "the Compose SDK changes an engine"},
+		{"github.com/docker/cli", docker, "contexts and credentials are about an engine"},
+		{"github.com/moby/moby", docker, "the client speaks to an engine"},
+		{"github.com/moby/buildkit", docker, "builds happen on an engine"},
+		{"github.com/tonistiigi/fsutil", docker, "BuildKit's view of a directory"},
+		{"github.com/containerd/errdefs", docker, "errors of an engine"},
+		{"github.com/sirupsen/logrus", []string{"internal/docker", "internal/compose"}, "silenced there: the libraries of the engine and of Compose log to it"},
+		{"golang.org/x/sync", docker, "only waiting for an engine is worth doing at once"},
+		{"golang.org/x/sys", []string{"internal/host"}, "names of the kernel's errors"},
+		{"os/exec", []string{"internal/host"}, "processes are started in one place"},
+		{"os", []string{"internal/host", "cmd/hsectl", "internal/docker"}, "files and environment are effects"},
+		{"net/http", docker, "nothing but an engine is called"},
+		{"github.com/rogpeppe/go-internal", []string{"internal/review"}, "the diff behind a review"},
+		{"math/rand", nil, "what must be random must be secure, and the rest must not be random"},
+		{"unsafe", nil, "never"},
+	}
+}
+
+// source is one Go file that is no test.
+type source struct {
+	room, path string
+	file       *ast.File
+}
+
+// sources parses all of them. The files are opened by the test itself, so a cached result never hides a change.
+func sources(t *testing.T) ([]source, *token.FileSet) {
+	t.Helper()
+	set := token.NewFileSet()
+	var out []source
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel("../..", path)
+		out = append(out, source{filepath.ToSlash(filepath.Dir(rel)), filepath.ToSlash(rel), file})
+		return err
+	})
+	if err != nil || len(out) < 20 {
+		t.Fatalf("%d files, %v", len(out), err)
+	}
+	return out, set
+}
+
+func TestImportLaw(t *testing.T) {
+	seen := map[string]bool{}
+	all, _ := sources(t)
+	for _, s := range all {
+		seen[s.room] = true
+		i := slices.IndexFunc(rooms(), func(r room) bool { return r.path == s.room })
+		if i < 0 {
+			t.Errorf("%s: the package %s has no row in the table of rooms", s.path, s.room)
+			continue
+		}
+		for _, spec := range s.file.Imports {
+			path, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if own, ok := strings.CutPrefix(path, module); ok {
+				if !slices.Contains(rooms()[i].may, own) {
+					t.Errorf("%s imports %s; %s is: %s", s.path, own, s.room, rooms()[i].why)
+				}
+				continue
+			}
+			judgeForeign(t, s, path)
+		}
+	}
+	for _, r := range rooms() {
+		if !seen[r.path] {
+			t.Errorf("the table has a row for %s, which has no file", r.path)
+		}
+	}
+}
+
+func judgeForeign(t *testing.T, s source, path string) {
+	t.Helper()
+	for _, o := range owners() {
+		if path == o.path || strings.HasPrefix(path, o.path+"/") && o.path != "os" {
+			if !slices.Contains(o.may, s.room) {
+				t.Errorf("%s imports %s, which belongs to %v: %s", s.path, path, o.may, o.why)
+			}
+			return
+		}
+	}
+	if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") {
+		t.Errorf("%s imports %s, which has no row in the table of owners", s.path, path)
+	}
+}
+
+// The tables themselves keep the direction: a room imports only what stands above it.
+func TestRoomsFlowOneWay(t *testing.T) {
+	above := map[string]bool{}
+	for _, r := range rooms() {
+		for _, m := range r.may {
+			if !above[m] {
+				t.Errorf("%s may import %s, which does not stand above it", r.path, m)
+			}
+		}
+		if r.path == "internal/verify" && slices.Contains(r.may, "internal/deploy") {
+			t.Error("verify may import deploy")
+		}
+		above[r.path] = true
+	}
+}
+
+func TestEverythingIsDocumented(t *testing.T) {
+	all, set := sources(t)
+	documented := map[string]bool{}
+	for _, s := range all {
+		if s.file.Doc != nil {
+			documented[s.room] = true
+		}
+		for _, d := range s.file.Decls {
+			for _, undocumented := range exported(d) {
+				t.Errorf("%s: %s has no comment", set.Position(undocumented.Pos()), undocumented.Name)
+			}
+		}
+	}
+	for _, r := range rooms() {
+		if !documented[r.path] {
+			t.Errorf("package %s has no comment", r.path)
+		}
+	}
+}
+
+// exported returns the names that a declaration exports without a comment on them, or on the group they are in.
+func exported(d ast.Decl) []*ast.Ident {
+	var out []*ast.Ident
+	add := func(doc, line *ast.CommentGroup, names ...*ast.Ident) {
+		for _, n := range names {
+			if n.IsExported() && doc == nil && line == nil {
+				out = append(out, n)
+			}
+		}
+	}
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil || receiverIsExported(d.Recv) {
+			add(d.Doc, nil, d.Name)
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				if d.Lparen.IsValid() {
+					add(s.Doc, s.Comment, s.Name)
+				} else {
+					add(d.Doc, nil, s.Name)
+				}
+			case *ast.ValueSpec:
+				if d.Doc == nil {
+					add(s.Doc, s.Comment, s.Names...)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func receiverIsExported(fields *ast.FieldList) bool {
+	typ := fields.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	if index, ok := typ.(*ast.IndexExpr); ok {
+		typ = index.X
+	}
+	name, ok := typ.(*ast.Ident)
+	return ok && name.IsExported()
+}
+
+// The program ends in one place, nothing happens before main, and the core does not know what time it is.
+func TestOneExitAndNoInit(t *testing.T) {
+	all, set := sources(t)
+	var exits []string
+	for _, s := range all {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s: init runs before main", set.Position(f.Pos()))
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			call, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			of, ok := call.X.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			switch of.Name + "." + call.Sel.Name {
+			case "os.Exit":
+				exits = append(exits, s.path)
+			case "time.Now", "time.Since":
+				if !slices.Contains([]string{"cmd/hsectl", "internal/docker", "internal/host"}, s.room) {
+					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
+				}
+			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":
+				t.Errorf("%s: %s.%s ends the program", set.Position(n.Pos()), of.Name, call.Sel.Name)
+			}
+			return true
+		})
+	}
+	if !slices.Equal(exits, []string{"cmd/hsectl/main.go"}) {
+		t.Errorf("os.Exit is called in %v", exits)
+	}
+}
+
+// No package is named after nothing in particular, and none is so large that nobody reads it.
+func TestNamesAndSizes(t *testing.T) {
+	all, set := sources(t)
+	for _, s := range all {
+		for _, word := range []string{"util", "common", "helper", "manager", "misc", "shared"} {
+			if strings.Contains(s.path, word) {
+				t.Errorf("%s is named %s", s.path, word)
+			}
+		}
+		if lines := set.File(s.file.Pos()).LineCount(); lines > 400 {
+			t.Errorf("%s has %d lines", s.path, lines)
+		}
+	}
+}

@@ -1,0 +1,421 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+func parse(t *testing.T, text string) stack.Stack {
+	t.Helper()
+	p, err := profile.Parse([]byte(text), profile.Options{File: "test.yaml", Library: profiles.Library{}, Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stack.New(p)
+}
+
+const small = `apiVersion: hsectl/v1
+kind: Profile
+name: shop
+services:
+  app:
+    image: example/app:1
+    user: "1000:1000"
+    writable:
+      - {path: /data, volume: data}
+      - {path: /tmp, tmpfs: 64M}
+    capabilities: [{name: NET_BIND_SERVICE, reason: listens on port 80}]
+    limits: {cpus: "2", memory: 1G, pids: 200}
+    health: {command: [check]}
+    secrets: [token]
+    verify: {denied: [/etc], listen: [3001]}
+secrets: {token: {env: TOKEN}}
+`
+
+// container is the small service, running as it was rendered: the engine's view and the kernel's text.
+func container(s stack.Stack) Container {
+	service, _ := s.Service("app")
+	applied := s.Facts(service)
+	applied.Mounts = policy.Seen([]policy.Mount{
+		{Path: "/data", Kind: "volume", Source: "/var/lib/docker/volumes/shop_data/_data", Writable: true, Exec: true, SUID: true, Dev: true},
+		{Path: "/tmp", Kind: "tmpfs", Writable: true},
+	}, finding.Applied)
+	applied.State = policy.Seen(policy.State{Running: true}, finding.Applied)
+	applied.Health.Value.Status, applied.Health.Value.Proven = "healthy", true
+	applied.OOMKilled = policy.Seen(false, finding.Applied)
+	applied.Changes = policy.Seen([]string(nil), finding.Effective)
+	applied.Reach = policy.Seen([]policy.Reach(nil), finding.Applied)
+	applied.Origin = policy.Seen(policy.Origin{User: "1000"}, finding.Applied)
+	mountinfo := strings.Replace(mountinfoText, "1031 1018 254:1 /srv/with\\040space /srv/a\\040b ro,relatime shared:7 master:1 - ext4 /dev/vda1 rw\n", "", 1)
+	files := func() map[string]string {
+		return map[string]string{"status": statusText, "limits": limitsText, "attr/current": "docker-default (enforce)\n"}
+	}
+	first := files()
+	maps.Copy(first, map[string]string{"mountinfo": mountinfo, "cgroup": "0::/\n", "net/tcp": tcpHead + "0: 00000000:0BB9 00000000:0000 0A\n", "net/tcp6": tcpHead})
+	return Container{Name: "shop-app-1", Service: "app", Engine: applied, Dump: &Dump{
+		Processes: []RawProcess{{PID: 1, Files: first}, {PID: 7, Files: files()}},
+		Cgroup: map[string]string{"memory.max": "1073741824\n", "memory.swap.max": "0\n", "pids.max": "200\n", "cpu.max": "200000 100000\n",
+			"memory.events": "oom_kill 0\n"},
+		Trials:  []Trial{{Path: "/", Error: "EROFS"}, {Path: "/data"}, {Path: "/tmp"}, {Path: "/etc", Error: "EROFS"}},
+		Secrets: []SecretFile{{Name: "token", Mode: 0o400, Readable: true}},
+		Kernel:  []string{"/proc/kcore", "/proc/keys"}, EnvironRead: 2,
+	}}
+}
+
+// seen is an observer whose containers are written down.
+type seen struct {
+	containers []Container
+	err        error
+	asked      map[string]Request
+}
+
+func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request) ([]Container, error) {
+	o.asked = map[string]Request{}
+	for _, c := range o.containers {
+		o.asked[c.Service] = ask(c.Service)
+	}
+	return o.containers, o.err
+}
+
+func judged(t *testing.T, s stack.Stack, containers ...Container) Evidence {
+	t.Helper()
+	evidence, err := Verify(context.Background(), s, &seen{containers: containers}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return evidence
+}
+
+func byControl(findings []finding.Finding) map[string]finding.Finding {
+	out := map[string]finding.Finding{}
+	for _, f := range findings {
+		out[f.Control] = f
+	}
+	return out
+}
+
+// askable is the number of controls that a running container can answer.
+func askable() int {
+	n := 0
+	for _, c := range policy.Controls() {
+		if !c.Static && !c.Deep {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAProperContainerIsProven(t *testing.T) {
+	s := parse(t, small)
+	evidence := judged(t, s, container(s))
+	for _, f := range evidence.Findings {
+		if !f.Proven() {
+			t.Errorf("%s: %s: %s", f.Control, f.Status, f.Detail)
+		}
+	}
+	if !finding.Proven(evidence.Findings) || evidence.Containers != 1 || evidence.Stack != "shop" || evidence.Kind != "Evidence" || len(evidence.Findings) != askable() {
+		t.Errorf("%d findings on %d containers of %s", len(evidence.Findings), evidence.Containers, evidence.Stack)
+	}
+	tiers := byControl(evidence.Findings)
+	for control, want := range map[string]finding.Tier{"HSE-FS-001": finding.Behaved, "HSE-FS-010": finding.Behaved, "HSE-USR-001": finding.Effective, "HSE-RES-001": finding.Effective, "HSE-LIF-005": finding.Applied} {
+		if got := tiers[control].Tier; got != want {
+			t.Errorf("%s rests on %s, want %s", control, got, want)
+		}
+	}
+}
+
+func TestWhatIsAsked(t *testing.T) {
+	s := parse(t, small)
+	o := &seen{containers: []Container{container(s), {Service: "stranger"}}}
+	if _, err := Verify(context.Background(), s, o, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.asked["app"]; !slices.Equal(got.Write, []string{"/", "/data", "/tmp", "/etc"}) || got.Secrets != "/run/secrets" {
+		t.Errorf("asked %+v", got)
+	}
+	if got := o.asked["stranger"]; !slices.Equal(got.Write, []string{"/"}) || got.Secrets != "" {
+		t.Errorf("asked of a stranger: %+v", got)
+	}
+}
+
+// Each weakening behind the profile's back is drift, named by its control.
+func TestDrift(t *testing.T) {
+	replace := func(from, to string, files ...string) func(*Container) {
+		return func(c *Container) {
+			for _, p := range c.Dump.Processes {
+				for _, name := range files {
+					p.Files[name] = strings.Replace(p.Files[name], from, to, 1)
+				}
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		change  func(*Container)
+		control string
+	}{
+		"root writable":        {replace("/ / ro,", "/ / rw,", "mountinfo"), "HSE-FS-001"},
+		"a write succeeded":    {func(c *Container) { c.Dump.Trials[0].Error = "" }, "HSE-FS-001"},
+		"tmpfs without size":   {replace("size=65536k,mode=777", "mode=777", "mountinfo"), "HSE-FS-002"},
+		"tmpfs with exec":      {replace("/tmp rw,nosuid,nodev,noexec", "/tmp rw,nosuid,nodev", "mountinfo"), "HSE-FS-002"},
+		"another volume":       {replace("/etc/hosts rw", "/etc/extra rw", "mountinfo"), "HSE-FS-002"},
+		"shared mount":         {replace("/data rw,relatime master:1", "/data rw,relatime shared:1", "mountinfo"), "HSE-FS-006"},
+		"as root":              {replace("Uid:\t1000\t1000", "Uid:\t0\t0", "status"), "HSE-USR-001"},
+		"a capability":         {replace("CapBnd:\t0000000000000400", "CapBnd:\t0000000000200400", "status"), "HSE-CAP-001"},
+		"may gain privileges":  {replace("NoNewPrivs:\t1", "NoNewPrivs:\t0", "status"), "HSE-PRV-002"},
+		"no filter":            {replace("Seccomp:\t2", "Seccomp:\t0", "status"), "HSE-KRN-001"},
+		"privileged":           {func(c *Container) { c.Engine.Privileged.Value = true }, "HSE-PRV-001"},
+		"host network":         {func(c *Container) { c.Engine.Namespaces.Value.HostNetwork = true }, "HSE-NS-003"},
+		"no memory limit":      {func(c *Container) { c.Dump.Cgroup["memory.max"] = "max\n" }, "HSE-RES-001"},
+		"no process limit":     {func(c *Container) { c.Dump.Cgroup["pids.max"] = "max\n" }, "HSE-RES-004"},
+		"no cpu limit":         {func(c *Container) { c.Dump.Cgroup["cpu.max"] = "max 100000\n" }, "HSE-RES-003"},
+		"open files unlimited": {replace("files            16384", "files            unlimited", "limits"), "HSE-RES-005"},
+		"core dumps":           {replace("size        0", "size        unlimited", "limits"), "HSE-RES-005"},
+		"masked no more":       {replace("/proc/kcore rw,nosuid", "/elsewhere ro,nosuid", "mountinfo"), "HSE-KRN-006"},
+		"world-readable":       {func(c *Container) { c.Dump.Secrets[0].Mode = 0o444 }, "HSE-SEC-002"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := parse(t, small)
+			changed := container(s)
+			c.change(&changed)
+			f := byControl(judged(t, s, changed).Findings)[c.control]
+			if f.Status != finding.Drift || f.Severity < finding.High {
+				t.Errorf("%s is %s (%s): %s", c.control, f.Status, f.Severity, f.Detail)
+			}
+		})
+	}
+}
+
+// The engine's own init is a mount of a program of the host, also where /sbin is a link to /usr/sbin.
+func TestTheEnginesInitIsNoPathOfTheHost(t *testing.T) {
+	for _, path := range []string{"/sbin/docker-init", "/usr/sbin/docker-init", "/dev/init"} {
+		s := parse(t, small)
+		c := container(s)
+		c.Dump.Processes[0].Files["mountinfo"] += "1032 1018 254:1 /usr/bin/tini-static " + path + " ro,relatime - ext4 /dev/vda1 rw\n"
+		found := byControl(judged(t, s, c).Findings)
+		for _, control := range []string{"HSE-FS-002", "HSE-FS-003"} {
+			if !found[control].Proven() {
+				t.Errorf("%s: %s is %s: %s", path, control, found[control].Status, found[control].Detail)
+			}
+		}
+	}
+}
+
+// A debugger's port was never declared to be closed by a rendered stack: it fails, whatever one calls it.
+func TestFailuresThatOnlyARunningContainerHas(t *testing.T) {
+	s := parse(t, small)
+	c := container(s)
+	c.Dump.Processes[0].Files["net/tcp"] += "1: 00000000:240D 00000000:0000 0A\n"
+	c.Dump.Trials[1].Error = "EACCES"
+	c.Engine.State.Value.Running = false
+	found := byControl(judged(t, s, c).Findings)
+	for _, control := range []string{"HSE-NET-007", "HSE-FS-010", "HSE-LIF-005"} {
+		if found[control].Status != finding.Fail {
+			t.Errorf("%s is %s: %s", control, found[control].Status, found[control].Detail)
+		}
+	}
+}
+
+// A container that vanished, or that no probe could look into, proves nothing that only the kernel can say.
+func TestWithoutADumpNothingOfTheKernelsPasses(t *testing.T) {
+	s := parse(t, small)
+	blind := container(s)
+	blind.Dump, blind.Error = nil, "the container vanished"
+	evidence := judged(t, s, blind)
+	found := byControl(evidence.Findings)
+	for _, control := range []string{"HSE-USR-001", "HSE-USR-002", "HSE-USR-004", "HSE-CAP-001", "HSE-CAP-002", "HSE-CAP-003", "HSE-PRV-002", "HSE-KRN-001", "HSE-KRN-003",
+		"HSE-FS-010", "HSE-NET-007", "HSE-SEC-002", "HSE-RES-005"} {
+		if f := found[control]; f.Status != finding.Unknown || !strings.Contains(f.Detail, "vanished") {
+			t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
+		}
+	}
+	if finding.Proven(evidence.Findings) {
+		t.Error("a container that nobody looked into is proven")
+	}
+	// Not even the engine's word is left.
+	for _, f := range judged(t, s, Container{Name: "x", Service: "app"}).Findings {
+		if f.Status == finding.Pass {
+			t.Errorf("%s passes on nothing: %s", f.Control, f.Detail)
+		}
+	}
+}
+
+// A text that cannot be read makes unknown what rests on it, for that control and no other.
+func TestUnreadableTexts(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, text string
+		controls   []string
+	}{
+		"status":        {"status", "Name:\tnode\n", []string{"HSE-USR-001", "HSE-CAP-001", "HSE-PRV-002", "HSE-KRN-001"}},
+		"mounts":        {"mountinfo", "", []string{"HSE-FS-001", "HSE-FS-002", "HSE-FS-003", "HSE-FS-004", "HSE-FS-006"}},
+		"sockets":       {"net/tcp", tcpHead + "0: nonsense x 0A\n", []string{"HSE-NET-007"}},
+		"limits":        {"limits", "", []string{"HSE-RES-005"}},
+		"no socket tab": {"net/tcp", "missing", []string{"HSE-NET-007"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := parse(t, small)
+			broken := container(s)
+			broken.Dump.Processes[0].Files[c.file] = c.text
+			if c.text == "missing" {
+				delete(broken.Dump.Processes[0].Files, c.file)
+			}
+			for control, f := range byControl(judged(t, s, broken).Findings) {
+				if want := slices.Contains(c.controls, control); want && f.Status != finding.Unknown {
+					t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
+				}
+			}
+		})
+	}
+}
+
+// Without PID 1 in the dump the processes, mounts and limits of the container were not seen.
+func TestADumpWithoutTheFirstProcess(t *testing.T) {
+	s := parse(t, small)
+	c := container(s)
+	c.Dump.Processes = nil
+	evidence := judged(t, s, c)
+	for _, control := range []string{"HSE-USR-001", "HSE-CAP-001"} {
+		if f := byControl(evidence.Findings)[control]; f.Status != finding.Unknown {
+			t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
+		}
+	}
+	if finding.Proven(evidence.Findings) {
+		t.Error("proven without a process")
+	}
+}
+
+func TestAbsentAndOrphanedContainers(t *testing.T) {
+	s := parse(t, strings.Replace(small, "services:\n", "services:\n  cache: {preset: redis}\n", 1))
+	evidence := judged(t, s, container(s), Container{Name: "shop-old-1\x1b[2J", Service: "old"})
+	var absent, orphan finding.Finding
+	for _, f := range evidence.Findings {
+		switch f.Subject {
+		case "cache":
+			absent = f
+		case "old":
+			orphan = f
+		}
+	}
+	if absent.Status != finding.Fail || absent.Control != "HSE-LIF-005" {
+		t.Errorf("the absent service: %+v", absent)
+	}
+	if orphan.Status != finding.Fail || orphan.Control != "HSE-OPS-009" || strings.Contains(orphan.Detail, "\x1b") {
+		t.Errorf("the orphan: %+v", orphan)
+	}
+	if !slices.IsSortedFunc(evidence.Findings, func(a, b finding.Finding) int { return strings.Compare(a.Subject, b.Subject) }) {
+		t.Error("not sorted by service")
+	}
+	if got := judged(t, s); finding.Proven(got.Findings) || len(got.Findings) != 2 {
+		t.Errorf("a stack without containers: %+v", got.Findings)
+	}
+}
+
+func TestWaivedOnARunningContainer(t *testing.T) {
+	s := parse(t, small+"exceptions: [{control: HSE-KRN-001, service: app, reason: an old kernel, expires: 2027-01-01}]\n")
+	c := container(s)
+	c.Dump.Processes[1].Files["status"] = strings.Replace(statusText, "Seccomp:\t2", "Seccomp:\t0", 1)
+	if f := byControl(judged(t, s, c).Findings)["HSE-KRN-001"]; f.Status != finding.Waived || f.Waiver == nil || f.Waiver.Reason != "an old kernel" {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestObserverErrors(t *testing.T) {
+	down := errors.New("engine down")
+	if _, err := Verify(context.Background(), parse(t, small), &seen{err: down}, Options{}); !errors.Is(err, down) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFirstUser(t *testing.T) {
+	s := parse(t, small)
+	if user, capabilities, ok := container(s).Dump.FirstUser(); !ok || user != "1000:1000" || capabilities != 0 {
+		t.Errorf("got %s, %x, %t", user, capabilities, ok)
+	}
+	for _, d := range []Dump{{}, {Processes: []RawProcess{{PID: 1, Files: map[string]string{"status": "Name: x\n"}}}}} {
+		if _, _, ok := d.FirstUser(); ok {
+			t.Errorf("a user was found in %+v", d)
+		}
+	}
+}
+
+func TestJudgeShutdown(t *testing.T) {
+	data, err := os.ReadFile("../../profiles/hse-digital.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := parse(t, string(data))
+	app, _ := s.Service("app")
+	cache, _ := s.Service("redis")
+	var logs []string
+	for _, line := range app.Shutdown.Logs {
+		logs = append(logs, "2026-06-15T10:00:00Z info "+line, "something else")
+	}
+	swapped := slices.Clone(logs)
+	swapped[0], swapped[2] = swapped[2], swapped[0]
+	for _, c := range []struct {
+		name    string
+		service stack.Service
+		stopped Stopped
+		failed  string
+	}{
+		{"clean", app, Stopped{Took: 2 * time.Second, Logs: logs}, ""},
+		{"killed", app, Stopped{Took: 30 * time.Second, ExitCode: 137, Killed: true, Logs: logs}, "HSE-LIF-010 HSE-LIF-011 HSE-LIF-012"},
+		{"out of memory", app, Stopped{Took: time.Second, ExitCode: 137, OOM: true, Logs: logs}, "HSE-LIF-010 HSE-LIF-012"},
+		{"at the last moment", app, Stopped{Took: 30 * time.Second, Logs: logs}, "HSE-LIF-011"},
+		{"a bad exit code", app, Stopped{Took: time.Second, ExitCode: 1, Logs: logs}, "HSE-LIF-012"},
+		{"by the signal, with a promise", app, Stopped{Took: time.Second, ExitCode: 143, Logs: logs}, "HSE-LIF-012"},
+		{"by the signal, without one", cache, Stopped{Took: time.Second, ExitCode: 143}, ""},
+		{"by another signal", cache, Stopped{Took: time.Second, ExitCode: 130}, "HSE-LIF-012"},
+		{"a line is missing", app, Stopped{Took: time.Second, Logs: logs[:len(logs)-2]}, "HSE-LIF-013"},
+		{"out of order", app, Stopped{Took: time.Second, Logs: swapped}, "HSE-LIF-013"},
+		{"silent", app, Stopped{Took: time.Second}, "HSE-LIF-013"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var failed []string
+			findings := JudgeShutdown(c.service, c.stopped)
+			for _, f := range findings {
+				if f.Status != finding.Pass {
+					failed = append(failed, f.Control)
+				}
+				if f.Tier != finding.Behaved || f.Where != "shutdown" || f.Remedy == "" {
+					t.Errorf("%+v", f)
+				}
+			}
+			if got := strings.Join(failed, " "); got != c.failed {
+				t.Errorf("failed %q, want %q: %+v", got, c.failed, findings)
+			}
+		})
+	}
+	if n := len(JudgeShutdown(cache, Stopped{})); n != 3 {
+		t.Errorf("a service without log lines is judged %d times", n)
+	}
+}
+
+func TestFirstMissing(t *testing.T) {
+	for _, c := range []struct {
+		wanted, logs []string
+		want         int
+	}{
+		{nil, nil, -1},
+		{[]string{"a"}, nil, 0},
+		{[]string{"a", "b"}, []string{"xax", "b"}, -1},
+		{[]string{"a", "b"}, []string{"b", "a"}, 1},
+		{[]string{"a", "a"}, []string{"a"}, 1},
+		{[]string{"a", "b"}, []string{"ab"}, 1},
+	} {
+		if got := firstMissing(c.wanted, c.logs); got != c.want {
+			t.Errorf("%q in %q: %d, want %d", c.wanted, c.logs, got, c.want)
+		}
+	}
+}
