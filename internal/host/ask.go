@@ -93,7 +93,7 @@ func askHTTP(ctx context.Context, c verify.Check) (verify.Answer, error) {
 	if err != nil {
 		return verify.Answer{}, fmt.Errorf("reading the answer: %w", err)
 	}
-	return c.JudgeHTTP(answer.StatusCode, answer.Header, string(body)), nil
+	return c.JudgeHTTP(answer.StatusCode, answer.Header.Get, string(body)), nil
 }
 
 func askTLS(ctx context.Context, c verify.Check, u *url.URL) (verify.Answer, error) {

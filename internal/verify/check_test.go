@@ -8,7 +8,7 @@ import (
 
 func TestJudgeAnswers(t *testing.T) {
 	now := time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)
-	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}.Get
 	for name, c := range map[string]struct {
 		got  Answer
 		want bool
