@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 export CGO_ENABLED = 0
 
-.PHONY: all demo test check bench build engine example docs clean
+.PHONY: all demo test check bench build engine example browser docs clean
 
 all: build
 
@@ -16,7 +16,7 @@ demo: build
 	scripts/demo
 
 # Everything: formatting, unit, golden, script and engine tests. Without an engine it fails.
-test: check engine build example
+test: check engine build example browser
 	$(GO) test -timeout 25m ./...
 
 check:
@@ -29,6 +29,10 @@ build:
 engine:
 	scripts/engine up
 	scripts/images
+
+# A browser for the test that opens the HTML report.
+browser:
+	scripts/chromium
 
 # The reference application's own tests, against real PostgreSQL and Redis.
 example:

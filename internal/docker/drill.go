@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -116,35 +117,58 @@ func (e *Engine) Sample(ctx context.Context, project string, interval time.Durat
 	}
 	var out []verify.Sample
 	begun := time.Now()
-	before := map[string]container.CPUStats{}
-	at := map[string]time.Time{}
+	var before map[string]container.StatsResponse
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		sample := verify.Sample{At: time.Since(begun).Seconds(), Used: map[string]verify.Usage{}}
-		for _, c := range list {
-			stats, err := e.stats(ctx, c.ID)
-			if err != nil {
-				continue // a container that ended uses nothing
-			}
-			name := c.Config.Labels[composeService]
-			u := verify.Usage{Memory: memoryOf(stats)}
-			if last, ok := at[name]; ok && stats.Read.After(last) {
-				used := float64(stats.CPUStats.CPUUsage.TotalUsage - before[name].CPUUsage.TotalUsage)
-				u.CPU = used / float64(stats.Read.Sub(last).Nanoseconds())
-			}
-			before[name], at[name] = stats.CPUStats, stats.Read
-			sample.Used[name] = u
+		at := time.Since(begun).Seconds()
+		now := e.allStats(ctx, list)
+		if ctx.Err() != nil {
+			return out, nil // what was cut off is not the whole
 		}
-		if len(sample.Used) > 0 {
-			out = append(out, sample)
+		if before != nil { // processors are known from the second reading on
+			out = append(out, verify.Sample{At: at, Used: usage(before, now)})
 		}
+		before = now
 		select {
 		case <-ctx.Done():
 			return out, nil
 		case <-ticker.C:
 		}
 	}
+}
+
+// allStats asks for all containers at once, by service. One that ended uses nothing.
+func (e *Engine) allStats(ctx context.Context, list []container.InspectResponse) map[string]container.StatsResponse {
+	out := map[string]container.StatsResponse{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, c := range list {
+		wg.Go(func() {
+			stats, err := e.stats(ctx, c.ID)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[c.Config.Labels[composeService]] = stats
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func usage(before, now map[string]container.StatsResponse) map[string]verify.Usage {
+	out := map[string]verify.Usage{}
+	for name, stats := range now {
+		u := verify.Usage{Memory: memoryOf(stats)}
+		if last, ok := before[name]; ok && stats.Read.After(last.Read) && stats.CPUStats.CPUUsage.TotalUsage >= last.CPUStats.CPUUsage.TotalUsage {
+			used := float64(stats.CPUStats.CPUUsage.TotalUsage - last.CPUStats.CPUUsage.TotalUsage)
+			u.CPU = used / float64(stats.Read.Sub(last.Read).Nanoseconds())
+		}
+		out[name] = u
+	}
+	return out
 }
 
 func (e *Engine) stats(ctx context.Context, id string) (container.StatsResponse, error) {

@@ -73,13 +73,13 @@ func draw(i int, c Chart) picture {
 	return p
 }
 
-// nice rounds up to 1, 2, 2.5 or 5 times a power of ten, so that a scale has whole numbers.
+// nice rounds up to a number whose quarters are short.
 func nice(v float64) float64 {
 	if v <= 0 {
 		return 1
 	}
 	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+	for _, m := range []float64{1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10} {
 		if v <= m*power {
 			return m * power
 		}
@@ -87,4 +87,12 @@ func nice(v float64) float64 {
 	return 10 * power
 }
 
-func amount(v float64, unit string) string { return fmt.Sprintf("%.4g %s", v, unit) }
+func amount(v float64, unit string) string { return fmt.Sprintf("%s %s", number(v), unit) }
+
+// number writes three digits, and all of those before the point.
+func number(v float64) string {
+	if math.Abs(v) >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
