@@ -20,8 +20,22 @@ func keysOf(c policy.Control) []string {
 		return []string{"volumes"}
 	case "HSE-PRV-001":
 		return []string{"privileged", "post_start", "pre_stop", "pre_start"}
-	case "HSE-PRV-002", "HSE-KRN-001", "HSE-KRN-006":
+	case "HSE-PRV-002", "HSE-KRN-001", "HSE-KRN-002", "HSE-KRN-006":
 		return []string{"security_opt", "privileged"}
+	case "HSE-KRN-005":
+		return []string{"sysctls"}
+	case "HSE-KRN-007":
+		return []string{"cgroup", "cgroup_parent"}
+	case "HSE-KRN-008":
+		return []string{"runtime"}
+	case "HSE-NS-006":
+		return []string{"pid", "ipc", "network_mode"}
+	case "HSE-NET-008":
+		return []string{"extra_hosts"}
+	case "HSE-FS-009":
+		return []string{"shm_size"}
+	case "HSE-LIF-006":
+		return []string{"depends_on"}
 	case "HSE-KRN-004":
 		return []string{"devices", "gpus", "device_cgroup_rules", "deploy"}
 	case "HSE-NS-001":
@@ -54,6 +68,13 @@ func keysOf(c policy.Control) []string {
 // remedies say what to write in a Compose file.
 func remedies() map[string]string {
 	return map[string]string{
+		"HSE-FS-005":  "mount it with :ro",
+		"HSE-KRN-002": "remove the seccomp option",
+		"HSE-KRN-005": "remove the parameter, or write it into the host's own configuration",
+		"HSE-KRN-007": "remove cgroup and cgroup_parent",
+		"HSE-NS-006":  "remove pid, ipc or network_mode with service: or container:",
+		"HSE-NET-008": "remove the name from extra_hosts",
+		"HSE-LIF-006": "write depends_on with condition: service_healthy",
 		"HSE-FS-001":  "write read_only: true, and tmpfs: for each path the service writes",
 		"HSE-FS-002":  "use a named volume, or tmpfs with size=; mount what is only read with :ro",
 		"HSE-FS-003":  "use a named volume, configs: or secrets:",

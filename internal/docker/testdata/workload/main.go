@@ -27,6 +27,25 @@ func main() {
 			signal.Ignore(syscall.Signal(n))
 		}
 		serve(syscall.SIGUSR2)
+	case "writer": // needs a directory
+		err := os.Mkdir("/state", 0o700)
+		if err == nil || os.IsExist(err) {
+			err = os.WriteFile("/state/file", []byte("x"), 0o600)
+		}
+		needs(err)
+	case "reader": // needs a secret
+		_, err := os.ReadFile("/run/secrets/more")
+		needs(err)
+	case "opener": // needs many open files
+		var err error
+		var kept []*os.File
+		for i := 0; i < 600 && err == nil; i++ {
+			var f *os.File
+			f, err = os.Open("/program")
+			kept = append(kept, f)
+		}
+		needs(err)
+		fmt.Println(len(kept), "files are open")
 	case "crash":
 		fmt.Println("secret is", content("/run/secrets/token"))
 		fmt.Println("\x1b[31mcannot open /var/cache/app: Read-only file system\x1b[0m")
@@ -52,6 +71,15 @@ func main() {
 	case "once":
 		fmt.Println("done")
 	}
+}
+
+// needs serves when there is no error, and ends with it otherwise.
+func needs(err error) {
+	if err != nil {
+		fmt.Println("cannot start:", err)
+		os.Exit(1)
+	}
+	serve(syscall.SIGTERM)
 }
 
 func content(path string) string {
