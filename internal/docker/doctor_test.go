@@ -42,6 +42,10 @@ func TestDoctorMends(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, mended)
 			}
+			// What restarts over and over is taken away first, so that the deploy does not take its end for a new one.
+			if err := e.Down(t.Context(), s.Name, false); err != nil {
+				t.Fatal(err)
+			}
 			mustDeploy(t, e, stack.New(p))
 			if findings := judge(t, e, stack.New(p)); !finding.Proven(findings) {
 				t.Errorf("mended, but not proven: %+v", findings)

@@ -11,9 +11,9 @@ import (
 func endurance() []Control {
 	return []Control{
 		{ID: "HSE-RES-007", Title: "The service cannot fill the disk", Severity: finding.Low, Key: "logging",
-			Rationale:  "Logs, memory file systems and the container's own layer each grow until something stops them.",
+			Rationale:  "Logs and memory file systems grow until something stops them.",
 			References: []string{"OWASP Docker rule 7"},
-			Remedy:     "rotate logs, give every tmpfs a size, keep the root read-only",
+			Remedy:     "rotate logs, and give every tmpfs a size",
 			judge:      diskBounded},
 		{ID: "HSE-LIF-001", Title: "PID 1 handles the stop signal and leaves no zombies", Severity: finding.Medium, Key: "init", Runtime: true,
 			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle; children that nobody waits for fill the process table.",
@@ -74,19 +74,15 @@ func diskBounded(f Facts, _ Intent) Verdict {
 		return unknown(f.Log, "the log settings")
 	case !f.Mounts.Known():
 		return unknown(f.Mounts, "the mounts")
-	case !f.RootReadOnly.Known():
-		return unknown(f.RootReadOnly, "the mount of /")
 	case !f.Log.Value.Bounded:
 		return fail(f.Log.Tier, "logs grow without a bound")
-	case !f.RootReadOnly.Value:
-		return fail(f.RootReadOnly.Tier, "the container's own layer grows without a bound")
 	}
 	for _, m := range f.Mounts.Value {
 		if m.Kind == "tmpfs" && m.Writable && m.Size == 0 {
 			return fail(f.Mounts.Tier, "%s grows without a bound", m.Path)
 		}
 	}
-	return pass(f.Mounts.Tier, "logs, tmpfs and the container's layer are bounded")
+	return pass(f.Mounts.Tier, "logs and tmpfs are bounded")
 }
 
 // firstProcess accepts a signal that PID 1 catches, or blocks to wait for it as small inits do.

@@ -116,7 +116,7 @@ func changed(change func(*policy.Facts)) func(*policy.Facts, *policy.Intent) {
 
 func wrongs() []wrong {
 	return []wrong{
-		{"writable root", "HSE-FS-001 HSE-RES-007", changed(func(f *policy.Facts) { f.RootReadOnly = seen(false) })},
+		{"writable root", "HSE-FS-001", changed(func(f *policy.Facts) { f.RootReadOnly = seen(false) })},
 		{"undeclared tmpfs", "HSE-FS-002", mountOf(policy.Mount{Path: "/x", Kind: "tmpfs", Writable: true, Size: 1})},
 		{"tmpfs without a size", "HSE-FS-002 HSE-RES-007", mountOf(policy.Mount{Path: "/y", Kind: "tmpfs", Writable: true})},
 		{"/etc of the host", "HSE-FS-003", mountOf(policy.Mount{Path: "/e", Kind: "bind", Source: "/etc"})},

@@ -162,7 +162,7 @@ func TestVerdicts(t *testing.T) {
 		"a secret in a variable":    {[]edit{{"{LEVEL: info}", "{LEVEL: info, API_TOKEN: hunter2-hunter2}"}}, []string{"weaker high HSE-SEC-001 app no secret in the environment", "neutral info app variable: → API_TOKEN"}},
 		"a variable":                {[]edit{{"LEVEL: info", "LEVEL: debug"}}, []string{"neutral info app variable: LEVEL"}},
 		"less is proven":            {[]edit{{"verify: {denied: [/etc], listen: [8080]}", "verify: {}"}}, []string{"weaker low HSE-FS-010 app denied path: /etc →", "weaker low HSE-NET-007 app listening ports: [8080] →"}},
-		"it does not wait any more": {[]edit{{"depends_on: [db]", "depends_on: [{service: db, condition: started}]"}}, []string{"weaker low app dependency on db: healthy → started"}},
+		"it does not wait any more": {[]edit{{"depends_on: [db]", "depends_on: [{service: db, condition: started}]"}}, []string{"weaker low app dependency on db: healthy → started", "weaker low HSE-LIF-006 app the start order waits for health"}},
 		"another name":              {[]edit{{"name: shop", "name: store"}}, []string{"neutral medium name of the stack: shop → store"}},
 	} {
 		t.Run(name, func(t *testing.T) {
