@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -64,6 +65,11 @@ func runVerify(ctx context.Context, g *globals, s streams, format string, all bo
 		return err
 	}
 	evidence.Findings = located(l, evidence.Findings)
+	beside, err := verifyMonitoring(ctx, l, s, engine)
+	if err != nil {
+		return err
+	}
+	evidence.Findings = append(evidence.Findings, beside...)
 	if err := write(s, format, all, report.Document{Kind: "Evidence", Subject: l.stack.Name, Findings: evidence.Findings}); err != nil {
 		return err
 	}
@@ -73,10 +79,31 @@ func runVerify(ctx context.Context, g *globals, s streams, format string, all bo
 	return nil
 }
 
+// verifyMonitoring judges the monitoring stack when it is deployed. A profile may have one that is not wanted here.
+func verifyMonitoring(ctx context.Context, l loaded, s streams, engine *docker.Engine) ([]finding.Finding, error) {
+	beside, ok, err := l.watching(nil)
+	if err != nil || !ok {
+		return nil, err
+	}
+	ids, err := engine.Identities(ctx, beside.stack.Name)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		s.say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.stack.Name)
+		return nil, nil
+	}
+	evidence, err := verify.Verify(ctx, beside.stack, engine)
+	if err != nil {
+		return nil, err
+	}
+	return located(beside, evidence.Findings), nil
+}
+
 // located puts the place in the profile where the control named only a key of the service.
 func located(l loaded, findings []finding.Finding) []finding.Finding {
 	for i, f := range findings {
-		path := "services." + f.Subject
+		path := l.root + "services." + f.Subject
 		if f.Where != "" {
 			path += "." + f.Where
 		}
@@ -109,6 +136,11 @@ func newLint(g *globals, s streams) *cobra.Command {
 				return err
 			}
 			findings := located(l, l.stack.Check())
+			if beside, ok, err := l.watching(nil); err != nil {
+				return err
+			} else if ok {
+				findings = append(findings, located(beside, beside.stack.Check())...)
+			}
 			if err := write(s, format, all, report.Document{Kind: "Lint", Subject: l.stack.Name, Findings: findings}); err != nil {
 				return err
 			}

@@ -105,7 +105,7 @@ func health() []Control {
 				case !f.Health.Known():
 					return unknown(f.Health, "the health")
 				case len(f.Health.Value.Test) == 0:
-					return Verdict{finding.Unknown, finding.None, "there is no health test to ask"}
+					return notApplicable(f.Health.Tier, "there is no health test, which HSE-HLT-001 judges")
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Proven:
 					return pass(f.Health.Tier, "healthy")
 				case f.Health.Value.Status == "starting" || f.Health.Value.Status == "healthy":
@@ -120,6 +120,9 @@ func health() []Control {
 			judge: func(f Facts, _ Intent) Verdict {
 				if !f.Health.Known() {
 					return unknown(f.Health, "the health test")
+				}
+				if len(f.Health.Value.Test) == 0 {
+					return notApplicable(f.Health.Tier, "there is no health test, which HSE-HLT-001 judges")
 				}
 				words := strings.Join(f.Health.Value.Test, " ")
 				switch strings.TrimPrefix(strings.TrimPrefix(words, "CMD-SHELL "), "CMD ") {
