@@ -1,8 +1,11 @@
 package monitoring_test
 
 import (
+	"flag"
 	"net/netip"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestNothingIsWeakenedWithoutANamedException(t *testing.T) {
 	_, s := watch(t)
@@ -216,6 +221,32 @@ func TestTheSameProfileGivesTheSameBytes(t *testing.T) {
 			if first[path] != text {
 				t.Fatalf("%s differs", path)
 			}
+		}
+	}
+}
+
+// What reviewers see of the reference stack. Look at a change, then: go test ./internal/monitoring -update
+func TestGolden(t *testing.T) {
+	p, s := watch(t)
+	for name, text := range render(t, p, s) {
+		if name != generate.MonitoringFile && !strings.HasPrefix(name, "monitoring/") {
+			continue
+		}
+		at := filepath.Join("../../testdata/golden/hse-digital-monitoring", filepath.FromSlash(name))
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(want) != text {
+			t.Errorf("%s differs from %s", name, at)
 		}
 	}
 }

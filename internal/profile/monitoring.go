@@ -160,6 +160,25 @@ func (p *Profile) watched(s Service) bool {
 		s.Health != nil && s.Health.HTTP != nil && p.On(PartBlackbox)
 }
 
+// MonitoringSecrets returns the names of the secrets that the monitoring section asks for.
+func (p *Profile) MonitoringSecrets() []string {
+	m := p.Monitoring
+	if m == nil {
+		return nil
+	}
+	out := []string{m.GrafanaPassword, m.Logs.Password}
+	for _, r := range m.Receivers {
+		out = append(out, r.Webhook)
+		if r.Slack != nil {
+			out = append(out, r.Slack.URL)
+		}
+		if r.Email != nil {
+			out = append(out, r.Email.Password)
+		}
+	}
+	return out
+}
+
 // MonitoringProfile returns the profile of the monitoring stack, whose services are the parts that are on, or nil when
 // nothing is watched. Places are those of the profile itself, under monitoring.
 func (p *Profile) MonitoringProfile() *Profile {

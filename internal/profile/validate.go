@@ -117,6 +117,7 @@ func (v *validator) defaults() {
 	for key, set := range map[string]bool{
 		"preset": d.Preset != "", "image": d.Image != "", "build": d.Build != nil, "command": d.Command != nil,
 		"entrypoint": d.Entrypoint != nil, "ports": d.Ports != nil, "hostname": d.Hostname != "", "probes": d.Probes != nil,
+		"host_paths": d.HostPaths != nil, "metrics": d.Metrics != nil, "slo": d.SLO != nil,
 	} {
 		if set {
 			v.bad("defaults."+key, "set it in each service that needs it", "defaults cannot have %s", key)

@@ -22,7 +22,7 @@ func New(p *profile.Profile) Stack {
 	for _, name := range slices.Sorted(maps.Keys(volumes)) {
 		s.Volumes = append(s.Volumes, Volume{Name: name, External: p.Volumes[name].External})
 	}
-	s.Secrets = usedSecrets(p)
+	s.Secrets = ownSecrets(p)
 	for _, name := range slices.Sorted(maps.Keys(p.Networks)) {
 		n := p.Networks[name]
 		s.Networks = append(s.Networks, Network{
@@ -32,21 +32,21 @@ func New(p *profile.Profile) Stack {
 	return s
 }
 
-// usedSecrets returns the secrets that a service of the profile reads, and those they are made of. Others belong to the
-// monitoring stack, and are asked for when that is deployed.
-func usedSecrets(p *profile.Profile) []Secret {
+// ownSecrets returns the secrets of the profile, without those that only its monitoring stack reads: they are asked for
+// when that is deployed.
+func ownSecrets(p *profile.Profile) []Secret {
 	used := map[string]bool{}
 	for _, service := range p.Services {
 		for _, use := range service.Secrets {
-			used[use.Name] = true
-			if from := p.Secrets[use.Name].From; from != "" {
-				used[from] = true
-			}
+			used[use.Name], used[p.Secrets[use.Name].From] = true, true
 		}
 	}
+	watching := p.MonitoringSecrets()
 	var out []Secret
-	for _, name := range slices.Sorted(maps.Keys(used)) {
-		out = append(out, NewSecret(name, p.Secrets[name]))
+	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
+		if used[name] || !slices.Contains(watching, name) {
+			out = append(out, NewSecret(name, p.Secrets[name]))
+		}
 	}
 	return out
 }
