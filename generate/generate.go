@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/stack"
@@ -133,19 +132,11 @@ func envExample(s stack.Stack, from Source) []byte {
 			seen[v.Name] = true
 		}
 	}
-	secrets := s.Secrets
-	if from.Monitoring != nil {
-		for _, secret := range from.Monitoring.Secrets {
-			if !slices.ContainsFunc(secrets, func(have stack.Secret) bool { return have.Name == secret.Name }) {
-				secrets = append(slices.Clone(secrets), secret)
-			}
-		}
-	}
-	if len(secrets) > 0 {
+	if len(s.Secrets) > 0 {
 		b.WriteString("\n# Secrets are files, never variables of a service. hsectl deploy delivers them from these sources;\n")
 		b.WriteString("# for plain docker compose write each value to its file, readable by the users of the services that take it.\n")
 	}
-	for _, secret := range secrets {
+	for _, secret := range s.Secrets {
 		source := "variable " + secret.Env
 		if secret.File != "" {
 			source = "file " + secret.File

@@ -4,8 +4,11 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// MonitoringFile is the Compose file of the monitoring stack.
-const MonitoringFile = "docker-compose.monitoring.yml"
+// Names of the files of the monitoring stack, beside the directory monitoring.
+const (
+	MonitoringFile    = "docker-compose.monitoring.yml"
+	MonitoringEnvFile = ".env.monitoring.example"
+)
 
 // monitoringFiles returns the Compose file of the monitoring stack and the configuration files that it names.
 func monitoringFiles(s stack.Stack, from Source) ([]File, error) {
@@ -13,7 +16,10 @@ func monitoringFiles(s stack.Stack, from Source) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{{MonitoringFile, append([]byte(header(from)), body...)}}
+	files := []File{
+		{MonitoringFile, append([]byte(header(from)), body...)},
+		{MonitoringEnvFile, envExample(s, from)},
+	}
 	for _, service := range s.Services {
 		for _, c := range service.Configs {
 			files = append(files, File{configPath(service.Name, c), c.Data})

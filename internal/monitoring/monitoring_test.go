@@ -229,7 +229,7 @@ func TestTheSameProfileGivesTheSameBytes(t *testing.T) {
 func TestGolden(t *testing.T) {
 	p, s := watch(t)
 	for name, text := range render(t, p, s) {
-		if name != generate.MonitoringFile && !strings.HasPrefix(name, "monitoring/") {
+		if name != generate.MonitoringFile && name != generate.MonitoringEnvFile && !strings.HasPrefix(name, "monitoring/") {
 			continue
 		}
 		at := filepath.Join("../../testdata/golden/hse-digital-monitoring", filepath.FromSlash(name))
