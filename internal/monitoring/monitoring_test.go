@@ -117,7 +117,7 @@ func exceptions(off string) string {
 // render writes the Compose file and loads it as docker compose would.
 func render(t *testing.T, p *profile.Profile, s stack.Stack) map[string]string {
 	t.Helper()
-	files, err := generate.Render(stack.New(p), generate.Source{Profile: "profile.yaml", Monitoring: &s})
+	files, err := generate.Render(stack.New(p), generate.Source{Profile: "hse-digital.yaml", Generator: "hsectl", Monitoring: &s})
 	if err != nil {
 		t.Fatal(err)
 	}
