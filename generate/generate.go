@@ -32,6 +32,8 @@ type File struct {
 type Source struct {
 	Profile    string       // path of the profile, for the header
 	Data       []byte       // bytes of the profile
+	Inputs     []File       // what it was merged with: the files it extends, and those laid over it
+	Choices    []string     // the environment and the values that were chosen by flags
 	BuildRoot  string       // path from the output directory to the directory of the profile, with forward slashes
 	Generator  string       // name and version of this program
 	SecretRoot string       // directory of the secret files for plain docker compose, relative to the output directory
@@ -88,6 +90,8 @@ type manifest struct {
 	Kind       string   `json:"kind"`
 	Stack      string   `json:"stack"`
 	Profile    digest   `json:"profile"`
+	Inputs     []digest `json:"inputs,omitempty"`
+	Choices    []string `json:"choices,omitempty"`
 	Files      []digest `json:"files"`
 }
 
@@ -97,7 +101,10 @@ type digest struct {
 }
 
 func newManifest(s stack.Stack, from Source, files []File) ([]byte, error) {
-	m := manifest{APIVersion: "hsectl/v1", Kind: "Manifest", Stack: s.Name, Profile: digestOf(path.Base(from.Profile), from.Data)}
+	m := manifest{APIVersion: "hsectl/v1", Kind: "Manifest", Stack: s.Name, Profile: digestOf(path.Base(from.Profile), from.Data), Choices: from.Choices}
+	for _, input := range from.Inputs {
+		m.Inputs = append(m.Inputs, digestOf(path.Base(input.Path), input.Data))
+	}
 	for _, f := range files {
 		m.Files = append(m.Files, digestOf(f.Path, f.Data))
 	}

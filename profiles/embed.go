@@ -1,13 +1,14 @@
-// Package profiles is the library that profiles are merged with: the baseline of every service,
-// one preset per image, and the reference profile. It is data; the facts behind each value are in the files.
+// Package profiles is the library that profiles are merged with: the baseline of every service, baselines that a
+// profile may extend, one preset per image, and the reference profile. It is data; the facts behind each value are in the files.
 package profiles
 
 import (
 	"embed"
+	"slices"
 	"strings"
 )
 
-//go:embed baseline.yaml presets/*.yaml
+//go:embed baseline.yaml baselines/*.yaml presets/*.yaml
 var files embed.FS
 
 // Library gives the embedded files to the profile package.
@@ -29,14 +30,26 @@ func (Library) Preset(name string) ([]byte, bool) {
 }
 
 // Presets returns the names of all presets, sorted.
-func (Library) Presets() []string {
-	entries, err := files.ReadDir("presets")
+func (Library) Presets() []string { return names("presets") }
+
+// Extension returns the baseline that a profile may extend by that name, or false.
+func (Library) Extension(name string) ([]byte, bool) {
+	data, err := files.ReadFile("baselines/" + name + ".yaml")
+	return data, err == nil
+}
+
+// Extensions returns the names of the baselines that a profile may extend, sorted.
+func (Library) Extensions() []string { return names("baselines") }
+
+func names(directory string) []string {
+	entries, err := files.ReadDir(directory)
 	if err != nil {
 		return nil
 	}
-	names := make([]string, 0, len(entries))
+	out := make([]string, 0, len(entries))
 	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+		out = append(out, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
-	return names
+	slices.Sort(out) // by name: nginx before nginx-unprivileged
+	return out
 }

@@ -35,8 +35,10 @@ func configure(cmd *cobra.Command) error {
 		if f.Changed || !v.IsSet(f.Name) || bad != nil {
 			return
 		}
-		if err := cmd.Flags().Set(f.Name, v.GetString(f.Name)); err != nil {
-			bad = &usageError{fmt.Errorf("setting --%s from the configuration: %w", f.Name, err), ""}
+		for _, value := range settings(v, f) {
+			if err := cmd.Flags().Set(f.Name, value); err != nil {
+				bad = &usageError{fmt.Errorf("setting --%s from the configuration: %w", f.Name, err), ""}
+			}
 		}
 	})
 	return bad
@@ -48,4 +50,12 @@ func collect(cmd *cobra.Command, known map[string]bool) {
 	for _, sub := range cmd.Commands() {
 		collect(sub, known)
 	}
+}
+
+// settings returns the values of a flag: several when it may be repeated and the file has a list, otherwise one.
+func settings(v *viper.Viper, f *pflag.Flag) []string {
+	if _, many := v.Get(f.Name).([]any); many {
+		return v.GetStringSlice(f.Name)
+	}
+	return []string{v.GetString(f.Name)}
 }

@@ -37,7 +37,11 @@ func newDocs(s streams) *cobra.Command {
 				if err := doc.GenMarkdownTree(root, out); err != nil {
 					return fmt.Errorf("writing the pages of the verbs: %w", err)
 				}
-				if err := host.WriteTree(out, []generate.File{{Path: "controls.md", Data: controlsPage()}, {Path: "profile.md", Data: profilePage()}}); err != nil {
+				pages, err := referencePages()
+				if err != nil {
+					return err
+				}
+				if err := host.WriteTree(out, pages); err != nil {
 					return err
 				}
 				fmt.Fprintln(s.Out, filepath.Clean(out))
@@ -51,13 +55,32 @@ func newDocs(s streams) *cobra.Command {
 	return cmd
 }
 
+// referencePages are made from the tables and types that the program itself uses.
+func referencePages() ([]generate.File, error) {
+	schema, err := profile.Schema()
+	if err != nil {
+		return nil, err
+	}
+	presets, err := presetsPage()
+	if err != nil {
+		return nil, err
+	}
+	return []generate.File{
+		{Path: "controls.md", Data: controlsPage()}, {Path: "profile.md", Data: profilePage()},
+		{Path: "presets.md", Data: presets}, {Path: "profile.schema.json", Data: schema},
+	}, nil
+}
+
 func controlsPage() []byte {
 	var b strings.Builder
 	b.WriteString("# Controls\n\nOne table judges the rendered stack and the running containers. CIS numbers are those of docker-bench-security, which\nimplements CIS Docker Benchmark 1.6.0.\n")
 	for _, c := range policy.Controls() {
 		seen := "judged on the rendered stack and on the running container"
-		if c.Runtime {
+		switch {
+		case c.Runtime:
 			seen = "judged on the running container"
+		case c.Static:
+			seen = "judged on what is written"
 		}
 		fmt.Fprintf(&b, "\n## %s — %s\n\n*%s; %s.* %s\n\n- **Mend:** %s\n- **See:** %s\n", c.ID, c.Title, c.Severity, seen, c.Rationale, c.Remedy, strings.Join(c.References, ", "))
 	}
@@ -66,7 +89,7 @@ func controlsPage() []byte {
 
 func profilePage() []byte {
 	var b strings.Builder
-	b.WriteString("# The profile\n\nEvery key. `NAME` stands for any name, `[]` for an entry of a list. What a service does not set comes from the stack's\n`defaults`, then from its preset, then from the built-in baseline.\n\n| key | type | what it is |\n|---|---|---|\n")
+	b.WriteString("# The profile\n\nEvery key. `NAME` stands for any name, `[]` for an entry of a list. What a service does not set comes from the stack's\n`defaults`, then from its preset, then from the built-in baseline. [profile.schema.json](profile.schema.json) says the same to editors.\n\n| key | type | what it is |\n|---|---|---|\n")
 	for _, k := range profile.Describe() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Path, k.Type, strings.ReplaceAll(k.Doc, "|", "\\|"))
 	}

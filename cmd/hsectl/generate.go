@@ -11,7 +11,7 @@ import (
 )
 
 func newGenerate(g *globals, s streams) *cobra.Command {
-	var out string
+	var out, explained string
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "generate",
@@ -20,12 +20,16 @@ func newGenerate(g *globals, s streams) *cobra.Command {
 docker-compose.monitoring.yml with its files under monitoring/ when the profile has a monitoring section.
 The same profile gives the same bytes. Files are replaced together; a failure leaves the old ones.`,
 		Example: `  hsectl generate --out build/
-  hsectl generate -f profiles/hse-digital.yaml --out build/ --check   # exit 3 when build/ is stale`,
+  hsectl generate -f profiles/hse-digital.yaml --out build/ --check   # exit 3 when build/ is stale
+  hsectl generate --explain services.app.limits          # where values come from; writes nothing`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			l, err := load(g.file)
 			if err != nil {
 				return err
+			}
+			if explained != "" {
+				return explainValue(s, l, explained)
 			}
 			files, err := render(l, out)
 			if err != nil {
@@ -44,6 +48,7 @@ The same profile gives the same bytes. Files are replaced together; a failure le
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "build", "directory for the files")
+	cmd.Flags().StringVar(&explained, "explain", "", "write nothing; say where the value at this path of the profile comes from")
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; exit 3 when the directory differs from what would be written")
 	return cmd
 }
@@ -64,6 +69,7 @@ func render(l loaded, out string) ([]generate.File, error) {
 	}
 	source := generate.Source{
 		Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
+		Inputs: l.inputs, Choices: l.choices,
 	}
 	beside, ok, err := l.watching(nil)
 	if err != nil {

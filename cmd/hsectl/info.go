@@ -12,7 +12,6 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/verify"
-	"github.com/hsectl/hsectl/profiles"
 )
 
 func newVersion(s streams) *cobra.Command {
@@ -60,31 +59,6 @@ func newControls(s streams) *cobra.Command {
 				return &usageError{fmt.Errorf("there is no control %q", args[0]), "list them with: hsectl controls"}
 			}
 			return nil
-		},
-	}
-}
-
-func newPresets(s streams) *cobra.Command {
-	return &cobra.Command{
-		Use:   "presets [NAME]",
-		Short: "List the presets, or show one",
-		Example: `  hsectl presets
-  hsectl presets postgres`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			library := profiles.Library{}
-			if len(args) == 0 {
-				for _, name := range library.Presets() {
-					fmt.Fprintln(s.Out, name)
-				}
-				return nil
-			}
-			data, ok := library.Preset(args[0])
-			if !ok {
-				return &usageError{fmt.Errorf("there is no preset %q", args[0]), "list them with: hsectl presets"}
-			}
-			_, err := s.Out.Write(data)
-			return err
 		},
 	}
 }

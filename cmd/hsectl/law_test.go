@@ -35,9 +35,11 @@ func rooms() []room {
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/report", "findings to text and JSON; judges nothing", []string{"internal/finding"}},
+		{"internal/review", "two stacks to what became weaker; writes it, too", []string{"generate", "internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/compose", "Compose files of others: judged, mended, turned into profiles", []string{"profiles", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
-		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/deploy", "internal/verify", "internal/report", "internal/docker", "internal/host", "internal/monitoring"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}
 }
 
@@ -55,8 +57,8 @@ func owners() []owner {
 		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
 		{"github.com/spf13/viper", []string{"cmd/hsectl"}, "configuration is read in one place"},
 		{"golang.org/x/term", []string{"cmd/hsectl"}, "only the edge knows terminals"},
-		{"go.yaml.in/yaml/v3", []string{"internal/profile", "generate"}, "YAML comes in through profile and goes out through generate"},
-		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker"}, "generate loads what it rendered; the Compose SDK takes its types"},
+		{"go.yaml.in/yaml/v3", []string{"internal/profile", "generate", "internal/compose"}, "YAML comes in through profile and goes out through generate; compose keeps the places and comments of files that others wrote"},
+		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker", "internal/compose"}, "generate loads what it rendered; the Compose SDK takes its types; compose loads what others wrote"},
 		{"github.com/google/go-containerregistry", []string{"internal/image"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/profile"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/profile"}, "did you mean"},
@@ -67,12 +69,13 @@ func owners() []owner {
 		{"github.com/moby/buildkit", docker, "builds happen on an engine"},
 		{"github.com/tonistiigi/fsutil", docker, "BuildKit's view of a directory"},
 		{"github.com/containerd/errdefs", docker, "errors of an engine"},
-		{"github.com/sirupsen/logrus", docker, "silenced there: the engine's libraries log to it"},
+		{"github.com/sirupsen/logrus", []string{"internal/docker", "internal/compose"}, "silenced there: the libraries of the engine and of Compose log to it"},
 		{"golang.org/x/sync", docker, "only waiting for an engine is worth doing at once"},
 		{"golang.org/x/sys", []string{"internal/host"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host"}, "processes are started in one place"},
 		{"os", []string{"internal/host", "cmd/hsectl", "internal/docker"}, "files and environment are effects"},
 		{"net/http", docker, "nothing but an engine is called"},
+		{"github.com/rogpeppe/go-internal", []string{"internal/review"}, "the diff behind a review"},
 		{"math/rand", nil, "what must be random must be secure, and the rest must not be random"},
 		{"unsafe", nil, "never"},
 	}

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -22,28 +24,107 @@ import (
 // maxProfileBytes bounds a profile: one of 1,000 services has about 1 MiB.
 const maxProfileBytes = 4 << 20
 
+// selection says which profile is meant: what -f, -e and --set mean.
+type selection struct {
+	files       []string // the profile, and what is laid over it
+	environment string
+	set         []string
+}
+
 // loaded is a profile that was read, and the stack it stands for.
 type loaded struct {
 	path    string
 	data    []byte
+	inputs  []generate.File // what the profile was merged with
+	choices []string        // --env and --set, as they were typed
 	profile *profile.Profile
 	stack   stack.Stack
 	root    string // of the paths of its services in the profile: empty, or "monitoring."
 }
 
-func load(path string) (loaded, error) {
-	data, err := host.ReadFile(path, maxProfileBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return loaded{}, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
-	}
-	if err != nil {
-		return loaded{}, &usageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
-	}
-	p, err := profile.Parse(data, profile.Options{File: path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+// reader returns the bytes of a file: of this machine, or of a commit.
+type reader func(path string, limit int64) ([]byte, error)
+
+func load(from selection) (loaded, error) { return loadFrom(from, host.ReadFile, time.Now()) }
+
+// loadFrom reads a profile, and all it extends, from where read finds it. Exceptions that expired before today are refused.
+func loadFrom(from selection, read reader, today time.Time) (loaded, error) {
+	path := from.files[0]
+	data, err := readProfile(read, path)
 	if err != nil {
 		return loaded{}, err
 	}
-	return loaded{path: path, data: data, profile: p, stack: stack.New(p)}, nil
+	l := loaded{path: path, data: data, choices: from.choices()}
+	options := profile.Options{
+		File: path, Today: today, Library: profiles.Library{}, Environment: from.environment, Set: from.set,
+		Variables: os.LookupEnv, CheckImage: image.Check,
+		Load: func(name, from string) (profile.Document, error) { return l.extend(read, name, from) },
+	}
+	for _, file := range from.files[1:] {
+		overlay, err := readProfile(read, file)
+		if err != nil {
+			return loaded{}, err
+		}
+		options.Overlays = append(options.Overlays, profile.Document{File: file, Data: overlay})
+		l.inputs = append(l.inputs, generate.File{Path: filepath.ToSlash(file), Data: overlay})
+	}
+	if l.profile, err = profile.Parse(data, options); err != nil {
+		return loaded{}, err
+	}
+	l.stack = stack.New(l.profile)
+	return l, nil
+}
+
+// choices are the flags that change what the files say.
+func (s selection) choices() []string {
+	var out []string
+	if s.environment != "" {
+		out = append(out, "--env "+s.environment)
+	}
+	for _, assignment := range s.set {
+		out = append(out, "--set "+assignment)
+	}
+	return out
+}
+
+// extend finds what a profile extends, and notes it among the inputs.
+func (l *loaded) extend(read reader, name, from string) (profile.Document, error) {
+	document, err := read.extend(name, from)
+	if err == nil {
+		l.inputs = append(l.inputs, generate.File{Path: filepath.ToSlash(document.File), Data: document.Data})
+	}
+	return document, err
+}
+
+func readProfile(read reader, path string) ([]byte, error) {
+	data, err := read(path, maxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &usageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
+	}
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
+	}
+	return data, nil
+}
+
+// extend finds what a profile extends: a plain word is a baseline of the library, everything else a file.
+func (read reader) extend(name, from string) (profile.Document, error) {
+	if !strings.ContainsAny(name, "./\\") {
+		data, ok := profiles.Library{}.Extension(name)
+		if !ok {
+			return profile.Document{}, fmt.Errorf("there is no baseline of this name; there are %s", strings.Join(profiles.Library{}.Extensions(), ", "))
+		}
+		return profile.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
+	}
+	path := filepath.FromSlash(name)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(from), path)
+	}
+	data, err := read(path, maxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return profile.Document{}, fmt.Errorf("there is no file %s", path)
+	}
+	return profile.Document{File: path, Data: data}, err
 }
 
 // dir is the directory that paths in the profile are relative to.

@@ -286,7 +286,7 @@ func fillMemory(t *testing.T) {
 
 func removeStacks(t *testing.T, file string, names ...string) {
 	t.Helper()
-	g := &globals{file: file}
+	g := &globals{file: selection{files: []string{file}}}
 	engine, err := g.connect(context.Background())
 	if err != nil {
 		t.Error(err)

@@ -125,7 +125,7 @@ func referenceProfile(t *testing.T) string {
 
 func removeStack(t *testing.T, file string) {
 	t.Helper()
-	g := &globals{file: file}
+	g := &globals{file: selection{files: []string{file}}}
 	engine, err := g.connect(context.Background())
 	if err != nil {
 		t.Error(err)

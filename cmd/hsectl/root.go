@@ -10,7 +10,7 @@ import (
 
 // globals are the flags of every verb.
 type globals struct {
-	file    string
+	file    selection
 	host    string
 	context string
 }
@@ -57,7 +57,9 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.file, "file", "f", "hsectl.yaml", "the profile")
+	flags.StringArrayVarP(&g.file.files, "file", "f", []string{"hsectl.yaml"}, "the profile; repeated, each further file is laid over it")
+	flags.StringVarP(&g.file.environment, "env", "e", "", "the environment of the profile, one of its environments:")
+	flags.StringArrayVar(&g.file.set, "set", nil, "set one value of the profile: services.app.limits.memory=2G")
 	flags.StringVarP(&g.host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
 	flags.StringVarP(&g.context, "context", "c", "", "the Docker context of the engine")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -65,7 +67,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 	})
 	root.AddCommand(
 		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newStatus(g, s), newDrill(g, s),
-		newControls(s), newPresets(s), newVersion(s), newProbeContainer(s), newDocs(s),
+		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)
 	positional(root)
 	return root

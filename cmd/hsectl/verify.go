@@ -118,39 +118,3 @@ func write(s streams, format string, all bool, d report.Document) error {
 	}
 	return report.Text(s.Out, d, report.TextOptions{All: all, Colour: colour(s.Out)})
 }
-
-func newLint(g *globals, s streams) *cobra.Command {
-	var format string
-	var all bool
-	cmd := &cobra.Command{
-		Use:     "lint",
-		Short:   "Judge a profile by the controls, without an engine",
-		Example: "  hsectl lint -f profiles/hse-digital.yaml",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			l, err := load(g.file)
-			if err != nil {
-				return err
-			}
-			findings := located(l, l.stack.Check())
-			if beside, ok, err := l.watching(nil); err != nil {
-				return err
-			} else if ok {
-				findings = append(findings, located(beside, beside.stack.Check())...)
-			}
-			if err := write(s, format, all, report.Document{Kind: "Lint", Subject: l.stack.Name, Findings: findings}); err != nil {
-				return err
-			}
-			if !finding.Proven(findings) {
-				return errFindings
-			}
-			return nil
-		},
-	}
-	formatFlag(cmd, &format)
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "list every control, also those that hold")
-	return cmd
-}

@@ -102,7 +102,6 @@ func exceptions(off string) string {
 	var b strings.Builder
 	for _, e := range [][2]string{
 		{"HSE-FS-003", "cadvisor"}, {"HSE-FS-003", "alloy"}, {"HSE-USR-001", "alloy"}, {"HSE-USR-002", "alloy"},
-		{"HSE-HLT-001", "otel-collector"}, {"HSE-HLT-001", "tempo"},
 	} {
 		if !strings.Contains(off, e[1]) {
 			if b.Len() == 0 {

@@ -57,6 +57,7 @@ type Facts struct {
 	Secrets      Fact[[]Secret]
 	Log          Fact[Log]
 	Image        Fact[Image]
+	Declaration  Fact[Declaration]
 }
 
 // State is what the engine says about a container.
@@ -78,6 +79,7 @@ type Mount struct {
 	Dev      bool // device files on it work
 	Size     int64
 	Shared   bool // mount events propagate to or from the host
+	Owned    bool // a tmpfs that says whose it is
 }
 
 // Trial is a write that was tried as the service's user. Error is the kernel's name for the refusal, such as EROFS;
@@ -168,6 +170,17 @@ type Image struct {
 	ID        string
 }
 
+// Declaration is what only the text of a stack shows: how it was written, before an engine made something of it.
+type Declaration struct {
+	User     string   // as written; empty for the image's own
+	Hostname string   // empty for one that changes with every container
+	Prepared bool     // volumes are handed to the service's user before it starts
+	Loose    []string // secrets and configs that are not files
+	Waits    []string // services that must be healthy first and have no health test
+	Target   string   // compose or swarm
+	Keys     []string // keys of the service as written, for what the target drops
+}
+
 // Intent is what the profile grants a service. Whatever is not in it must not be.
 type Intent struct {
 	UID, GID     int
@@ -186,4 +199,6 @@ type Intent struct {
 	Stop         Stop
 	Secrets      []string
 	Image        string
+	Preset       string // tells what the image is made of, when its name does not
+	Untested     string // why the image cannot test itself, as its preset says; empty when it can
 }

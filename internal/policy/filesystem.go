@@ -124,7 +124,7 @@ func sensitiveMount(m Mount) bool {
 		return false
 	}
 	source := path.Clean(m.Source)
-	return slices.ContainsFunc(sensitive(), func(s string) bool {
+	return !publicFile(source, m.Writable) && slices.ContainsFunc(sensitive(), func(s string) bool {
 		return source == "/" || source == s || strings.HasPrefix(source, s+"/") || strings.HasPrefix(s, source+"/")
 	})
 }

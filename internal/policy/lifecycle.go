@@ -81,16 +81,21 @@ func running(f Facts, _ Intent) Verdict {
 	return pass(f.State.Tier, "runs, never restarted")
 }
 
+// untested reports whether there is no health test because the image has no means for one.
+func untested(f Facts, in Intent) bool { return len(f.Health.Value.Test) == 0 && in.Untested != "" }
+
 func health() []Control {
 	return []Control{
 		{ID: "HSE-HLT-001", Title: "There is a health test", Severity: finding.Medium, Key: "health",
 			Rationale:  "\"Running\" proves nothing: workers die while the master lives.",
 			References: []string{"CIS 5.27", "CIS 4.6", "KICS 698ed579"},
 			Remedy:     "write health:",
-			judge: func(f Facts, _ Intent) Verdict {
+			judge: func(f Facts, in Intent) Verdict {
 				switch {
 				case !f.Health.Known():
 					return unknown(f.Health, "the health test")
+				case untested(f, in):
+					return notApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				case len(f.Health.Value.Test) == 0 || f.Health.Value.Test[0] == "NONE":
 					return fail(f.Health.Tier, "there is no health test")
 				}
@@ -100,12 +105,14 @@ func health() []Control {
 			Rationale:  "Only a test that has passed is evidence.",
 			References: []string{"CIS 5.27"},
 			Remedy:     "read the output of the test: docker inspect --format '{{json .State.Health}}' CONTAINER",
-			judge: func(f Facts, _ Intent) Verdict {
+			judge: func(f Facts, in Intent) Verdict {
 				switch {
 				case !f.Health.Known():
 					return unknown(f.Health, "the health")
+				case untested(f, in):
+					return notApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				case len(f.Health.Value.Test) == 0:
-					return notApplicable(f.Health.Tier, "there is no health test, which HSE-HLT-001 judges")
+					return Verdict{finding.Unknown, finding.None, "there is no health test to ask"}
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Proven:
 					return pass(f.Health.Tier, "healthy")
 				case f.Health.Value.Status == "starting" || f.Health.Value.Status == "healthy":
@@ -117,12 +124,12 @@ func health() []Control {
 			Rationale:  "A test that always passes is worse than none.",
 			References: []string{"CIS 5.27"},
 			Remedy:     "ask the service itself in health:",
-			judge: func(f Facts, _ Intent) Verdict {
+			judge: func(f Facts, in Intent) Verdict {
 				if !f.Health.Known() {
 					return unknown(f.Health, "the health test")
 				}
-				if len(f.Health.Value.Test) == 0 {
-					return notApplicable(f.Health.Tier, "there is no health test, which HSE-HLT-001 judges")
+				if untested(f, in) {
+					return notApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				}
 				words := strings.Join(f.Health.Value.Test, " ")
 				switch strings.TrimPrefix(strings.TrimPrefix(words, "CMD-SHELL "), "CMD ") {

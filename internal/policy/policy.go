@@ -16,6 +16,7 @@ type Control struct {
 	Remedy     string   // in terms of the profile
 	Key        string   // key of the service that decides it, for the place in the profile
 	Runtime    bool     // only a running container can answer
+	Static     bool     // only the text of a stack can answer
 	judge      func(Facts, Intent) Verdict
 }
 
@@ -31,7 +32,7 @@ func Controls() []Control {
 	var all []Control
 	for _, group := range [][]Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(),
-		network(), resources(), lifecycle(), health(), secrets(), logging(), images(),
+		network(), resources(), lifecycle(), health(), secrets(), logging(), images(), presets(),
 	} {
 		all = append(all, group...)
 	}
@@ -42,11 +43,11 @@ func Controls() []Control {
 func (c Control) Judge(f Facts, in Intent) Verdict { return c.judge(f, in) }
 
 // Check applies the whole table to one service. Controls that only a running container can answer are left out
-// unless running is set.
+// unless running is set; those that only the text can answer are left out when it is.
 func Check(f Facts, in Intent, running bool) []finding.Finding {
 	var out []finding.Finding
 	for _, c := range Controls() {
-		if c.Runtime && !running {
+		if c.Runtime && !running || c.Static && running {
 			continue
 		}
 		v := c.judge(f, in)

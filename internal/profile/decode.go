@@ -14,17 +14,19 @@ type decoder struct {
 	c         *collector
 	positions map[string]origin
 	failed    map[string]bool // paths whose value could not be read; nothing more is said about them
-	quiet     bool            // the same mistakes were reported before
+	reported  map[Position]bool
+	quiet     bool // the same mistakes were reported before
 }
 
 func newDecoder(c *collector) *decoder {
-	return &decoder{c: c, positions: map[string]origin{}, failed: map[string]bool{}}
+	return &decoder{c: c, positions: map[string]origin{}, failed: map[string]bool{}, reported: map[Position]bool{}}
 }
 
-// report notes a mistake in the value at path.
+// report notes a mistake in the value at path, once: the value of an environment is also read as part of the profile.
 func (d *decoder) report(path string, at Position, hint, format string, args ...any) {
 	d.failed[path] = true
-	if !d.quiet {
+	if !d.quiet && !d.reported[at] {
+		d.reported[at] = at.Line > 0
 		d.c.add(at, hint, format, args...)
 	}
 }

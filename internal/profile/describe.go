@@ -26,8 +26,8 @@ func describe(t reflect.Type, path string, keys []Key) []Key {
 		}
 		at := join(path, name)
 		keys = append(keys, Key{Path: at, Type: typeName(f.Type), Doc: f.Tag.Get("doc")})
-		if at == "defaults" {
-			continue // the keys of a service
+		if at == "defaults" || at == "environments" {
+			continue // the keys of a service, and of a profile
 		}
 		if inner, suffix := element(f.Type); inner.Kind() == reflect.Struct && !isText(inner) {
 			keys = describe(inner, at+suffix, keys)
@@ -76,7 +76,7 @@ func typeName(t reflect.Type) string {
 			return "mapping"
 		}
 	}
-	names := map[string]string{"Bytes": "size", "CPUs": "number", "Duration": "duration", "User": "uid:gid", "Mode": "octal mode", "Day": "day"}
+	names := map[string]string{"Bytes": "size", "CPUs": "number", "Percent": "percentage", "Duration": "duration", "User": "uid:gid", "Mode": "octal mode", "Day": "day"}
 	if name, ok := names[t.Name()]; ok {
 		return name
 	}

@@ -79,7 +79,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	service := reflect.TypeFor[profile.Service]()
 	for i := range service.NumField() {
 		key := service.Field(i).Tag.Get("yaml")
-		if _, ok := layered()[key]; !ok && key != "preset" && key != "probes" {
+		if _, ok := layered()[key]; !ok && !slices.Contains([]string{"preset", "probes", "secret_files"}, key) {
 			t.Errorf("the table has no values for the key %q", key)
 		}
 	}
@@ -153,7 +153,7 @@ services:
 	}
 	for _, c := range []struct{ path, layer, located, written string }{
 		{"services.app.restart", "built-in", "baseline.yaml:2:10", "user.yaml:9:5"},
-		{"services.app.open_files", "preset p", "p.yaml:4:13", "user.yaml:9:5"},
+		{"services.app.open_files", "preset p", "presets/p.yaml:4:13", "user.yaml:9:5"},
 		{"services.app.shutdown.grace", "defaults", "user.yaml:5:21", "user.yaml:5:21"},
 		{"services.app.logging.max_files", "profile", "user.yaml:10:26", "user.yaml:10:26"},
 		{"services.app.logging.driver", "built-in", "baseline.yaml:6:19", "user.yaml:10:14"},

@@ -232,7 +232,7 @@ func presetOf(part string, written *node) *node {
 	if written == nil {
 		return out
 	}
-	return merge(out, written, "")
+	return layering().merge(out, written, "")
 }
 
 func (m *Monitoring) defaults(p *Profile) {

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,18 +18,36 @@ type Library interface {
 	Presets() []string
 }
 
-// Options are what Parse must know besides the bytes.
+// Options are what Parse must know besides the bytes. Everything that is an effect comes in here as a value or a function.
 type Options struct {
-	File       string             // name of the file, for messages
-	Today      time.Time          // exceptions that expired before it are refused
-	Library    Library            // presets and baseline
-	CheckImage func(string) error // tells whether an image reference is well formed
+	File        string             // name of the file, for messages
+	Today       time.Time          // exceptions that expired before it are refused
+	Library     Library            // presets and the built-in baseline
+	Load        Loader             // finds what a profile extends; nil when nothing can be extended
+	Overlays    []Document         // laid over the profile, weakest first
+	Environment string             // the one of environments: that is meant; empty for none
+	Set         []string           // PATH=VALUE, strongest of all
+	Variables   Lookup             // values of ${NAME}; nil when there are none
+	CheckImage  func(string) error // tells whether an image reference is well formed
 }
+
+// Document is a file that was read.
+type Document struct {
+	File    string // its name, for messages and for what it extends itself
+	Data    []byte
+	Library bool // comes with hsectl, and is nobody's to change
+}
+
+// Loader reads what the file from extends: a baseline by its name, or a file by its path relative to from.
+type Loader func(name, from string) (Document, error)
+
+// Lookup returns the value of a variable, or false when it is not set.
+type Lookup func(name string) (string, bool)
 
 // Parse reads a profile. On failure the error carries every problem found; see Problems.
 func Parse(data []byte, o Options) (*Profile, error) {
 	c := &collector{}
-	tree := parseTree(o.File, layerProfile, data, c)
+	tree := (&documents{o: o, c: c}).merged(data)
 	if tree == nil {
 		return nil, c.err()
 	}
@@ -40,9 +59,12 @@ func Parse(data []byte, o Options) (*Profile, error) {
 	}
 
 	// The layered services replace the services as written. Mistakes in what the user wrote are reported above.
-	l := &layers{c: c, library: o.Library, presets: map[string]*node{}, failed: d.failed}
-	l.baseline = parseTree("baseline.yaml", layerBuiltIn, o.Library.Baseline(), c)
-	defaults := relayer(tree.get("defaults"), layerDefaults)
+	l := newLayers(d, o.Library)
+	defaults := relayer(tree.get("defaults"), layerProfile, layerDefaults)
+	services := &node{kind: mapping, vals: map[string]*node{}}
+	if written := tree.get("services"); written != nil {
+		services = written.without()
+	}
 	d.quiet = true
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
 		written := tree.get("services").get(name)
@@ -56,9 +78,10 @@ func Parse(data []byte, o Options) (*Profile, error) {
 		var s Service
 		d.decode(merged, &s, "services."+name)
 		p.Services[name] = s
+		services.vals[name] = merged
 	}
 	l.monitoring(p, tree.get("monitoring"), d)
-	p.positions = d.positions
+	p.positions, p.tree = d.positions, tree.with("services", services)
 	complete(p)
 	if m := p.MonitoringProfile(); m != nil {
 		complete(m)
@@ -79,13 +102,18 @@ type layers struct {
 	failed   map[string]bool // paths whose value could not be read
 }
 
+func newLayers(d *decoder, library Library) *layers {
+	return &layers{c: d.c, library: library, presets: map[string]*node{}, failed: d.failed,
+		baseline: parseTree("baseline.yaml", layerBuiltIn, library.Baseline(), d.c)}
+}
+
 func (l *layers) service(name string, defaults, written *node) *node {
-	merged := l.baseline
+	m, merged := layering(), l.baseline
 	if preset := written.get("preset"); preset != nil {
-		merged = merge(merged, l.preset(name, preset), "")
+		merged = m.merge(merged, l.preset(name, preset), "")
 	}
-	merged = merge(merged, defaults, "")
-	merged = merge(merged, written, "")
+	merged = m.merge(merged, defaults, "")
+	merged = m.merge(merged, written, "")
 	return tuned(name, merged, l.c)
 }
 
@@ -98,30 +126,33 @@ func (l *layers) preset(service string, n *node) *node {
 	if !ok {
 		l.failed["services."+service+".preset"] = true
 		if n.kind == scalar {
-			l.c.add(n.at, didYouMean(n.value, l.library.Presets()), "there is no preset %q", n.value)
+			hint := cmp.Or(didYouMean(n.value, l.library.Presets()), "list them with: hsectl presets")
+			l.c.add(n.at, hint, "there is no preset %q", n.value)
 		}
 		return nil
 	}
-	tree := parseTree(n.value+".yaml", "preset "+n.value, data, l.c)
+	tree := parseTree("presets/"+n.value+".yaml", "preset "+n.value, data, l.c)
 	l.presets[n.value] = tree
 	return tree
 }
 
-// relayer returns the tree with another layer's name.
-func relayer(n *node, layer string) *node {
+// relayer returns the tree with the values of one layer given to another.
+func relayer(n *node, from, to string) *node {
 	if n == nil {
 		return nil
 	}
 	out := *n
-	out.layer = layer
+	if out.layer == from {
+		out.layer = to
+	}
 	out.items = nil
 	for _, item := range n.items {
-		out.items = append(out.items, relayer(item, layer))
+		out.items = append(out.items, relayer(item, from, to))
 	}
 	if n.vals != nil {
 		out.vals = make(map[string]*node, len(n.vals))
 		for k, v := range n.vals {
-			out.vals[k] = relayer(v, layer)
+			out.vals[k] = relayer(v, from, to)
 		}
 	}
 	return &out

@@ -14,6 +14,7 @@ type Profile struct {
 	APIVersion string             `yaml:"apiVersion" doc:"version of the format; always hsectl/v1"`
 	Kind       string             `yaml:"kind" doc:"always Profile"`
 	Name       string             `yaml:"name" doc:"name of the stack; becomes the Compose project name"`
+	Extends    string             `yaml:"extends" doc:"a baseline of the library (production, staging, development), or a file relative to this one"`
 	Defaults   *Service           `yaml:"defaults" doc:"values for every service that does not set its own"`
 	Services   map[string]Service `yaml:"services" doc:"the services of the stack, by name"`
 	Secrets    map[string]Secret  `yaml:"secrets" doc:"the secrets of the stack, by name"`
@@ -22,7 +23,23 @@ type Profile struct {
 	Exceptions []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
 	Monitoring *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 
+	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
+
 	positions map[string]origin
+	tree      *node // all layers merged, for Explain
+}
+
+// Overlay is what an environment, or a file laid over the profile, says differently.
+type Overlay struct {
+	APIVersion string             `yaml:"apiVersion" doc:"version of the format; a file may leave it out"`
+	Kind       string             `yaml:"kind" doc:"a file may leave it out, or write Overlay"`
+	Extends    string             `yaml:"extends" doc:"takes the place of the profile's own extends; in environments only"`
+	Defaults   *Service           `yaml:"defaults" doc:"values for every service that does not set its own"`
+	Services   map[string]Service `yaml:"services" doc:"what services set differently, and further services"`
+	Secrets    map[string]Secret  `yaml:"secrets" doc:"secrets from other sources, and further secrets"`
+	Networks   map[string]Network `yaml:"networks" doc:"other options of networks, and further networks"`
+	Volumes    map[string]Volume  `yaml:"volumes" doc:"other options of volumes"`
+	Exceptions []Exception        `yaml:"exceptions" doc:"further exceptions"`
 }
 
 // Service is one service of the stack.
@@ -56,6 +73,7 @@ type Service struct {
 	Verify       Verify          `yaml:"verify" doc:"what verify must see on the running container"`
 	Metrics      *Metrics        `yaml:"metrics" doc:"where the service shows its metrics"`
 	SLO          *Objectives     `yaml:"slo" doc:"what users may expect; alerts are derived from it"`
+	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
 	Notes        []string        `yaml:"notes" doc:"what is known to break; shown by presets"`
 	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
 }
@@ -107,12 +125,13 @@ type Shutdown struct {
 	Logs    []string `yaml:"logs" doc:"log lines that a clean shutdown prints, in order"`
 }
 
-// Health says how to tell that a service works. Exactly one of Command, HTTP, TCP and Disabled is set.
+// Health says how to tell that a service works. Exactly one of Command, Shell, HTTP, TCP and None is set.
 type Health struct {
 	Command     []string  `yaml:"command" doc:"a test in exec form: [pg_isready, -q]"`
 	Shell       string    `yaml:"shell" doc:"a test run by the image's /bin/sh"`
 	HTTP        *HTTPTest `yaml:"http" doc:"an HTTP request that must answer 2xx or 3xx"`
 	TCP         int       `yaml:"tcp" doc:"a port that must accept connections"`
+	None        string    `yaml:"none" doc:"presets only: why the image cannot test itself"`
 	Interval    Duration  `yaml:"interval" doc:"time between two tests"`
 	Timeout     Duration  `yaml:"timeout" doc:"time until a test counts as failed"`
 	Retries     int       `yaml:"retries" doc:"failures in a row until unhealthy"`
@@ -127,7 +146,7 @@ type HTTPTest struct {
 
 // Probes are the commands by which an image can test HTTP and TCP with its own tools.
 type Probes struct {
-	HTTP []string `yaml:"http" doc:"command; {{.URL}} is the address"`
+	HTTP []string `yaml:"http" doc:"command; {{.URL}} is the address, {{.Port}} and {{.Path}} its parts"`
 	TCP  []string `yaml:"tcp" doc:"command; {{.Port}} is the port"`
 }
 
@@ -211,14 +230,15 @@ func (p *Profile) Locate(path string) Position {
 // baseline gave it, where the user would write it: the nearest mapping around it.
 func (p *Profile) Written(path string) Position {
 	for ; path != ""; path = parent(path) {
-		if o, ok := p.positions[path]; ok && (o.layer == layerProfile || o.layer == layerDefaults) {
+		if o, ok := p.positions[path]; ok && own(o.layer) {
 			return o.at
 		}
 	}
 	return p.positions[""].at
 }
 
-// Layer returns who gave the value at path: profile, defaults, preset NAME or built-in.
+// Layer returns who gave the value at path: profile, defaults, preset NAME, baseline NAME, built-in, or the file,
+// environment or flag laid over the profile.
 func (p *Profile) Layer(path string) string {
 	return p.origin(path).layer
 }

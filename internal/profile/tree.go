@@ -42,6 +42,10 @@ type node struct {
 	vals  map[string]*node
 	at    Position
 	layer string
+
+	directive string // !reset or !override, as in the Compose specification
+	text      string // what was written, when value was computed from it
+	overrides *node  // what a weaker layer said here
 }
 
 func (n *node) get(key string) *node {
@@ -51,7 +55,22 @@ func (n *node) get(key string) *node {
 	return n.vals[key]
 }
 
-func (n *node) isNull() bool { return n == nil || n.kind == scalar && n.tag == "!!null" }
+func (n *node) isNull() bool {
+	return n == nil || n.directive == reset || n.kind == scalar && n.tag == "!!null"
+}
+
+// with returns the mapping with a key set; a nil value sets nothing.
+func (n *node) with(key string, value *node) *node {
+	if value == nil {
+		return n
+	}
+	out := n.without()
+	if _, ok := out.vals[key]; !ok {
+		out.keys = append(out.keys, &node{tag: "!!str", value: key, at: value.at, layer: value.layer})
+	}
+	out.vals[key] = value
+	return out
+}
 
 // without returns the mapping without the keys.
 func (n *node) without(keys ...string) *node {
@@ -171,6 +190,12 @@ func (g *grower) grow(n *yaml.Node, depth int) *node {
 		g.stopped = true
 		g.c.add(out.at, "", "values are nested more than %d levels deep, or an alias contains itself", maxDepth)
 		return out
+	}
+	if n.Tag == reset || n.Tag == override {
+		out.directive = n.Tag
+		plain := *n
+		plain.Tag = ""
+		n = &plain
 	}
 	switch n.Kind {
 	case yaml.AliasNode:

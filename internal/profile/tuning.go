@@ -6,15 +6,18 @@ import (
 	"text/template"
 )
 
-// Tuning is what a preset's formulas may use: the service and its limits after all layers are merged.
+// Tuning is what a preset's formulas may use: the name of the service, and its limits after all layers are merged.
 type Tuning struct {
-	Service string // name of the service, so that two of one preset do not share a volume
+	Service string // keeps the volumes of two services with one preset apart
 	Memory  int64  // bytes
 	Nano    int64  // processors, in billionths
-	PIDs    int
+	PIDs    int64
 }
 
-// tuned returns the service with the formulas of its preset and baseline computed.
+// CPUs returns the limit in whole processors, rounded up: the threads a runtime can keep busy.
+func (t Tuning) CPUs() int64 { return max(1, (t.Nano+999_999_999)/1_000_000_000) }
+
+// tuned returns the service with the formulas of its preset and baselines computed.
 // What the user wrote is never a formula.
 func tuned(service string, n *node, c *collector) *node {
 	if !namePattern.MatchString(service) {
@@ -41,10 +44,11 @@ func (t Tuning) expand(n *node, c *collector) *node {
 		return n
 	}
 	if n.kind == scalar {
-		if n.layer == layerProfile || n.layer == layerDefaults {
+		if own(n.layer) {
 			return n
 		}
 		out := *n
+		out.text = n.value
 		value, err := expandFormula(n.value, t)
 		if err != nil {
 			c.add(n.at, "this is a mistake in the preset, not in the profile", "%v", err)
@@ -77,6 +81,7 @@ func expandFormula(text string, data any) (string, error) {
 		"mib":     func(bytes int64) int64 { return bytes >> 20 },
 		"clamp":   func(low, high, n int64) int64 { return max(low, min(high, n)) },
 		"div":     func(a, b int64) int64 { return a / max(b, 1) },
+		"minus":   func(a, b int64) int64 { return a - b },
 	}).Parse(text)
 	if err != nil {
 		return "", fmt.Errorf("reading the formula %q: %w", text, err)
@@ -95,14 +100,14 @@ func (s Service) ProbeCommand() ([]string, bool) {
 	}
 	var command []string
 	data := struct {
-		URL  string
-		Port int
+		URL, Path string
+		Port      int
 	}{}
 	switch {
 	case s.Health.HTTP != nil:
 		// 127.0.0.1, not localhost, which may be ::1 while the service listens on IPv4 only.
 		data.URL = fmt.Sprintf("http://127.0.0.1:%d%s", s.Health.HTTP.Port, s.Health.HTTP.Path)
-		data.Port = s.Health.HTTP.Port
+		data.Port, data.Path = s.Health.HTTP.Port, s.Health.HTTP.Path
 		command = s.Probes.HTTP
 	case s.Health.TCP != 0:
 		data.Port = s.Health.TCP

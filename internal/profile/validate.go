@@ -17,6 +17,8 @@ var (
 	volumePattern  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
 	reservedVolume = regexp.MustCompile(`^hsectl-|_secrets_\d+$`)
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// settingPattern allows the dots by which some programs name their settings: discovery.type.
+	settingPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 	restartPattern = regexp.MustCompile(`^(no|always|unless-stopped|on-failure:[1-9]\d{0,2})$`)
 )
 
@@ -118,6 +120,7 @@ func (v *validator) defaults() {
 		"preset": d.Preset != "", "image": d.Image != "", "build": d.Build != nil, "command": d.Command != nil,
 		"entrypoint": d.Entrypoint != nil, "ports": d.Ports != nil, "hostname": d.Hostname != "", "probes": d.Probes != nil,
 		"host_paths": d.HostPaths != nil, "metrics": d.Metrics != nil, "slo": d.SLO != nil,
+		"secret_files": d.SecretFiles != nil,
 	} {
 		if set {
 			v.bad("defaults."+key, "set it in each service that needs it", "defaults cannot have %s", key)

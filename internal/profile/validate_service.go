@@ -191,6 +191,11 @@ func (v *serviceValidator) health() {
 		}
 	}
 	switch {
+	case h != nil && h.None != "" && own(v.p.Layer(v.at("health.none"))):
+		v.bad(v.at("health.none"), "add an exception for HSE-HLT-001 with a reason and a date", "only a preset may say that an image cannot test itself")
+		return
+	case h != nil && h.None != "" && tests == 0:
+		return
 	case tests == 0 && !excepted:
 		v.bad(v.at("health"), "write health: {http: {port: 8080, path: /health}}, or an exception for HSE-HLT-001", "service %q has no health test", v.name)
 		return
@@ -244,7 +249,8 @@ func (v *serviceValidator) secretUses() {
 func (v *serviceValidator) environment() {
 	for _, name := range slices.Sorted(maps.Keys(v.s.Environment)) {
 		e, at := v.s.Environment[name], v.at("environment."+name)
-		if !envPattern.MatchString(name) {
+		taken := e.Required || e.Default != nil
+		if !settingPattern.MatchString(name) || taken && !envPattern.MatchString(name) {
 			v.bad(at+"#key", "use letters, digits and _", "%q cannot name an environment variable", name)
 		}
 		if e.Required && (e.Value != "" || e.Default != nil) {
@@ -293,13 +299,19 @@ func (v *serviceValidator) dependencies() {
 		switch {
 		case !ok:
 			v.bad(at, didYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
-		case !slices.Contains([]string{"healthy", "started", "completed"}, d.Condition):
+		case !slices.Contains(conditions(), d.Condition):
 			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
-		case d.Condition == "healthy" && (other.Health == nil || v.p.Excepted("HSE-HLT-001", d.Service) != nil && !other.Health.tests()):
+		case d.Condition == "healthy" && !other.Health.tests() && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):
 			v.bad(at, "use condition: started", "service %q has no health test to wait for", d.Service)
 		}
 	}
 }
+
+// conditions are what may be waited for of another service.
+func conditions() []string { return []string{"healthy", "started", "completed"} }
+
+// logDrivers are those whose logs are bounded and can be read back.
+func logDrivers() []string { return []string{"json-file", "local", "journald"} }
 
 func (h *Health) tests() bool {
 	return h != nil && (len(h.Command) > 0 || h.Shell != "" || h.HTTP != nil || h.TCP != 0)
@@ -309,7 +321,7 @@ func (v *serviceValidator) rest() {
 	if !restartPattern.MatchString(v.s.Restart) {
 		v.bad(v.at("restart"), "", "restart %q is none of unless-stopped, always, on-failure:N, no", v.s.Restart)
 	}
-	if !slices.Contains([]string{"json-file", "local", "journald"}, v.s.Logging.Driver) {
+	if !slices.Contains(logDrivers(), v.s.Logging.Driver) {
 		v.bad(v.at("logging.driver"), "", "log driver %q is none of json-file, local, journald", v.s.Logging.Driver)
 	}
 	if v.s.Logging.MaxFiles < 1 {
@@ -325,7 +337,16 @@ func (v *serviceValidator) rest() {
 			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.listen"), i), "", "port %d is out of range 1 to 65535", p)
 		}
 	}
-	if v.p.Services[v.name].Probes != nil && v.p.Layer(v.at("probes")) == layerProfile {
+	if v.s.Probes != nil && v.written("probes") {
 		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
 	}
+	if v.s.SecretFiles != nil && v.written("secret_files") {
+		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")
+	}
+}
+
+// written reports whether the service itself has a key, and not only its preset; defaults are judged once, as defaults.
+func (v *serviceValidator) written(key string) bool {
+	layer := v.p.Layer(v.at(key))
+	return own(layer) && layer != layerDefaults
 }

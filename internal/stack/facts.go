@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,9 @@ func (s Stack) Facts(service Service) policy.Facts {
 		Arguments:  declared(service.arguments()),
 		Log:        declared(policy.Log{Driver: service.Log.Driver, Bounded: service.Log.Driver != "json-file" || service.Log.MaxSize.Bytes > 0}),
 		Image:      declared(policy.Image{Reference: service.Image}),
+		Declaration: declared(policy.Declaration{
+			User: fmt.Sprintf("%d:%d", in.UID, in.GID), Hostname: service.Hostname, Prepared: true, Target: "compose",
+		}),
 	}
 	f.Environment = declared(service.variables())
 	var files []policy.Secret
@@ -70,6 +74,11 @@ func (s Service) variables() []policy.Variable {
 			value = *v.Default
 		}
 		out = append(out, policy.Variable{Name: v.Name, Value: value})
+	}
+	for _, use := range s.Secrets {
+		if use.Env != "" {
+			out = append(out, policy.Variable{Name: use.Env, Value: SecretDir + "/" + use.Name})
+		}
 	}
 	return out
 }
@@ -97,7 +106,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 		Denied: service.Denied, Networks: service.Networks, Listen: service.Listen,
 		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
 		Stop:  policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
-		Image: service.Image,
+		Image: service.Image, Preset: service.Preset, Untested: service.Untested,
 	}
 	for _, c := range service.Capabilities {
 		in.Capabilities |= policy.CapabilityMask(c.Name)
@@ -105,7 +114,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 	for _, w := range service.Writable {
 		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true}
 		if w.Volume == "" {
-			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec}
+			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: true}
 		}
 		in.Writable = append(in.Writable, m)
 	}

@@ -70,6 +70,9 @@ func newService(p *profile.Profile, name string) Service {
 		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
 		Denied: from.Verify.Denied, Listen: from.Verify.Listen,
 	}
+	if from.Health != nil {
+		s.Untested = from.Health.None
+	}
 	if b := from.Build; b != nil {
 		s.Build = &Build{Context: b.Context, Dockerfile: cmp.Or(b.Dockerfile, "Dockerfile"), Target: b.Target, Args: map[string]string{}}
 		for k, v := range b.Args {

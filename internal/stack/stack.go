@@ -41,6 +41,7 @@ type Service struct {
 	OpenFiles    int
 	Shutdown     Shutdown
 	Health       *Health
+	Untested     string // why the image cannot test itself; empty when it can
 	Secrets      []SecretFile
 	Environment  []Variable // sorted by name
 	Ports        []Port

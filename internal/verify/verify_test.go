@@ -103,6 +103,17 @@ func byControl(findings []finding.Finding) map[string]finding.Finding {
 	return out
 }
 
+// askable is the number of controls that a running container can answer.
+func askable() int {
+	n := 0
+	for _, c := range policy.Controls() {
+		if !c.Static {
+			n++
+		}
+	}
+	return n
+}
+
 func TestAProperContainerIsProven(t *testing.T) {
 	s := parse(t, small)
 	evidence := judged(t, s, container(s))
@@ -111,7 +122,7 @@ func TestAProperContainerIsProven(t *testing.T) {
 			t.Errorf("%s: %s: %s", f.Control, f.Status, f.Detail)
 		}
 	}
-	if !finding.Proven(evidence.Findings) || evidence.Containers != 1 || evidence.Stack != "shop" || evidence.Kind != "Evidence" || len(evidence.Findings) != len(policy.Controls()) {
+	if !finding.Proven(evidence.Findings) || evidence.Containers != 1 || evidence.Stack != "shop" || evidence.Kind != "Evidence" || len(evidence.Findings) != askable() {
 		t.Errorf("%d findings on %d containers of %s", len(evidence.Findings), evidence.Containers, evidence.Stack)
 	}
 	tiers := byControl(evidence.Findings)

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/report"
+)
+
+// lintOptions are the flags of lint.
+type lintOptions struct {
+	format        string
+	all           bool
+	fix           bool
+	baseline      string
+	writeBaseline string
+	envFiles      []string
+}
+
+func newLint(g *globals, s streams) *cobra.Command {
+	o := lintOptions{}
+	cmd := &cobra.Command{
+		Use:   "lint [FILE...]",
+		Short: "Judge a profile, or any Compose file, by the controls, without an engine",
+		Long: `Lint judges what is written. FILE is a profile or a Compose file; which one is found out. Of several files the first is the
+Compose file and the others are laid over it, as docker compose -f does.
+
+A Compose file is resolved first: include, extends, anchors, profiles, variables and env_file; nothing is fetched. What a
+profile would need a reason for is a finding in a Compose file, and what the file does not show is unknown, which is no pass.
+
+--fix adds what cannot break a service: no-new-privileges, rotation of logs, a grace period, no swap beyond the memory
+limit. All other bytes stay, comments included. --baseline FILE lets the findings in it stand; --write-baseline writes it.
+Exit 3 when anything fails or is unknown.`,
+		Example: `  hsectl lint -f profiles/hse-digital.yaml
+  hsectl lint docker-compose.yml docker-compose.prod.yml
+  hsectl lint docker-compose.yml --fix
+  hsectl lint docker-compose.yml --write-baseline hsectl-baseline.json
+  hsectl lint docker-compose.yml --baseline hsectl-baseline.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(o.format); err != nil {
+				return err
+			}
+			return runLint(cmd.Context(), g, s, o, args)
+		},
+	}
+	formatFlag(cmd, &o.format)
+	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "list every control, also those that hold")
+	cmd.Flags().BoolVar(&o.fix, "fix", false, "mend what is safe to mend in a Compose file, in place")
+	cmd.Flags().StringVar(&o.baseline, "baseline", "", "findings in this file stand; only new ones count")
+	cmd.Flags().StringVar(&o.writeBaseline, "write-baseline", "", "write the findings to this file, and exit 0")
+	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "variables of a Compose file; .env beside it when not given")
+	return cmd
+}
+
+func runLint(ctx context.Context, g *globals, s streams, o lintOptions, args []string) error {
+	from := g.file
+	if len(args) > 0 {
+		from.files = args
+	}
+	subject, findings, err := judge(ctx, s, o, from)
+	if err != nil {
+		return err
+	}
+	if o.writeBaseline != "" {
+		return writeBaseline(s, o.writeBaseline, findings)
+	}
+	if o.baseline != "" {
+		if findings, err = beyondBaseline(s, o.baseline, findings); err != nil {
+			return err
+		}
+		if len(findings) == 0 {
+			s.say("%s: nothing new", subject)
+			return nil
+		}
+	}
+	if err := write(s, o.format, o.all, report.Document{Kind: "Lint", Subject: subject, Findings: findings}); err != nil {
+		return err
+	}
+	if !finding.Proven(findings) {
+		return errFindings
+	}
+	return nil
+}
+
+// judge returns the findings of a profile or of a Compose file.
+func judge(ctx context.Context, s streams, o lintOptions, from selection) (subject string, findings []finding.Finding, err error) {
+	data, err := readProfile(host.ReadFile, from.files[0])
+	if err != nil {
+		return "", nil, err
+	}
+	if !compose.IsCompose(data) {
+		if o.fix {
+			return "", nil, &usageError{fmt.Errorf("%s is a profile; there is nothing to mend in it", from.files[0]), "a profile is hardened without being told; hsectl fmt puts it in order"}
+		}
+		l, err := load(from)
+		if err != nil {
+			return "", nil, err
+		}
+		findings = located(l, l.stack.Check())
+		if beside, ok, err := l.watching(nil); err != nil {
+			return "", nil, err
+		} else if ok {
+			findings = append(findings, located(beside, beside.stack.Check())...)
+		}
+		return l.stack.Name, findings, nil
+	}
+	p, err := loadCompose(ctx, from.files, o.envFiles)
+	if err != nil {
+		return "", nil, err
+	}
+	if o.fix {
+		if p, err = fixed(ctx, s, o, p, from.files); err != nil {
+			return "", nil, err
+		}
+	}
+	sayUnseen(s, p)
+	return p.Name, p.Check(), nil
+}
+
+func loadCompose(ctx context.Context, files, envFiles []string) (*compose.Project, error) {
+	p, err := compose.Load(ctx, compose.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
+	if err != nil {
+		return nil, &usageError{err, "see what Compose says: docker compose -f " + files[0] + " config"}
+	}
+	return p, nil
+}
+
+// sayUnseen tells what could not be read, so that nobody takes silence for a pass.
+func sayUnseen(s streams, p *compose.Project) {
+	if len(p.Unset) > 0 {
+		s.say("not set, and taken as empty: %s", strings.Join(p.Unset, ", "))
+	}
+	if p.Blind != "" {
+		s.say("read without its files of variables: %s", p.Blind)
+	}
+}
+
+// fixed writes what is safe to mend, and loads the result.
+func fixed(ctx context.Context, s streams, o lintOptions, p *compose.Project, files []string) (*compose.Project, error) {
+	changes := p.Fix()
+	for _, f := range changes {
+		if err := host.WriteTree(filepath.Dir(f.Path), []generate.File{{Path: filepath.Base(f.Path), Data: f.Data}}); err != nil {
+			return nil, err
+		}
+		for _, note := range f.Notes {
+			s.say("added  %s", note)
+		}
+	}
+	if len(changes) == 0 {
+		s.say("nothing is safe to mend without you")
+		return p, nil
+	}
+	return loadCompose(ctx, files, o.envFiles)
+}
+
+func writeBaseline(s streams, path string, findings []finding.Finding) error {
+	b := finding.NewBaseline(findings)
+	data, err := b.Text()
+	if err != nil {
+		return err
+	}
+	if err := host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: data}}); err != nil {
+		return err
+	}
+	s.say("%s in %s", count(len(b.Findings), "finding"), path)
+	return nil
+}
+
+func beyondBaseline(s streams, path string, findings []finding.Finding) ([]finding.Finding, error) {
+	data, err := host.ReadFile(path, maxProfileBytes)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("reading the baseline: %w", err), "make one with: hsectl lint --write-baseline " + path}
+	}
+	b, err := finding.ParseBaseline(data)
+	if err != nil {
+		return nil, &usageError{err, "make one with: hsectl lint --write-baseline " + path}
+	}
+	fresh, known, stale := b.Apart(findings)
+	if known > 0 {
+		s.say("%s known to the baseline", count(known, "finding"))
+	}
+	if stale > 0 {
+		s.say("%s of the baseline hold again; write it anew with --write-baseline", count(stale, "finding"))
+	}
+	return fresh, nil
+}

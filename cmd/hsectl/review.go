@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/review"
+)
+
+// reviewOptions are the flags of review.
+type reviewOptions struct {
+	format string
+	failOn string
+	diff   bool
+}
+
+func newReview(g *globals, s streams) *cobra.Command {
+	o := reviewOptions{}
+	cmd := &cobra.Command{
+		Use:   "review BASE [HEAD]",
+		Short: "Say what a change of a profile does to the posture",
+		Long: `Review compares two versions of a profile and says for each service what became weaker, what became stronger, and what
+only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images, exceptions. It judges
+the stack that is meant after presets and defaults, not the text.
+
+BASE and HEAD are each a file, a directory (every profile in it), or a git revision: REV, REV:path or REV:directory. A
+revision without a path means the profile of -f. Without HEAD the files of the work tree are compared. Revisions are read from
+git itself; the work tree is not touched.
+
+A change counts when it is weaker, or when it is neutral and has a severity, such as a user who must be given the files of a
+volume. --fail-on weaker fails on every weaker change, --fail-on medium on what counts and is at least medium. Exit 3 then.`,
+		Example: `  hsectl review main                                   # the work tree against main
+  hsectl review origin/main HEAD --format markdown     # a comment for a pull request
+  hsectl review v1.2:profiles v1.3:profiles --fail-on high
+  hsectl review old.yaml new.yaml --diff`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				args = append(args, "")
+			}
+			return runReview(cmd.Context(), g, s, o, args[0], args[1])
+		},
+	}
+	cmd.Flags().StringVar(&o.format, "format", "text", "text, markdown, json or sarif")
+	cmd.Flags().StringVar(&o.failOn, "fail-on", "", "weaker, low, medium, high or critical: exit 3 when a change is as bad")
+	cmd.Flags().BoolVar(&o.diff, "diff", false, "show the difference of the rendered files, too")
+	return cmd
+}
+
+func runReview(ctx context.Context, g *globals, s streams, o reviewOptions, base, head string) error {
+	if !slices.Contains([]string{"text", "markdown", "json", "sarif"}, o.format) {
+		return &usageError{fmt.Errorf("there is no format %q", o.format), "write --format text, markdown, json or sarif"}
+	}
+	fails, err := failsOn(o.failOn)
+	if err != nil {
+		return err
+	}
+	before, err := openSnapshot(ctx, g, base)
+	if err != nil {
+		return err
+	}
+	after, err := openSnapshot(ctx, g, head)
+	if err != nil {
+		return err
+	}
+	reviews, err := compareSnapshots(g, s, before, after)
+	if err != nil {
+		return err
+	}
+	if err := writeReview(s, o, reviews); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(reviews, fails) {
+		return errFindings
+	}
+	return nil
+}
+
+// failsOn returns the test that --fail-on asks for.
+func failsOn(threshold string) (func(review.Review) bool, error) {
+	switch threshold {
+	case "":
+		return func(review.Review) bool { return false }, nil
+	case "weaker":
+		return func(r review.Review) bool { return r.Tally()[review.Weaker] > 0 }, nil
+	}
+	var severity finding.Severity
+	if err := severity.UnmarshalText([]byte(threshold)); err != nil {
+		return nil, &usageError{fmt.Errorf("--fail-on %q is not known", threshold), "write weaker, low, medium, high or critical"}
+	}
+	return func(r review.Review) bool {
+		worst, found := r.Worst()
+		return found && worst >= severity
+	}, nil
+}
+
+// compareSnapshots pairs the profiles of two versions by their names, and compares each pair that differs.
+func compareSnapshots(g *globals, s streams, before, after snapshot) ([]review.Review, error) {
+	if len(before.names) == 0 && len(after.names) == 0 {
+		return nil, &usageError{fmt.Errorf("there is no profile in %s and none in %s", before.title, after.title), "name the profile with -f, or its directory"}
+	}
+	names := slices.Concat(before.names, after.names)
+	slices.Sort(names)
+	var reviews []review.Review
+	for _, name := range slices.Compact(names) {
+		if before.single && after.single {
+			name = after.names[0]
+		}
+		r, err := compareProfile(g, s, before, after, name)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Changes) > 0 || r.Diff != "" {
+			reviews = append(reviews, r)
+		}
+		if before.single && after.single {
+			break
+		}
+	}
+	return reviews, nil
+}
+
+func compareProfile(g *globals, s streams, before, after snapshot, name string) (review.Review, error) {
+	was := name
+	if before.single {
+		was = before.names[0]
+	}
+	old, _, err := before.side(g, was, time.Time{}) // an exception that has expired since was valid then
+	if err != nil {
+		s.say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
+		old = review.Side{}
+	}
+	now, l, err := after.side(g, name, time.Now())
+	if err != nil {
+		return review.Review{}, err
+	}
+	r := review.Compare(old, now, time.Now())
+	for i, c := range r.Changes {
+		if l.profile != nil {
+			r.Changes[i].Where = l.profile.Written(c.Key).String()
+		}
+	}
+	return r, nil
+}
+
+// side loads one profile of a version. One that is not there is an empty stack.
+func (v snapshot) side(g *globals, name string, today time.Time) (review.Side, loaded, error) {
+	if !slices.Contains(v.names, name) {
+		return review.Side{}, loaded{}, nil
+	}
+	from := g.file
+	from.files = append([]string{name}, v.overlays...)
+	l, err := loadFrom(from, v.read, today)
+	if err != nil {
+		return review.Side{}, loaded{}, err
+	}
+	files, err := generate.Render(l.stack, generate.Source{Profile: path.Base(name), BuildRoot: ".", Generator: "hsectl"})
+	if err != nil {
+		return review.Side{}, loaded{}, err
+	}
+	lock, err := v.read(path.Join(path.Dir(name), lockFile), maxProfileBytes)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return review.Side{}, loaded{}, fmt.Errorf("reading the lock: %w", err)
+	}
+	return review.Side{Stack: l.stack, Rendered: files[0].Data, Lock: lock}, l, nil
+}
+
+// lockFile holds the digests of a stack's images, beside its profile.
+const lockFile = "hsectl.lock"
+
+func writeReview(s streams, o reviewOptions, reviews []review.Review) error {
+	switch o.format {
+	case "markdown":
+		return review.Markdown(s.Out, reviews)
+	case "json":
+		return review.JSON(s.Out, reviews)
+	case "sarif":
+		return review.SARIF(s.Out, reviews)
+	}
+	if len(reviews) == 0 {
+		s.say("nothing changes")
+		return nil
+	}
+	if err := review.Text(s.Out, reviews); err != nil {
+		return err
+	}
+	for _, r := range reviews {
+		if o.diff && r.Diff != "" {
+			fmt.Fprintf(s.Out, "\n%s", r.Diff)
+		}
+	}
+	return nil
+}

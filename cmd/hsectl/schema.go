@@ -1,0 +1,26 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+func newSchema(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of profiles, for editors",
+		Example: `  hsectl schema > profile.schema.json
+  # then, at the top of a profile:
+  # yaml-language-server: $schema=profile.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			data, err := profile.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = s.Out.Write(data)
+			return err
+		},
+	}
+}

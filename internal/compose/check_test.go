@@ -1,0 +1,174 @@
+package compose_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+// read reads files of the tests.
+func read(path string, limit int64) ([]byte, error) { return os.ReadFile(path) }
+
+func loadText(t *testing.T, text string) *compose.Project {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "compose.yml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := compose.Load(t.Context(), compose.Source{Files: []string{path}, Read: read})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func verdict(t *testing.T, p *compose.Project, control string) finding.Finding {
+	t.Helper()
+	all := p.Check()
+	i := slices.IndexFunc(all, func(f finding.Finding) bool { return f.Control == control && f.Subject == "app" })
+	if i < 0 {
+		return finding.Finding{Status: finding.NotApplicable, Detail: "no such finding"}
+	}
+	return all[i]
+}
+
+// What other checkers get wrong, each with the verdict that is right: the lines are those of a service app.
+func TestVerdictsOthersMiss(t *testing.T) {
+	pass, fail, unknown := finding.Pass, finding.Fail, finding.Unknown
+	for name, c := range map[string]struct {
+		lines   string
+		control string
+		want    finding.Status
+	}{
+		"no-new-privileges on, then off":    {"security_opt: ['no-new-privileges:true', 'no-new-privileges=false']", "HSE-PRV-002", fail},
+		"no-new-privileges off, then on":    {"security_opt: ['no-new-privileges:false', 'no-new-privileges']", "HSE-PRV-002", pass},
+		"no-new-privileges with =":          {"security_opt: ['no-new-privileges=true']", "HSE-PRV-002", pass},
+		"no security_opt":                   {"init: true", "HSE-PRV-002", fail},
+		"seccomp=unconfined":                {"security_opt: ['seccomp=unconfined']", "HSE-KRN-001", fail},
+		"seccomp:unconfined":                {"security_opt: ['seccomp:unconfined']", "HSE-KRN-001", fail},
+		"a seccomp file":                    {"security_opt: ['seccomp=./filter.json']", "HSE-OPS-010", unknown},
+		"systempaths=unconfined":            {"security_opt: ['systempaths=unconfined']", "HSE-KRN-006", fail},
+		"systempaths masked":                {"init: true", "HSE-KRN-006", pass},
+		"use_api_socket":                    {"use_api_socket: true", "HSE-FS-004", fail},
+		"the socket in long form":           {"volumes: [{type: bind, source: /var/run/docker.sock, target: /x.sock, read_only: true}]", "HSE-FS-004", fail},
+		"the socket's directory":            {"volumes: ['/var/run:/host/run:ro']", "HSE-FS-004", fail},
+		"one capability dropped":            {"cap_drop: [CHOWN]", "HSE-CAP-001", fail},
+		"nothing dropped, not root":         {"user: '1000:1000'", "HSE-CAP-001", fail},
+		"all dropped":                       {"cap_drop: [ALL]", "HSE-CAP-001", pass},
+		"all dropped in small letters":      {"cap_drop: [all]", "HSE-CAP-001", pass},
+		"all dropped, one added":            {"cap_drop: [ALL]\n    cap_add: [CAP_NET_RAW]", "HSE-CAP-001", fail},
+		"a dangerous one":                   {"cap_drop: [ALL]\n    cap_add: [SYS_ADMIN]", "HSE-CAP-002", fail},
+		"privileged, with all dropped":      {"privileged: true\n    cap_drop: [ALL]\n    user: '1000:1000'", "HSE-CAP-001", fail},
+		"privileged":                        {"privileged: true", "HSE-PRV-001", fail},
+		"a privileged hook":                 {"post_start: [{command: [x], privileged: true}]", "HSE-PRV-001", fail},
+		"a root hook":                       {"user: '1000:1000'\n    post_start: [{command: [x], user: root}]", "HSE-USR-001", fail},
+		"a hook of another user":            {"user: '1000:1000'\n    pre_stop: [{command: [x], user: '2000:2000'}]", "HSE-USR-001", pass},
+		"a device":                          {"devices: ['/dev/kmsg:/dev/kmsg']", "HSE-KRN-004", fail},
+		"gpus":                              {"gpus: all", "HSE-KRN-004", fail},
+		"a reserved device":                 {"deploy: {resources: {reservations: {devices: [{capabilities: [gpu], count: 1}]}}}", "HSE-KRN-004", fail},
+		"uts host":                          {"uts: host", "HSE-NS-004", fail},
+		"pid host":                          {"pid: host", "HSE-NS-001", fail},
+		"ipc host":                          {"ipc: host", "HSE-NS-002", fail},
+		"userns host":                       {"userns_mode: host", "HSE-NS-005", fail},
+		"network host":                      {"network_mode: host", "HSE-NS-003", fail},
+		"network host hides ports":          {"network_mode: host", "HSE-NET-001", unknown},
+		"no memory limit, no version":       {"init: true", "HSE-RES-001", fail},
+		"no cpu limit":                      {"init: true", "HSE-RES-003", fail},
+		"cpu shares are no limit":           {"cpu_shares: 512", "HSE-RES-003", fail},
+		"cpu quota is one":                  {"cpu_quota: 50000", "HSE-RES-003", pass},
+		"no pids limit":                     {"init: true", "HSE-RES-004", fail},
+		"pids -1":                           {"pids_limit: -1", "HSE-RES-004", fail},
+		"pids under deploy":                 {"deploy: {resources: {limits: {pids: 100}}}", "HSE-RES-004", pass},
+		"swap as much again":                {"mem_limit: 64m", "HSE-RES-002", fail},
+		"no swap":                           {"mem_limit: 64m\n    memswap_limit: 64m", "HSE-RES-002", pass},
+		"127.0.0.1 in long form":            {"ports: [{target: 80, published: '8080', host_ip: 127.0.0.1}]", "HSE-NET-001", pass},
+		"127.0.0.1 in short form":           {"ports: ['127.0.0.1:8080:80']", "HSE-NET-001", pass},
+		"::1":                               {"ports: ['[::1]:8080:80']", "HSE-NET-001", pass},
+		"a port without an address":         {"ports: ['8080:80']", "HSE-NET-001", fail},
+		"::":                                {"ports: ['[::]:8080:80']", "HSE-NET-001", fail},
+		"a named volume in short form":      {"volumes: ['data:/data']", "HSE-FS-002", pass},
+		"a named volume is not the host":    {"volumes: ['data:/data']", "HSE-FS-003", pass},
+		"a bind in the clothes of a volume": {"volumes: ['disguised:/data']", "HSE-FS-003", fail},
+		"/srv/app read-only":                {"volumes: ['/srv/app:/data:ro']", "HSE-FS-003", pass},
+		"/etc/localtime read-only":          {"volumes: ['/etc/localtime:/etc/localtime:ro']", "HSE-FS-003", pass},
+		"/etc/localtime writable":           {"volumes: ['/etc/localtime:/etc/localtime']", "HSE-FS-003", fail},
+		"/etc":                              {"volumes: ['/etc:/x:ro']", "HSE-FS-003", fail},
+		"/library is not /lib":              {"volumes: ['/library:/x:ro']", "HSE-FS-003", pass},
+		"the root":                          {"volumes: ['/:/host:ro']", "HSE-FS-003", fail},
+		"a writable bind":                   {"volumes: ['./data:/data']", "HSE-FS-002", fail},
+		"a tmpfs without a size":            {"tmpfs: [/tmp]", "HSE-FS-002", fail},
+		"a tmpfs with a size":               {"tmpfs: ['/tmp:size=16m']", "HSE-FS-002", pass},
+		"a tmpfs for programs":              {"tmpfs: ['/tmp:size=16m,exec']", "HSE-FS-002", fail},
+		"a shared mount":                    {"volumes: [{type: bind, source: /srv, target: /x, read_only: true, bind: {propagation: rshared}}]", "HSE-FS-006", fail},
+		"a slave mount":                     {"volumes: [{type: bind, source: /srv, target: /x, read_only: true, bind: {propagation: rslave}}]", "HSE-FS-006", pass},
+		"user 0:0":                          {"user: '0:0'", "HSE-USR-001", fail},
+		"user root":                         {"user: root", "HSE-USR-001", fail},
+		"no user":                           {"init: true", "HSE-USR-001", unknown},
+		"a user by name":                    {"user: www-data", "HSE-USR-001", unknown},
+		"a user by number":                  {"user: '1000:1000'", "HSE-USR-001", pass},
+		"a user without a group":            {"user: '1000'", "HSE-USR-002", fail},
+		"a further group root":              {"user: '1000:1000'\n    group_add: ['0']", "HSE-USR-002", fail},
+		"no health test in the file":        {"init: true", "HSE-HLT-001", unknown},
+		"the health test switched off":      {"healthcheck: {disable: true}", "HSE-HLT-001", fail},
+		"a test NONE":                       {"healthcheck: {test: [NONE]}", "HSE-HLT-001", fail},
+		"a test that cannot fail":           {"healthcheck: {test: [CMD, 'true']}", "HSE-HLT-004", fail},
+		"a password file":                   {"environment: {X_PASSWORD_FILE: /run/secrets/x}", "HSE-SEC-001", pass},
+		"a password":                        {"environment: {X_PASSWORD: hunter2}", "HSE-SEC-001", fail},
+		"a password from elsewhere":         {"environment: {X_PASSWORD: '${X_PASSWORD}'}", "HSE-SEC-001", fail},
+		"a required password":               {"environment: {X_PASSWORD: '${X_PASSWORD:?no}'}", "HSE-SEC-001", fail},
+		"a password of the shell":           {"environment: [X_PASSWORD]", "HSE-SEC-001", fail},
+		"an empty password":                 {"environment: {X_PASSWORD: ''}", "HSE-SEC-001", pass},
+		"a password in a label":             {"labels: {db.password: hunter2}", "HSE-SEC-004", fail},
+		"a password on the command line":    {"command: [server, --password, hunter2]", "HSE-SEC-004", fail},
+		"a password in a build argument":    {"build: {context: ., args: {NPM_TOKEN: hunter2}}", "HSE-SEC-004", fail},
+		"no logging":                        {"init: true", "HSE-LOG-001", fail},
+		"logging that rotates":              {"logging: {driver: json-file, options: {max-size: 10m}}", "HSE-LOG-001", pass},
+		"driver local":                      {"logging: {driver: local}", "HSE-LOG-001", pass},
+		"driver none":                       {"logging: {driver: none}", "HSE-LOG-002", fail},
+		"an internal network and a port":    {"networks: [closed]\n    ports: ['127.0.0.1:8080:80']", "HSE-NET-002", fail},
+		"the implicit network":              {"init: true", "HSE-NET-004", fail},
+		"docker0":                           {"network_mode: bridge", "HSE-NET-004", fail},
+		"a network of its own":              {"networks: [closed]", "HSE-NET-004", pass},
+		"an internal network":               {"networks: [closed]", "HSE-NET-005", pass},
+		"a network that leads out":          {"networks: [open]", "HSE-NET-005", fail},
+		"a network without masquerading":    {"networks: [quiet]", "HSE-NET-005", pass},
+		"a network of others":               {"networks: [others]", "HSE-NET-005", unknown},
+		"restart always without a test":     {"restart: always", "HSE-LIF-004", unknown},
+		"restart on-failure:3":              {"restart: on-failure:3", "HSE-LIF-004", pass},
+		"restart on-failure:9":              {"restart: on-failure:9\n    healthcheck: {test: [CMD, x]}", "HSE-LIF-004", fail},
+		"deploy's policy wins":              {"restart: on-failure:3\n    healthcheck: {disable: true}\n    deploy: {restart_policy: {condition: any}}", "HSE-LIF-004", fail},
+		"no grace":                          {"init: true", "HSE-LIF-002", unknown},
+		"a grace":                           {"stop_grace_period: 30s", "HSE-LIF-002", pass},
+		"read_only":                         {"read_only: true", "HSE-FS-001", pass},
+		"not read_only":                     {"init: true", "HSE-FS-001", fail},
+		"cgroup host":                       {"cgroup: host", "HSE-OPS-010", unknown},
+		"a sysctl":                          {"sysctls: {kernel.msgmax: 1}", "HSE-OPS-010", unknown},
+		"another's pid namespace":           {"pid: 'service:other'", "HSE-OPS-010", unknown},
+		"the host under a name":             {"extra_hosts: ['host.docker.internal:host-gateway']", "HSE-OPS-010", unknown},
+		"an external program":               {"provider: {type: cloud}", "HSE-FS-001", unknown},
+		"limits of files":                   {"ulimits: {nofile: 1024, core: 0}", "HSE-RES-005", pass},
+		"limits of files unset":             {"init: true", "HSE-RES-005", unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := "    image: example/app:1\n"
+			if strings.Contains(c.lines, "provider:") {
+				image = ""
+			}
+			p := loadText(t, "services:\n  app:\n"+image+"    "+c.lines+"\n  other: {image: x}\n"+`volumes: {data: {}, disguised: {driver_opts: {type: none, o: bind, device: /etc}}}
+networks: {closed: {internal: true}, open: {}, others: {external: true}, quiet: {driver_opts: {com.docker.network.bridge.enable_ip_masquerade: "false"}}}
+`)
+			got := verdict(t, p, c.control)
+			if got.Status != c.want {
+				t.Errorf("%s is %s (%s), want %s", c.control, got.Status, got.Detail, c.want)
+			}
+			if strings.Contains(got.Detail, "hunter2") {
+				t.Errorf("the finding shows the value: %s", got.Detail)
+			}
+		})
+	}
+}

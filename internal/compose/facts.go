@@ -1,0 +1,348 @@
+package compose
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+func declared[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Declared) }
+
+// defaults are the capabilities that the engine leaves a container: moby's profile, unchanged since Docker 1.12.
+func defaultCapabilities() uint64 {
+	return policy.CapabilityMask("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
+		"SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE")
+}
+
+// Facts returns what a service is declared to be, as far as its file tells. What only the image or the engine knows is unknown.
+func (p *Project) facts(s types.ServiceConfig) policy.Facts {
+	f := policy.Facts{
+		Service:      s.Name,
+		RootReadOnly: declared(s.ReadOnly),
+		Mounts:       declared(p.mounts(s)),
+		Privileged:   declared(s.Privileged || slices.ContainsFunc(hooks(s), func(h hook) bool { return h.privileged })),
+		Masked:       declared(masked(s)),
+		Namespaces: declared(policy.Namespaces{HostPID: s.Pid == "host", HostIPC: s.Ipc == "host", HostNetwork: s.NetworkMode == "host",
+			HostUTS: s.Uts == "host", HostUser: s.UserNSMode == "host"}),
+		Devices:     declared(devices(s)),
+		Ports:       p.published(s),
+		Networks:    p.networks(s),
+		Memory:      declared(memory(s)),
+		MemorySwap:  declared(swap(s)),
+		CPUs:        declared(cpus(s)),
+		PIDs:        declared(max(0, pids(s))),
+		Stop:        stop(s),
+		Restart:     declared(restart(s)),
+		Health:      health(s),
+		Environment: p.environment(s),
+		Arguments:   declared(p.arguments(s)),
+		Secrets:     policy.Unseen[[]policy.Secret]("Compose mounts the file as it is on the host, whoever may read it there"),
+		Log:         declared(log(s)),
+		Image:       declared(policy.Image{Reference: s.Image}),
+		Declaration: declared(declaration(p, s)),
+	}
+	f.OpenFiles, f.CoreSize = ulimits(s)
+	f.Processes = declared(processes(s))
+	return f
+}
+
+// declaration is the text of the service, for the controls that judge what is written.
+func declaration(p *Project, s types.ServiceConfig) policy.Declaration {
+	d := policy.Declaration{User: s.User, Hostname: s.Hostname, Target: "compose", Keys: slices.Sorted(maps.Keys(p.keys(s.Name)))}
+	for _, use := range s.Secrets {
+		if source, ok := p.types.Secrets[use.Source]; ok && source.File == "" {
+			d.Loose = append(d.Loose, use.Source)
+		}
+	}
+	for _, use := range s.Configs {
+		if source, ok := p.types.Configs[use.Source]; ok && source.File == "" {
+			d.Loose = append(d.Loose, use.Source)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		other, ok := p.types.Services[name]
+		if ok && s.DependsOn[name].Condition == types.ServiceConditionHealthy && other.HealthCheck != nil && other.HealthCheck.Disable {
+			d.Waits = append(d.Waits, name)
+		}
+	}
+	return d
+}
+
+// hook is a command that Compose runs in, or before, the container of a service.
+type hook struct {
+	name, user string
+	privileged bool
+	add        []string
+}
+
+func hooks(s types.ServiceConfig) []hook {
+	var out []hook
+	for i, h := range s.PostStart {
+		out = append(out, hook{name: fmt.Sprintf("of post_start hook %d", i+1), user: h.User, privileged: h.Privileged})
+	}
+	for i, h := range s.PreStop {
+		out = append(out, hook{name: fmt.Sprintf("of pre_stop hook %d", i+1), user: h.User, privileged: h.Privileged})
+	}
+	for i, h := range s.PreStart {
+		out = append(out, hook{name: fmt.Sprintf("of pre_start hook %d", i+1), user: h.User, privileged: h.Privileged, add: h.CapAdd})
+	}
+	return out
+}
+
+// processes stand for all that run: the service itself, and its hooks.
+func processes(s types.ServiceConfig) []policy.Process {
+	own := policy.Process{Name: "of the service", Bounding: bounding(s), NoNewPrivs: noNewPrivileges(s.SecurityOpt), Seccomp: seccomp(s)}
+	own.UIDs, own.GIDs = ids(s.User)
+	for _, g := range s.GroupAdd {
+		if gid, err := strconv.Atoi(g); err == nil {
+			own.Groups = append(own.Groups, gid)
+		} else if g == "root" {
+			own.Groups = append(own.Groups, 0)
+		}
+	}
+	out := []policy.Process{own}
+	for _, h := range hooks(s) {
+		p := own
+		p.Name = h.name
+		if h.user != "" {
+			p.UIDs, p.GIDs = ids(h.user)
+		}
+		p.Bounding |= policy.CapabilityMask(bare(h.add)...)
+		if h.privileged {
+			p.Bounding, p.Seccomp, p.NoNewPrivs = everything(), 0, false
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func everything() uint64 { return policy.CapabilityMask(policy.Capabilities()...) }
+
+// unknownID stands for a user that only the image knows. The controls that ask for it are told so.
+const unknownID = -1
+
+// userKnown reports whether the ids of a user are in the text.
+func userKnown(user string) bool {
+	name, _, _ := strings.Cut(user, ":")
+	_, err := strconv.Atoi(name)
+	return err == nil || name == "root"
+}
+
+// ids returns the ids of a user as written. Without a group it is 0, unless the image's passwd knows the user.
+func ids(user string) (uids, gids [4]int) {
+	name, group, _ := strings.Cut(user, ":")
+	uid, err := strconv.Atoi(name)
+	if err != nil {
+		uid = unknownID
+	}
+	if name == "root" {
+		uid = 0
+	}
+	gid, err := strconv.Atoi(group)
+	if err != nil {
+		gid = 0
+	}
+	if uid == unknownID || group != "" && err != nil && group != "root" {
+		gid = unknownID
+	}
+	return [4]int{uid, uid, uid, uid}, [4]int{gid, gid, gid, gid}
+}
+
+// bare returns the names of capabilities as the kernel has them.
+func bare(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, strings.TrimPrefix(strings.ToUpper(n), "CAP_"))
+	}
+	return out
+}
+
+// bounding follows the engine: a privileged container has all; ALL in one list makes the other one count from there.
+func bounding(s types.ServiceConfig) uint64 {
+	add, drop := bare(s.CapAdd), bare(s.CapDrop)
+	set := defaultCapabilities()
+	switch {
+	case s.Privileged:
+		return everything()
+	case slices.Contains(add, "ALL"):
+		set = everything()
+	case slices.Contains(drop, "ALL"):
+		set = 0
+	}
+	return set&^policy.CapabilityMask(drop...) | policy.CapabilityMask(add...)
+}
+
+// noNewPrivileges follows the engine: the last entry counts, with = or :, and the bare word means true.
+func noNewPrivileges(options []string) bool {
+	on := false
+	for _, o := range options {
+		name, value, valued := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
+		if name == "no-new-privileges" {
+			on = !valued || strings.EqualFold(value, "true") || value == "1"
+		}
+	}
+	return on
+}
+
+func seccomp(s types.ServiceConfig) int {
+	filter := 2
+	for _, o := range s.SecurityOpt {
+		name, value, _ := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
+		if name == "seccomp" {
+			filter = 2
+			if value == "unconfined" {
+				filter = 0
+			}
+		}
+	}
+	if s.Privileged {
+		return 0
+	}
+	return filter
+}
+
+func masked(s types.ServiceConfig) []string {
+	open := s.Privileged || slices.ContainsFunc(s.SecurityOpt, func(o string) bool {
+		return strings.Replace(o, "=", ":", 1) == "systempaths:unconfined"
+	})
+	if open {
+		return nil
+	}
+	return []string{"/proc/kcore", "/proc/keys", "/proc/timer_list"}
+}
+
+func devices(s types.ServiceConfig) []string {
+	var out []string
+	for _, d := range s.Devices {
+		out = append(out, d.Source)
+	}
+	for _, g := range s.Gpus {
+		out = append(out, "gpu "+strings.TrimSpace(g.Driver+" "+strings.Join(g.IDs, ",")))
+	}
+	for _, rule := range s.DeviceCgroupRules {
+		out = append(out, "rule "+rule)
+	}
+	if s.Deploy != nil && s.Deploy.Resources.Reservations != nil {
+		for _, d := range s.Deploy.Resources.Reservations.Devices {
+			out = append(out, "device "+strings.Join(d.Capabilities, ","))
+		}
+	}
+	return out
+}
+
+// mounts are tmpfs, volumes and binds, with those that do not look like one.
+func (p *Project) mounts(s types.ServiceConfig) []policy.Mount {
+	var out []policy.Mount
+	for _, v := range s.Volumes {
+		m := policy.Mount{Path: path.Clean(v.Target), Kind: v.Type, Source: v.Source, Writable: !v.ReadOnly, Exec: true}
+		switch v.Type {
+		case types.VolumeTypeBind:
+			m.Shared = v.Bind != nil && strings.HasSuffix(v.Bind.Propagation, "shared")
+		case types.VolumeTypeTmpfs:
+			m.Exec = false // what the engine adds to a tmpfs: noexec, nosuid, nodev
+			if v.Tmpfs != nil {
+				m.Size = int64(v.Tmpfs.Size)
+			}
+		case types.VolumeTypeVolume:
+			if device := p.types.Volumes[v.Source].DriverOpts["device"]; strings.HasPrefix(device, "/") {
+				m.Kind, m.Source = "bind", device // a bind in the clothes of a volume
+			}
+		default:
+			m.Kind = "volume"
+		}
+		out = append(out, m)
+	}
+	for _, t := range s.Tmpfs {
+		out = append(out, shortTmpfs(t))
+	}
+	if s.UseAPISocket {
+		out = append(out, policy.Mount{Path: "/var/run/docker.sock", Kind: "bind", Source: "/var/run/docker.sock", Writable: true, Exec: true})
+	}
+	return out
+}
+
+// shortTmpfs reads /run:size=64m,mode=1777,uid=1000,gid=1000,exec.
+func shortTmpfs(text string) policy.Mount {
+	target, options, _ := strings.Cut(text, ":")
+	m := policy.Mount{Path: path.Clean(target), Kind: "tmpfs", Writable: true}
+	for _, o := range strings.Split(options, ",") {
+		name, value, _ := strings.Cut(o, "=")
+		switch name {
+		case "ro":
+			m.Writable = false
+		case "exec":
+			m.Exec = true
+		case "suid":
+			m.SUID = true
+		case "dev":
+			m.Dev = true
+		case "uid", "gid":
+			m.Owned = true
+		case "size":
+			m.Size = bytesOf(value)
+		}
+	}
+	return m
+}
+
+// bytesOf reads a size as the kernel does; one it cannot read is none.
+func bytesOf(text string) int64 {
+	digits := strings.TrimRight(strings.ToLower(text), "kmg%")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return 0
+	}
+	if strings.HasSuffix(text, "%") {
+		return 1 // a part of the host's memory: a size, though not one in bytes
+	}
+	return n << map[byte]int{'k': 10, 'm': 20, 'g': 30}[strings.ToLower(text)[len(text)-1]]
+}
+
+func stop(s types.ServiceConfig) policy.Fact[policy.Stop] {
+	if s.StopGracePeriod == nil {
+		return policy.Unseen[policy.Stop]("stop_grace_period is not set, so the engine kills after 10 s, whatever the image needs")
+	}
+	return declared(policy.Stop{Signal: s.StopSignal, Grace: time.Duration(*s.StopGracePeriod), Init: s.Init != nil && *s.Init})
+}
+
+// restart prefers deploy.restart_policy, as Compose does.
+func restart(s types.ServiceConfig) policy.Restart {
+	if s.Deploy != nil && s.Deploy.RestartPolicy != nil {
+		r := policy.Restart{Policy: map[string]string{"none": "no", "on-failure": "on-failure", "any": "always", "": "always"}[s.Deploy.RestartPolicy.Condition]}
+		if n := s.Deploy.RestartPolicy.MaxAttempts; n != nil {
+			r.Retries = int(min(*n, 1<<20))
+		}
+		return r
+	}
+	name, n, _ := strings.Cut(s.Restart, ":")
+	retries, _ := strconv.Atoi(n) // compose-go has checked it
+	return policy.Restart{Policy: name, Retries: retries}
+}
+
+func health(s types.ServiceConfig) policy.Fact[policy.Health] {
+	switch h := s.HealthCheck; {
+	case h == nil || len(h.Test) == 0 && !h.Disable:
+		return policy.Unseen[policy.Health]("the file has none; the image may bring one")
+	case h.Disable || h.Test[0] == "NONE":
+		return declared(policy.Health{})
+	default:
+		return declared(policy.Health{Test: h.Test})
+	}
+}
+
+func log(s types.ServiceConfig) policy.Log {
+	if s.Logging == nil || s.Logging.Driver == "" {
+		bounded := s.Logging != nil && s.Logging.Options["max-size"] != ""
+		return policy.Log{Driver: "json-file", Bounded: bounded}
+	}
+	return policy.Log{Driver: s.Logging.Driver, Bounded: s.Logging.Driver != "json-file" || s.Logging.Options["max-size"] != ""}
+}

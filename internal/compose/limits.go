@@ -1,0 +1,83 @@
+package compose
+
+import (
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// limits returns the limits under deploy, or none.
+func limits(s types.ServiceConfig) types.Resource {
+	if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
+		return types.Resource{}
+	}
+	return *s.Deploy.Resources.Limits
+}
+
+func reservations(s types.ServiceConfig) types.Resource {
+	if s.Deploy == nil || s.Deploy.Resources.Reservations == nil {
+		return types.Resource{}
+	}
+	return *s.Deploy.Resources.Reservations
+}
+
+// memory returns the limit in bytes, or 0.
+func memory(s types.ServiceConfig) int64 {
+	if n := limits(s).MemoryBytes; n > 0 {
+		return int64(n)
+	}
+	return max(0, int64(s.MemLimit))
+}
+
+// swap returns the limit of memory and swap together: the engine allows as much swap as memory when nothing is written.
+func swap(s types.ServiceConfig) int64 {
+	switch {
+	case s.MemSwapLimit > 0:
+		return int64(s.MemSwapLimit)
+	case s.MemSwapLimit < 0:
+		return 0
+	}
+	return 2 * memory(s)
+}
+
+func cpus(s types.ServiceConfig) float64 {
+	switch {
+	case limits(s).NanoCPUs > 0:
+		return float64(limits(s).NanoCPUs)
+	case s.CPUS > 0:
+		return float64(s.CPUS)
+	case s.CPUQuota > 0:
+		period := s.CPUPeriod
+		if period == 0 {
+			period = 100_000 // the kernel's default, in microseconds
+		}
+		return float64(s.CPUQuota) / float64(period)
+	}
+	return 0
+}
+
+func pids(s types.ServiceConfig) int64 {
+	if n := limits(s).Pids; n > 0 {
+		return n
+	}
+	return s.PidsLimit
+}
+
+func ulimits(s types.ServiceConfig) (files, core policy.Fact[int64]) {
+	files = policy.Unseen[int64]("ulimits.nofile is not set: the engine's own default counts")
+	core = policy.Unseen[int64]("ulimits.core is not set: the engine's own default counts")
+	if u := s.Ulimits["nofile"]; u != nil {
+		files = declared(int64(soft(u)))
+	}
+	if u := s.Ulimits["core"]; u != nil {
+		core = declared(int64(max(u.Single, u.Hard)))
+	}
+	return files, core
+}
+
+func soft(u *types.UlimitsConfig) int {
+	if u.Single != 0 {
+		return u.Single
+	}
+	return u.Soft
+}

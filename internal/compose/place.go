@@ -1,0 +1,141 @@
+package compose
+
+import (
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// lookUp returns the key and the value of a mapping, following aliases and merge keys. A key written beside a merge wins.
+func lookUp(n *yaml.Node, key string) (k, v *yaml.Node) { return lookUpWithin(n, key, 0) }
+
+func lookUpWithin(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
+	n = resolve(n)
+	if n == nil || n.Kind != yaml.MappingNode || depth > 16 {
+		return nil, nil
+	}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch {
+		case n.Content[i].Value == key && n.Content[i].Kind == yaml.ScalarNode:
+			return n.Content[i], resolve(n.Content[i+1])
+		case n.Content[i].ShortTag() == "!!merge":
+			merged = append(merged, n.Content[i+1])
+		}
+	}
+	for _, m := range merged {
+		m = resolve(m)
+		sources := []*yaml.Node{m}
+		if m != nil && m.Kind == yaml.SequenceNode {
+			sources = m.Content
+		}
+		for _, source := range sources {
+			if k, v := lookUpWithin(source, key, depth+1); k != nil {
+				return k, v
+			}
+		}
+	}
+	return nil, nil
+}
+
+// resolve follows an alias. An alias of an alias does not exist in YAML.
+func resolve(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// service returns where a service or job is written: the last file wins, as it does for Compose.
+func (p *Project) service(name string) (in document, key, value *yaml.Node) {
+	for i := len(p.places) - 1; i >= 0; i-- {
+		d := p.places[i]
+		if len(d.root.Content) == 0 {
+			continue
+		}
+		for _, section := range []string{"services", "jobs"} {
+			_, all := lookUp(d.root.Content[0], section)
+			if k, v := lookUp(all, name); k != nil {
+				return d, k, v
+			}
+		}
+	}
+	return document{}, nil, nil
+}
+
+// place returns file:line:column of the first of the keys that the service has, or of the service. A service that comes
+// from an included file has the place of the first file.
+func (p *Project) place(service string, keys ...string) string {
+	for _, key := range keys {
+		for i := len(p.places) - 1; i >= 0; i-- {
+			one := Project{places: p.places[i : i+1]}
+			d, _, value := one.service(service)
+			if k, _ := lookUp(value, key); k != nil {
+				return fmt.Sprintf("%s:%d:%d", d.path, k.Line, k.Column)
+			}
+		}
+	}
+	if d, k, _ := p.service(service); k != nil {
+		return fmt.Sprintf("%s:%d:%d", d.path, k.Line, k.Column)
+	}
+	return p.places[0].path
+}
+
+// keys returns the keys of a service as written, in any of the files.
+func (p *Project) keys(service string) map[string]bool {
+	out := map[string]bool{}
+	for i := range p.places {
+		one := Project{places: p.places[i : i+1]}
+		_, _, value := one.service(service)
+		collect(value, out, 0)
+	}
+	return out
+}
+
+func collect(n *yaml.Node, into map[string]bool, depth int) {
+	n = resolve(n)
+	if n == nil || depth > 16 {
+		return
+	}
+	if n.Kind == yaml.SequenceNode {
+		for _, item := range n.Content {
+			collect(item, into, depth+1)
+		}
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].ShortTag() == "!!merge" {
+			collect(n.Content[i+1], into, depth+1)
+			continue
+		}
+		into[n.Content[i].Value] = true
+	}
+}
+
+// raw returns the value of a variable of a service as it is written, before variables are replaced; empty when it
+// is not in one of the files themselves.
+func (p *Project) raw(service, name string) string {
+	for i := len(p.places) - 1; i >= 0; i-- {
+		one := Project{places: p.places[i : i+1]}
+		_, _, value := one.service(service)
+		_, environment := lookUp(value, "environment")
+		if environment == nil {
+			continue
+		}
+		if _, v := lookUp(environment, name); v != nil && v.Kind == yaml.ScalarNode {
+			return v.Value
+		}
+		if environment.Kind != yaml.SequenceNode {
+			continue
+		}
+		for _, item := range environment.Content {
+			if item = resolve(item); len(item.Value) > len(name) && item.Value[:len(name)+1] == name+"=" {
+				return item.Value[len(name)+1:]
+			}
+		}
+	}
+	return ""
+}

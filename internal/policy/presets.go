@@ -1,0 +1,229 @@
+package policy
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+var (
+	numericUser = regexp.MustCompile(`^\d+:\d+$`)
+	fileOf      = regexp.MustCompile(`(PASSWORD|PASS|SECRET|TOKEN|USER|USERNAME)_FILE$`)
+)
+
+// presets are the mistakes that break well-known images once they are hardened. They judge what is written: a running
+// container shows what became of it.
+func presets() []Control {
+	row := func(n int, title string, severity finding.Severity, key string) Control {
+		return Control{ID: fmt.Sprintf("HSE-PRE-%03d", n), Title: title, Severity: severity, Key: key, Static: true}
+	}
+	with := func(c Control, why, remedy string, judge func(Facts, Intent) Verdict) Control {
+		c.Rationale, c.Remedy, c.judge = why, remedy, judge
+		c.References = []string{"NIST SP 800-190 4.4.3"}
+		return c
+	}
+	return []Control{
+		with(row(1, "A tmpfs has an owner and a size, and may run programs where the image must", finding.Medium, "writable"),
+			"Engines disagree about the mode of a tmpfs without an owner; Java images run libraries that they unpack to /tmp.",
+			"write tmpfs: with a size under writable:, and exec: true on /tmp of a Java image", ownedTmpfs),
+		with(row(2, "The user is a number with a group", finding.Medium, "user"),
+			"Names resolve differently in each variant of an image, and a user without a group runs with group 0.",
+			`write user: "uid:gid"`, writtenUser),
+		with(row(3, "What starts as root can start twice, and be stopped", finding.High, "capabilities"),
+			"Entry points that change the user fail at the second start, or cannot pass the stop signal on, without a few capabilities.",
+			"set user: to the image's own user; then no capability is needed", rootStart),
+		with(row(4, "A program keeps its file capability", finding.High, "capabilities"),
+			"The kernel refuses to start a program whose file capability is not in the bounding set, even for root.",
+			"add the capability with its reason, or name the preset of the image", fileCapability),
+		with(row(5, "An image that stays root without a word has a user", finding.High, "user"),
+			"Redis 8 skips its change of user when it has no capability for it, and runs on as root.",
+			"set user:", silentRoot),
+		with(row(6, "Secrets come in a way that the image and the engine take", finding.Medium, "secrets"),
+			"Compose refuses secrets that are not files on a read-only service; some images stop at a variable that ends in _FILE.",
+			"use files, and the image's own way to read them: hsectl presets NAME", secretWays),
+		with(row(7, "The health test can run in the image", finding.Medium, "health"),
+			"A test whose tool is missing never passes, and holds up everything that waits for it.",
+			"use the test of the preset: hsectl presets NAME", runnableTest),
+		with(row(8, "The image gets the time, the name and the place that it needs", finding.Medium, "shutdown"),
+			"A database that is killed recovers at its next start; RabbitMQ and Kafka lose data that they wrote to the wrong place.",
+			"raise shutdown.grace, or set what the detail names", imageNeeds),
+		with(row(9, "The image is one that is still made", finding.Medium, "image"),
+			"A tag that moves or that nobody builds any more brings surprises, and no security updates.",
+			"use the image of the preset: hsectl presets NAME", livingImage),
+		with(row(10, "A store of data is not open to the world", finding.High, "ports"),
+			"Databases, caches and brokers are found by scanners within minutes.",
+			"keep it on an internal network, and its port on 127.0.0.1 or unpublished", closedStore),
+		with(row(11, "The target takes what is declared", finding.Medium, ""),
+			"docker stack deploy drops security options and short tmpfs entries without an error.",
+			"deploy with hsectl or docker compose", takenByTarget),
+		with(row(12, "Volumes belong to the user who writes them", finding.Medium, "writable"),
+			"A volume at a path that the image does not have is made for root.",
+			"deploy with hsectl, which prepares volumes, or add the path to the image", ownedVolumes),
+	}
+}
+
+// text returns the declaration and what is known about the image.
+func text(f Facts, in Intent) (Declaration, string, known) {
+	name, k := lookUp(f.Image.Value.Reference, in.Preset)
+	return f.Declaration.Value, name, k
+}
+
+// all passes unless something is wrong.
+func all(f Facts, wrong []string, ok string) Verdict {
+	if len(wrong) > 0 {
+		return fail(f.Declaration.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return pass(f.Declaration.Tier, "%s", ok)
+}
+
+func ownedTmpfs(f Facts, in Intent) Verdict {
+	if !f.Mounts.Known() {
+		return unknown(f.Mounts, "the mounts")
+	}
+	_, name, k := text(f, in)
+	var wrong []string
+	for _, m := range f.Mounts.Value {
+		if m.Kind != "tmpfs" {
+			continue
+		}
+		if !m.Owned && in.UID != 0 {
+			wrong = append(wrong, m.Path+" has no uid and gid")
+		}
+		if m.Size == 0 {
+			wrong = append(wrong, m.Path+" has no size")
+		}
+		if k.runsTmp && m.Path == "/tmp" && !m.Exec {
+			wrong = append(wrong, name+" must run programs from /tmp")
+		}
+	}
+	return all(f, wrong, "every tmpfs has an owner and a size")
+}
+
+func writtenUser(f Facts, _ Intent) Verdict {
+	if !f.Declaration.Known() {
+		return unknown(f.Declaration, "the text of the service")
+	}
+	switch user := f.Declaration.Value.User; {
+	case user == "":
+		return notApplicable(f.Declaration.Tier, "no user is written: HSE-USR-001 judges the image's own")
+	case !numericUser.MatchString(user):
+		return fail(f.Declaration.Tier, "the user %q is not a number with a group", user)
+	}
+	return pass(f.Declaration.Tier, "user %s", f.Declaration.Value.User)
+}
+
+func rootStart(f Facts, in Intent) Verdict {
+	if !f.Declaration.Known() || !f.Stop.Known() {
+		return unknown(f.Declaration, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	root := d.User == "" || d.User == "0" || strings.HasPrefix(d.User, "0:") || d.User == "root"
+	if !root || k.root == nil {
+		return pass(f.Declaration.Tier, "the image does not change its user")
+	}
+	needed := slices.Clone(k.root)
+	if in.Capabilities&CapabilityMask("DAC_OVERRIDE") != 0 {
+		needed = slices.DeleteFunc(needed, func(c string) bool { return c == "DAC_READ_SEARCH" })
+	}
+	if f.Stop.Value.Init {
+		needed = append(needed, "KILL") // the init is root, what it must signal is not
+	}
+	if lack := CapabilityMask(needed...) &^ in.Capabilities; lack != 0 {
+		return fail(f.Declaration.Tier, "%s starts as root and lacks %s", name, CapabilityNames(lack))
+	}
+	return pass(f.Declaration.Tier, "%s has what it needs to change its user", name)
+}
+
+func fileCapability(f Facts, in Intent) Verdict {
+	if !f.Environment.Known() {
+		return unknown(f.Environment, "the environment")
+	}
+	_, name, k := text(f, in)
+	skips := slices.ContainsFunc(f.Environment.Value, func(v Variable) bool { return v.Name == "SKIP_SETCAP" && v.Value != "" })
+	if k.carried == "" || skips || in.Capabilities&CapabilityMask(k.carried) != 0 {
+		return pass(f.Environment.Tier, "no file capability is taken away")
+	}
+	return fail(f.Environment.Tier, "the program of %s carries %s and does not start without it", name, k.carried)
+}
+
+func silentRoot(f Facts, in Intent) Verdict {
+	if !f.Declaration.Known() {
+		return unknown(f.Declaration, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	if k.staysRoot && d.User == "" && in.Capabilities&CapabilityMask("SETUID", "SETGID") == 0 {
+		return fail(f.Declaration.Tier, "%s keeps running as root when it cannot change its user", name)
+	}
+	return pass(f.Declaration.Tier, "the user does not depend on the entry point")
+}
+
+func secretWays(f Facts, in Intent) Verdict {
+	if !f.Declaration.Known() || !f.Environment.Known() {
+		return unknown(f.Declaration, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	var wrong []string
+	if f.RootReadOnly.Value {
+		for _, secret := range d.Loose {
+			wrong = append(wrong, secret+" is not a file, and the root is read-only")
+		}
+	}
+	for _, v := range f.Environment.Value {
+		if k.noFiles && fileOf.MatchString(v.Name) {
+			wrong = append(wrong, fmt.Sprintf("%s does not read %s", name, v.Name))
+		}
+	}
+	return all(f, wrong, "the image takes its secrets as they are given")
+}
+
+func runnableTest(f Facts, in Intent) Verdict {
+	if !f.Health.Known() {
+		return unknown(f.Health, "the health test")
+	}
+	d, name, k := text(f, in)
+	test := f.Health.Value.Test
+	var wrong []string
+	for _, service := range d.Waits {
+		wrong = append(wrong, "it waits for "+service+" to be healthy, which has no test")
+	}
+	if len(test) > 1 && test[0] != "NONE" {
+		words := strings.FieldsFunc(strings.Join(test[1:], " "), func(r rune) bool { return strings.ContainsRune(" ;|&()$'\"`=", r) })
+		if strings.Contains(strings.Join(test, " "), "localhost") {
+			wrong = append(wrong, "localhost may be ::1 while the service listens on 127.0.0.1")
+		}
+		if k.shellless && test[0] == "CMD-SHELL" {
+			wrong = append(wrong, name+" has no shell")
+		}
+		for _, tool := range k.lacks {
+			if slices.ContainsFunc(words, func(w string) bool { return path.Base(w) == tool }) {
+				wrong = append(wrong, name+" has no "+tool)
+			}
+		}
+	}
+	if name == "" && len(wrong) == 0 {
+		return pass(f.Health.Tier, "nothing is wrong with it; the tools of the image are not known")
+	}
+	return all(f, wrong, "the image has what the test needs")
+}
+
+func imageNeeds(f Facts, in Intent) Verdict {
+	if !f.Stop.Known() || !f.Declaration.Known() || !f.Environment.Known() {
+		return unknown(f.Stop, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	var wrong []string
+	if f.Stop.Value.Grace < k.grace {
+		wrong = append(wrong, fmt.Sprintf("%s needs %s to stop, and gets %s", name, k.grace, f.Stop.Value.Grace))
+	}
+	if k.hostname && d.Hostname == "" {
+		wrong = append(wrong, name+" keeps its data under its host name, which is not fixed")
+	}
+	if k.variable != "" && !slices.ContainsFunc(f.Environment.Value, func(v Variable) bool { return v.Name == k.variable }) {
+		wrong = append(wrong, name+" writes its data to /tmp without "+k.variable)
+	}
+	return all(f, wrong, "the image gets what it needs")
+}

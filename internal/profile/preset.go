@@ -1,0 +1,77 @@
+package profile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Preset is what the library knows about one image, for people to read.
+type Preset struct {
+	Name     string
+	Purpose  string    // what the image is, and where it comes from
+	Facts    string    // what the values rest on
+	Service  Service   // the service it makes by itself
+	Formulas []Formula // values that follow the limits
+}
+
+// Formula is a value of a preset that is computed.
+type Formula struct {
+	Path  string
+	Text  string // as it stands in the preset
+	Value string // for the preset's own limits
+}
+
+// ReadPreset returns a preset of the library. The first line of its comment is its purpose, the rest are its facts.
+func ReadPreset(name string, library Library) (Preset, error) {
+	data, ok := library.Preset(name)
+	if !ok {
+		return Preset{}, fmt.Errorf("there is no preset %q", name)
+	}
+	c := &collector{}
+	d := newDecoder(c)
+	l := newLayers(d, library)
+	merged := l.service(name, nil, &node{kind: mapping, layer: layerProfile, vals: map[string]*node{
+		"preset": {tag: "!!str", value: name, layer: layerProfile},
+	}, keys: []*node{{tag: "!!str", value: "preset"}}})
+	out := Preset{Name: name}
+	d.decode(merged, &out.Service, name)
+	if err := c.err(); err != nil {
+		return Preset{}, fmt.Errorf("reading the preset %s: %w", name, err)
+	}
+	out.Purpose, out.Facts = heading(string(data))
+	formulas(merged, "", &out.Formulas)
+	return out, nil
+}
+
+// heading splits the comment at the top of a preset into its first line and the rest.
+func heading(data string) (purpose, facts string) {
+	var words []string
+	for i, text := range strings.Split(data, "\n") {
+		comment, ok := strings.CutPrefix(text, "#")
+		if !ok {
+			break
+		}
+		if i == 0 {
+			purpose = strings.TrimSuffix(strings.TrimSpace(comment), ".")
+			continue
+		}
+		words = append(words, strings.Fields(comment)...)
+	}
+	return purpose, strings.TrimPrefix(strings.Join(words, " "), "Facts: ")
+}
+
+// formulas lists the computed values of a service.
+func formulas(n *node, path string, out *[]Formula) {
+	if n == nil {
+		return
+	}
+	if n.text != "" {
+		*out = append(*out, Formula{Path: path, Text: n.text, Value: n.value})
+	}
+	for i, item := range n.items {
+		formulas(item, fmt.Sprintf("%s[%d]", path, i), out)
+	}
+	for _, k := range n.keys {
+		formulas(n.vals[k.value], join(path, k.value), out)
+	}
+}

@@ -1,0 +1,230 @@
+package review
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+func (u userText) String() string { return fmt.Sprintf("%d:%d", u.UID, u.GID) }
+
+type userText stack.User
+
+func (s *serviceComparison) user() {
+	if s.old.User == s.new.User {
+		return
+	}
+	c := Change{Rule: RuleUser, Control: "HSE-USR-001", What: "user", Old: userText(s.old.User).String(), New: userText(s.new.User).String(), Key: "user",
+		Reason: "another user runs the service"}
+	kept := len(s.old.Volumes()) > 0 && len(s.new.Volumes()) > 0
+	switch {
+	case s.new.User.UID == 0 && s.old.User.UID != 0:
+		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the service runs as root: root on the host as soon as one wall falls"
+	case s.old.User.UID == 0 && s.new.User.UID != 0:
+		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "the service does not run as root any more"
+	case s.new.User.GID == 0 && s.old.User.GID != 0:
+		c.Direction, c.Severity, c.Control, c.Reason = Weaker, finding.Medium, "HSE-USR-002", "files of the image often grant more to group 0 than to others"
+	case s.old.User.GID == 0 && s.new.User.GID != 0:
+		c.Direction, c.Severity, c.Control, c.Reason = Stronger, finding.Medium, "HSE-USR-002", "the service has not the group root any more"
+	case kept:
+		c.Severity, c.Reason = finding.Medium, "the files in its volumes belong to the old user and must be handed over"
+	}
+	if kept && c.Severity != finding.Medium {
+		c.Reason += "; the files in its volumes belong to the old user"
+	}
+	s.change(c)
+}
+
+func (s *serviceComparison) capabilities() {
+	old, now := capabilityNames(s.old), capabilityNames(s.new)
+	for i, c := range s.new.Capabilities {
+		key := fmt.Sprintf("capabilities[%d]", i)
+		if slices.Contains(old, c.Name) {
+			if reason := reasonOf(s.old, c.Name); reason != c.Reason {
+				s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", What: "reason for capability " + c.Name, Old: reason, New: c.Reason, Key: key,
+					Reason: "the capability is as before"})
+			}
+			continue
+		}
+		severity := finding.High
+		if policy.Dangerous(c.Name) {
+			severity = finding.Critical
+		}
+		reason := "given because: " + c.Reason
+		if from := s.lostBy(c.Name); from != "" {
+			reason = fmt.Sprintf("moved here from %s; %s", from, reason)
+		}
+		s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: Weaker, Severity: severity, What: "capability", New: c.Name, Key: key, Reason: reason})
+	}
+	for _, name := range old {
+		if !slices.Contains(now, name) {
+			s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: Stronger, Severity: finding.High, What: "capability", Old: name, Key: "capabilities",
+				Reason: "the service does without it"})
+		}
+	}
+}
+
+func capabilityNames(s stack.Service) []string {
+	var out []string
+	for _, c := range s.Capabilities {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+func reasonOf(s stack.Service, name string) string {
+	for _, c := range s.Capabilities {
+		if c.Name == name {
+			return c.Reason
+		}
+	}
+	return ""
+}
+
+// lostBy returns another service that had the capability and has it no more.
+func (s *serviceComparison) lostBy(name string) string {
+	for _, was := range s.base.Stack.Services {
+		if was.Name == s.name || !slices.Contains(capabilityNames(was), name) {
+			continue
+		}
+		if is, ok := s.head.Stack.Service(was.Name); !ok || !slices.Contains(capabilityNames(is), name) {
+			return was.Name
+		}
+	}
+	return ""
+}
+
+// writable pairs paths that are the same, then those of which one holds the other.
+func (s *serviceComparison) writable() {
+	gone := map[string]stack.Writable{}
+	for _, w := range s.old.Writable {
+		gone[w.Path] = w
+	}
+	var fresh []int
+	for i, w := range s.new.Writable {
+		if old, ok := gone[w.Path]; ok {
+			delete(gone, w.Path)
+			s.samePath(i, old, w)
+			continue
+		}
+		fresh = append(fresh, i)
+	}
+	for _, i := range fresh {
+		s.newPath(i, gone)
+	}
+	for _, w := range s.old.Writable {
+		if _, ok := gone[w.Path]; ok {
+			s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Stronger, Severity: finding.Medium, What: "writable path", Old: writableText(w), Key: "writable",
+				Reason: "the service cannot write there any more"})
+		}
+	}
+}
+
+// newPath reports a path that was not writable under this name: wider or narrower than one that is gone, or new.
+func (s *serviceComparison) newPath(i int, gone map[string]stack.Writable) {
+	w := s.new.Writable[i]
+	c := Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Weaker, Severity: finding.Medium, What: "writable path", New: writableText(w),
+		Key: fmt.Sprintf("writable[%d]", i), Reason: "one more place to leave something behind"}
+	var inside []string
+	for path := range gone {
+		if strings.HasPrefix(path, w.Path+"/") {
+			inside = append(inside, path)
+		}
+		if strings.HasPrefix(w.Path, path+"/") {
+			c.Direction, c.Old, c.Reason = Stronger, writableText(gone[path]), "only a part of it is writable now"
+			delete(gone, path)
+			s.change(c)
+			return
+		}
+	}
+	slices.Sort(inside)
+	if len(inside) > 0 {
+		c.Severity, c.Old, c.Reason = finding.High, strings.Join(inside, ", "), "the parent directory is writable now, and everything else in it"
+		for _, path := range inside {
+			delete(gone, path)
+		}
+	}
+	s.change(c)
+}
+
+func (s *serviceComparison) samePath(i int, old, now stack.Writable) {
+	key := fmt.Sprintf("writable[%d]", i)
+	if old.Volume != now.Volume {
+		reason := "another volume: the data of the old one is not seen any more"
+		if old.Volume == "" || now.Volume == "" {
+			reason = "data is kept differently: a tmpfs ends with the container"
+		}
+		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", Severity: finding.Medium, What: "writable path", Old: writableText(old), New: writableText(now), Key: key, Reason: reason}
+		if sharer := s.sharer(now.Volume); sharer != "" {
+			c.Direction, c.Reason = Weaker, "the volume is shared with "+sharer+" now"
+		}
+		s.change(c)
+		return
+	}
+	switch {
+	case now.Exec && !old.Exec:
+		s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Weaker, Severity: finding.Medium, What: "programs on " + now.Path, Old: "noexec", New: "exec", Key: key,
+			Reason: "a place to write and run from is where intruders settle"})
+	case old.Exec && !now.Exec:
+		s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Stronger, Severity: finding.Medium, What: "programs on " + now.Path, Old: "exec", New: "noexec", Key: key,
+			Reason: "nothing written there can be run"})
+	}
+	s.amount(amount{what: "size of " + now.Path, control: "HSE-FS-002", key: key, old: old.Size.Bytes, new: now.Size.Bytes, oldText: old.Size.Text, newText: now.Size.Text})
+	followed := old.Owner == s.old.User && now.Owner == s.new.User // said with the user
+	if old.Mode != now.Mode || old.Owner != now.Owner && !followed {
+		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", What: "owner of " + now.Path, Old: ownerText(old), New: ownerText(now), Key: key, Reason: "the directory belongs to another, or lets others in differently"}
+		if extra := now.Mode &^ old.Mode & 0o077; extra != 0 {
+			c.Direction, c.Severity, c.Reason = Weaker, finding.Low, "users other than the owner may do more there"
+		}
+		s.change(c)
+	}
+}
+
+// sharer returns another service of the head that writes the volume.
+func (s *serviceComparison) sharer(volume string) string {
+	if volume == "" {
+		return ""
+	}
+	for _, other := range s.head.Stack.Services {
+		if other.Name != s.name && slices.ContainsFunc(other.Writable, func(w stack.Writable) bool { return w.Volume == volume }) {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+func writableText(w stack.Writable) string {
+	text := w.Path + " (volume " + w.Volume + ")"
+	if w.Volume == "" {
+		text = w.Path + " (tmpfs " + w.Size.Text + ")"
+	}
+	if w.Exec && w.Volume == "" {
+		text += ", exec"
+	}
+	return text
+}
+
+func ownerText(w stack.Writable) string { return fmt.Sprintf("%s %04o", userText(w.Owner), w.Mode) }
+
+func (s *serviceComparison) secretUses() {
+	for i, use := range s.new.Secrets {
+		if slices.ContainsFunc(s.old.Secrets, func(u stack.SecretFile) bool { return u.Name == use.Name }) {
+			continue
+		}
+		c := Change{Rule: RuleGrant, Control: "HSE-SEC-002", What: "secret", New: use.Name, Key: fmt.Sprintf("secrets[%d]", i), Reason: "the secret is new in this stack"}
+		if slices.ContainsFunc(s.base.Stack.Secrets, func(x stack.Secret) bool { return x.Name == use.Name }) {
+			c.Direction, c.Severity, c.Reason = Weaker, finding.High, "one more service reads a secret that was there before"
+		}
+		s.change(c)
+	}
+	for _, use := range s.old.Secrets {
+		if !slices.ContainsFunc(s.new.Secrets, func(u stack.SecretFile) bool { return u.Name == use.Name }) {
+			s.change(Change{Rule: RuleGrant, Control: "HSE-SEC-002", Direction: Stronger, Severity: finding.Medium, What: "secret", Old: use.Name, Key: "secrets",
+				Reason: "the service does not read it any more"})
+		}
+	}
+}

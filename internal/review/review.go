@@ -1,0 +1,165 @@
+// Package review compares two versions of a stack and says, for each service, what became weaker, what became
+// stronger, and what only changed. It is pure: two stacks go in, a Review comes out.
+package review
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Direction says what a change does to the posture.
+type Direction int
+
+// Directions. A neutral change may still deserve attention: then its severity is above info.
+const (
+	Neutral Direction = iota
+	Stronger
+	Weaker
+)
+
+func directionNames() []string { return []string{"neutral", "stronger", "weaker"} }
+
+// String returns the direction in the word used in every report.
+func (d Direction) String() string { return directionNames()[d] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Direction) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// Rules of the review: what kind of change a row is about.
+const (
+	RuleControl   = "HSE-REV-001" // a control stopped or began to hold
+	RuleException = "HSE-REV-002" // an exception was added, extended, shortened or removed
+	RuleGrant     = "HSE-REV-003" // what a service is allowed: capability, path, mount, secret, egress
+	RuleImage     = "HSE-REV-004" // what the service runs
+	RuleLimit     = "HSE-REV-005" // a limit was raised or lowered
+	RuleNetwork   = "HSE-REV-006" // a port or a network
+	RuleUser      = "HSE-REV-007" // who the service runs as
+	RuleHealth    = "HSE-REV-008" // how failure and stopping are noticed
+	RuleOther     = "HSE-REV-009" // everything else
+)
+
+// Rules returns what each rule is about, by its id.
+func Rules() map[string]string {
+	return map[string]string{
+		RuleControl: "A control holds no longer, or holds again", RuleException: "An exception changed",
+		RuleGrant: "What a service is granted changed", RuleImage: "What a service runs changed", RuleLimit: "A limit changed",
+		RuleNetwork: "Ports or networks changed", RuleUser: "The user of a service changed",
+		RuleHealth: "Health, shutdown or order changed", RuleOther: "Something else changed",
+	}
+}
+
+// Change is one difference between two versions of a service, or of the stack when Service is empty.
+type Change struct {
+	Service   string           `json:"service,omitempty"`
+	Direction Direction        `json:"direction"`
+	Severity  finding.Severity `json:"severity"`
+	Rule      string           `json:"rule"`
+	Control   string           `json:"control,omitempty"` // the control that the change touches
+	What      string           `json:"what"`              // capability, published port, memory limit
+	Old       string           `json:"old,omitempty"`     // empty when there was nothing
+	New       string           `json:"new,omitempty"`     // empty when there is nothing any more
+	Reason    string           `json:"reason"`
+	Key       string           `json:"key"`             // path of the value in the profile
+	Where     string           `json:"where,omitempty"` // file:line:column, filled in by whoever knows the profile
+}
+
+// Side is one of the two versions.
+type Side struct {
+	Stack    stack.Stack
+	Rendered []byte // the Compose file of the stack
+	Lock     []byte // the lock of its images; empty when there is none
+}
+
+// Review is the result of a comparison.
+type Review struct {
+	Stack   string   `json:"stack"`
+	Changes []Change `json:"changes"`        // by service, weaker first, most severe first
+	Diff    string   `json:"diff,omitempty"` // of the rendered Compose file; values that look like secrets are left out
+}
+
+// Compare returns what the change from base to head does. Today decides how far away an expiry is.
+func Compare(base, head Side, today time.Time) Review {
+	c := &comparison{base: base, head: head, today: today}
+	c.stackItself()
+	for _, name := range c.names() {
+		old, had := base.Stack.Service(name)
+		now, has := head.Stack.Service(name)
+		s := &serviceComparison{comparison: c, name: name, old: old, new: now}
+		switch {
+		case !had:
+			s.added()
+		case !has:
+			s.removed()
+		default:
+			s.compare()
+		}
+	}
+	slices.SortStableFunc(c.changes, order)
+	return Review{Stack: cmp.Or(head.Stack.Name, base.Stack.Name), Changes: c.changes, Diff: c.diff()}
+}
+
+func order(a, b Change) int {
+	return cmp.Or(cmp.Compare(a.Service, b.Service), rank(a.Direction)-rank(b.Direction), cmp.Compare(b.Severity, a.Severity))
+}
+
+// rank puts weaker before stronger before neutral.
+func rank(d Direction) int { return map[Direction]int{Weaker: 0, Stronger: 1, Neutral: 2}[d] }
+
+// Worst returns the highest severity among the changes that count: weaker ones, and neutral ones that deserve attention.
+// It is false when there are none.
+func (r Review) Worst() (finding.Severity, bool) {
+	worst, found := finding.Info, false
+	for _, c := range r.Changes {
+		if c.Counts() {
+			worst, found = max(worst, c.Severity), true
+		}
+	}
+	return worst, found
+}
+
+// Counts reports whether a change deserves attention: it is weaker, or neutral with a severity above info.
+func (c Change) Counts() bool {
+	return c.Direction == Weaker || c.Direction == Neutral && c.Severity > finding.Info
+}
+
+// Tally counts the changes by direction.
+func (r Review) Tally() map[Direction]int {
+	out := map[Direction]int{}
+	for _, c := range r.Changes {
+		out[c.Direction]++
+	}
+	return out
+}
+
+// comparison gathers changes.
+type comparison struct {
+	base, head Side
+	today      time.Time
+	changes    []Change
+}
+
+func (c *comparison) names() []string {
+	var names []string
+	for _, side := range []stack.Stack{c.base.Stack, c.head.Stack} {
+		for _, s := range side.Services {
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (c *comparison) stackItself() {
+	if old, now := c.base.Stack.Name, c.head.Stack.Name; old != now && old != "" && now != "" {
+		c.changes = append(c.changes, Change{Rule: RuleOther, Severity: finding.Medium, What: "name of the stack", Old: old, New: now, Key: "name",
+			Reason: "another name is another stack: its containers and volumes start empty, and the old ones stay"})
+	}
+	c.secretSources()
+	c.volumes()
+}

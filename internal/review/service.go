@@ -1,0 +1,156 @@
+package review
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// serviceComparison compares one service that is in one or both versions.
+type serviceComparison struct {
+	*comparison
+	name     string
+	old, new stack.Service
+}
+
+// compare looks at everything a service is made of. What no rule names is still noticed in the rendered file.
+func (s *serviceComparison) compare() {
+	before := len(s.changes)
+	s.user()
+	s.capabilities()
+	s.writable()
+	s.secretUses()
+	s.ports()
+	s.networks()
+	s.limits()
+	s.health()
+	s.shutdown()
+	s.image()
+	s.exceptions()
+	s.proofs()
+	s.rest()
+	s.controls(before)
+	s.unnamed(before)
+}
+
+// added reports a new service with everything it is granted: all of it is new.
+func (s *serviceComparison) added() {
+	s.change(Change{Rule: RuleOther, What: "service", New: describe(s.new), Reason: "the service is new"})
+	s.old = stack.Service{Name: s.name, User: s.new.User, Networks: nil}
+	s.capabilities()
+	s.ports()
+	s.networks()
+	s.exceptions()
+	s.controls(len(s.changes))
+}
+
+// removed reports a service that is gone. Whether that is good only the reader can tell.
+func (s *serviceComparison) removed() {
+	reason := "the service is gone, with everything it was granted"
+	if volumes := s.old.Volumes(); len(volumes) > 0 {
+		reason += "; its volumes stay on the engine"
+	}
+	severity := finding.Info
+	if users := dependents(s.head.Stack, s.name); len(users) > 0 {
+		severity, reason = finding.Medium, reason+"; still needed by "+strings.Join(users, ", ")
+	}
+	s.change(Change{Rule: RuleOther, Severity: severity, What: "service", Old: describe(s.old), Reason: reason})
+}
+
+func dependents(in stack.Stack, name string) []string {
+	var out []string
+	for _, other := range in.Services {
+		if slices.ContainsFunc(other.DependsOn, func(d stack.Dependency) bool { return d.Service == name }) {
+			out = append(out, other.Name)
+		}
+	}
+	return out
+}
+
+func describe(s stack.Service) string {
+	if s.Build != nil {
+		return s.Image + ", built from " + s.Build.Context
+	}
+	return s.Image
+}
+
+// change notes a change of this service; key is relative to the service.
+func (s *serviceComparison) change(c Change) {
+	c.Service = s.name
+	c.Key = strings.TrimSuffix("services."+s.name+"."+c.Key, ".")
+	s.changes = append(s.changes, c)
+}
+
+// controls notes the controls that hold no longer, or again, unless another row has said it already.
+func (s *serviceComparison) controls(since int) {
+	said := map[string]bool{}
+	for _, c := range s.changes[since:] {
+		if c.Direction != Neutral {
+			said[c.Control] = true
+		}
+	}
+	was := map[string]finding.Finding{}
+	if s.old.Image != "" {
+		was = s.judged(s.base.Stack, s.old)
+	}
+	is := s.judged(s.head.Stack, s.new)
+	for _, control := range policy.Controls() {
+		old, had := was[control.ID]
+		now, has := is[control.ID]
+		if !has || said[control.ID] || had && old.Proven() == now.Proven() || !had && now.Proven() {
+			continue
+		}
+		c := Change{Rule: RuleControl, Control: control.ID, What: strings.ToLower(control.Title[:1]) + control.Title[1:], Key: control.Key,
+			Direction: Stronger, Severity: control.Severity, Old: old.Detail, New: now.Detail, Reason: "the control holds again"}
+		if !now.Proven() {
+			c.Direction, c.Reason = Weaker, "the control holds no longer: "+control.Rationale
+		}
+		s.change(c)
+	}
+}
+
+// judged returns the findings of a service by control.
+func (s *serviceComparison) judged(in stack.Stack, service stack.Service) map[string]finding.Finding {
+	out := map[string]finding.Finding{}
+	for _, f := range service.Waive(policy.Check(in.Facts(service), in.Intent(service), false)) {
+		out[f.Control] = f
+	}
+	return out
+}
+
+// unnamed notes that the rendered service differs although no row says how.
+func (s *serviceComparison) unnamed(since int) {
+	if len(s.changes) > since {
+		return
+	}
+	old, now := section(s.base.Rendered, s.name), section(s.head.Rendered, s.name)
+	if old == now {
+		return
+	}
+	s.change(Change{Rule: RuleOther, Severity: finding.Low, What: "rendered service", Old: "", New: "",
+		Reason: "no rule names this difference: read it in the rendered diff"})
+}
+
+// section returns the lines of one service in a rendered Compose file, which is written by generate: two spaces in.
+func section(rendered []byte, name string) string {
+	_, services, ok := strings.Cut(string(rendered), "\nservices:\n")
+	if !ok {
+		return ""
+	}
+	_, rest, ok := strings.Cut("\n"+services, fmt.Sprintf("\n  %s:\n", name))
+	if !ok {
+		return ""
+	}
+	var out []string
+	for _, line := range strings.Split(rest, "\n") {
+		if !strings.HasPrefix(line, "    ") {
+			break
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}
