@@ -185,18 +185,6 @@ func newComposeFile(s stack.Stack, from Source, delivered *Delivery) composeFile
 // secretVolumeKey cannot collide with a volume of a profile: profile names have no leading underscore.
 func secretVolumeKey(service string) string { return "hsectl-secrets-" + service }
 
-func configVolumeKey(service string) string { return "hsectl-config-" + service }
-
-// configKey names a file among the configs of a Compose file.
-func configKey(service string, c stack.ConfigFile) string {
-	return service + "-" + strings.NewReplacer("/", "-", ".", "-").Replace(c.Path)
-}
-
-// configPath is where the file lies in the output directory.
-func configPath(service string, c stack.ConfigFile) string {
-	return "monitoring/" + service + "/" + c.Path
-}
-
 func newComposeService(s stack.Service, from Source, delivered *Delivery) composeService {
 	_, rootWritable := s.Excepted("HSE-FS-001")
 	out := composeService{
@@ -264,20 +252,6 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 		out.Labels = append(out.Labels, entry[text]{l.Name, literal(l.Value)})
 	}
 	return out
-}
-
-// configs mounts them as Compose does, or from the volume that deploy has filled.
-func (c *composeService) configs(s stack.Service, delivered *Delivery) {
-	if delivered == nil {
-		for _, f := range s.Configs {
-			c.Configs = append(c.Configs, composeConfigUse{configKey(s.Name, f), stack.ConfigDir + "/" + f.Path})
-		}
-		return
-	}
-	if _, ok := delivered.Configs[s.Name]; ok {
-		c.Volumes = append(c.Volumes, composeMount{Type: "volume", Source: configVolumeKey(s.Name), Target: stack.ConfigDir,
-			ReadOnly: true, Volume: &composeMountExtra{NoCopy: true}})
-	}
 }
 
 // secrets mounts them as Compose does, or from the volume that deploy has filled.

@@ -1,7 +1,7 @@
 // Package stack holds the hardened model of a stack: a value that a validated profile is turned into and from which
 // everything is rendered.
 //
-// The model has no field for what is forbidden: nothing is privileged, shares a namespace with the host, mounts a
+// The model has no field for what is forbidden: nothing is privileged, shares a namespace with the host, writes to a
 // path of the host, gains privileges or keeps a capability that has no reason. What is weaker than that exists only
 // as an Exception, which says why and until when.
 package stack
