@@ -45,6 +45,9 @@ func (g schemas) of(t reflect.Type) object {
 	if s, ok := reflect.Zero(t).Interface().(interface{ schema() object }); ok {
 		return s.schema()
 	}
+	if isText(t) {
+		return object{"type": []string{"string", "number", "boolean"}}
+	}
 	switch t.Kind() {
 	case reflect.Struct:
 		return g.structure(t)

@@ -85,7 +85,7 @@ func processes(d *Dump) policy.Fact[[]policy.Process] {
 // kernelMounts are those that every container has and no profile declares.
 func kernelMount(path string) bool {
 	switch path {
-	case "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init", "/dev/init", "/run/secrets":
+	case "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init", "/usr/sbin/docker-init", "/dev/init", "/run/secrets":
 		return true
 	}
 	for _, dir := range []string{"/proc", "/sys", "/dev"} {

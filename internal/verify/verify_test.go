@@ -194,6 +194,21 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+// The engine's own init is a mount of a program of the host, also where /sbin is a link to /usr/sbin.
+func TestTheEnginesInitIsNoPathOfTheHost(t *testing.T) {
+	for _, path := range []string{"/sbin/docker-init", "/usr/sbin/docker-init", "/dev/init"} {
+		s := parse(t, small)
+		c := container(s)
+		c.Dump.Processes[0].Files["mountinfo"] += "1032 1018 254:1 /usr/bin/tini-static " + path + " ro,relatime - ext4 /dev/vda1 rw\n"
+		found := byControl(judged(t, s, c).Findings)
+		for _, control := range []string{"HSE-FS-002", "HSE-FS-003"} {
+			if !found[control].Proven() {
+				t.Errorf("%s: %s is %s: %s", path, control, found[control].Status, found[control].Detail)
+			}
+		}
+	}
+}
+
 // A debugger's port was never declared to be closed by a rendered stack: it fails, whatever one calls it.
 func TestFailuresThatOnlyARunningContainerHas(t *testing.T) {
 	s := parse(t, small)
