@@ -29,6 +29,7 @@ build:
 engine:
 	scripts/engine up
 	scripts/images
+	scripts/monitoring-image
 
 # The reference application's own tests, against real PostgreSQL and Redis.
 example:
