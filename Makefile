@@ -29,6 +29,7 @@ build:
 engine:
 	scripts/engine up
 	scripts/images
+	scripts/monitoring-image
 
 # A browser for the test that opens the HTML report.
 browser:

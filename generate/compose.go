@@ -18,11 +18,12 @@ import (
 // reviewer reads it. Amounts keep the text of the profile; compose-go loads the result in the tests and in deploy.
 type (
 	composeFile struct {
-		Name     string                    `yaml:"name"`
-		Services mapping[composeService]   `yaml:"services"`
-		Networks mapping[composeNetwork]   `yaml:"networks,omitempty"`
-		Volumes  mapping[composeVolume]    `yaml:"volumes,omitempty"`
-		Secrets  mapping[composeSecretDef] `yaml:"secrets,omitempty"`
+		Name     string                  `yaml:"name"`
+		Services mapping[composeService] `yaml:"services"`
+		Networks mapping[composeNetwork] `yaml:"networks,omitempty"`
+		Volumes  mapping[composeVolume]  `yaml:"volumes,omitempty"`
+		Configs  mapping[composeFileDef] `yaml:"configs,omitempty"`
+		Secrets  mapping[composeFileDef] `yaml:"secrets,omitempty"`
 	}
 
 	composeService struct {
@@ -40,6 +41,7 @@ type (
 		IPC         string                     `yaml:"ipc"`
 		Tmpfs       []string                   `yaml:"tmpfs,omitempty"`
 		Volumes     []composeMount             `yaml:"volumes,omitempty"`
+		Configs     []composeConfigUse         `yaml:"configs,omitempty"`
 		Secrets     []string                   `yaml:"secrets,omitempty"`
 		Environment mapping[text]              `yaml:"environment,omitempty"`
 		Ports       []quoted                   `yaml:"ports,omitempty"`
@@ -70,6 +72,18 @@ type (
 		Target   text               `yaml:"target"`
 		ReadOnly bool               `yaml:"read_only,omitempty"`
 		Volume   *composeMountExtra `yaml:"volume,omitempty"`
+		Bind     *composeBindExtra  `yaml:"bind,omitempty"`
+	}
+
+	// The path must exist: the engine would otherwise make a directory on the host.
+	composeBindExtra struct {
+		Propagation    string `yaml:"propagation"`
+		CreateHostPath bool   `yaml:"create_host_path"`
+	}
+
+	composeConfigUse struct {
+		Source string `yaml:"source"`
+		Target string `yaml:"target"`
 	}
 
 	composeMountExtra struct {
@@ -116,6 +130,7 @@ type (
 	composeLogOpts struct {
 		MaxSize string `yaml:"max-size,omitempty"`
 		MaxFile quoted `yaml:"max-file,omitempty"`
+		Labels  string `yaml:"labels,omitempty"`
 	}
 
 	composeNetwork struct {
@@ -129,12 +144,12 @@ type (
 		External bool   `yaml:"external,omitempty"`
 	}
 
-	composeSecretDef struct {
+	composeFileDef struct {
 		File string `yaml:"file"`
 	}
 )
 
-func newComposeFile(s stack.Stack, from Source, delivered Delivery) composeFile {
+func newComposeFile(s stack.Stack, from Source, delivered *Delivery) composeFile {
 	out := composeFile{Name: s.Name}
 	for _, service := range s.Services {
 		out.Services = append(out.Services, entry[composeService]{service.Name, newComposeService(service, from, delivered)})
@@ -147,13 +162,21 @@ func newComposeFile(s stack.Stack, from Source, delivered Delivery) composeFile 
 	}
 	if delivered == nil {
 		for _, secret := range s.Secrets {
-			out.Secrets = append(out.Secrets, entry[composeSecretDef]{secret.Name, composeSecretDef{from.SecretRoot + "/" + secret.Name}})
+			out.Secrets = append(out.Secrets, entry[composeFileDef]{secret.Name, composeFileDef{from.SecretRoot + "/" + secret.Name}})
+		}
+		for _, service := range s.Services {
+			for _, c := range service.Configs {
+				out.Configs = append(out.Configs, entry[composeFileDef]{configKey(service.Name, c), composeFileDef{"./" + configPath(service.Name, c)}})
+			}
 		}
 		return out
 	}
 	for _, service := range s.Services {
-		if volume, ok := delivered[service.Name]; ok {
+		if volume, ok := delivered.Secrets[service.Name]; ok {
 			out.Volumes = append(out.Volumes, entry[composeVolume]{secretVolumeKey(service.Name), composeVolume{Name: volume, External: true}})
+		}
+		if volume, ok := delivered.Configs[service.Name]; ok {
+			out.Volumes = append(out.Volumes, entry[composeVolume]{configVolumeKey(service.Name), composeVolume{Name: volume, External: true}})
 		}
 	}
 	return out
@@ -162,7 +185,7 @@ func newComposeFile(s stack.Stack, from Source, delivered Delivery) composeFile 
 // secretVolumeKey cannot collide with a volume of a profile: profile names have no leading underscore.
 func secretVolumeKey(service string) string { return "hsectl-secrets-" + service }
 
-func newComposeService(s stack.Service, from Source, delivered Delivery) composeService {
+func newComposeService(s stack.Service, from Source, delivered *Delivery) composeService {
 	_, rootWritable := s.Excepted("HSE-FS-001")
 	out := composeService{
 		Image: literal(s.Image), Entrypoint: literals(s.Entrypoint), Command: literals(s.Command), Hostname: literal(s.Hostname),
@@ -182,6 +205,9 @@ func newComposeService(s stack.Service, from Source, delivered Delivery) compose
 	if s.Log.Driver != "journald" {
 		out.Logging.Options = composeLogOpts{MaxSize: s.Log.MaxSize.Text, MaxFile: quoted(strconv.Itoa(s.Log.MaxFiles))}
 	}
+	if s.Log.Driver == "json-file" {
+		out.Logging.Options.Labels = strings.Join(s.Log.Labels, ",")
+	}
 	if s.Build != nil && delivered == nil {
 		out.Build = newComposeBuild(s.Build, from)
 	}
@@ -199,6 +225,11 @@ func newComposeService(s stack.Service, from Source, delivered Delivery) compose
 			out.Volumes = append(out.Volumes, m)
 		}
 	}
+	for _, h := range s.HostPaths {
+		out.Volumes = append(out.Volumes, composeMount{Type: "bind", Source: string(literal(h.Host)), Target: literal(h.Path), ReadOnly: true,
+			Bind: &composeBindExtra{Propagation: "rprivate"}})
+	}
+	out.configs(s, delivered)
 	out.secrets(s, delivered)
 	for _, p := range s.Ports {
 		out.Ports = append(out.Ports, port(p))
@@ -224,14 +255,14 @@ func newComposeService(s stack.Service, from Source, delivered Delivery) compose
 }
 
 // secrets mounts them as Compose does, or from the volume that deploy has filled.
-func (c *composeService) secrets(s stack.Service, delivered Delivery) {
+func (c *composeService) secrets(s stack.Service, delivered *Delivery) {
 	if delivered == nil {
 		for _, use := range s.Secrets {
 			c.Secrets = append(c.Secrets, use.Name)
 		}
 		return
 	}
-	if _, ok := delivered[s.Name]; ok {
+	if _, ok := delivered.Secrets[s.Name]; ok {
 		c.Volumes = append(c.Volumes, composeMount{Type: "volume", Source: secretVolumeKey(s.Name), Target: stack.SecretDir,
 			ReadOnly: true, Volume: &composeMountExtra{NoCopy: true}})
 	}

@@ -30,13 +30,14 @@ type File struct {
 
 // Source is what the files are made from.
 type Source struct {
-	Profile    string   // path of the profile, for the header
-	Data       []byte   // bytes of the profile
-	Inputs     []File   // what it was merged with: the files it extends, and those laid over it
-	Choices    []string // the environment and the values that were chosen by flags
-	BuildRoot  string   // path from the output directory to the directory of the profile, with forward slashes
-	Generator  string   // name and version of this program
-	SecretRoot string   // directory of the secret files for plain docker compose, relative to the output directory
+	Profile    string       // path of the profile, for the header
+	Data       []byte       // bytes of the profile
+	Inputs     []File       // what it was merged with: the files it extends, and those laid over it
+	Choices    []string     // the environment and the values that were chosen by flags
+	BuildRoot  string       // path from the output directory to the directory of the profile, with forward slashes
+	Generator  string       // name and version of this program
+	SecretRoot string       // directory of the secret files for plain docker compose, relative to the output directory
+	Monitoring *stack.Stack // rendered beside the stack, when not nil
 }
 
 // Render returns the files of a stack in a fixed order. The manifest comes last.
@@ -52,6 +53,13 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 		{ComposeFile, append([]byte(header(from)), body...)},
 		{EnvFile, envExample(s, from)},
 	}
+	if from.Monitoring != nil {
+		beside, err := monitoringFiles(*from.Monitoring, from)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, beside...)
+	}
 	manifest, err := newManifest(s, from, files)
 	if err != nil {
 		return nil, err
@@ -59,17 +67,17 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 	return append(files, File{ManifestFile, manifest}), nil
 }
 
-// Delivery says where deploy has put what a Compose file cannot carry: for each service that reads secrets,
-// the volume that holds them.
-type Delivery map[string]string
+// Delivery says where deploy has put what a Compose file cannot carry: the volumes that hold the secrets and the
+// configuration files of each service that reads some.
+type Delivery struct {
+	Secrets map[string]string // volume by service
+	Configs map[string]string // volume by service
+}
 
 // Delivered returns the Compose file that deploy applies: the rendered one, but with secrets from volumes on the
 // engine instead of files beside the Compose file, with volumes as deploy has prepared them, and without builds.
 func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
-	if d == nil {
-		d = Delivery{}
-	}
-	return marshal(newComposeFile(s, Source{}, d))
+	return marshal(newComposeFile(s, Source{}, &d))
 }
 
 func header(from Source) string {
@@ -139,6 +147,9 @@ func envExample(s stack.Stack, from Source) []byte {
 		source := "variable " + secret.Env
 		if secret.File != "" {
 			source = "file " + secret.File
+		}
+		if secret.Generate {
+			source = "the first hsectl deploy; for plain docker compose choose a value"
 		}
 		if secret.From != "" {
 			source = fmt.Sprintf("secret %s as %q", secret.From, secret.Format)

@@ -10,12 +10,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
+type deployOptions struct {
+	timeout    time.Duration
+	dryRun     bool
+	monitoring bool
+}
+
 func newDeploy(g *globals, s streams) *cobra.Command {
-	var timeout time.Duration
-	var dryRun bool
+	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "deploy",
 		Short: "Bring the engine to what the profile says, and wait until it is healthy",
@@ -25,37 +31,73 @@ When one does not become healthy, deploy shows its last log lines, its health ou
 		Example: `  export JWT_SECRET=… REFRESH_SECRET=…
   hsectl deploy -f profiles/hse-digital.yaml
   hsectl deploy --dry-run                # print the steps and their causes
+  hsectl deploy --monitoring             # and what watches the stack
   hsectl deploy --host ssh://deploy@web1 # on another machine`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDeploy(cmd.Context(), g, s, timeout, dryRun)
+			return runDeploy(cmd.Context(), g, s, o)
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "time for the whole stack to become healthy")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the steps and change nothing")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the whole stack to become healthy")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the steps and change nothing")
+	cmd.Flags().BoolVar(&o.monitoring, "monitoring", false, "deploy the monitoring stack of the profile too")
 	return cmd
 }
 
-func runDeploy(ctx context.Context, g *globals, s streams, timeout time.Duration, dryRun bool) error {
+func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) error {
 	l, err := load(g.file)
 	if err != nil {
 		return err
 	}
-	if err := refuse(s.Err, l); err != nil {
-		return err
+	stacks := []loaded{l}
+	if o.monitoring {
+		beside, ok, err := l.watching(nil)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return &usageError{fmt.Errorf("%s has no monitoring section", l.path), "add monitoring: {} to the profile; see docs/monitoring.md"}
+		}
+		stacks = append(stacks, beside)
 	}
-	environment, secrets, err := gather(l)
-	if err != nil {
-		return err
+	desired := make([]deploy.Desired, len(stacks))
+	for i, one := range stacks {
+		if err := refuse(s.Err, one); err != nil {
+			return err
+		}
+		environment, secrets, err := gather(one)
+		if err != nil {
+			return err
+		}
+		desired[i] = deploy.Desired{Stack: one.stack, Environment: environment, Secrets: secrets, Timeout: o.timeout}
 	}
 	engine, err := g.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
+	if err := deployStack(ctx, s, engine, desired[0], o.dryRun); err != nil || !o.monitoring {
+		return err
+	}
+	ids, err := engine.Identities(ctx, l.stack.Name) // of the containers as they are now
+	if err != nil {
+		return err
+	}
+	beside, _, err := l.watching(ids)
+	if err != nil {
+		return err
+	}
+	desired[1].Stack = beside.stack
+	if err := deployStack(ctx, s, engine, desired[1], o.dryRun); err != nil || o.dryRun {
+		return err
+	}
+	return showAddresses(s, beside)
+}
+
+// deployStack brings one stack to what it should be, or prints how it would.
+func deployStack(ctx context.Context, s streams, engine *docker.Engine, desired deploy.Desired, dryRun bool) error {
 	started := time.Now()
-	s.say("deploying %s to engine %s", l.stack.Name, engine.Version())
-	desired := deploy.Desired{Stack: l.stack, Environment: environment, Secrets: secrets, Timeout: timeout}
+	s.say("deploying %s to engine %s", desired.Stack.Name, engine.Version())
 	observed, err := engine.Observe(ctx, desired)
 	if err != nil {
 		return fmt.Errorf("observing the engine: %w", err)
@@ -71,9 +113,9 @@ func runDeploy(ctx context.Context, g *globals, s streams, timeout time.Duration
 		return nil
 	}
 	if err := deploy.Execute(ctx, plan, engine, progress(s.Err, started)); err != nil {
-		return redact(err, secrets)
+		return redact(err, desired.Secrets)
 	}
-	s.say("%s is up: %s healthy after %s", l.stack.Name, count(len(l.stack.Services), "service"), time.Since(started).Round(100*time.Millisecond))
+	s.say("%s is up: %s healthy after %s", desired.Stack.Name, count(len(desired.Stack.Services), "service"), time.Since(started).Round(100*time.Millisecond))
 	return nil
 }
 
@@ -83,7 +125,7 @@ func refuse(w io.Writer, l loaded) error {
 	for _, f := range l.stack.Check() {
 		if f.Status == finding.Fail && f.Severity >= finding.High {
 			refused = true
-			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.profile.Written("services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
+			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.profile.Written(l.root+"services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
 		}
 	}
 	if refused {

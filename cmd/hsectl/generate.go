@@ -16,7 +16,8 @@ func newGenerate(g *globals, s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate",
 		Short: "Write the hardened Compose file of a profile",
-		Long: `Generate renders the profile into a directory: docker-compose.yml, .env.example and hsectl.manifest.json.
+		Long: `Generate renders the profile into a directory: docker-compose.yml, .env.example and hsectl.manifest.json, and
+docker-compose.monitoring.yml with its files under monitoring/ when the profile has a monitoring section.
 The same profile gives the same bytes. Files are replaced together; a failure leaves the old ones.`,
 		Example: `  hsectl generate --out build/
   hsectl generate -f profiles/hse-digital.yaml --out build/ --check   # exit 3 when build/ is stale
@@ -66,10 +67,18 @@ func render(l loaded, out string) ([]generate.File, error) {
 	if err != nil {
 		root = absDir // another drive on Windows: no relative path exists
 	}
-	return generate.Render(l.stack, generate.Source{
+	source := generate.Source{
 		Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
 		Inputs: l.inputs, Choices: l.choices,
-	})
+	}
+	beside, ok, err := l.watching(nil)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		source.Monitoring = &beside.stack
+	}
+	return generate.Render(l.stack, source)
 }
 
 func checkStale(s streams, out string, files []generate.File) error {

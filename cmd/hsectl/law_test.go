@@ -30,6 +30,7 @@ func rooms() []room {
 		{"internal/profile", "bytes to a valid profile; knows the ids of controls for exceptions", []string{"internal/policy"}},
 		{"internal/stack", "the hardened model and its facts", []string{"internal/profile", "internal/policy", "internal/finding"}},
 		{"generate", "a stack to files", []string{"internal/stack"}},
+		{"internal/monitoring", "what watches a stack, as a stack of its own", []string{"internal/profile", "internal/stack", "generate"}},
 		{"internal/image", "names and contents of images; knows no stack", nil},
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/finding"}},
@@ -38,7 +39,7 @@ func rooms() []room {
 		{"internal/compose", "Compose files of others: judged, mended, turned into profiles", []string{"profiles", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
-		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}
 }
 

@@ -98,7 +98,13 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 		if err != nil {
 			return "", nil, err
 		}
-		return l.stack.Name, located(l, l.stack.Check()), nil
+		findings = located(l, l.stack.Check())
+		if beside, ok, err := l.watching(nil); err != nil {
+			return "", nil, err
+		} else if ok {
+			findings = append(findings, located(beside, beside.stack.Check())...)
+		}
+		return l.stack.Name, findings, nil
 	}
 	p, err := loadCompose(ctx, from.files, o.envFiles)
 	if err != nil {

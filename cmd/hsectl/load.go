@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -38,6 +39,7 @@ type loaded struct {
 	choices []string        // --env and --set, as they were typed
 	profile *profile.Profile
 	stack   stack.Stack
+	root    string // of the paths of its services in the profile: empty, or "monitoring."
 }
 
 // reader returns the bytes of a file: of this machine, or of a commit.
@@ -127,6 +129,20 @@ func (read reader) extend(name, from string) (profile.Document, error) {
 
 // dir is the directory that paths in the profile are relative to.
 func (l loaded) dir() string { return filepath.Dir(l.path) }
+
+// watching returns the monitoring stack of the profile, or false when it has none. Ids names the containers that are
+// watched, by service; it may be nil.
+func (l loaded) watching(ids map[string]string) (loaded, bool, error) {
+	if l.profile.Monitoring == nil {
+		return loaded{}, false, nil
+	}
+	beside, err := monitoring.New(l.profile, l.stack, ids)
+	if err != nil {
+		return loaded{}, false, err
+	}
+	l.stack, l.root = beside, "monitoring."
+	return l, true, nil
+}
 
 // connect reaches the engine that the flags mean.
 func (g *globals) connect(ctx context.Context) (*docker.Engine, error) {

@@ -42,6 +42,7 @@ and proves on the running containers that every control holds.
   hsectl build                     build the images that the profile builds
   hsectl deploy                    bring the engine to what the profile says
   hsectl verify                    prove it on the running containers
+  hsectl status                    show what runs, and where to look
   hsectl drill shutdown            prove that a service stops as declared
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not proven, 130 interrupted.`,
@@ -65,7 +66,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newDrill(g, s),
+		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newStatus(g, s), newDrill(g, s),
 		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
 		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)

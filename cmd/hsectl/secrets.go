@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,12 +29,14 @@ func gather(l loaded) (environment map[string]string, secrets map[string]deploy.
 				environment[v.Name] = value
 			}
 			if v.Required && value == "" {
-				lack("services."+service.Name+".environment."+v.Name, "service %s needs the variable %s, which is not set", service.Name, v.Name)
+				lack(l.root+"services."+service.Name+".environment."+v.Name, "service %s needs the variable %s, which is not set", service.Name, v.Name)
 			}
 		}
 	}
 	for _, secret := range l.stack.Secrets {
 		switch {
+		case secret.Generate:
+			secrets[secret.Name] = deploy.NewSecret([]byte(rand.Text())) // used only when the engine keeps none
 		case secret.Env != "":
 			value := os.Getenv(secret.Env)
 			if value == "" {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -58,13 +59,39 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 		return err
 	}
 	evidence.Findings = located(l, evidence.Findings)
+	beside, err := verifyMonitoring(ctx, l, s, engine)
+	if err != nil {
+		return err
+	}
+	evidence.Findings = append(evidence.Findings, beside...)
 	return o.write(s, report.Document{Kind: "Evidence", Subject: l.stack.Name, Profile: l.path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now()})
+}
+
+// verifyMonitoring judges the monitoring stack when it is deployed. A profile may have one that is not wanted here.
+func verifyMonitoring(ctx context.Context, l loaded, s streams, engine *docker.Engine) ([]finding.Finding, error) {
+	beside, ok, err := l.watching(nil)
+	if err != nil || !ok {
+		return nil, err
+	}
+	ids, err := engine.Identities(ctx, beside.stack.Name)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		s.say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.stack.Name)
+		return nil, nil
+	}
+	evidence, err := verify.Verify(ctx, beside.stack, engine, verify.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return located(beside, evidence.Findings), nil
 }
 
 // located puts the place in the profile where the control named only a key of the service.
 func located(l loaded, findings []finding.Finding) []finding.Finding {
 	for i, f := range findings {
-		path := "services." + f.Subject
+		path := l.root + "services." + f.Subject
 		if f.Where != "" {
 			path += "." + f.Where
 		}

@@ -68,7 +68,7 @@ func keysOf(c policy.Control) []string {
 // remedies say what to write in a Compose file.
 func remedies() map[string]string {
 	return map[string]string{
-		"HSE-FS-005":  "mount it with :ro",
+		"HSE-FS-011":  "mount it with :ro",
 		"HSE-KRN-002": "remove the seccomp option",
 		"HSE-KRN-005": "remove the parameter, or write it into the host's own configuration",
 		"HSE-KRN-007": "remove cgroup and cgroup_parent",

@@ -29,6 +29,7 @@ type Observed struct {
 	Images  map[string]bool        // by reference, as the profile writes it
 	Volumes map[string]Volume      // by name on the engine; missing means it does not exist
 	Secrets map[string]SecretState // by service; missing means none were delivered
+	Configs map[string]SecretState // by service, likewise
 }
 
 // Volume is the state of a volume's root directory.
@@ -53,6 +54,7 @@ const (
 	PullImage      Kind = "pull image"
 	PrepareVolume  Kind = "prepare volume"
 	DeliverSecrets Kind = "deliver secrets"
+	DeliverConfigs Kind = "deliver configs"
 	Converge       Kind = "converge"
 )
 
@@ -63,6 +65,7 @@ type Step struct {
 	Cause   string
 	Volume  *VolumeStep
 	Secrets *SecretsStep
+	Configs *ConfigsStep
 	Compose *ComposeStep
 }
 
@@ -91,6 +94,7 @@ type SecretsStep struct {
 type SecretFile struct {
 	Name  string
 	Value Secret
+	From  string // volume on the engine that has the value; Value is empty then
 }
 
 // ComposeStep brings the containers to what the Compose file says and waits until all services are healthy.
@@ -119,8 +123,9 @@ func (e *MissingError) Error() string {
 func NewPlan(d Desired, o Observed) (Plan, error) {
 	plan := Plan{Stack: d.Stack.Name}
 	var missing []string
-	delivery := generate.Delivery{}
-	var volumes, secrets []Step
+	delivery := generate.Delivery{Secrets: map[string]string{}, Configs: map[string]string{}}
+	kept := keptSecrets(d, o)
+	var volumes, secrets, configs []Step
 	planned := map[string]bool{} // images and volumes that several services share
 	for _, s := range d.Stack.Services {
 		switch {
@@ -138,10 +143,17 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 			}
 		}
 		if len(s.Secrets) > 0 {
-			step, volume := secretsStep(d, s, o.Secrets[s.Name])
-			delivery[s.Name] = volume
+			step, volume := secretsStep(d, s, o.Secrets[s.Name], kept)
+			delivery.Secrets[s.Name] = volume
 			if step != nil {
 				secrets = append(secrets, *step)
+			}
+		}
+		if len(s.Configs) > 0 {
+			step, volume := configsStep(d, s, o.Configs[s.Name])
+			delivery.Configs[s.Name] = volume
+			if step != nil {
+				configs = append(configs, *step)
 			}
 		}
 	}
@@ -156,7 +168,7 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	for _, s := range d.Stack.Services {
 		names = append(names, s.Name)
 	}
-	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, []Step{{
+	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs, []Step{{
 		Kind: Converge, Subject: d.Stack.Name, Cause: "containers follow the rendered stack",
 		Compose: &ComposeStep{File: file, Environment: d.Environment, Timeout: d.Timeout, Services: names},
 	}})
@@ -199,13 +211,16 @@ func VolumeName(s stack.Stack, volume string) string {
 
 // secretsStep returns the volume that will hold the secrets of a service, and the step that fills it unless the newest
 // volume already holds the same.
-func secretsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
+func secretsStep(d Desired, s stack.Service, have SecretState, kept map[string]SecretState) (*Step, string) {
 	var files []SecretFile
 	same := have.Volume != "" && have.Owner == s.User && len(have.Digests) == len(s.Secrets)
 	for _, use := range s.Secrets {
-		value := d.Secrets[use.Name]
-		files = append(files, SecretFile{use.Name, value})
-		same = same && have.Digests[use.Name] == value.Digest()
+		file, digest := SecretFile{Name: use.Name, Value: d.Secrets[use.Name]}, d.Secrets[use.Name].Digest()
+		if state, ok := kept[use.Name]; ok {
+			file, digest = SecretFile{Name: use.Name, From: state.Volume}, state.Digests[use.Name]
+		}
+		files = append(files, file)
+		same = same && have.Digests[use.Name] == digest
 	}
 	if same {
 		return nil, have.Volume

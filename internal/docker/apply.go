@@ -20,7 +20,10 @@ import (
 func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
 	out := deploy.Observed{Images: map[string]bool{}, Volumes: map[string]deploy.Volume{}}
 	var err error
-	if out.Secrets, err = e.secretVolumes(ctx, d.Stack.Name); err != nil {
+	if out.Secrets, err = e.deliveredVolumes(ctx, roleSecrets, d.Stack.Name); err != nil {
+		return out, err
+	}
+	if out.Configs, err = e.deliveredVolumes(ctx, roleConfig, d.Stack.Name); err != nil {
 		return out, err
 	}
 	mounts := map[string]string{} // by path in the carrier
@@ -39,8 +42,10 @@ func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed
 			}
 		}
 	}
-	for _, state := range out.Secrets {
-		mounts["/secrets/"+state.Volume] = state.Volume
+	for _, states := range []map[string]deploy.SecretState{out.Secrets, out.Configs} {
+		for _, state := range states {
+			mounts["/delivered/"+state.Volume] = state.Volume
+		}
 	}
 	if len(mounts) == 0 {
 		return out, nil
@@ -62,11 +67,13 @@ func (e *Engine) readVolumes(ctx context.Context, id string, mounts map[string]s
 			out.Volumes[name] = state
 		}
 	}
-	for service, state := range out.Secrets {
-		if err := e.readSecrets(ctx, id, "/secrets/"+state.Volume, &state); err != nil {
-			return err
+	for _, states := range []map[string]deploy.SecretState{out.Secrets, out.Configs} {
+		for service, state := range states {
+			if err := e.readDelivered(ctx, id, "/delivered/"+state.Volume, &state); err != nil {
+				return err
+			}
+			states[service] = state
 		}
-		out.Secrets[service] = state
 	}
 	return nil
 }
@@ -105,11 +112,17 @@ func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Ev
 		}
 		report(deploy.Event{Subject: s.Subject, Text: count(len(s.Secrets.Files), "secret") + " delivered", Done: true})
 		return nil
+	case deploy.DeliverConfigs:
+		if err := e.deliverConfigs(ctx, s.Configs, versionOf(s.Configs.Volume)); err != nil {
+			return err
+		}
+		report(deploy.Event{Subject: s.Subject, Text: count(len(s.Configs.Files), "configuration file") + " delivered", Done: true})
+		return nil
 	case deploy.Converge:
 		if err := e.converge(ctx, s.Subject, s.Compose, report); err != nil {
 			return err
 		}
-		return e.pruneSecrets(ctx, s.Subject)
+		return errors.Join(e.pruneDelivered(ctx, roleSecrets, s.Subject), e.pruneDelivered(ctx, roleConfig, s.Subject))
 	}
 	return fmt.Errorf("unknown step %q", s.Kind)
 }

@@ -29,17 +29,26 @@ func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, vers
 		return err
 	}
 	_, err = e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: s.Volume, Labels: map[string]string{
-		labelRole: "secrets", labelStack: s.Stack, labelService: s.Service, labelVersion: strconv.Itoa(version),
+		labelRole: roleSecrets, labelStack: s.Stack, labelService: s.Service, labelVersion: strconv.Itoa(version),
 	}})
 	if err != nil {
 		return fmt.Errorf("creating volume %s: %w", s.Volume, err)
 	}
-	return e.carry(ctx, ref, map[string]string{carrierMount: s.Volume}, func(id string) error {
+	mounts := map[string]string{carrierMount: s.Volume}
+	for _, f := range s.Files {
+		if f.From != "" {
+			mounts["/kept/"+f.From] = f.From
+		}
+	}
+	return e.carry(ctx, ref, mounts, func(id string) error {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)
 		for _, f := range s.Files {
-			value := f.Value.Reveal()
-			err := w.WriteHeader(&tar.Header{Name: f.Name, Mode: 0o400, Uid: s.Owner.UID, Gid: s.Owner.GID, Size: int64(len(value))})
+			value, err := e.secretValue(ctx, id, f)
+			if err != nil {
+				return err
+			}
+			err = w.WriteHeader(&tar.Header{Name: f.Name, Mode: 0o400, Uid: s.Owner.UID, Gid: s.Owner.GID, Size: int64(len(value))})
 			if err != nil {
 				return fmt.Errorf("packing secret %s: %w", f.Name, err)
 			}
@@ -50,7 +59,7 @@ func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, vers
 		if err := w.Close(); err != nil {
 			return err
 		}
-		_, err := e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &b})
+		_, err = e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &b})
 		if err != nil {
 			return fmt.Errorf("delivering the secrets of %s: %w", s.Service, err)
 		}
@@ -58,13 +67,40 @@ func (e *Engine) deliverSecrets(ctx context.Context, s *deploy.SecretsStep, vers
 	})
 }
 
-// secretVolumes finds the newest volume of secrets of every service of a stack.
-func (e *Engine) secretVolumes(ctx context.Context, stackName string) (map[string]deploy.SecretState, error) {
+// secretValue returns the value that is delivered: a new one, or the one that an earlier volume keeps.
+func (e *Engine) secretValue(ctx context.Context, id string, f deploy.SecretFile) ([]byte, error) {
+	if f.From == "" {
+		return f.Value.Reveal(), nil
+	}
+	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: "/kept/" + f.From + "/" + f.Name})
+	if err != nil {
+		return nil, fmt.Errorf("keeping secret %s: %w", f.Name, err)
+	}
+	defer answer.Content.Close()
+	r := tar.NewReader(answer.Content)
+	if _, err := r.Next(); err != nil {
+		return nil, fmt.Errorf("keeping secret %s: %w", f.Name, err)
+	}
+	value, err := io.ReadAll(io.LimitReader(r, maxSecretBytes))
+	if err != nil {
+		return nil, fmt.Errorf("keeping secret %s: %w", f.Name, err)
+	}
+	return value, nil
+}
+
+// What a volume of hsectl holds.
+const (
+	roleSecrets = "secrets"
+	roleConfig  = "config"
+)
+
+// deliveredVolumes finds the newest volume of a role of every service of a stack.
+func (e *Engine) deliveredVolumes(ctx context.Context, role, stackName string) (map[string]deploy.SecretState, error) {
 	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
-		Filters: make(client.Filters).Add("label", labelRole+"=secrets", labelStack+"="+stackName),
+		Filters: make(client.Filters).Add("label", labelRole+"="+role, labelStack+"="+stackName),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing secrets: %w", err)
+		return nil, fmt.Errorf("listing %s: %w", role, err)
 	}
 	out := map[string]deploy.SecretState{}
 	for _, v := range volumes.Items {
@@ -78,13 +114,13 @@ func (e *Engine) secretVolumes(ctx context.Context, stackName string) (map[strin
 	return out, nil
 }
 
-// readSecrets takes the digests of the files in the volume mounted at a path, in memory. A value never leaves this
+// readDelivered takes the digests of the files in the volume mounted at a path, in memory. A value never leaves this
 // function.
-func (e *Engine) readSecrets(ctx context.Context, id, at string, s *deploy.SecretState) error {
+func (e *Engine) readDelivered(ctx context.Context, id, at string, s *deploy.SecretState) error {
 	s.Digests = map[string]string{}
 	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: at + "/."})
 	if err != nil {
-		return fmt.Errorf("comparing secrets: %w", err)
+		return fmt.Errorf("comparing what was delivered: %w", err)
 	}
 	defer answer.Content.Close()
 	r := tar.NewReader(answer.Content)
@@ -94,7 +130,7 @@ func (e *Engine) readSecrets(ctx context.Context, id, at string, s *deploy.Secre
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("comparing secrets: %w", err)
+			return fmt.Errorf("comparing what was delivered: %w", err)
 		}
 		if h.Typeflag == tar.TypeDir {
 			s.Owner = stack.User{UID: h.Uid, GID: h.Gid}
@@ -102,19 +138,19 @@ func (e *Engine) readSecrets(ctx context.Context, id, at string, s *deploy.Secre
 		}
 		sum := sha256.New()
 		if _, err := io.Copy(sum, io.LimitReader(r, maxSecretBytes)); err != nil {
-			return fmt.Errorf("comparing secrets: %w", err)
+			return fmt.Errorf("comparing what was delivered: %w", err)
 		}
 		s.Digests[strings.TrimPrefix(h.Name, "./")] = hex.EncodeToString(sum.Sum(nil))
 	}
 }
 
-// pruneSecrets removes the volumes of secrets that are older than the one in use and the one before it.
-func (e *Engine) pruneSecrets(ctx context.Context, stackName string) error {
+// pruneDelivered removes the volumes of a role that are older than the one in use and the one before it.
+func (e *Engine) pruneDelivered(ctx context.Context, role, stackName string) error {
 	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
-		Filters: make(client.Filters).Add("label", labelRole+"=secrets", labelStack+"="+stackName),
+		Filters: make(client.Filters).Add("label", labelRole+"="+role, labelStack+"="+stackName),
 	})
 	if err != nil {
-		return fmt.Errorf("listing secrets: %w", err)
+		return fmt.Errorf("listing %s: %w", role, err)
 	}
 	newest := map[string]int{}
 	for _, v := range volumes.Items {
@@ -128,7 +164,7 @@ func (e *Engine) pruneSecrets(ctx context.Context, stackName string) error {
 			continue
 		}
 		if _, err := e.api.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{}); err != nil {
-			return fmt.Errorf("removing old secrets %s: %w", v.Name, err)
+			return fmt.Errorf("removing old %s %s: %w", role, v.Name, err)
 		}
 	}
 	return nil

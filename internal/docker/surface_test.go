@@ -50,7 +50,7 @@ func surfaces() []weakening {
 	}
 	return []weakening{
 		host("no bound of shared memory", "HSE-FS-009 HSE-NS-002", func(h *container.HostConfig) { h.IpcMode = "host" }),
-		host("writable path of the host", "HSE-FS-005", func(h *container.HostConfig) { h.Binds = append(slices.Clone(h.Binds), "/srv:/srv") }),
+		host("writable path of the host", "HSE-FS-011", func(h *container.HostConfig) { h.Binds = append(slices.Clone(h.Binds), "/srv:/srv") }),
 		host("anonymous volume", "HSE-FS-007", func(h *container.HostConfig) { h.Binds = append(slices.Clone(h.Binds), "/anonymous") }),
 		{"user by number alone", []string{"HSE-USR-003"}, func(c *container.Config, _ *container.HostConfig) { c.User = "10001" }},
 		host("no filter, = and :", "HSE-KRN-002 HSE-KRN-001", func(h *container.HostConfig) { h.SecurityOpt = append(h.SecurityOpt, "seccomp:unconfined") }),

@@ -194,6 +194,7 @@ type Intent struct {
 	Root         bool // an exception allows uid 0
 	Capabilities uint64
 	Writable     []Mount
+	Host         []Mount // paths of the host that an exception lets the service read
 	Denied       []string
 	Ports        []Port
 	Networks     []string

@@ -31,6 +31,11 @@ func filesystem() []Control {
 			References: []string{"CIS 5.32", "KICS d6355c88", "OWASP Docker rule 1", "NIST SP 800-190 4.5.4"},
 			Remedy:     "remove the mount of the engine's socket",
 			judge:      engineSocket},
+		{ID: "HSE-FS-005", Title: "Mounts of the host's own paths are the declared ones, read-only", Severity: finding.Critical, Key: "host_paths",
+			Rationale:  "An exception is for the one path it explains, to be read; it must not cover another one, or a write.",
+			References: []string{"OWASP Docker rule 8", "NIST SP 800-190 4.5.5"},
+			Remedy:     "declare the path under host_paths: with its reason, or remove the mount",
+			judge:      declaredHostPaths},
 		{ID: "HSE-FS-006", Title: "Mounts are private", Severity: finding.High,
 			Rationale:  "A shared mount lets the container mount something on the host.",
 			References: []string{"CIS 5.20", "KICS baa452f0"},
@@ -113,24 +118,49 @@ func sensitive() []string {
 	}
 }
 
+// sensitiveMount reports whether a mount shows the container one of the host's own directories.
+func sensitiveMount(m Mount) bool {
+	if m.Kind != "bind" {
+		return false
+	}
+	source := path.Clean(m.Source)
+	return !publicFile(source, m.Writable) && slices.ContainsFunc(sensitive(), func(s string) bool {
+		return source == "/" || source == s || strings.HasPrefix(source, s+"/") || strings.HasPrefix(s, source+"/")
+	})
+}
+
+// declaredHostPaths holds what an exception for HSE-FS-003 allows to the path it was given for.
+func declaredHostPaths(f Facts, in Intent) Verdict {
+	if !f.Mounts.Known() {
+		return unknown(f.Mounts, "the mounts")
+	}
+	var wrong []string
+	for _, m := range f.Mounts.Value {
+		if !sensitiveMount(m) {
+			continue
+		}
+		declared := slices.ContainsFunc(in.Host, func(h Mount) bool { return h.Path == m.Path && h.Source == path.Clean(m.Source) })
+		switch {
+		case !declared:
+			wrong = append(wrong, fmt.Sprintf("%s of the host is mounted at %s, which is not declared", m.Source, m.Path))
+		case m.Writable:
+			wrong = append(wrong, fmt.Sprintf("%s of the host is mounted writable at %s", m.Source, m.Path))
+		}
+	}
+	if len(wrong) > 0 {
+		return fail(f.Mounts.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return pass(f.Mounts.Tier, "%d paths of the host, all declared", len(in.Host))
+}
+
 func hostPaths(f Facts, _ Intent) Verdict {
 	if !f.Mounts.Known() {
 		return unknown(f.Mounts, "the mounts")
 	}
 	var wrong []string
 	for _, m := range f.Mounts.Value {
-		if m.Kind != "bind" {
-			continue
-		}
-		source := path.Clean(m.Source)
-		if publicFile(source, m.Writable) {
-			continue
-		}
-		for _, s := range sensitive() {
-			if source == "/" || source == s || strings.HasPrefix(source, s+"/") || strings.HasPrefix(s, source+"/") {
-				wrong = append(wrong, fmt.Sprintf("%s of the host is mounted at %s", source, m.Path))
-				break
-			}
+		if sensitiveMount(m) {
+			wrong = append(wrong, fmt.Sprintf("%s of the host is mounted at %s", path.Clean(m.Source), m.Path))
 		}
 	}
 	if len(wrong) > 0 {

@@ -14,7 +14,7 @@ var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func storage() []Control {
 	return []Control{
-		{ID: "HSE-FS-005", Title: "Paths of the host are mounted read-only", Severity: finding.Medium, Key: "writable",
+		{ID: "HSE-FS-011", Title: "No path of the host can be changed from inside", Severity: finding.Medium, Key: "writable",
 			Rationale:  "What the container can change on the host outlives it, and others read it.",
 			References: []string{"OWASP Docker rule 8", "NIST SP 800-190 4.5.5"},
 			Remedy:     "mount it read-only, or use a named volume",

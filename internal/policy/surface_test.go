@@ -121,7 +121,7 @@ func wrongs() []wrong {
 		{"tmpfs without a size", "HSE-FS-002 HSE-RES-007", mountOf(policy.Mount{Path: "/y", Kind: "tmpfs", Writable: true})},
 		{"/etc of the host", "HSE-FS-003", mountOf(policy.Mount{Path: "/e", Kind: "bind", Source: "/etc"})},
 		{"engine socket", "HSE-FS-004", mountOf(policy.Mount{Path: "/s", Kind: "bind", Source: "/run/docker.sock"})},
-		{"writable bind", "HSE-FS-005 HSE-FS-002", mountOf(policy.Mount{Path: "/b", Kind: "bind", Source: "/srv/app", Writable: true})},
+		{"writable bind", "HSE-FS-011 HSE-FS-002", mountOf(policy.Mount{Path: "/b", Kind: "bind", Source: "/srv/app", Writable: true})},
 		{"shared mount", "HSE-FS-006", mountOf(policy.Mount{Path: "/m", Kind: "bind", Source: "/srv/app", Shared: true})},
 		{"anonymous volume", "HSE-FS-007", mountOf(policy.Mount{Path: "/v", Kind: "volume", Volume: strings.Repeat("ab", 32)})},
 		{"changed file", "HSE-FS-008", changed(func(f *policy.Facts) { f.Changes = seen([]string{"/usr/bin/x"}) })},

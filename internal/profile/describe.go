@@ -76,7 +76,7 @@ func typeName(t reflect.Type) string {
 			return "mapping"
 		}
 	}
-	names := map[string]string{"Bytes": "size", "CPUs": "number", "Duration": "duration", "User": "uid:gid", "Mode": "octal mode", "Day": "day"}
+	names := map[string]string{"Bytes": "size", "CPUs": "number", "Percent": "percentage", "Duration": "duration", "User": "uid:gid", "Mode": "octal mode", "Day": "day"}
 	if name, ok := names[t.Name()]; ok {
 		return name
 	}

@@ -57,6 +57,9 @@ func layered() map[string][2]string {
 		"labels":      {"{a: weak}", "{a: strong}"},
 		"verify":      {"{denied: [/weak, /other], listen: [1, 2]}", "{denied: [/strong], listen: [3]}"},
 		"notes":       {"[weak, weak]", "[strong]"},
+		"host_paths":  {"[{host: /srv/weak, why: weak}, {host: /srv/other, why: weak}]", "[{host: /srv/strong, path: /strong, why: strong}]"},
+		"metrics":     {"{prefix: weak_, port: 1, path: /weak}", "{prefix: strong_, port: 2, path: /strong}"},
+		"slo":         {"{latency_p95: 1s, availability: 99}", "{latency_p95: 2s, availability: 98}"},
 	}
 }
 
@@ -82,10 +85,10 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	}
 	text := `{apiVersion: hsectl/v1, kind: Profile, name: x}`
 	text = strings.Trim(strings.ReplaceAll(text, ", ", "\n"), "{}") + "\n" +
-		"secrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
+		"exceptions: [{control: HSE-FS-003, service: app, reason: a test, owner: nobody, expires: 2099-01-01}]\nsecrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
 		"services:\n  peer: {image: example/peer:1, user: \"1:1\", health: {command: [x]}}\n"
 	alone := text + "  app:\n" + layer(1, "    ")
-	weakDefaults := layer(0, "  ", "image", "build", "command", "entrypoint", "hostname", "ports")
+	weakDefaults := layer(0, "  ", "image", "build", "command", "entrypoint", "hostname", "ports", "host_paths", "metrics", "slo")
 	covered := text + "  app:\n    preset: weak\n" + layer(1, "    ") + "defaults:\n" + weakDefaults
 	weak := layer(0, "", "secrets", "networks", "depends_on")
 	// The peer needs what the baseline usually gives.
@@ -97,7 +100,8 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	if err != nil {
 		t.Fatal(problems(err))
 	}
-	o.Library = library{baseline: weak, presets: map[string]string{"weak": weak}}
+	// A peer may not read the host without an exception of its own.
+	o.Library = library{baseline: layer(0, "", "secrets", "networks", "depends_on", "host_paths"), presets: map[string]string{"weak": weak}}
 	// The defaults name secrets, networks and services that only weak layers would ask for: the peer gets them too.
 	covered = strings.Replace(covered, "services:\n", "services:\n  weak: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n"+
 		"  other: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n", 1)

@@ -80,8 +80,12 @@ func Parse(data []byte, o Options) (*Profile, error) {
 		p.Services[name] = s
 		services.vals[name] = merged
 	}
+	l.monitoring(p, tree.get("monitoring"), d)
 	p.positions, p.tree = d.positions, tree.with("services", services)
 	complete(p)
+	if m := p.MonitoringProfile(); m != nil {
+		complete(m)
+	}
 	newValidator(p, o, d).profile()
 	if err := c.err(); err != nil {
 		return nil, err
@@ -164,8 +168,21 @@ func complete(p *Profile) {
 				s.Networks = append(s.Networks, NetworkEdge)
 			}
 		}
+		if p.Monitoring != nil && p.watched(s) && !slices.Contains(s.Networks, NetworkMonitoring) {
+			s.Networks = append(slices.Clone(s.Networks), NetworkMonitoring)
+		}
 		for _, n := range s.Networks {
 			used[n] = true
+		}
+		if s.Metrics != nil && s.Metrics.Path == "" {
+			metrics := *s.Metrics
+			metrics.Path = "/metrics"
+			s.Metrics = &metrics
+		}
+		for i := range s.HostPaths {
+			if s.HostPaths[i].Path == "" {
+				s.HostPaths[i].Path = s.HostPaths[i].Host
+			}
 		}
 		for i := range s.DependsOn {
 			if s.DependsOn[i].Condition == "" {
@@ -191,7 +208,7 @@ func complete(p *Profile) {
 	if p.Networks == nil {
 		p.Networks = map[string]Network{}
 	}
-	for name, network := range map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}} {
+	for name, network := range map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}, NetworkMonitoring: {}} {
 		if _, ok := p.Networks[name]; !ok && used[name] {
 			p.Networks[name] = network
 		}

@@ -21,6 +21,7 @@ type Profile struct {
 	Networks   map[string]Network `yaml:"networks" doc:"the networks of the stack, by name"`
 	Volumes    map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
 	Exceptions []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
+	Monitoring *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 
 	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 
@@ -53,6 +54,7 @@ type Service struct {
 	User         User            `yaml:"user" doc:"numeric uid:gid of every process"`
 	Init         *bool           `yaml:"init" doc:"run the engine's init as PID 1; false when the image brings its own"`
 	Writable     []Writable      `yaml:"writable" doc:"the only paths the service may write"`
+	HostPaths    []HostPath      `yaml:"host_paths" doc:"paths of the host that the service may read; needs an exception for HSE-FS-003"`
 	Capabilities []Capability    `yaml:"capabilities" doc:"capabilities added to none, each with its reason"`
 	Limits       Resources       `yaml:"limits" doc:"upper bounds of cpu, memory and processes"`
 	Reservations Resources       `yaml:"reservations" doc:"what the service is sure to get"`
@@ -69,6 +71,8 @@ type Service struct {
 	Logging      Logging         `yaml:"logging" doc:"log driver and rotation"`
 	Labels       map[string]Text `yaml:"labels" doc:"labels of the container"`
 	Verify       Verify          `yaml:"verify" doc:"what verify must see on the running container"`
+	Metrics      *Metrics        `yaml:"metrics" doc:"where the service shows its metrics"`
+	SLO          *Objectives     `yaml:"slo" doc:"what users may expect; alerts are derived from it"`
 	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
 	Notes        []string        `yaml:"notes" doc:"what is known to break; shown by presets"`
 	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
@@ -91,6 +95,13 @@ type Writable struct {
 	Owner  User   `yaml:"owner" doc:"owner of the directory; the service's user unless written"`
 	Exec   bool   `yaml:"exec" doc:"allow programs to run from a tmpfs"`
 	Why    string `yaml:"why" doc:"what is written there"`
+}
+
+// HostPath is a path of the host that a service may read, and why. It is never writable.
+type HostPath struct {
+	Host string `yaml:"host" doc:"path on the host"`
+	Path string `yaml:"path" doc:"path in the container; the same unless written"`
+	Why  string `yaml:"why" doc:"what is read there, and why there is no narrower way"`
 }
 
 // Capability is a Linux capability that the service keeps, and why.
@@ -141,10 +152,11 @@ type Probes struct {
 
 // Secret says where the value of a secret comes from. The value itself is never in a profile.
 type Secret struct {
-	Env    string `yaml:"env" doc:"environment variable of the deploying process"`
-	File   string `yaml:"file" doc:"file, relative to the profile"`
-	From   string `yaml:"from" doc:"another secret that this one is made of"`
-	Format string `yaml:"format" doc:"text around the other secret; {} stands for its value"`
+	Env      string `yaml:"env" doc:"environment variable of the deploying process"`
+	File     string `yaml:"file" doc:"file, relative to the profile"`
+	From     string `yaml:"from" doc:"another secret that this one is made of"`
+	Format   string `yaml:"format" doc:"text around the other secret; {} stands for its value"`
+	Generate bool   `yaml:"generate" doc:"made by the first deploy, and kept by every later one"`
 }
 
 // SecretUse is a secret that a service reads.

@@ -11,6 +11,10 @@ func (CPUs) schema() object {
 	return object{"type": []string{"string", "number"}, "pattern": decimal.String() + holder}
 }
 
+func (Percent) schema() object {
+	return object{"type": []string{"string", "number"}, "pattern": `^\d{1,2}(\.\d{1,9})?%?$` + holder}
+}
+
 func (Duration) schema() object {
 	return object{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}
 }

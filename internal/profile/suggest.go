@@ -18,7 +18,7 @@ func didYouMean(got string, candidates []string) string {
 	if best != "" {
 		return "did you mean " + best + "?"
 	}
-	if len(candidates) == 0 || len(candidates) > 30 {
+	if len(candidates) == 0 || len(candidates) > 40 {
 		return ""
 	}
 	sorted := slices.Sorted(slices.Values(candidates))

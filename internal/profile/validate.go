@@ -29,6 +29,7 @@ type validator struct {
 	c      *collector
 	failed map[string]bool // paths whose value could not be read
 	around map[string]bool // these, and every path that one of them lies in
+	root   string          // of the paths of services and exceptions: empty, or "monitoring."
 }
 
 func newValidator(p *Profile, o Options, d *decoder) *validator {
@@ -88,13 +89,14 @@ func (v *validator) profile() {
 		if !namePattern.MatchString(name) {
 			v.bad("services."+name+"#key", "use lower-case letters, digits, - and _", "%q cannot name a service", name)
 		}
-		(&serviceValidator{validator: v, name: name, path: "services." + name, s: p.Services[name]}).service()
+		v.service(name)
 	}
 	v.secrets()
 	v.hostPorts()
 	v.sharedVolumes()
 	v.cycles()
 	v.exceptions()
+	v.monitoring()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
 		if !volumePattern.MatchString(name) {
 			v.bad("volumes."+name+"#key", "use letters, digits, -, _ and .", "%q cannot name a volume", name)
@@ -107,12 +109,17 @@ func (v *validator) profile() {
 	}
 }
 
+func (v *validator) service(name string) {
+	(&serviceValidator{validator: v, name: name, path: v.root + "services." + name, s: v.p.Services[name]}).service()
+}
+
 // defaults refuses what makes no sense for every service at once.
 func (v *validator) defaults() {
 	d := v.p.Defaults
 	for key, set := range map[string]bool{
 		"preset": d.Preset != "", "image": d.Image != "", "build": d.Build != nil, "command": d.Command != nil,
 		"entrypoint": d.Entrypoint != nil, "ports": d.Ports != nil, "hostname": d.Hostname != "", "probes": d.Probes != nil,
+		"host_paths": d.HostPaths != nil, "metrics": d.Metrics != nil, "slo": d.SLO != nil,
 		"secret_files": d.SecretFiles != nil,
 	} {
 		if set {
@@ -128,13 +135,13 @@ func (v *validator) secrets() {
 			v.bad(path+"#key", "use letters, digits, -, _ and .", "%q cannot name a secret", name)
 		}
 		sources := 0
-		for _, set := range []bool{s.Env != "", s.File != "", s.From != ""} {
+		for _, set := range []bool{s.Env != "", s.File != "", s.From != "", s.Generate} {
 			if set {
 				sources++
 			}
 		}
 		if sources != 1 {
-			v.bad(path, "write env: VARIABLE, file: PATH or from: SECRET", "secret %q needs exactly one source", name)
+			v.bad(path, "write env: VARIABLE, file: PATH, from: SECRET or generate: true", "secret %q needs exactly one source", name)
 		}
 		if strings.ContainsFunc(s.File, unicode.IsControl) {
 			v.bad(path+".file", "", "the path %q holds a control character", s.File)
@@ -154,6 +161,8 @@ func (v *validator) secrets() {
 			v.bad(path+".from", didYouMean(s.From, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", s.From)
 		case source.From != "":
 			v.bad(path+".from", "name the secret that has an env or a file", "secret %q is itself made from another", s.From)
+		case source.Generate:
+			v.bad(path+".from", "give that secret an env or a file", "secret %q is generated on the engine; nothing can be made from it here", s.From)
 		}
 		if strings.Count(s.Format, "{}") != 1 {
 			v.bad(path+".format", `write format: "requirepass {}"`, "the format of secret %q must contain {} once", name)
@@ -240,7 +249,7 @@ func (v *validator) exceptions() {
 		controls = append(controls, c.ID)
 	}
 	for i, e := range v.p.Exceptions {
-		path := fmt.Sprintf("exceptions[%d]", i)
+		path := fmt.Sprintf("%sexceptions[%d]", v.root, i)
 		if !slices.Contains(controls, e.Control) {
 			v.bad(path+".control", didYouMean(e.Control, controls), "%q is not the id of a control", e.Control)
 		}

@@ -23,6 +23,7 @@ func (v *serviceValidator) service() {
 	v.image()
 	v.user()
 	v.writable()
+	v.hostPaths()
 	v.capabilities()
 	v.resources()
 	v.shutdown()
@@ -32,6 +33,7 @@ func (v *serviceValidator) service() {
 	v.ports()
 	v.networks()
 	v.dependencies()
+	v.observation()
 	v.rest()
 }
 

@@ -22,6 +22,7 @@ func (s *serviceComparison) compare() {
 	before := len(s.changes)
 	s.user()
 	s.capabilities()
+	s.hostPaths()
 	s.writable()
 	s.secretUses()
 	s.ports()
@@ -42,6 +43,7 @@ func (s *serviceComparison) added() {
 	s.change(Change{Rule: RuleOther, What: "service", New: describe(s.new), Reason: "the service is new"})
 	s.old = stack.Service{Name: s.name, User: s.new.User, Networks: nil}
 	s.capabilities()
+	s.hostPaths()
 	s.ports()
 	s.networks()
 	s.exceptions()

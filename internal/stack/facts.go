@@ -23,7 +23,7 @@ func (s Stack) Facts(service Service) policy.Facts {
 	f := policy.Facts{
 		Service:      service.Name,
 		RootReadOnly: declared(!rootWritable),
-		Mounts:       declared(in.Writable),
+		Mounts:       declared(slices.Concat(in.Writable, in.Host)),
 		// One process stands for all: this is what the engine is asked to give each of them.
 		Processes: declared([]policy.Process{{
 			Name: "of the service", UIDs: [4]int{in.UID, in.UID, in.UID, in.UID}, GIDs: [4]int{in.GID, in.GID, in.GID, in.GID},
@@ -149,6 +149,9 @@ func (s Stack) Intent(service Service) policy.Intent {
 			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: true}
 		}
 		in.Writable = append(in.Writable, m)
+	}
+	for _, h := range service.HostPaths {
+		in.Host = append(in.Host, policy.Mount{Path: h.Path, Kind: "bind", Source: h.Host, Exec: true})
 	}
 	for _, p := range service.Ports {
 		in.Ports = append(in.Ports, policy.Port(p))

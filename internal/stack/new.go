@@ -22,10 +22,7 @@ func New(p *profile.Profile) Stack {
 	for _, name := range slices.Sorted(maps.Keys(volumes)) {
 		s.Volumes = append(s.Volumes, Volume{Name: name, External: p.Volumes[name].External})
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
-		source := p.Secrets[name]
-		s.Secrets = append(s.Secrets, Secret{Name: name, Env: source.Env, File: source.File, From: source.From, Format: source.Format})
-	}
+	s.Secrets = ownSecrets(p)
 	for _, name := range slices.Sorted(maps.Keys(p.Networks)) {
 		n := p.Networks[name]
 		s.Networks = append(s.Networks, Network{
@@ -33,6 +30,30 @@ func New(p *profile.Profile) Stack {
 		})
 	}
 	return s
+}
+
+// ownSecrets returns the secrets of the profile, without those that only its monitoring stack reads: they are asked for
+// when that is deployed.
+func ownSecrets(p *profile.Profile) []Secret {
+	used := map[string]bool{}
+	for _, service := range p.Services {
+		for _, use := range service.Secrets {
+			used[use.Name], used[p.Secrets[use.Name].From] = true, true
+		}
+	}
+	watching := p.MonitoringSecrets()
+	var out []Secret
+	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
+		if used[name] || !slices.Contains(watching, name) {
+			out = append(out, NewSecret(name, p.Secrets[name]))
+		}
+	}
+	return out
+}
+
+// NewSecret returns the secret as the profile declares it.
+func NewSecret(name string, from profile.Secret) Secret {
+	return Secret{Name: name, Env: from.Env, File: from.File, From: from.From, Format: from.Format, Generate: from.Generate}
 }
 
 func newService(p *profile.Profile, name string) Service {
@@ -61,6 +82,9 @@ func newService(p *profile.Profile, name string) Service {
 	for _, w := range from.Writable {
 		s.Writable = append(s.Writable, newWritable(w, user))
 	}
+	for _, h := range from.HostPaths {
+		s.HostPaths = append(s.HostPaths, HostPath(h))
+	}
 	for _, c := range from.Capabilities {
 		s.Capabilities = append(s.Capabilities, Capability{c.Name, c.Reason})
 	}
@@ -80,12 +104,29 @@ func newService(p *profile.Profile, name string) Service {
 	for _, d := range from.DependsOn {
 		s.DependsOn = append(s.DependsOn, Dependency(d))
 	}
+	s.Metrics, s.SLO = newObservation(from)
+	if p.Monitoring != nil && s.Log.Driver == "json-file" {
+		// The shipper knows a line's service by these, without asking the engine.
+		s.Log.Labels = []string{"com.docker.compose.project", "com.docker.compose.service"}
+	}
 	for _, e := range p.Exceptions {
 		if e.Service == name {
 			s.Exceptions = append(s.Exceptions, Exception{e.Control, e.Reason, e.Owner, e.Expires.String()})
 		}
 	}
 	return s
+}
+
+func newObservation(s profile.Service) (*Metrics, Objectives) {
+	var o Objectives
+	if s.SLO != nil {
+		o = Objectives{LatencyP95: s.SLO.LatencyP95.D, Availability: s.SLO.Availability.P}
+	}
+	if s.Metrics == nil {
+		return nil, o
+	}
+	m := Metrics(*s.Metrics)
+	return &m, o
 }
 
 func size(b profile.Bytes) Size { return Size{b.N, b.Text} }

@@ -1,7 +1,7 @@
 // Package stack holds the hardened model of a stack: a value that a validated profile is turned into and from which
 // everything is rendered.
 //
-// The model has no field for what is forbidden: nothing is privileged, shares a namespace with the host, mounts a
+// The model has no field for what is forbidden: nothing is privileged, shares a namespace with the host, writes to a
 // path of the host, gains privileges or keeps a capability that has no reason. What is weaker than that exists only
 // as an Exception, which says why and until when.
 package stack
@@ -32,6 +32,8 @@ type Service struct {
 	User         User
 	Init         bool
 	Writable     []Writable
+	HostPaths    []HostPath   // only with an exception for HSE-FS-003
+	Configs      []ConfigFile // sorted by path
 	Capabilities []Capability
 	Limits       Resources
 	Reservations Resources
@@ -50,6 +52,8 @@ type Service struct {
 	Labels       []Label // sorted by name
 	Denied       []string
 	Listen       []int
+	Metrics      *Metrics
+	SLO          Objectives
 	Exceptions   []Exception
 }
 
@@ -78,6 +82,31 @@ type Writable struct {
 	Mode   int
 	Owner  User
 	Exec   bool
+}
+
+// HostPath is a path of the host that the service may read, and never write.
+type HostPath struct{ Host, Path, Why string }
+
+// ConfigFile is a file that the service reads as ConfigDir/Path. It holds no secret.
+type ConfigFile struct {
+	Path string
+	Data []byte
+}
+
+// ConfigDir is where configuration files are delivered, read-only.
+const ConfigDir = "/etc/hsectl"
+
+// Metrics says where the service shows its metrics.
+type Metrics struct {
+	Prefix string
+	Port   int
+	Path   string
+}
+
+// Objectives are what users may expect; zero values are not set.
+type Objectives struct {
+	LatencyP95   time.Duration
+	Availability float64 // percent
 }
 
 // Capability is one that the service keeps, and why.
@@ -138,18 +167,20 @@ type Log struct {
 	Driver   string
 	MaxSize  Size
 	MaxFiles int
+	Labels   []string // labels of the container that json-file writes into each line
 }
 
 // Label is a label of the container.
 type Label struct{ Name, Value string }
 
-// Secret says where the value comes from. Exactly one of Env, File and From is set.
+// Secret says where the value comes from. Exactly one of Env, File, From and Generate is set.
 type Secret struct {
-	Name   string
-	Env    string
-	File   string
-	From   string
-	Format string
+	Name     string
+	Env      string
+	File     string
+	From     string
+	Format   string
+	Generate bool // made by the first deploy, and kept by every later one
 }
 
 // Network is a network of the stack. Internal networks have no way out and publish nothing.

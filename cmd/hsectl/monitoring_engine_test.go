@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	monitoringImage = "hsectl/monitoring-drop-in:latest"
+	monitoringStack = "hsectl-test-monitoring"
+	prometheusURL   = "http://127.0.0.1:19090"
+)
+
+// Monitoring, on an engine with a real Prometheus, Alertmanager and exporters: every target is up, every query of every
+// panel returns data, a service that fills its memory is reported to a webhook, and every control holds.
+func TestMonitoringOnAnEngine(t *testing.T) {
+	if err := exec.CommandContext(t.Context(), "docker", "image", "inspect", monitoringImage).Run(); err != nil {
+		t.Fatalf("the engine has no image %s: scripts/monitoring-image makes it", monitoringImage)
+	}
+	probe := filepath.Join(t.TempDir(), "hsectl")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", probe, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the probe: %v\n%s", err, out)
+	}
+	t.Setenv("HSECTL_PROBE_PROGRAM", probe)
+	for name, value := range referenceSecrets {
+		t.Setenv(name, value)
+	}
+	address, alerts := webhook(t)
+	t.Setenv("ALERT_WEBHOOK_URL", address)
+	file := monitoringProfile(t)
+	t.Cleanup(func() { removeStacks(t, file, monitoringStack+"-monitoring", monitoringStack) })
+	mustCLI(t, "build", "-f", file, "--network", "host", "app")
+	mustCLI(t, "deploy", "--monitoring", "-f", file)
+
+	out := t.TempDir()
+	mustCLI(t, "generate", "-f", withGrafana(t, file), "--out", out)
+	eventually(t, 3*time.Minute, func() string { return targetsDown(t) })
+	eventually(t, 3*time.Minute, func() string { return panelsWithoutData(t, out) })
+
+	if stdout, _ := mustCLI(t, "verify", "-f", file); !strings.Contains(stdout, "prometheus") || !strings.Contains(stdout, "proven") {
+		t.Errorf("verify does not cover monitoring:\n%s", stdout)
+	}
+	if stdout, _ := mustCLI(t, "status", "-f", file); !regexp.MustCompile(`prometheus +healthy +http://127.0.0.1:19090`).MatchString(stdout) {
+		t.Errorf("status does not say where to look:\n%s", stdout)
+	}
+	if stdout, _ := mustCLI(t, "deploy", "--monitoring", "--dry-run", "-f", file); strings.Count(stdout, "\n") != 2 {
+		t.Errorf("unchanged stacks are planned as:\n%s", stdout)
+	}
+	generatedIsKept(t, file)
+
+	fillMemory(t)
+	eventually(t, 5*time.Minute, func() string {
+		select {
+		case body := <-alerts:
+			if strings.Contains(body, `"alertname":"MemoryNearLimit"`) && strings.Contains(body, `"service":"redis"`) {
+				return ""
+			}
+		default:
+		}
+		return "no alert about the memory of redis has arrived"
+	})
+}
+
+// monitoringProfile is the reference profile with the parts that can be had from packages, and a cache of little memory.
+func monitoringProfile(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../profiles/hse-digital.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	text = text[:strings.Index(text, "monitoring:\n  retention")]
+	text = strings.NewReplacer("name: hse-digital\n", "name: "+monitoringStack+"\n", `"3001:3001"`, `"13002:3001"`,
+		"image: hse-digital:latest", "image: hsectl-test-monitoring:latest", "memory: 512M, pids: 100", "memory: 96M, pids: 100",
+		"memory: 256M}", "memory: 32M}", "arguments: [--include", "arguments: [--maxmemory, 95mb, --include",
+		"secrets:\n  jwt_secret", "secrets:\n  generated: {generate: true}\n  jwt_secret").Replace(text)
+	text += "monitoring:\n  interval: 5s\n  off: [grafana, loki, alloy, cadvisor, otel-collector, tempo]\n" +
+		"  receivers:\n    - {name: operators, webhook: alert_webhook}\n  services:\n"
+	for _, part := range []struct{ name, program, more string }{
+		{"prometheus", "/usr/bin/prometheus", `, ports: ["19090:9090"]`},
+		{"alertmanager", "/usr/local/bin/alertmanager", `, ports: ["19093:9093"], secrets: [generated]`},
+		{"node-exporter", "/usr/bin/prometheus-node-exporter", ""},
+		{"blackbox-exporter", "/usr/bin/prometheus-blackbox-exporter", ""},
+		{"redis-exporter", "/usr/bin/prometheus-redis-exporter", ""},
+		{"postgres-exporter", "/usr/bin/prometheus-postgres-exporter", ""},
+	} {
+		text += fmt.Sprintf("    %s: {image: %q, entrypoint: [%s]%s}\n", part.name, monitoringImage, part.program, part.more)
+	}
+	return besideProfiles(t, text)
+}
+
+func besideProfiles(t *testing.T, text string) string {
+	t.Helper()
+	f, err := os.CreateTemp("../../profiles", ".test-*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(f.Name()) })
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+// withGrafana is the profile whose dashboards are tried: Grafana itself need not run for its queries to be asked.
+func withGrafana(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return besideProfiles(t, strings.Replace(string(data), "off: [grafana, ", "off: [", 1))
+}
+
+// webhook is a receiver that containers reach, and what it is sent.
+func webhook(t *testing.T) (address string, bodies <-chan string) {
+	t.Helper()
+	sent := make(chan string, 100)
+	listener, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil {
+			sent <- string(body)
+		}
+	}))
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(server.Close)
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			return fmt.Sprintf("http://%s:%d/", ip.IP, listener.Addr().(*net.TCPAddr).Port), sent
+		}
+	}
+	t.Fatal("this machine has no address that containers reach")
+	return "", nil
+}
+
+// eventually asks until nothing is missing.
+func eventually(t *testing.T, within time.Duration, missing func() string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		what := missing()
+		if what == "" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("after %s: %s", within, what)
+		case <-tick.C:
+		}
+	}
+}
+
+func ask(t *testing.T, path string, into any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, prometheusURL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func targetsDown(t *testing.T) string {
+	var answer struct {
+		Data struct {
+			ActiveTargets []struct{ ScrapeURL, Health, LastError string }
+		}
+	}
+	ask(t, "/api/v1/targets", &answer)
+	down := ""
+	for _, target := range answer.Data.ActiveTargets {
+		if target.Health != "up" {
+			down += fmt.Sprintf("%s is %s %s\n", target.ScrapeURL, target.Health, target.LastError)
+		}
+	}
+	if len(answer.Data.ActiveTargets) < 10 {
+		down += fmt.Sprintf("%d targets only", len(answer.Data.ActiveTargets))
+	}
+	return down
+}
+
+func panelsWithoutData(t *testing.T, out string) string {
+	files, err := filepath.Glob(filepath.Join(out, "monitoring/grafana/dashboards/*.json"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%d dashboards, %v", len(files), err)
+	}
+	empty := ""
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var board struct {
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(data, &board); err != nil {
+			t.Fatal(err)
+		}
+		for _, panel := range board.Panels {
+			for _, query := range panel.Targets {
+				var answer struct {
+					Data struct{ Result []json.RawMessage }
+				}
+				ask(t, "/api/v1/query?query="+url.QueryEscape(query.Expr), &answer)
+				if len(answer.Data.Result) == 0 {
+					empty += fmt.Sprintf("%s: %s: %s returns nothing\n", filepath.Base(file), panel.Title, query.Expr)
+				}
+			}
+		}
+	}
+	return empty
+}
+
+// generatedIsKept changes another secret of the same service: the generated one must outlive it.
+func generatedIsKept(t *testing.T, file string) {
+	t.Helper()
+	read := func() string {
+		out, err := exec.CommandContext(t.Context(), "docker", "exec", monitoringStack+"-monitoring-alertmanager-1", "cat", "/run/secrets/generated").Output()
+		if err != nil || len(out) < 20 {
+			t.Fatalf("the generated secret has %d bytes: %v", len(out), err)
+		}
+		return string(out)
+	}
+	before := read()
+	t.Setenv("ALERT_WEBHOOK_URL", os.Getenv("ALERT_WEBHOOK_URL")+"again")
+	if _, stderr := mustCLI(t, "deploy", "--monitoring", "-f", file); !strings.Contains(stderr, "2 secrets delivered") {
+		t.Errorf("a changed secret is not delivered:\n%s", stderr)
+	}
+	if read() != before {
+		t.Error("the generated secret was made anew")
+	}
+}
+
+// fillMemory writes to the cache in small steps until it is above nine tenths of its limit and below all of it.
+func fillMemory(t *testing.T) {
+	t.Helper()
+	for step := range 36 {
+		script := fmt.Sprintf(`for i=1,2000 do redis.call('SET','k'..(%d*2000+i),string.rep('x',1000)) end return 1`, step)
+		command := exec.CommandContext(t.Context(), "docker", "exec", "-i", monitoringStack+"-redis-1", "sh", "-c",
+			`REDISCLI_AUTH="$(cat /run/secrets/redis_password)" redis-cli -h 127.0.0.1 eval "$(cat)" 0`)
+		command.Stdin = strings.NewReader(script)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("filling the cache: %v\n%s", err, out)
+		}
+	}
+}
+
+func removeStacks(t *testing.T, file string, names ...string) {
+	t.Helper()
+	g := &globals{file: selection{files: []string{file}}}
+	engine, err := g.connect(context.Background())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer engine.Close()
+	for _, name := range names {
+		if err := engine.Down(context.Background(), name, true); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package generate
+
+import (
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+func configVolumeKey(service string) string { return "hsectl-config-" + service }
+
+// configKey names a file among the configs of a Compose file.
+func configKey(service string, c stack.ConfigFile) string {
+	return service + "-" + strings.NewReplacer("/", "-", ".", "-").Replace(c.Path)
+}
+
+// configPath is where the file lies in the output directory.
+func configPath(service string, c stack.ConfigFile) string {
+	return "monitoring/" + service + "/" + c.Path
+}
+
+// configs mounts them as Compose does, or from the volume that deploy has filled.
+func (c *composeService) configs(s stack.Service, delivered *Delivery) {
+	if delivered == nil {
+		for _, f := range s.Configs {
+			c.Configs = append(c.Configs, composeConfigUse{configKey(s.Name, f), stack.ConfigDir + "/" + f.Path})
+		}
+		return
+	}
+	if _, ok := delivered.Configs[s.Name]; ok {
+		c.Volumes = append(c.Volumes, composeMount{Type: "volume", Source: configVolumeKey(s.Name), Target: stack.ConfigDir,
+			ReadOnly: true, Volume: &composeMountExtra{NoCopy: true}})
+	}
+}

@@ -1,0 +1,60 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// ConfigsStep fills a new volume with the configuration files of one service, so that they reach any engine, also one
+// on another machine.
+type ConfigsStep struct {
+	Volume  string
+	Stack   string
+	Service string
+	Owner   stack.User
+	Files   []stack.ConfigFile
+}
+
+// configsStep returns the volume that will hold the configuration of a service, and the step that fills it unless the
+// newest volume already holds the same. A change gives a new volume, so Compose replaces the container.
+func configsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
+	same := have.Volume != "" && len(have.Digests) == len(s.Configs)
+	for _, f := range s.Configs {
+		sum := sha256.Sum256(f.Data)
+		same = same && have.Digests[f.Path] == hex.EncodeToString(sum[:])
+	}
+	if same {
+		return nil, have.Volume
+	}
+	cause := "no configuration was delivered yet"
+	if have.Volume != "" {
+		cause = fmt.Sprintf("the configuration differs from version %d", have.Version)
+	}
+	volume := fmt.Sprintf("%s_%s_config_%d", d.Stack.Name, s.Name, have.Version+1)
+	return &Step{Kind: DeliverConfigs, Subject: s.Name, Cause: cause, Configs: &ConfigsStep{
+		Volume: volume, Stack: d.Stack.Name, Service: s.Name, Owner: s.User, Files: s.Configs,
+	}}, volume
+}
+
+// keptSecrets finds for each generated secret the volume that already holds its value. The first service in the order
+// of names decides, so that all services agree.
+func keptSecrets(d Desired, o Observed) map[string]SecretState {
+	kept := map[string]SecretState{}
+	for _, secret := range d.Stack.Secrets {
+		if !secret.Generate {
+			continue
+		}
+		for _, service := range slices.Sorted(maps.Keys(o.Secrets)) {
+			if _, ok := o.Secrets[service].Digests[secret.Name]; ok {
+				kept[secret.Name] = o.Secrets[service]
+				break
+			}
+		}
+	}
+	return kept
+}

@@ -1,0 +1,202 @@
+package monitoring
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Severities of alerts: a critical one is for now, a warning for working hours.
+const (
+	severityCritical = "critical"
+	severityWarning  = "warning"
+)
+
+// alerts returns the rules that the profile asks for: each knows the limits and objectives of the services.
+func (s suite) alerts() ruleFile {
+	resources := ruleGroup{Name: s.app.Name + " resources", Rules: s.resourceAlerts()}
+	availability := ruleGroup{Name: s.app.Name + " availability", Rules: s.availabilityAlerts()}
+	objectives := ruleGroup{Name: s.app.Name + " objectives"}
+	for _, service := range s.watched() {
+		objectives.Rules = append(objectives.Rules, s.objectiveAlerts(service)...)
+		if service.Preset == "node" {
+			objectives.Rules = append(objectives.Rules, s.runtimeAlerts(service)...)
+		}
+	}
+	return ruleFile{Groups: present(resources, availability, objectives)}
+}
+
+// alert is one rule. Summary and description may use {{ $labels }} and {{ $value }}.
+type alert struct {
+	name, expr, wait, severity string
+	service                    string // when the expression does not carry it
+	summary, description       string
+}
+
+func (s suite) rule(a alert) rule {
+	labels := map[string]string{"severity": a.severity, "stack": s.app.Name}
+	if a.service != "" {
+		labels["service"] = a.service
+	}
+	return rule{Alert: a.name, Expr: a.expr, For: a.wait, Labels: labels, Annotations: map[string]string{
+		"summary": a.summary, "description": a.description,
+		"runbook_url": strings.TrimSuffix(s.m.Runbooks, "/") + "/" + a.name + ".md",
+	}}
+}
+
+func (s suite) rules(alerts ...alert) []rule {
+	var out []rule
+	for _, a := range alerts {
+		out = append(out, s.rule(a))
+	}
+	return out
+}
+
+func (s suite) resourceAlerts() []rule {
+	all := s.sel("")
+	out := s.rules(
+		alert{name: "MemoryNearLimit", wait: "2m", severity: severityWarning,
+			expr:        fmt.Sprintf("%s{%s} / on (stack, service) %s{%s} > 0.9", recordMemory, all, recordMemoryLimit, all),
+			summary:     "{{ $labels.service }} uses more than 90 % of its memory limit",
+			description: "It uses {{ $value | humanizePercentage }} of the limit in the profile. At 100 % the kernel kills it."},
+		alert{name: "CPUNearLimit", wait: "10m", severity: severityWarning,
+			expr:        fmt.Sprintf("%s{%s} / on (stack, service) %s{%s} > 0.9", recordCPU, all, recordCPULimit, all),
+			summary:     "{{ $labels.service }} uses more than 90 % of its cpu limit",
+			description: "It has used {{ $value | humanizePercentage }} of the limit in the profile for ten minutes, and is being slowed down."},
+		alert{name: "RestartLoop", wait: "0s", severity: severityCritical,
+			expr:        fmt.Sprintf("changes(%s{%s}[15m]) > 2", recordStart, all),
+			summary:     "{{ $labels.service }} restarts again and again",
+			description: "It started {{ $value }} times in fifteen minutes."},
+	)
+	if s.p.On(profile.PartNodeExporter) {
+		out = append(out, s.hostAlerts()...)
+	}
+	if s.p.On(profile.PartCadvisor) {
+		for _, service := range s.app.Services {
+			out = append(out, s.rule(alert{name: "ContainerNotSeen", wait: "5m", severity: severityWarning, service: service.Name,
+				expr:        fmt.Sprintf("absent(container_memory_working_set_bytes{%s})", s.sel(service.Name)),
+				summary:     "The kernel's counters of " + service.Name + " are not seen",
+				description: "Its container is new since monitoring was deployed, or it does not run. Alerts about its memory and cpu may be silent."}))
+		}
+	}
+	return out
+}
+
+// hostAlerts need the host's own counters. The kernel counts kills for the whole host, so the service is the one that
+// was near its limit.
+func (s suite) hostAlerts() []rule {
+	all := s.sel("")
+	disk := fmt.Sprintf(`node_filesystem_avail_bytes{%s,mountpoint="/data"} / node_filesystem_size_bytes{%s,mountpoint="/data"}`, all, all)
+	return s.rules(
+		alert{name: "OOMKilled", wait: "0s", severity: severityCritical,
+			expr: fmt.Sprintf("(max_over_time(%s{%s}[10m]) > on (stack, service) 0.9 * %s{%s})\nand on (stack) (increase(node_vmstat_oom_kill{%s}[10m]) > 0)",
+				recordMemory, all, recordMemoryLimit, all, all),
+			summary:     "{{ $labels.service }} was killed for memory",
+			description: "The kernel killed a process in the last ten minutes, and this service was at its limit."},
+		alert{name: "HostOOMKill", wait: "0s", severity: severityWarning,
+			expr:        fmt.Sprintf("increase(node_vmstat_oom_kill{%s}[10m]) > 0", all),
+			summary:     "The kernel killed a process for memory",
+			description: "{{ $value | humanize }} processes of the host were killed in the last ten minutes. OOMKilled names the service, when it is one of this stack."},
+		alert{name: "VolumeNearlyFull", wait: "5m", severity: severityCritical, service: "host",
+			expr:        disk + " < 0.1",
+			summary:     "The file system of the volumes is nearly full",
+			description: "{{ $value | humanizePercentage }} of the file system that holds the engine's volumes is free. When it is full, databases stop."},
+	)
+}
+
+func (s suite) availabilityAlerts() []rule {
+	all := s.sel("")
+	out := s.rules(alert{name: "TargetDown", wait: "1m", severity: severityCritical,
+		expr:        fmt.Sprintf("up{%s} == 0", all),
+		summary:     "{{ $labels.service }} does not answer {{ $labels.job }}",
+		description: "Prometheus cannot scrape {{ $labels.instance }}."})
+	for _, service := range s.watched() {
+		out = append(out, s.rule(alert{name: "NoScrape", wait: "5m", severity: severityCritical, service: service.Name,
+			expr:        fmt.Sprintf(`absent(up{%s,job=~"%s.*"})`, s.sel(service.Name), jobServices),
+			summary:     service.Name + " is not scraped at all",
+			description: "Prometheus has no target for it, so no alert about it can fire."}))
+	}
+	if s.p.On(profile.PartBlackbox) {
+		out = append(out, s.rules(
+			alert{name: "ServiceUnhealthy", wait: "1m", severity: severityCritical,
+				expr:        fmt.Sprintf("probe_success{%s} == 0", all),
+				summary:     "{{ $labels.service }} is unhealthy",
+				description: "{{ $labels.instance }} does not pass its health test, asked from outside its container."},
+			alert{name: "CertificateNearExpiry", wait: "10m", severity: severityWarning,
+				expr:        fmt.Sprintf("probe_ssl_earliest_cert_expiry{%s} - time() < 14 * 86400", all),
+				summary:     "A certificate of {{ $labels.instance }} expires soon",
+				description: "It expires in {{ $value | humanizeDuration }}."})...)
+	}
+	if s.p.On(profile.PartPostgresExporter) {
+		out = append(out, s.rules(
+			alert{name: "PostgresDown", wait: "1m", severity: severityCritical, expr: fmt.Sprintf("pg_up{%s} == 0", all),
+				summary: "PostgreSQL does not take connections", description: "The exporter cannot log in to {{ $labels.service }}."},
+			alert{name: "PostgresConnectionsNearMax", wait: "5m", severity: severityWarning,
+				expr: fmt.Sprintf("sum by (stack, service) (pg_stat_database_numbackends{%s})\n/ on (stack, service) max by (stack, service) (pg_settings_max_connections{%s}) > 0.8",
+					all, all),
+				summary:     "PostgreSQL is running out of connections",
+				description: "{{ $value | humanizePercentage }} of max_connections are in use."})...)
+	}
+	if s.p.On(profile.PartRedisExporter) {
+		out = append(out, s.rule(alert{name: "RedisDown", wait: "1m", severity: severityCritical, expr: fmt.Sprintf("redis_up{%s} == 0", all),
+			summary: "Redis does not answer", description: "The exporter cannot log in to {{ $labels.service }}."}))
+	}
+	if s.p.On(profile.PartAlertmanager) {
+		out = append(out, s.rule(alert{name: "AlertsNotDelivered", wait: "5m", severity: severityCritical,
+			expr:        fmt.Sprintf("sum by (stack, service, integration) (rate(alertmanager_notifications_failed_total{%s}[5m])) > 0", all),
+			summary:     "Alerts do not reach their receiver",
+			description: "Alertmanager fails to notify {{ $labels.integration }}. Nobody else can say so."}))
+	}
+	return out
+}
+
+// burn is a rate at which the month's budget of failures is spent, and the windows in which it is measured:
+// https://sre.google/workbook/alerting-on-slos/
+type burn struct {
+	name, severity, long, short string
+	factor                      float64
+}
+
+func (s suite) objectiveAlerts(service stack.Service) []rule {
+	var out []rule
+	sel := s.sel(service.Name)
+	if objective := service.SLO.LatencyP95; objective > 0 {
+		out = append(out, s.rule(alert{name: "LatencyObjectiveMissed", wait: "5m", severity: severityWarning,
+			expr:        fmt.Sprintf("%s{%s} > %s", recordLatency, sel, strconv.FormatFloat(objective.Seconds(), 'f', -1, 64)),
+			summary:     service.Name + " answers slower than its objective",
+			description: "95 of 100 requests take up to {{ $value | humanizeDuration }}; the objective is " + objective.String() + "."}))
+	}
+	if service.SLO.Availability == 0 {
+		return out
+	}
+	budget := 1 - service.SLO.Availability/100
+	for _, b := range []burn{
+		{"ErrorBudgetBurnFast", severityCritical, "1h", "5m", 14.4}, // 2 % of the budget of 30 days in an hour
+		{"ErrorBudgetBurnSlow", severityWarning, "6h", "30m", 6},    // 5 % in six hours
+	} {
+		most := strconv.FormatFloat(b.factor*budget, 'g', 6, 64)
+		out = append(out, s.rule(alert{name: b.name, wait: "2m", severity: b.severity,
+			expr:        fmt.Sprintf("%s:%s{%s} > %s\nand %s:%s{%s} > %s", recordErrors, b.long, sel, most, recordErrors, b.short, sel, most),
+			summary:     fmt.Sprintf("%s fails too often for its objective of %v %%", service.Name, service.SLO.Availability),
+			description: fmt.Sprintf("{{ $value | humanizePercentage }} of the requests of the last %s failed: the budget is spent %v times too fast.", b.long, b.factor)}))
+	}
+	return out
+}
+
+func (s suite) runtimeAlerts(service stack.Service) []rule {
+	sel, prefix := s.sel(service.Name), service.Metrics.Prefix
+	out := s.rules(alert{name: "EventLoopLag", wait: "2m", severity: severityWarning,
+		expr:        fmt.Sprintf("%snodejs_eventloop_lag_seconds{%s} > 0.2", prefix, sel),
+		summary:     "The event loop of " + service.Name + " is late",
+		description: "It is {{ $value | humanizeDuration }} behind: something computes instead of waiting, and every request waits for it."})
+	if heapLimit(service) > 0 {
+		out = append(out, s.rule(alert{name: "HeapNearLimit", wait: "5m", severity: severityWarning,
+			expr:        fmt.Sprintf("%snodejs_heap_size_used_bytes{%s} / on (stack, service) %s{%s} > 0.9", prefix, sel, recordHeapLimit, sel),
+			summary:     "The heap of " + service.Name + " is near max-old-space-size",
+			description: "It is {{ $value | humanizePercentage }} full. At 100 % Node.js ends itself."}))
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+package monitoring
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// redisPasswords is the secret from which the exporter takes the password of each server.
+const redisPasswords = "redis_exporter_passwords"
+
+const redisPort, postgresPort = 6379, 5432
+
+func (s suite) postgresExporter(part *stack.Service) error {
+	database, _ := s.first("postgres") // the part is on only when there is one
+	user := variable(database, "POSTGRES_USER", "postgres")
+	part.Environment = append(part.Environment,
+		stack.Variable{Name: "DATA_SOURCE_URI", Value: fmt.Sprintf("%s:%d/%s?sslmode=disable", database.Name, postgresPort, variable(database, "POSTGRES_DB", user))},
+		stack.Variable{Name: "DATA_SOURCE_USER", Value: user},
+	)
+	for _, use := range database.Secrets {
+		if use.Env == "POSTGRES_PASSWORD_FILE" {
+			part.Secrets = append(part.Secrets, stack.SecretFile{Name: use.Name, Env: "DATA_SOURCE_PASS_FILE"})
+		}
+	}
+	return nil
+}
+
+func (s suite) redisExporter(part *stack.Service) error {
+	part.Environment = append(part.Environment, stack.Variable{Name: "REDIS_ADDR", Value: s.redisAddress()})
+	if s.redisPasswords().From != "" {
+		part.Secrets = append(part.Secrets, stack.SecretFile{Name: redisPasswords, Env: "REDIS_PASSWORD_FILE"})
+	}
+	return nil
+}
+
+func (s suite) redisAddress() string {
+	cache, _ := s.first("redis") // the part is on only when there is one
+	return fmt.Sprintf("redis://%s:%d", cache.Name, redisPort)
+}
+
+// redisPasswords makes the exporter's file from the password that the server's own configuration is made of.
+func (s suite) redisPasswords() stack.Secret {
+	cache, _ := s.first("redis") // the part is on only when there is one
+	out := stack.Secret{Name: redisPasswords, Format: fmt.Sprintf(`{"%s":"{}"}`, s.redisAddress())}
+	for _, use := range cache.Secrets {
+		if source := s.p.Secrets[use.Name]; strings.HasPrefix(source.Format, "requirepass ") {
+			out.From = source.From
+		}
+	}
+	return out
+}
+
+type (
+	blackboxConfig struct {
+		Modules map[string]blackboxModule `yaml:"modules"`
+	}
+
+	blackboxModule struct {
+		Prober  string        `yaml:"prober"`
+		Timeout string        `yaml:"timeout"`
+		HTTP    *blackboxHTTP `yaml:"http,omitempty"`
+	}
+
+	blackboxHTTP struct {
+		IPProtocol string `yaml:"preferred_ip_protocol"`
+	}
+)
+
+// Modules of the blackbox exporter.
+const (
+	moduleHTTP = "http"
+	moduleTCP  = "tcp"
+)
+
+func (s suite) blackbox(part *stack.Service) error {
+	data, err := generate.YAML(blackboxConfig{Modules: map[string]blackboxModule{
+		moduleHTTP: {Prober: "http", Timeout: "5s", HTTP: &blackboxHTTP{IPProtocol: "ip4"}},
+		moduleTCP:  {Prober: "tcp", Timeout: "5s"},
+	}})
+	part.Command = append(part.Command, "--config.file="+config("blackbox.yml"))
+	part.Configs = append(part.Configs, stack.ConfigFile{Path: "blackbox.yml", Data: data})
+	return err
+}
+
+// probe is a service, or an address outside, that the blackbox exporter asks.
+type probe struct{ target, module, service string }
+
+// probes asks each service that is on the common network for its health, from outside its container.
+func (s suite) probes() []probe {
+	var out []probe
+	for _, service := range s.app.Services {
+		from := s.p.Services[service.Name]
+		switch {
+		case from.Health != nil && from.Health.HTTP != nil:
+			out = append(out, probe{fmt.Sprintf("http://%s:%d%s", service.Name, from.Health.HTTP.Port, from.Health.HTTP.Path), moduleHTTP, service.Name})
+		case service.Preset == "postgres" && s.p.On(profile.PartPostgresExporter):
+			out = append(out, probe{fmt.Sprintf("%s:%d", service.Name, postgresPort), moduleTCP, service.Name})
+		case service.Preset == "redis" && s.p.On(profile.PartRedisExporter):
+			out = append(out, probe{fmt.Sprintf("%s:%d", service.Name, redisPort), moduleTCP, service.Name})
+		}
+	}
+	return out
+}

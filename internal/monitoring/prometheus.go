@@ -1,0 +1,201 @@
+package monitoring
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// The part of Prometheus' configuration that is used, in the order in which a reader wants it.
+// https://prometheus.io/docs/prometheus/latest/configuration/configuration/
+type (
+	prometheusConfig struct {
+		Global    prometheusGlobal `yaml:"global"`
+		RuleFiles []string         `yaml:"rule_files"`
+		Alerting  *alerting        `yaml:"alerting,omitempty"`
+		Scrapes   []scrape         `yaml:"scrape_configs"`
+	}
+
+	prometheusGlobal struct {
+		ScrapeInterval     string `yaml:"scrape_interval"`
+		ScrapeTimeout      string `yaml:"scrape_timeout"`
+		EvaluationInterval string `yaml:"evaluation_interval"`
+	}
+
+	alerting struct {
+		Alertmanagers []alertmanagerTargets `yaml:"alertmanagers"`
+	}
+
+	alertmanagerTargets struct {
+		Static []targets `yaml:"static_configs"`
+	}
+
+	scrape struct {
+		Job           string    `yaml:"job_name"`
+		Path          string    `yaml:"metrics_path,omitempty"`
+		Static        []targets `yaml:"static_configs"`
+		Relabel       []relabel `yaml:"relabel_configs,omitempty"`
+		MetricRelabel []relabel `yaml:"metric_relabel_configs,omitempty"`
+	}
+
+	targets struct {
+		Targets []string          `yaml:"targets,flow"`
+		Labels  map[string]string `yaml:"labels,omitempty"`
+	}
+
+	relabel struct {
+		Source      []string `yaml:"source_labels,flow,omitempty"`
+		Regex       string   `yaml:"regex,omitempty"`
+		Target      string   `yaml:"target_label,omitempty"`
+		Replacement *string  `yaml:"replacement,omitempty"`
+		Action      string   `yaml:"action,omitempty"`
+	}
+)
+
+// Jobs of Prometheus that are not the name of a part.
+const (
+	jobServices = "services"
+	jobProbes   = "probes"
+	jobOutside  = "outside"
+)
+
+func (s suite) prometheus(part *stack.Service) error {
+	c := prometheusConfig{Global: prometheusGlobal{
+		ScrapeInterval: seconds(s.m.Interval.D), EvaluationInterval: seconds(s.m.Interval.D),
+		ScrapeTimeout: seconds(min(10*time.Second, s.m.Interval.D)),
+	}, RuleFiles: []string{config("recording.rules.yml"), config("alerts.rules.yml")}, Scrapes: s.scrapes()}
+	if s.p.On(profile.PartAlertmanager) {
+		c.Alerting = &alerting{[]alertmanagerTargets{{[]targets{{Targets: []string{"alertmanager:9093"}}}}}}
+	}
+	for _, file := range []struct {
+		path    string
+		content any
+	}{{"prometheus.yml", c}, {"recording.rules.yml", s.recording()}, {"alerts.rules.yml", s.alerts()}} {
+		data, err := generate.YAML(file.content)
+		if err != nil {
+			return err
+		}
+		part.Configs = append(part.Configs, stack.ConfigFile{Path: file.path, Data: data})
+	}
+	part.Command = append(part.Command,
+		"--config.file="+config("prometheus.yml"),
+		"--storage.tsdb.path=/prometheus",
+		fmt.Sprintf("--storage.tsdb.retention.time=%dd", s.m.Retention.Metrics),
+		fmt.Sprintf("--storage.tsdb.retention.size=%dMB", s.m.Retention.Size.N>>20), // MB means MiB there
+	)
+	return nil
+}
+
+// seconds writes a duration as Prometheus reads it, which takes no fractions.
+func seconds(d time.Duration) string {
+	if d%time.Second == 0 {
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	}
+	return fmt.Sprintf("%dms", d.Milliseconds())
+}
+
+func (s suite) scrapes() []scrape {
+	var out []scrape
+	byPath := map[string][]targets{}
+	for _, service := range s.watched() {
+		m := service.Metrics
+		byPath[m.Path] = append(byPath[m.Path], targets{[]string{fmt.Sprintf("%s:%d", service.Name, m.Port)}, s.labels(service.Name)})
+	}
+	for i, path := range slices.Sorted(maps.Keys(byPath)) {
+		job := jobServices
+		if i > 0 {
+			job = fmt.Sprintf("%s-%d", jobServices, i+1)
+		}
+		out = append(out, scrape{Job: job, Path: path, Static: byPath[path]})
+	}
+	for _, e := range s.endpoints() {
+		one := scrape{Job: e.part, Static: []targets{{[]string{fmt.Sprintf("%s:%d", e.part, e.port)}, s.labels(e.service)}}}
+		if e.part == profile.PartCadvisor {
+			one.MetricRelabel = s.identify()
+		}
+		out = append(out, one)
+	}
+	if !s.p.On(profile.PartBlackbox) {
+		return out
+	}
+	if probes := s.probes(); len(probes) > 0 {
+		out = append(out, s.probing(jobProbes, probes))
+	}
+	if len(s.m.Probes) > 0 {
+		var outside []probe
+		for _, address := range s.m.Probes {
+			outside = append(outside, probe{address, moduleHTTP, "outside"})
+		}
+		out = append(out, s.probing(jobOutside, outside))
+	}
+	return out
+}
+
+func (s suite) labels(service string) map[string]string {
+	return map[string]string{"stack": s.app.Name, "service": service}
+}
+
+// endpoint is a part that shows metrics, and the service they are about.
+type endpoint struct {
+	part    string
+	port    int
+	service string
+}
+
+func (s suite) endpoints() []endpoint {
+	database, _ := s.first("postgres")
+	cache, _ := s.first("redis")
+	var out []endpoint
+	for _, e := range []endpoint{
+		{profile.PartAlertmanager, 9093, profile.PartAlertmanager},
+		{profile.PartAlloy, 12345, profile.PartAlloy},
+		{profile.PartBlackbox, 9115, profile.PartBlackbox},
+		{profile.PartCadvisor, 8080, profile.PartCadvisor},
+		{profile.PartGrafana, 3000, profile.PartGrafana},
+		{profile.PartLoki, 3100, profile.PartLoki},
+		{profile.PartNodeExporter, 9100, "host"},
+		{profile.PartCollector, 8888, profile.PartCollector},
+		{profile.PartPostgresExporter, 9187, database.Name},
+		{profile.PartPrometheus, 9090, profile.PartPrometheus},
+		{profile.PartRedisExporter, 9121, cache.Name},
+		{profile.PartTempo, 3200, profile.PartTempo},
+	} {
+		if s.p.On(e.part) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// identify names the counters of containers by the service. They come with the id of the container only, because
+// cAdvisor is not let near the engine; those of other containers are dropped.
+func (s suite) identify() []relabel {
+	empty := ""
+	out := []relabel{{Source: []string{"__name__"}, Regex: "container_.+", Target: "service", Replacement: &empty}}
+	for _, service := range slices.Sorted(maps.Keys(s.ids)) {
+		name := service
+		out = append(out, relabel{Source: []string{"id"}, Regex: fmt.Sprintf(`/.*?(?:docker-)?%s(?:\.scope)?`, s.ids[service]),
+			Target: "service", Replacement: &name})
+	}
+	return append(out, relabel{Source: []string{"__name__", "service"}, Regex: "container_.+;", Action: "drop"})
+}
+
+func (s suite) probing(job string, probes []probe) scrape {
+	exporter := "blackbox-exporter:9115"
+	out := scrape{Job: job, Path: "/probe", Relabel: []relabel{
+		{Source: []string{"__address__"}, Target: "__param_target"},
+		{Source: []string{"__param_target"}, Target: "instance"},
+		{Target: "__address__", Replacement: &exporter},
+	}}
+	for _, p := range probes {
+		labels := s.labels(p.service)
+		labels["__param_module"] = p.module
+		out.Static = append(out.Static, targets{[]string{p.target}, labels})
+	}
+	return out
+}
