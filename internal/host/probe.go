@@ -106,7 +106,8 @@ func (p *prober) process(pid int, names []string) verify.RawProcess {
 		for _, name := range names {
 			p.read(pid, name, raw.Files)
 		}
-		if !strings.HasPrefix(raw.Files["status"], "Name:\trunc:[") {
+		// A process that has just ended is a zombie until its parent looks; only one that stays is left behind.
+		if status := raw.Files["status"]; !strings.HasPrefix(status, "Name:\trunc:[") && !strings.Contains(status, "\nState:\tZ") {
 			break
 		}
 		time.Sleep(settlePause)

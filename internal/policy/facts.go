@@ -106,6 +106,7 @@ type Process struct {
 	NoNewPrivs  bool
 	Seccomp     int // 0 off, 1 strict, 2 filter
 	LSM         string
+	Parent      int    // pid of the parent; 0 is outside the container
 	State       string // one letter: R, S, D, Z and others
 	Caught      uint64 // signals with a handler, one bit per signal
 	Blocked     uint64

@@ -176,7 +176,7 @@ func wrongs() []wrong {
 		{"killed for memory", "HSE-RES-006", changed(func(f *policy.Facts) { f.OOMKilled = seen(true) })},
 		{"never killed for memory", "HSE-RES-006", changed(func(f *policy.Facts) { f.OOM = seen(policy.OOM{Disabled: true}) })},
 		{"signal not handled", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.Caught = 0 })},
-		{"zombie", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.State = "Z" })},
+		{"zombie", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.State, p.Parent = "Z", 1 })},
 		{"short grace", "HSE-LIF-002", changed(func(f *policy.Facts) { f.Stop = seen(policy.Stop{Signal: "SIGTERM", Grace: time.Second}) })},
 		{"other signal than the image's", "HSE-LIF-003", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", StopSignal: "SIGQUIT"}) })},
 		{"restarts for ever", "HSE-LIF-004", changed(func(f *policy.Facts) { f.Restart = seen(policy.Restart{Policy: "on-failure"}) })},

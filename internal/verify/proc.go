@@ -52,6 +52,8 @@ func parseStatus(text string) (policy.Process, error) {
 			p.Ambient, err = strconv.ParseUint(value, 16, 64)
 		case "State":
 			p.State, _, _ = strings.Cut(value, " ")
+		case "PPid":
+			p.Parent, err = strconv.Atoi(value)
 		case "SigCgt":
 			p.Caught, err = strconv.ParseUint(value, 16, 64)
 		case "SigBlk":

@@ -38,7 +38,7 @@ Cpus_allowed_list:	0-1
 
 func TestParseStatus(t *testing.T) {
 	ids := [4]int{1000, 1000, 1000, 1000}
-	want := policy.Process{Name: "node", UIDs: ids, GIDs: ids, Groups: []int{1000, 2000}, Inheritable: 1 << 10, Bounding: 1 << 10, NoNewPrivs: true, Seccomp: 2, State: "S", Caught: 1 << 14}
+	want := policy.Process{Name: "node", UIDs: ids, GIDs: ids, Groups: []int{1000, 2000}, Inheritable: 1 << 10, Bounding: 1 << 10, NoNewPrivs: true, Seccomp: 2, State: "S", Parent: 1, Caught: 1 << 14}
 	if got, err := parseStatus(statusText); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
