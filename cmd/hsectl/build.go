@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +18,12 @@ type buildOptions struct {
 	target        string
 	network       string
 	services      []string
+
+	cacheFrom, cacheTo, secrets, ssh []string
+	epoch                            string
+	push, noLint                     bool
+	parallel                         int
+	remote                           image.RemoteBuild
 }
 
 func newBuild(g *globals, s streams) *cobra.Command {
@@ -27,9 +32,14 @@ func newBuild(g *globals, s streams) *cobra.Command {
 		Use:   "build [SERVICE...]",
 		Short: "Build the images that the profile builds",
 		Long: `Build uses the engine's own BuildKit over its API; no plugin is needed. Images get the title, revision and
-source of their sources as OCI labels.`,
+source of their sources as OCI labels. The Dockerfile is checked first, with BuildKit's own rules.
+
+A BuildKit of its own (--builder) can do more than the one within an engine: several platforms, attestations, and
+caches in a registry.`,
 		Example: `  hsectl build
-  hsectl build app --no-cache --build-arg NODE_ENV=production`,
+  hsectl build app --no-cache --build-arg NODE_ENV=production
+  hsectl build --secret id=npmrc,src=$HOME/.npmrc --source-date-epoch git
+  hsectl build --builder tcp://buildkit:1234 --platform linux/amd64,linux/arm64 --push --provenance --sbom`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.services = args
 			return runBuild(cmd.Context(), g, s, o)
@@ -40,6 +50,19 @@ source of their sources as OCI labels.`,
 	cmd.Flags().StringArrayVar(&o.args, "build-arg", nil, "NAME=VALUE, wins over the profile's")
 	cmd.Flags().StringVar(&o.target, "target", "", "stage to build, wins over the profile's")
 	cmd.Flags().StringVar(&o.network, "network", "", "host lets build steps use the network of the engine's machine")
+	f := cmd.Flags()
+	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "where layers of earlier builds come from, such as type=registry,ref=ghcr.io/example/cache")
+	f.StringArrayVar(&o.cacheTo, "cache-to", nil, "where they go to, such as type=inline or type=local,dest=cache")
+	f.StringArrayVar(&o.secrets, "secret", nil, "secret of build steps: id=NAME,env=VARIABLE or id=NAME,src=FILE")
+	f.StringArrayVar(&o.ssh, "ssh", nil, "SSH agent of build steps: default, or id=SOCKET")
+	f.StringVar(&o.epoch, "source-date-epoch", "", "time of the image in seconds, or git for that of the revision; SOURCE_DATE_EPOCH unless written")
+	f.BoolVar(&o.push, "push", false, "push the image to the registry of its reference")
+	f.BoolVar(&o.noLint, "no-lint", false, "do not check the Dockerfile")
+	f.IntVar(&o.parallel, "parallel", 2, "number of images built at once")
+	f.StringVar(&o.remote.Address, "builder", "", "address of a BuildKit; the engine's own unless written")
+	f.StringSliceVar(&o.remote.Platforms, "platform", nil, "platforms of the image; needs --builder")
+	f.BoolVar(&o.remote.Provenance, "provenance", false, "attest how the image was built; needs --builder")
+	f.BoolVar(&o.remote.SBOM, "sbom", false, "attest what is in the image; needs --builder")
 	return cmd
 }
 
@@ -61,18 +84,10 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 		return err
 	}
 	defer engine.Close()
-	var builder image.Builder = engine
-	for _, r := range requests {
-		started := time.Now()
-		s.say("building %s from %s", r.Reference, r.Context)
-		id, err := builder.Build(ctx, r, s.Err)
-		if err != nil {
-			return err
-		}
-		s.say("built %s in %s", r.Reference, time.Since(started).Round(100*time.Millisecond))
-		fmt.Fprintf(s.Out, "%s %s\n", r.Reference, id)
+	if err := lintDockerfiles(ctx, s, requests, o.noLint); err != nil {
+		return err
 	}
-	return nil
+	return buildAll(ctx, s, engine, requests, o)
 }
 
 func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.BuildRequest, error) {
@@ -84,6 +99,13 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 	}
 	if o.network != "" && o.network != "host" && o.network != "none" {
 		return nil, &usageError{fmt.Errorf("there is no build network %q", o.network), "write host or none"}
+	}
+	if err := o.checkSecrets(); err != nil {
+		return nil, err
+	}
+	remote, err := o.remoteBuild()
+	if err != nil {
+		return nil, err
 	}
 	extra := map[string]string{}
 	for _, arg := range o.args {
@@ -119,8 +141,13 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 			target = o.target
 		}
 		revision := host.GitRevision(ctx, dir)
+		epoch, err := o.seconds(revision.Created)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, image.BuildRequest{
 			Reference: service.Image, Context: dir, Dockerfile: b.Dockerfile, Target: target, Args: args, NoCache: o.noCache, Pull: o.pull, Network: o.network,
+			Caches: image.BuildCaches{From: o.cacheFrom, To: o.cacheTo}, Secrets: o.secrets, SSH: o.ssh, Epoch: epoch, Remote: remote,
 			Labels: image.Labels(image.Origin{Title: l.stack.Name + "/" + service.Name, Revision: revision.Commit, Source: revision.Source, Created: revision.Created}),
 		})
 	}

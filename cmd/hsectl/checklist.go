@@ -49,7 +49,7 @@ unknown, with what to run. Exit 3 unless all is answered well.`,
 }
 
 func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions) error {
-	l, err := load(g.file)
+	l, err := loadPinned(g.file)
 	if err != nil {
 		return err
 	}

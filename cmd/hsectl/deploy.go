@@ -45,7 +45,7 @@ When one does not become healthy, deploy shows its last log lines, its health ou
 }
 
 func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) error {
-	l, err := load(g.file)
+	l, err := loadPinned(g.file)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,9 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 		return err
 	}
 	defer engine.Close()
+	if _, err := gate(ctx, g, s, l, engine); err != nil {
+		return err
+	}
 	if err := deployStack(ctx, s, engine, desired[0], o.dryRun); err != nil || !o.monitoring {
 		return err
 	}

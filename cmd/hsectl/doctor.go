@@ -35,7 +35,7 @@ kept. Exit 3 when something is wrong.`,
 }
 
 func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
-	l, err := load(g.file)
+	l, err := loadPinned(g.file)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ type drill struct {
 }
 
 func startDrill(ctx context.Context, g *globals, s streams, names []string) (*drill, error) {
-	l, err := load(g.file)
+	l, err := loadPinned(g.file)
 	if err != nil {
 		return nil, err
 	}

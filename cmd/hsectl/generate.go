@@ -31,6 +31,9 @@ The same profile gives the same bytes. Files are replaced together; a failure le
 			if explained != "" {
 				return explainValue(s, l, explained)
 			}
+			if l, err = l.pinned(); err != nil {
+				return err
+			}
 			files, err := render(l, out)
 			if err != nil {
 				return err

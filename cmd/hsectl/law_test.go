@@ -32,6 +32,13 @@ func rooms() []room {
 		{"generate", "a stack to files", []string{"internal/stack"}},
 		{"internal/monitoring", "what watches a stack, as a stack of its own", []string{"internal/profile", "internal/stack", "generate"}},
 		{"internal/image", "names and contents of images; knows no stack", nil},
+		{"internal/image/vuln", "advisories and versions; no file, no clock", []string{"internal/finding"}},
+		{"internal/image/scan", "what is in a layer, and in all of them together", nil},
+		{"internal/image/lock", "which content a reference stood for", nil},
+		{"internal/image/audit", "judges an image: advisories and the image controls", []string{"internal/finding", "internal/image", "internal/image/lock", "internal/image/scan", "internal/image/vuln"}},
+		{"internal/image/sbom", "a report as a bill of materials", []string{"internal/image/audit"}},
+		{"internal/image/bundle", "a stack as one file, for machines without a network", nil},
+		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln"}},
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/report", "findings to text and JSON; judges nothing", []string{"internal/finding"}},
@@ -39,7 +46,7 @@ func rooms() []room {
 		{"internal/compose", "Compose files of others: judged, mended, turned into profiles", []string{"profiles", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
-		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}
 }
 
@@ -70,11 +77,21 @@ func owners() []owner {
 		{"github.com/tonistiigi/fsutil", docker, "BuildKit's view of a directory"},
 		{"github.com/containerd/errdefs", docker, "errors of an engine"},
 		{"github.com/sirupsen/logrus", []string{"internal/docker", "internal/compose"}, "silenced there: the libraries of the engine and of Compose log to it"},
-		{"golang.org/x/sync", docker, "only waiting for an engine is worth doing at once"},
+		{"golang.org/x/sync", []string{"cmd/hsectl", "internal/docker", "internal/image/scan"}, "builds, waiting for an engine and reading layers are worth doing at once"},
+		{"github.com/google/osv-scalibr/semantic", []string{"internal/image/vuln"}, "versions are compared as their ecosystem does"},
+		{"github.com/google/osv-scalibr", []string{"internal/image/scan"}, "packages are read from layers"},
+		{"github.com/sigstore/sigstore", []string{"internal/image"}, "signatures of images"},
+		{"github.com/pandatix/go-cvss", []string{"internal/image/vuln"}, "scores of advisories"},
+		{"github.com/cenkalti/backoff/v5", []string{"internal/image/cache"}, "a busy server is asked again"},
+		{"github.com/CycloneDX/cyclonedx-go", []string{"internal/image/sbom"}, "a form of bills of materials"},
+		{"github.com/spdx/tools-golang", []string{"internal/image/sbom"}, "a form of bills of materials"},
+		{"github.com/google/uuid", []string{"internal/image/sbom"}, "serial numbers that come from the image"},
+		{"github.com/opencontainers/go-digest", docker, "BuildKit's linter asks for one"},
+		{"github.com/opencontainers/image-spec", docker, "BuildKit's linter asks for a configuration"},
 		{"golang.org/x/sys", []string{"internal/host"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host"}, "processes are started in one place"},
-		{"os", []string{"internal/host", "cmd/hsectl", "internal/docker"}, "files and environment are effects"},
-		{"net/http", []string{"internal/docker", "internal/host"}, "an engine is called, and host asks services whether they work"},
+		{"os", []string{"internal/host", "cmd/hsectl", "internal/docker", "internal/image/cache"}, "files and environment are effects"},
+		{"net/http", []string{"internal/docker", "internal/host", "internal/image", "internal/image/cache"}, "an engine, registries and OSV are called, and host asks services whether they work"},
 		{"google.golang.org/grpc", []string{"internal/host"}, "the health service of gRPC is asked there"},
 		{"github.com/tsenart/vegeta/v12", []string{"internal/host"}, "load is an effect"},
 		{"github.com/owenrumney/go-sarif/v3", []string{"internal/report"}, "reports know their formats"},
@@ -270,7 +287,7 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "os.Exit":
 				exits = append(exits, s.path)
 			case "time.Now", "time.Since":
-				if !slices.Contains([]string{"cmd/hsectl", "internal/docker", "internal/host"}, s.room) {
+				if !slices.Contains([]string{"cmd/hsectl", "internal/docker", "internal/host", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
 			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":

@@ -61,7 +61,7 @@ func runProbe(ctx context.Context, g *globals, s streams, what string, o probeOp
 	var l loaded
 	var err error
 	if !strings.Contains(what, "://") || o.inside != "" {
-		if l, err = load(g.file); err != nil {
+		if l, err = loadPinned(g.file); err != nil {
 			return err
 		}
 	}

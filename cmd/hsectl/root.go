@@ -66,7 +66,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newGenerate(g, s), newLint(g, s), newBuild(g, s), newDeploy(g, s), newVerify(g, s), newStatus(g, s), newDrill(g, s),
+		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newBundle(g, s), newDeploy(g, s), newVerify(g, s), newStatus(g, s), newDrill(g, s),
 		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
 		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)

@@ -45,7 +45,7 @@ type verifyOptions struct {
 }
 
 func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) error {
-	l, err := load(g.file)
+	l, err := loadPinned(g.file)
 	if err != nil {
 		return err
 	}

@@ -18,11 +18,37 @@ type BuildRequest struct {
 	NoCache    bool
 	Pull       bool   // look for newer base images
 	Network    string // host lets build steps use the network of the engine's machine; empty is the engine's default
+	Caches     BuildCaches
+	Secrets    []string // as docker build takes them: id=NAME,env=VARIABLE or id=NAME,src=FILE
+	SSH        []string // as docker build takes them: default, or id=SOCKET or id=KEY
+	Epoch      int64    // SOURCE_DATE_EPOCH in seconds; zero is none
+	Remote     *RemoteBuild
+}
+
+// BuildCaches are where layers of earlier builds come from and go to, as docker build takes them:
+// type=registry,ref=…, type=local,dest=…, type=gha or type=inline.
+type BuildCaches struct{ From, To []string }
+
+// RemoteBuild is what a BuildKit of its own can do, and the one within an engine cannot.
+type RemoteBuild struct {
+	Address    string   // unix:///run/buildkit/buildkitd.sock, tcp://…, docker-container://…
+	Platforms  []string // more than one needs Push
+	Push       bool     // to the registry of the reference; otherwise the image goes to the engine
+	Provenance bool     // attest how it was built
+	SBOM       bool     // attest what is in it
 }
 
 // Builder builds an image and leaves it on the engine. Progress is written as it goes.
 type Builder interface {
 	Build(ctx context.Context, r BuildRequest, progress io.Writer) (id string, err error)
+}
+
+// LintWarning is what a check of a Dockerfile says.
+type LintWarning struct {
+	Rule string
+	Line int
+	Text string
+	See  string // address of the rule's page
 }
 
 // BuildError is a build that failed.

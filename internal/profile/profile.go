@@ -24,6 +24,7 @@ type Profile struct {
 	Monitoring *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 
 	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
+	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
 
 	positions map[string]origin
 	tree      *node // all layers merged, for Explain

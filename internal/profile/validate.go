@@ -97,6 +97,7 @@ func (v *validator) profile() {
 	v.cycles()
 	v.exceptions()
 	v.monitoring()
+	v.supplyChain()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
 		if !volumePattern.MatchString(name) {
 			v.bad("volumes."+name+"#key", "use letters, digits, -, _ and .", "%q cannot name a volume", name)
@@ -248,6 +249,7 @@ func (v *validator) exceptions() {
 	for _, c := range policy.Controls() {
 		controls = append(controls, c.ID)
 	}
+	controls = append(controls, imageControls...)
 	for i, e := range v.p.Exceptions {
 		path := fmt.Sprintf("%sexceptions[%d]", v.root, i)
 		if !slices.Contains(controls, e.Control) {

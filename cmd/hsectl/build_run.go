@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+)
+
+// remoteBuild returns what only a BuildKit of its own can do, or nothing.
+func (o buildOptions) remoteBuild() (*image.RemoteBuild, error) {
+	if o.remote.Address == "" {
+		if len(o.remote.Platforms) > 0 || o.remote.Provenance || o.remote.SBOM {
+			return nil, &usageError{errors.New("the BuildKit within an engine makes neither other platforms nor attestations"), "name a BuildKit with --builder"}
+		}
+		return nil, nil
+	}
+	remote := o.remote
+	remote.Push = o.push
+	return &remote, nil
+}
+
+// checkSecrets refuses secrets whose variable is not set: BuildKit would build without them and say nothing.
+func (o buildOptions) checkSecrets() error {
+	for _, secret := range o.secrets {
+		for field := range strings.SplitSeq(secret, ",") {
+			name, ok := strings.CutPrefix(field, "env=")
+			if _, set := os.LookupEnv(name); ok && !set {
+				return &missingError{[]string{"variable " + name + " of --secret is not set"}}
+			}
+		}
+	}
+	return nil
+}
+
+// seconds returns the time that the image is given, or zero for the time of the build.
+func (o buildOptions) seconds(revision time.Time) (int64, error) {
+	text := o.epoch
+	if text == "" {
+		text = os.Getenv("SOURCE_DATE_EPOCH")
+	}
+	switch text {
+	case "":
+		return 0, nil
+	case "git":
+		if revision.IsZero() {
+			return 0, &usageError{errors.New("the build context has no git revision"), "write --source-date-epoch as seconds"}
+		}
+		return revision.Unix(), nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, &usageError{fmt.Errorf("--source-date-epoch %q is not a number of seconds", text), "write seconds since 1970, or git"}
+	}
+	return n, nil
+}
+
+// lintDockerfiles prints what BuildKit's rules say. Warnings stop nothing; a Dockerfile that cannot be built does.
+func lintDockerfiles(ctx context.Context, s streams, requests []image.BuildRequest, skip bool) error {
+	if skip {
+		return nil
+	}
+	for _, r := range requests {
+		path := filepath.Join(r.Context, r.Dockerfile)
+		data, err := host.ReadFile(path, maxProfileBytes)
+		if err != nil {
+			return &usageError{fmt.Errorf("reading the Dockerfile: %w", err), "name it with build.dockerfile in the profile"}
+		}
+		warnings, err := docker.LintDockerfile(ctx, path, data, r)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			s.say("%s:%d: %s: %s", path, w.Line, w.Rule, w.Text)
+		}
+	}
+	return nil
+}
+
+// buildAll builds several images at once. With more than one, each line of progress names its image.
+func buildAll(ctx context.Context, s streams, engine *docker.Engine, requests []image.BuildRequest, o buildOptions) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, o.parallel))
+	var lines sync.Mutex
+	for _, r := range requests {
+		group.Go(func() error {
+			out, progress := s, s.Err
+			if len(requests) > 1 && o.parallel > 1 {
+				p := &prefixed{to: s.Err, prefix: r.Reference + "  ", lock: &lines}
+				defer p.flush()
+				out.Err, progress = p, p
+			}
+			return buildOne(ctx, out, engine, buildWork{r, o.push, progress, &lines})
+		})
+	}
+	return group.Wait()
+}
+
+// buildWork is one image to build.
+type buildWork struct {
+	request  image.BuildRequest
+	push     bool
+	progress io.Writer
+	out      *sync.Mutex // results are printed one at a time
+}
+
+func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork) error {
+	started := time.Now()
+	s.say("building %s from %s", w.request.Reference, w.request.Context)
+	var builder image.Builder = engine
+	id, err := builder.Build(ctx, w.request, w.progress)
+	if err != nil {
+		return err
+	}
+	s.say("built %s in %s", w.request.Reference, time.Since(started).Round(100*time.Millisecond))
+	if w.push && w.request.Remote == nil {
+		if err := engine.Push(ctx, w.request.Reference); err != nil {
+			return err
+		}
+		s.say("pushed %s", w.request.Reference)
+	}
+	w.out.Lock()
+	defer w.out.Unlock()
+	_, err = fmt.Fprintf(s.Out, "%s %s\n", w.request.Reference, id)
+	return err
+}
+
+// prefixed writes whole lines, each with a name before it.
+type prefixed struct {
+	to     io.Writer
+	prefix string
+	lock   *sync.Mutex // shared by all that write to the same place
+	mine   sync.Mutex
+	rest   []byte
+}
+
+// Write implements io.Writer.
+func (p *prefixed) Write(data []byte) (int, error) {
+	p.mine.Lock()
+	defer p.mine.Unlock()
+	p.rest = append(p.rest, data...)
+	for {
+		i := bytes.IndexByte(p.rest, '\n')
+		if i < 0 {
+			return len(data), nil
+		}
+		line := p.rest[:i+1]
+		p.lock.Lock()
+		_, err := fmt.Fprintf(p.to, "%s%s", p.prefix, line)
+		p.lock.Unlock()
+		if err != nil {
+			return 0, err
+		}
+		p.rest = p.rest[i+1:]
+	}
+}
+
+// flush writes a last line that has no end.
+func (p *prefixed) flush() {
+	if len(p.rest) > 0 {
+		_, _ = p.Write([]byte{'\n'}) // progress that cannot be shown changes nothing
+	}
+}

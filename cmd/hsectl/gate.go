@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/image/audit"
+	"github.com/hsectl/hsectl/internal/image/cache"
+	"github.com/hsectl/hsectl/internal/image/lock"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// gate refuses a deploy whose images do not prove what the profile's supply_chain asks for. Without that section it
+// asks nothing. It returns the findings, so that they can be reported, and errFindings when one of them stops the
+// deploy.
+func gate(ctx context.Context, g *globals, s streams, l loaded, engine *docker.Engine) ([]finding.Finding, error) {
+	rules := l.profile.SupplyChain
+	if rules == nil {
+		return nil, nil
+	}
+	locked, err := readLock(l)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := supplyChain{rules: rules, dir: l.dir()}.policy(scanOptions{}, func(string) bool { return false })
+	if err != nil {
+		return nil, err
+	}
+	judge := audit.Gate{RequireLock: rules.Lock == "required", RequireScan: rules.Scan == "required", Scan: policy, Lock: locked}
+	var scanner *imageScanner
+	if judge.RequireScan {
+		options := scanOptions{db: cache.DefaultURL, maxDBAge: rules.DatabaseAge(), platform: "linux/" + runtime.GOARCH}
+		if scanner, err = newImageScanner(g, options); err != nil {
+			return nil, err
+		}
+		defer scanner.close()
+	}
+	var candidates []audit.Candidate
+	for _, service := range l.stack.Services {
+		c, err := candidate(ctx, l, engine, service.Name, service.Image)
+		if err != nil {
+			return nil, err
+		}
+		if c.Signature, err = signatureOf(ctx, l, locked, c); err != nil {
+			return nil, err
+		}
+		if scanner != nil {
+			from := service.Image
+			if !c.Present {
+				from = "registry:" + service.Image
+			}
+			_, policy.Pinned = locked.Entry(service.Name)
+			report, err := scanner.report(ctx, from, policy, nil)
+			if err != nil {
+				return nil, err
+			}
+			c.Report = &report
+		}
+		candidates = append(candidates, c)
+	}
+	return refuseImages(s, judge.Judge(candidates))
+}
+
+func refuseImages(s streams, findings []finding.Finding) ([]finding.Finding, error) {
+	refused := false
+	for _, f := range findings {
+		switch {
+		case audit.Refuses(f):
+			refused = true
+			s.say("%s: %s %s: %s\n  hint: %s", f.Subject, f.Control, f.Status, f.Detail, f.Remedy)
+		case f.Status == finding.Waived:
+			s.say("%s: %s is waived until %s: %s", f.Subject, f.Control, f.Waiver.Expires, f.Waiver.Reason)
+		}
+	}
+	if refused {
+		s.say("refused: mend the images, or add an exception with a reason and a date; nothing was changed")
+		return findings, errFindings
+	}
+	return findings, nil
+}
+
+// candidate is what the engine says about the image of a service.
+func candidate(ctx context.Context, l loaded, engine *docker.Engine, service, reference string) (audit.Candidate, error) {
+	c := audit.Candidate{Service: service, Reference: l.profile.Services[service].Image, Waived: map[string]finding.Waiver{}}
+	facts, err := engine.ImageFacts(ctx, reference)
+	if err != nil && !errors.Is(err, docker.ErrNoImage) {
+		return audit.Candidate{}, err
+	}
+	c.Present, c.ID, c.RepoDigests = err == nil, facts.ID, facts.RepoDigests
+	for _, e := range l.profile.Exceptions {
+		if e.Service == service {
+			c.Waived[e.Control] = finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}
+		}
+	}
+	return c, nil
+}
+
+// signatureOf verifies the digest that is locked, and no other: what was verified is what runs. Nothing is returned
+// when the profile names no key for the image.
+func signatureOf(ctx context.Context, l loaded, locked lock.File, c audit.Candidate) (*audit.Signature, error) {
+	repository, err := image.Repository(c.Reference)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := keyFor(l.profile.SupplyChain, repository)
+	if !ok {
+		return nil, nil
+	}
+	e, ok := locked.Entry(c.Service)
+	if !ok || e.Digest == "" {
+		return &audit.Signature{Detail: "only an image that is locked to a registry's digest can be verified"}, nil
+	}
+	data, err := host.ReadFile(filepath.Join(l.dir(), key), maxProfileBytes)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("reading the public key: %w", err), "name it in supply_chain.signatures"}
+	}
+	at := c.Reference
+	if e.Mirror != "" {
+		at = e.Mirror
+	}
+	if err := image.VerifySignature(ctx, at, e.Digest, data); err != nil {
+		return &audit.Signature{Detail: err.Error()}, nil
+	}
+	return &audit.Signature{Verified: true, Detail: "signed by " + key}, nil
+}
+
+// keyFor returns the key of the longest rule that names the repository.
+func keyFor(rules *profile.SupplyChain, repository string) (string, bool) {
+	best, key := -1, ""
+	for _, rule := range rules.Signatures {
+		from := strings.TrimSuffix(rule.Images, "/")
+		if (repository == from || strings.HasPrefix(repository, from+"/")) && len(from) > best {
+			best, key = len(from), rule.Key
+		}
+	}
+	return key, best >= 0
+}

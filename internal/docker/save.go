@@ -1,0 +1,116 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/image"
+)
+
+// ImageFacts are the digests by which an engine knows an image.
+type ImageFacts struct {
+	ID          string   // of the configuration on graph drivers, of the manifest on the containerd store
+	RepoDigests []string // repository@digest of the registries that it was pulled from or pushed to
+	OS, Arch    string
+	Labels      map[string]string
+}
+
+// ErrNoImage is an image that the engine does not have.
+var ErrNoImage = errors.New("the engine does not have the image")
+
+// ImageFacts looks an image up.
+func (e *Engine) ImageFacts(ctx context.Context, reference string) (ImageFacts, error) {
+	found, err := e.api.ImageInspect(ctx, reference)
+	if errdefs.IsNotFound(err) {
+		return ImageFacts{}, fmt.Errorf("%w %s", ErrNoImage, reference)
+	}
+	if err != nil {
+		return ImageFacts{}, fmt.Errorf("looking for image %s: %w", reference, err)
+	}
+	out := ImageFacts{ID: found.ID, RepoDigests: found.RepoDigests, OS: found.Os, Arch: found.Architecture}
+	if found.Config != nil {
+		out.Labels = found.Config.Labels
+	}
+	return out, nil
+}
+
+// Save writes images in the form that engines load.
+func (e *Engine) Save(ctx context.Context, references []string, w io.Writer) (err error) {
+	r, err := e.api.ImageSave(ctx, references)
+	if err != nil {
+		return fmt.Errorf("saving images from the engine: %w", err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if _, err := io.Copy(w, r); err != nil {
+		return fmt.Errorf("saving images from the engine: %w", err)
+	}
+	return nil
+}
+
+// Load brings images to the engine.
+func (e *Engine) Load(ctx context.Context, r io.Reader) (err error) {
+	answer, err := e.api.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return fmt.Errorf("loading images into the engine: %w", err)
+	}
+	defer func() { err = errors.Join(err, answer.Close()) }()
+	return streamError(answer, "loading images into the engine")
+}
+
+// OpenImage saves an image to a file in the directory and opens it. Closing the image removes the file.
+func (e *Engine) OpenImage(ctx context.Context, reference, dir string) (image.Image, error) {
+	f, err := os.CreateTemp(dir, "hsectl-image-*.tar")
+	if err != nil {
+		return image.Image{}, fmt.Errorf("making a file for image %s: %w", reference, err)
+	}
+	remove := func() error { return os.Remove(f.Name()) }
+	err = errors.Join(e.Save(ctx, []string{reference}, f), f.Close())
+	if err != nil {
+		return image.Image{}, errors.Join(err, remove())
+	}
+	img, err := image.FromTar(f.Name())
+	if err != nil {
+		return image.Image{}, errors.Join(err, remove())
+	}
+	img.Name = reference
+	return img.WithClose(remove), nil
+}
+
+// streamError reads the engine's progress to its end and returns the error that it carries.
+func streamError(r io.Reader, doing string) error {
+	decoder := json.NewDecoder(r)
+	for {
+		var line struct {
+			Error string `json:"error"`
+		}
+		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		if line.Error != "" {
+			return fmt.Errorf("%s: %s", doing, clean(line.Error))
+		}
+	}
+}
+
+// Push sends an image to the registry of its reference, with the credentials of Docker's own configuration.
+func (e *Engine) Push(ctx context.Context, reference string) (err error) {
+	auth, err := e.registryAuth(reference)
+	if err != nil {
+		return err
+	}
+	answer, err := e.api.ImagePush(ctx, reference, client.ImagePushOptions{RegistryAuth: auth})
+	if err != nil {
+		return fmt.Errorf("pushing image %s: %w", reference, err)
+	}
+	defer func() { err = errors.Join(err, answer.Close()) }()
+	return streamError(answer, "pushing image "+reference)
+}
