@@ -27,7 +27,7 @@ func rooms() []room {
 		{"internal/finding", "one observation, which everybody talks about", nil},
 		{"internal/policy", "one table of controls over facts, whoever has seen them", []string{"internal/finding"}},
 		{"profiles", "embedded data", nil},
-		{"internal/profile", "bytes to a valid profile; knows the ids of controls for exceptions", []string{"internal/policy"}},
+		{"internal/profile", "bytes to a valid profile; judges what it passes through by the controls", []string{"internal/policy", "internal/finding"}},
 		{"internal/stack", "the hardened model and its facts", []string{"internal/profile", "internal/policy", "internal/finding"}},
 		{"generate", "a stack to files", []string{"internal/stack"}},
 		{"internal/monitoring", "what watches a stack, as a stack of its own", []string{"internal/profile", "internal/stack", "generate"}},

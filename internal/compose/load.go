@@ -25,6 +25,7 @@ type Source struct {
 	Files       []string // Compose files, each laid over the ones before it
 	EnvFiles    []string // files of variables; .env beside the first file when empty
 	Environment []string // NAME=VALUE of the calling process
+	AsWritten   bool     // leave env_file and label_file unread
 	Read        func(path string, limit int64) ([]byte, error)
 }
 
@@ -77,6 +78,13 @@ func Load(ctx context.Context, from Source) (*Project, error) {
 
 // project tries again without the files of variables, so that one that is missing does not hide all the rest.
 func (p *Project) project(ctx context.Context, from Source) (*types.Project, error) {
+	if from.AsWritten {
+		loaded, err := p.load(ctx, from, cli.WithoutEnvironmentResolution, cli.WithoutLabelsResolution)
+		if err != nil {
+			return nil, fmt.Errorf("loading the Compose file: %w", err)
+		}
+		return loaded, nil
+	}
 	loaded, err := p.load(ctx, from)
 	if err == nil {
 		return loaded, nil
