@@ -52,6 +52,16 @@ func child(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
+// remove drops a key.
+func remove(n *yaml.Node, key string) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			n.Content = slices.Delete(n.Content, i, i+2)
+			return
+		}
+	}
+}
+
 // rebased lays keys over what is rendered, with their paths relative to the output directory.
 type rebased struct {
 	root   string
@@ -72,6 +82,9 @@ func (r rebased) lay(onto *yaml.Node, extra map[string]any) error {
 	}
 	if err := r.paths(&n, ""); err != nil {
 		return err
+	}
+	if extra["network_mode"] != nil { // Compose takes one or the other
+		remove(onto, "networks")
 	}
 	lay(onto, &n)
 	return nil

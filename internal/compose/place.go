@@ -139,3 +139,15 @@ func (p *Project) raw(service, name string) string {
 	}
 	return ""
 }
+
+// rawKey returns a plain value of a service as it is written; empty when it is not in one of the files themselves.
+func (p *Project) rawKey(service, key string) string {
+	for i := len(p.places) - 1; i >= 0; i-- {
+		one := Project{places: p.places[i : i+1]}
+		_, _, value := one.service(service)
+		if _, v := lookUp(value, key); v != nil && v.Kind == yaml.ScalarNode {
+			return v.Value
+		}
+	}
+	return ""
+}

@@ -30,11 +30,16 @@ func (p Passthrough) Weaken(f policy.Facts) policy.Facts {
 	f.Mounts.Value = slices.Concat(f.Mounts.Value, p.mounts())
 	f.Ports.Value = slices.Concat(f.Ports.Value, p.ports())
 	f.Devices.Value = slices.Concat(f.Devices.Value, p.devices())
+	f.Environment.Value = slices.Concat(f.Environment.Value, p.variables())
+	f.Arguments.Value = slices.Concat(f.Arguments.Value, p.words())
 	f.Namespaces.Value.HostPID = p.text("pid") == "host"
 	f.Namespaces.Value.HostIPC = p.text("ipc") == "host"
 	f.Namespaces.Value.HostNetwork = p.text("network_mode") == "host"
 	f.Namespaces.Value.HostUTS = p.text("uts") == "host"
 	f.Namespaces.Value.HostUser = p.text("userns_mode") == "host"
+	if mode := p.text("network_mode"); mode != "" && mode != "none" {
+		f.Networks = policy.Unseen[[]policy.Network]("network_mode is " + mode)
+	}
 	f.Processes.Value = slices.Clone(f.Processes.Value)
 	for _, o := range p.list("security_opt") {
 		switch strings.Replace(fmt.Sprint(o), "=", ":", 1) {
@@ -80,6 +85,30 @@ func (p Passthrough) ports() []policy.Port {
 		protocol, _ := v["protocol"].(string)
 		container, _ := strconv.Atoi(fmt.Sprint(v["target"]))
 		out = append(out, policy.Port{Address: cmp.Or(address, "0.0.0.0"), Container: container, Protocol: cmp.Or(protocol, "tcp")})
+	}
+	return out
+}
+
+// variables are judged by their names and values; one of the calling shell stands with a word.
+func (p Passthrough) variables() []policy.Variable {
+	var out []policy.Variable
+	for name, v := range p.mapping("environment") {
+		text := "from elsewhere"
+		if v != nil {
+			text = fmt.Sprint(v)
+		}
+		out = append(out, policy.Variable{Name: name, Value: text})
+	}
+	slices.SortFunc(out, func(a, b policy.Variable) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (p Passthrough) words() []string {
+	var out []string
+	for _, key := range []string{"entrypoint", "command"} {
+		for _, w := range p.list(key) {
+			out = append(out, fmt.Sprint(w))
+		}
 	}
 	return out
 }
