@@ -46,10 +46,9 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// service returns where a service or job is written: the last file wins, as it does for Compose.
+// service returns where a service or job is written: in the first file that has it, as the others are laid over it.
 func (p *Project) service(name string) (in document, key, value *yaml.Node) {
-	for i := len(p.places) - 1; i >= 0; i-- {
-		d := p.places[i]
+	for _, d := range p.places {
 		if len(d.root.Content) == 0 {
 			continue
 		}
