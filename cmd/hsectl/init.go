@@ -83,15 +83,17 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 	if err != nil {
 		return fmt.Errorf("finding the directory of the profile: %w", err)
 	}
-	source := compose.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile}
-	judged, err := compose.Load(ctx, source)
+	source := compose.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	p, err := compose.Load(ctx, source)
 	if err != nil {
 		return &usageError{err, "see what Compose says: docker compose -f " + o.from[0] + " config"}
 	}
-	source.AsWritten = true
-	p, err := compose.Load(ctx, source)
-	if err != nil {
-		return &usageError{err, ""}
+	judged := p
+	if !p.Whole() {
+		source.AsWritten = false
+		if judged, err = compose.Load(ctx, source); err != nil {
+			return &usageError{err, ""}
+		}
 	}
 	draft, err := p.Profile(compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -59,6 +60,9 @@ func node(value any) *yaml.Node {
 	return out
 }
 
+// safe texts are strings for every reader.
+var safe = regexp.MustCompile(`^[/a-zA-Z][a-zA-Z /_-]*[a-zA-Z]{6}$`)
+
 // scalarNode writes a string so that every reader takes it for one.
 func scalarNode(text string) *yaml.Node {
 	if slices.Contains([]string{"yes", "no", "on", "off", "y", "n"}, strings.ToLower(text)) {
@@ -66,6 +70,9 @@ func scalarNode(text string) *yaml.Node {
 	}
 	out := &yaml.Node{}
 	out.SetString(text)
+	if safe.MatchString(text) {
+		return out
+	}
 	var back yaml.Node
 	data, err := yaml.Marshal(out)
 	if err == nil && yaml.Unmarshal(data, &back) == nil && len(back.Content) == 1 && back.Content[0].ShortTag() == "!!str" && back.Content[0].Value == text && text != "<<" {

@@ -55,6 +55,7 @@ type importer struct {
 	extra   map[string]any // keys of the stack that are passed through
 	waivers []waiver
 	shared  map[string]string // the user of each volume
+	presets map[string]map[string]any
 }
 
 type waiver struct{ control, service, reason string }
@@ -109,7 +110,7 @@ func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
 	if err != nil {
 		return Draft{}, err
 	}
-	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}}
+	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}, presets: map[string]map[string]any{}}
 	services, _ := written["services"].(map[string]any)
 	delete(written, "services")
 	delete(written, "name")
@@ -333,6 +334,9 @@ func (i *importer) presetOf(service, image string) (name string, values map[stri
 		return "", nil
 	}
 	name = policy.Recognise(image)
+	if values, ok := i.presets[name]; ok && name != "" {
+		return name, values
+	}
 	data, ok := i.t.Library.Preset(name)
 	if name == "" || !ok {
 		return "", nil
@@ -341,6 +345,7 @@ func (i *importer) presetOf(service, image string) (name string, values map[stri
 	if err := yaml.Unmarshal(data, &values); err != nil {
 		return "", nil
 	}
+	i.presets[name] = values
 	return name, values
 }
 

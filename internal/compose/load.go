@@ -187,6 +187,11 @@ func (p *Project) services() []types.ServiceConfig {
 	return out
 }
 
+// Whole reports whether the project is the same with and without AsWritten: no service takes anything from another file.
+func (p *Project) Whole() bool {
+	return !slices.ContainsFunc(p.services(), func(s types.ServiceConfig) bool { return len(s.EnvFiles) > 0 || len(s.LabelFiles) > 0 })
+}
+
 // relative returns a path of this machine as it would be written in a file of dir.
 func relative(dir, path string) string {
 	if !filepath.IsAbs(path) {
