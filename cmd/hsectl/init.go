@@ -30,6 +30,7 @@ type initOptions struct {
 	presets  []string
 	name     string
 	force    bool
+	except   bool
 }
 
 func newInit(g *globals, s streams) *cobra.Command {
@@ -64,6 +65,7 @@ that begin with TODO(hsectl). Values that look like secrets are not copied.`,
 	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "variables of the Compose files; .env beside the first when not given")
 	cmd.Flags().StringArrayVar(&o.presets, "preset", nil, "a service of a new stack: NAME=PRESET, or PRESET alone")
 	cmd.Flags().StringVar(&o.name, "name", "", "name of the new stack; that of the directory when not given")
+	cmd.Flags().BoolVar(&o.except, "except", false, "give each control that still fails an exception of 30 days, so that deploy takes the profile today")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace the profile when there is one")
 	return cmd
 }
@@ -95,15 +97,36 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 			return &usageError{err, ""}
 		}
 	}
-	draft, err := p.Profile(compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}})
+	target := compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
+	draft, err := p.Profile(target)
 	if err != nil {
 		return err
+	}
+	if target.Excepts = failing(draft.Text); o.except && len(target.Excepts) > 0 {
+		if draft, err = p.Profile(target); err != nil {
+			return err
+		}
 	}
 	if err := writeProfile(g, o, draft.Text); err != nil {
 		return err
 	}
 	sayUnseen(s, judged)
 	return sayDraft(s, path, draft, judged.Check())
+}
+
+// failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
+func failing(text []byte) []compose.Except {
+	p, err := profile.Parse(text, profile.Options{File: "hsectl.yaml", Today: time.Now(), Library: profiles.Library{}})
+	if err != nil {
+		return nil
+	}
+	var out []compose.Except
+	for _, f := range stack.New(p).Check() {
+		if f.Status == finding.Fail {
+			out = append(out, compose.Except{Control: f.Control, Service: f.Subject, Reason: f.Detail})
+		}
+	}
+	return out
 }
 
 // sayDraft tells what was made of the Compose files, and what is left to do.

@@ -31,7 +31,11 @@ type Target struct {
 	Source  string // name of the Compose file, for comments
 	Today   time.Time
 	Library profile.Library
+	Excepts []Except // further exceptions, each for the time of an import
 }
+
+// Except lets a control of a service fail for the time of an import.
+type Except struct{ Control, Service, Reason string }
 
 // todo begins a comment that asks.
 const todo = "TODO(hsectl): "
@@ -175,6 +179,9 @@ func (i *importer) stack(out ordered) {
 	i.secrets(out)
 	i.networks(out)
 	i.volumes(out)
+	for _, e := range i.t.Excepts {
+		i.waive(e.Control, e.Service, "imported: "+e.Reason)
+	}
 	if len(i.waivers) > 0 {
 		list := []any{}
 		for _, w := range i.waivers {
