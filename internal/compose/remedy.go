@@ -16,7 +16,7 @@ func keysOf(c policy.Control) []string {
 		return []string{"read_only"}
 	case "HSE-FS-004":
 		return []string{"use_api_socket", "volumes"}
-	case "HSE-FS-003", "HSE-FS-006":
+	case "HSE-FS-003", "HSE-FS-005", "HSE-FS-006":
 		return []string{"volumes"}
 	case "HSE-PRV-001":
 		return []string{"privileged", "post_start", "pre_stop", "pre_start"}
@@ -79,6 +79,7 @@ func remedies() map[string]string {
 		"HSE-FS-002":  "use a named volume, or tmpfs with size=; mount what is only read with :ro",
 		"HSE-FS-003":  "use a named volume, configs: or secrets:",
 		"HSE-FS-004":  "remove the mount of the socket, and use_api_socket",
+		"HSE-FS-005":  "remove the mount of the host's own path",
 		"HSE-FS-006":  "drop bind.propagation",
 		"HSE-USR-001": `write user: "uid:gid" with the numbers of the image's own user`,
 		"HSE-USR-002": `write both numbers: user: "1000:1000"`,

@@ -195,6 +195,6 @@ func mappingOf(m map[string]any, key string) map[string]any {
 
 // weakened are the controls that a passthrough can break.
 func weakened() []string {
-	return []string{"HSE-FS-002", "HSE-FS-003", "HSE-FS-004", "HSE-FS-006", "HSE-PRV-001", "HSE-KRN-001", "HSE-KRN-004", "HSE-KRN-006",
+	return []string{"HSE-FS-002", "HSE-FS-003", "HSE-FS-004", "HSE-FS-005", "HSE-FS-006", "HSE-PRV-001", "HSE-KRN-001", "HSE-KRN-004", "HSE-KRN-006",
 		"HSE-NS-001", "HSE-NS-002", "HSE-NS-003", "HSE-NS-004", "HSE-NS-005", "HSE-NET-001"}
 }
