@@ -102,7 +102,8 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 	if err != nil {
 		return err
 	}
-	if target.Excepts = failing(draft.Text); o.except && len(target.Excepts) > 0 {
+	if o.except {
+		target.Excepts = failing(draft.Text)
 		if draft, err = p.Profile(target); err != nil {
 			return err
 		}
