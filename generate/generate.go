@@ -45,7 +45,11 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 	if from.SecretRoot == "" {
 		from.SecretRoot = "./secrets"
 	}
-	body, err := marshal(newComposeFile(s, from, nil))
+	file, err := extended(newComposeFile(s, from, nil), s, from, false)
+	if err != nil {
+		return nil, err
+	}
+	body, err := marshal(file)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +81,11 @@ type Delivery struct {
 // Delivered returns the Compose file that deploy applies: the rendered one, but with secrets from volumes on the
 // engine instead of files beside the Compose file, with volumes as deploy has prepared them, and without builds.
 func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
-	return marshal(newComposeFile(s, Source{}, &d))
+	file, err := extended(newComposeFile(s, Source{}, &d), s, Source{}, true)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(file)
 }
 
 func header(from Source) string {

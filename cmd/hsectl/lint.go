@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/compose"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/report"
 )
 
@@ -98,11 +99,11 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 		if err != nil {
 			return "", nil, err
 		}
-		findings = located(l, l.stack.Check())
+		findings = lintProfile(l)
 		if beside, ok, err := l.watching(nil); err != nil {
 			return "", nil, err
 		} else if ok {
-			findings = append(findings, located(beside, beside.stack.Check())...)
+			findings = append(findings, lintProfile(beside)...)
 		}
 		return l.stack.Name, findings, nil
 	}
@@ -117,6 +118,27 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 	}
 	sayUnseen(s, p)
 	return p.Name, p.Check(), nil
+}
+
+// lintProfile judges the stack that is meant, and reports what is passed through.
+func lintProfile(l loaded) []finding.Finding {
+	findings := l.stack.Check()
+	for _, s := range l.stack.Services {
+		if len(s.Extra) > 0 {
+			findings = append(findings, passed(s.Name, s.Extra))
+		}
+	}
+	return located(l, findings)
+}
+
+// passed is the finding about what a service passes through: unknown when no control judges a part of it.
+func passed(service string, extra profile.Passthrough) finding.Finding {
+	f := finding.Finding{Subject: service, Control: "HSE-OPS-010", Title: "Everything that is written is judged", Severity: finding.High, Where: "passthrough",
+		Status: finding.Pass, Tier: finding.Declared, Detail: "passed through: " + strings.Join(sortedKeys(extra), ", "), Remedy: "do without, or look at it yourself and put it into the baseline"}
+	if open := extra.Unjudged(); len(open) > 0 {
+		f.Status, f.Tier, f.Detail = finding.Unknown, finding.None, "passed through, and no control judges "+strings.Join(open, ", ")
+	}
+	return f
 }
 
 func loadCompose(ctx context.Context, files, envFiles []string) (*compose.Project, error) {

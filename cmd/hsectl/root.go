@@ -68,7 +68,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 	root.AddCommand(
 		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newBundle(g, s), newDeploy(g, s), newVerify(g, s), newStatus(g, s), newDrill(g, s),
 		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
-		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
+		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newInit(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)
 	positional(root)
 	return root

@@ -25,6 +25,7 @@ type Source struct {
 	Files       []string // Compose files, each laid over the ones before it
 	EnvFiles    []string // files of variables; .env beside the first file when empty
 	Environment []string // NAME=VALUE of the calling process
+	AsWritten   bool     // leave env_file and label_file unread
 	Read        func(path string, limit int64) ([]byte, error)
 }
 
@@ -77,6 +78,13 @@ func Load(ctx context.Context, from Source) (*Project, error) {
 
 // project tries again without the files of variables, so that one that is missing does not hide all the rest.
 func (p *Project) project(ctx context.Context, from Source) (*types.Project, error) {
+	if from.AsWritten {
+		loaded, err := p.load(ctx, from, cli.WithoutEnvironmentResolution, cli.WithoutLabelsResolution)
+		if err != nil {
+			return nil, fmt.Errorf("loading the Compose file: %w", err)
+		}
+		return loaded, nil
+	}
 	loaded, err := p.load(ctx, from)
 	if err == nil {
 		return loaded, nil
@@ -177,6 +185,11 @@ func (p *Project) services() []types.ServiceConfig {
 	}
 	slices.SortFunc(out, func(a, b types.ServiceConfig) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// Whole reports whether the project is the same with and without AsWritten: no service takes anything from another file.
+func (p *Project) Whole() bool {
+	return !slices.ContainsFunc(p.services(), func(s types.ServiceConfig) bool { return len(s.EnvFiles) > 0 || len(s.LabelFiles) > 0 })
 }
 
 // relative returns a path of this machine as it would be written in a file of dir.

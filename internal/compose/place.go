@@ -46,10 +46,9 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// service returns where a service or job is written: the last file wins, as it does for Compose.
+// service returns where a service or job is written: in the first file that has it, as the others are laid over it.
 func (p *Project) service(name string) (in document, key, value *yaml.Node) {
-	for i := len(p.places) - 1; i >= 0; i-- {
-		d := p.places[i]
+	for _, d := range p.places {
 		if len(d.root.Content) == 0 {
 			continue
 		}
@@ -135,6 +134,18 @@ func (p *Project) raw(service, name string) string {
 			if item = resolve(item); len(item.Value) > len(name) && item.Value[:len(name)+1] == name+"=" {
 				return item.Value[len(name)+1:]
 			}
+		}
+	}
+	return ""
+}
+
+// rawKey returns a plain value of a service as it is written; empty when it is not in one of the files themselves.
+func (p *Project) rawKey(service, key string) string {
+	for i := len(p.places) - 1; i >= 0; i-- {
+		one := Project{places: p.places[i : i+1]}
+		_, _, value := one.service(service)
+		if _, v := lookUp(value, key); v != nil && v.Kind == yaml.ScalarNode {
+			return v.Value
 		}
 	}
 	return ""

@@ -16,7 +16,7 @@ func keysOf(c policy.Control) []string {
 		return []string{"read_only"}
 	case "HSE-FS-004":
 		return []string{"use_api_socket", "volumes"}
-	case "HSE-FS-003", "HSE-FS-006":
+	case "HSE-FS-003", "HSE-FS-005", "HSE-FS-006":
 		return []string{"volumes"}
 	case "HSE-PRV-001":
 		return []string{"privileged", "post_start", "pre_stop", "pre_start"}
@@ -79,6 +79,7 @@ func remedies() map[string]string {
 		"HSE-FS-002":  "use a named volume, or tmpfs with size=; mount what is only read with :ro",
 		"HSE-FS-003":  "use a named volume, configs: or secrets:",
 		"HSE-FS-004":  "remove the mount of the socket, and use_api_socket",
+		"HSE-FS-005":  "remove the mount of the host's own path",
 		"HSE-FS-006":  "drop bind.propagation",
 		"HSE-USR-001": `write user: "uid:gid" with the numbers of the image's own user`,
 		"HSE-USR-002": `write both numbers: user: "1000:1000"`,
@@ -107,6 +108,13 @@ func remedies() map[string]string {
 		"HSE-SEC-001": "move it to secrets: and read the file, as with NAME_FILE",
 		"HSE-SEC-002": "turn the file into a profile with hsectl init --from, so that deploy delivers secrets to one user only",
 		"HSE-LOG-001": `write logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}`,
+		"HSE-PRE-001": `write tmpfs: ["/tmp:size=64m,mode=1777,uid=1000,gid=1000"]`,
+		"HSE-PRE-003": "write user: with the image's own user; then no capability is needed",
+		"HSE-PRE-004": "add the capability to cap_add",
+		"HSE-PRE-007": "use a tool that is in the image",
+		"HSE-PRE-008": "raise stop_grace_period, or set what the detail names",
+		"HSE-PRE-010": "keep it on an internal network, and its port on 127.0.0.1 or unpublished",
+		"HSE-PRE-012": "add the path to the image, owned by the user",
 		"HSE-LOG-002": "use another log driver than none",
 	}
 }

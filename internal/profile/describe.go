@@ -66,6 +66,9 @@ func typeName(t reflect.Type) string {
 	case reflect.Slice:
 		return "list of " + typeName(t.Elem())
 	case reflect.Map:
+		if t == reflect.TypeFor[Passthrough]() {
+			return "mapping of Compose keys"
+		}
 		return "mapping of " + typeName(t.Elem())
 	case reflect.Bool:
 		return "true or false"

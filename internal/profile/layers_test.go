@@ -60,6 +60,7 @@ func layered() map[string][2]string {
 		"host_paths":  {"[{host: /srv/weak, why: weak}, {host: /srv/other, why: weak}]", "[{host: /srv/strong, path: /strong, why: strong}]"},
 		"metrics":     {"{prefix: weak_, port: 1, path: /weak}", "{prefix: strong_, port: 2, path: /strong}"},
 		"slo":         {"{latency_p95: 1s, availability: 99}", "{latency_p95: 2s, availability: 98}"},
+		"passthrough": {"{dns: weak, tty: false}", "{dns: strong, tty: true}"},
 	}
 }
 

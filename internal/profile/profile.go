@@ -11,17 +11,18 @@ const APIVersion = "hsectl/v1"
 
 // Profile says what a stack of services needs.
 type Profile struct {
-	APIVersion string             `yaml:"apiVersion" doc:"version of the format; always hsectl/v1"`
-	Kind       string             `yaml:"kind" doc:"always Profile"`
-	Name       string             `yaml:"name" doc:"name of the stack; becomes the Compose project name"`
-	Extends    string             `yaml:"extends" doc:"a baseline of the library (production, staging, development), or a file relative to this one"`
-	Defaults   *Service           `yaml:"defaults" doc:"values for every service that does not set its own"`
-	Services   map[string]Service `yaml:"services" doc:"the services of the stack, by name"`
-	Secrets    map[string]Secret  `yaml:"secrets" doc:"the secrets of the stack, by name"`
-	Networks   map[string]Network `yaml:"networks" doc:"the networks of the stack, by name"`
-	Volumes    map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
-	Exceptions []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
-	Monitoring *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
+	APIVersion  string             `yaml:"apiVersion" doc:"version of the format; always hsectl/v1"`
+	Kind        string             `yaml:"kind" doc:"always Profile"`
+	Name        string             `yaml:"name" doc:"name of the stack; becomes the Compose project name"`
+	Extends     string             `yaml:"extends" doc:"a baseline of the library (production, staging, development), or a file relative to this one"`
+	Defaults    *Service           `yaml:"defaults" doc:"values for every service that does not set its own"`
+	Services    map[string]Service `yaml:"services" doc:"the services of the stack, by name"`
+	Secrets     map[string]Secret  `yaml:"secrets" doc:"the secrets of the stack, by name"`
+	Networks    map[string]Network `yaml:"networks" doc:"the networks of the stack, by name"`
+	Volumes     map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
+	Exceptions  []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
+	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
+	Passthrough Passthrough        `yaml:"passthrough" doc:"keys of Compose beside services that have no place here, as Compose writes them"`
 
 	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
@@ -76,6 +77,7 @@ type Service struct {
 	SLO          *Objectives     `yaml:"slo" doc:"what users may expect; alerts are derived from it"`
 	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
 	Notes        []string        `yaml:"notes" doc:"what is known to break; shown by presets"`
+	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that have no place here, as Compose writes them; lint reports them"`
 	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
 }
 

@@ -34,6 +34,7 @@ func (v *serviceValidator) service() {
 	v.networks()
 	v.dependencies()
 	v.observation()
+	v.passthrough()
 	v.rest()
 }
 

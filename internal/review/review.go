@@ -162,4 +162,5 @@ func (c *comparison) stackItself() {
 	}
 	c.secretSources()
 	c.volumes()
+	c.passthrough()
 }

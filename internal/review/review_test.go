@@ -163,7 +163,11 @@ func TestVerdicts(t *testing.T) {
 		"a variable":                {[]edit{{"LEVEL: info", "LEVEL: debug"}}, []string{"neutral info app variable: LEVEL"}},
 		"less is proven":            {[]edit{{"verify: {denied: [/etc], listen: [8080]}", "verify: {}"}}, []string{"weaker low HSE-FS-010 app denied path: /etc →", "weaker low HSE-NET-007 app listening ports: [8080] →"}},
 		"it does not wait any more": {[]edit{{"depends_on: [db]", "depends_on: [{service: db, condition: started}]"}}, []string{"weaker low app dependency on db: healthy → started", "weaker low HSE-LIF-006 app the start order waits for health"}},
-		"another name":              {[]edit{{"name: shop", "name: store"}}, []string{"neutral medium name of the stack: shop → store"}},
+		"a key passed through":      {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {domainname: example.org}"}}, []string{"neutral low HSE-OPS-010 app passed through: → domainname"}},
+		"one that nobody judges":    {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {sysctls: {net.core.somaxconn: 1}}"}}, []string{"weaker medium HSE-OPS-010 app passed through: → sysctls"}},
+		"a mount of the host": {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {volumes: [{type: bind, source: /etc, target: /x, read_only: true}]}"}, {"exceptions:\n", "exceptions:\n  - {control: HSE-FS-003, service: app, reason: x, expires: 2027-04-01}\n  - {control: HSE-FS-005, service: app, reason: x, expires: 2027-04-01}\n"}},
+			[]string{"weaker critical HSE-FS-003 app exception", "weaker critical HSE-FS-005 app exception", "neutral low HSE-OPS-010 app passed through: → volumes"}},
+		"another name": {[]edit{{"name: shop", "name: store"}}, []string{"neutral medium name of the stack: shop → store"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := review.Compare(side(t, shop), side(t, shop, c.edits...), today)

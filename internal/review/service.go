@@ -33,6 +33,7 @@ func (s *serviceComparison) compare() {
 	s.image()
 	s.exceptions()
 	s.proofs()
+	s.passthrough()
 	s.rest()
 	s.controls(before)
 	s.unnamed(before)
@@ -47,6 +48,7 @@ func (s *serviceComparison) added() {
 	s.ports()
 	s.networks()
 	s.exceptions()
+	s.passthrough()
 	s.controls(len(s.changes))
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
 )
 
 // Facts returns what the rendered service is declared to be: the first of the two witnesses.
@@ -58,7 +59,7 @@ func (s Stack) Facts(service Service) policy.Facts {
 		files = append(files, policy.Secret{Name: use.Name, Readable: true})
 	}
 	f.Secrets = declared(files)
-	return f
+	return profile.Passthrough(service.Extra).Weaken(f)
 }
 
 // defaultShm is what the engine gives when nothing is set.

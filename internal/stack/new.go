@@ -10,7 +10,7 @@ import (
 
 // New hardens a profile. Parse has validated it, so nothing can be wrong with it any more.
 func New(p *profile.Profile) Stack {
-	s := Stack{Name: p.Name}
+	s := Stack{Name: p.Name, Extra: p.Passthrough}
 	volumes := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
 		service := newService(p, name)
@@ -68,7 +68,7 @@ func newService(p *profile.Profile, name string) Service {
 		Shutdown: Shutdown{Signal: from.Shutdown.Signal, Grace: from.Shutdown.Grace.D, Timeout: from.Shutdown.Timeout.D, Logs: from.Shutdown.Logs},
 		Health:   newHealth(from), Networks: from.Networks, Restart: from.Restart,
 		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
-		Denied: from.Verify.Denied, Listen: from.Verify.Listen,
+		Denied: from.Verify.Denied, Listen: from.Verify.Listen, Extra: from.Passthrough,
 	}
 	if from.Health != nil {
 		s.Untested = from.Health.None

@@ -14,10 +14,11 @@ import (
 // Stack is a hardened stack of services. It is never changed after New.
 type Stack struct {
 	Name     string
-	Services []Service // sorted by name
-	Secrets  []Secret  // sorted by name
-	Networks []Network // sorted by name
-	Volumes  []Volume  // sorted by name
+	Services []Service      // sorted by name
+	Secrets  []Secret       // sorted by name
+	Networks []Network      // sorted by name
+	Volumes  []Volume       // sorted by name
+	Extra    map[string]any // keys of Compose that are passed through
 }
 
 // Service is one hardened service.
@@ -55,6 +56,7 @@ type Service struct {
 	Metrics      *Metrics
 	SLO          Objectives
 	Exceptions   []Exception
+	Extra        map[string]any // keys of a Compose service that are passed through; what they weaken is in Facts
 }
 
 // User is a numeric user and group.

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+// initOptions are the flags of init.
+type initOptions struct {
+	from     []string
+	envFiles []string
+	presets  []string
+	name     string
+	force    bool
+	except   bool
+}
+
+func newInit(g *globals, s streams) *cobra.Command {
+	o := initOptions{}
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write a profile, from presets or from the Compose files that you have",
+		Long: `Init writes a profile to the file of -f.
+
+With --preset SERVICE=PRESET it writes a new stack of known images. With --from it turns Compose files into a profile:
+include, extends, anchors, profiles and variables are resolved, images with a preset are recognised, and hardening is
+added where it can be justified. Nothing is lost: keys that have no place in a profile go to passthrough:, settings that
+are weaker than they should be get an exception that ends in 30 days, and what the files do not tell is asked in comments
+that begin with TODO(hsectl). Values that look like secrets are not copied.`,
+		Example: `  hsectl init --preset app=node --preset db=postgres
+  hsectl init --from docker-compose.yml
+  hsectl init --from docker-compose.yml --from docker-compose.prod.yml --env-file prod.env -f hsectl.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case len(o.from) > 0 && len(o.presets) > 0:
+				return &usageError{errors.New("--from and --preset exclude each other"), "add services to the profile afterwards"}
+			case len(o.from) > 0:
+				return initFrom(cmd.Context(), g, s, o)
+			case len(o.presets) > 0:
+				return initPresets(g, s, o)
+			}
+			return &usageError{errors.New("nothing to start from"), "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
+		},
+	}
+	cmd.Flags().StringArrayVar(&o.from, "from", nil, "a Compose file; repeated, each further file is laid over it")
+	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "variables of the Compose files; .env beside the first when not given")
+	cmd.Flags().StringArrayVar(&o.presets, "preset", nil, "a service of a new stack: NAME=PRESET, or PRESET alone")
+	cmd.Flags().StringVar(&o.name, "name", "", "name of the new stack; that of the directory when not given")
+	cmd.Flags().BoolVar(&o.except, "except", false, "give each control that still fails an exception of 30 days, so that deploy takes the profile today")
+	cmd.Flags().BoolVar(&o.force, "force", false, "replace the profile when there is one")
+	return cmd
+}
+
+// writeProfile writes the new profile, unless one is there.
+func writeProfile(g *globals, o initOptions, text []byte) error {
+	path := g.file.files[0]
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !o.force {
+		return &usageError{fmt.Errorf("%s is there already", path), "write --force to replace it, or another file with -f"}
+	}
+	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: text}})
+}
+
+func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
+	path := g.file.files[0]
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("finding the directory of the profile: %w", err)
+	}
+	source := compose.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	p, err := compose.Load(ctx, source)
+	if err != nil {
+		return &usageError{err, "see what Compose says: docker compose -f " + o.from[0] + " config"}
+	}
+	judged := p
+	if !p.Whole() {
+		source.AsWritten = false
+		if judged, err = compose.Load(ctx, source); err != nil {
+			return &usageError{err, ""}
+		}
+	}
+	target := compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
+	draft, err := p.Profile(target)
+	if err != nil {
+		return err
+	}
+	if o.except {
+		target.Excepts = failing(draft.Text)
+		if draft, err = p.Profile(target); err != nil {
+			return err
+		}
+	}
+	if err := writeProfile(g, o, draft.Text); err != nil {
+		return err
+	}
+	sayUnseen(s, judged)
+	return sayDraft(s, path, draft, judged.Check())
+}
+
+// failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
+func failing(text []byte) []compose.Except {
+	p, err := profile.Parse(text, profile.Options{File: "hsectl.yaml", Today: time.Now(), Library: profiles.Library{}})
+	if err != nil {
+		return nil
+	}
+	var out []compose.Except
+	for _, f := range stack.New(p).Check() {
+		if f.Status == finding.Fail {
+			out = append(out, compose.Except{Control: f.Control, Service: f.Subject, Reason: f.Detail})
+		}
+	}
+	return out
+}
+
+// sayDraft tells what was made of the Compose files, and what is left to do.
+func sayDraft(s streams, path string, d compose.Draft, before []finding.Finding) error {
+	fmt.Fprintf(s.Out, "%s\n", path)
+	for _, name := range sortedKeys(d.Presets) {
+		s.say("%s: preset %s", name, d.Presets[name])
+	}
+	for _, name := range sortedKeys(d.Passed) {
+		s.say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
+	}
+	for _, q := range d.Questions {
+		s.say("? %s", q)
+	}
+	if len(d.Problems) > 0 {
+		for _, p := range d.Problems {
+			s.say("%s: %s", strings.Replace(p.At.String(), "hsectl.yaml", path, 1), p.Message)
+		}
+		return &usageError{fmt.Errorf("%s need your answer before the profile is one", count(len(d.Problems), "problem")), "mend them in " + path + ", then run: hsectl lint"}
+	}
+	after, err := load(selection{files: []string{path}})
+	if err != nil {
+		return err
+	}
+	s.say("before  %s", posture(before))
+	s.say("after   %s", posture(lintProfile(after)))
+	s.say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", count(len(d.Questions), "question"), path)
+	return nil
+}
+
+func titleOf(service string) string {
+	if service == "" {
+		return "the stack"
+	}
+	return service
+}
+
+// posture counts findings by what they say.
+func posture(findings []finding.Finding) string {
+	n := finding.Tally(findings)
+	return fmt.Sprintf("%d of %d controls hold, %d fail, %d unknown, %d waived", n[finding.Pass]+n[finding.NotApplicable], len(findings), n[finding.Fail], n[finding.Unknown], n[finding.Waived])
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// initPresets writes a stack of known images. What a preset leaves open is asked.
+func initPresets(g *globals, s streams, o initOptions) error {
+	path := g.file.files[0]
+	name := o.name
+	if name == "" {
+		dir, err := filepath.Abs(filepath.Dir(path))
+		if err != nil {
+			return fmt.Errorf("finding the directory of the profile: %w", err)
+		}
+		name = strings.Trim(strings.Map(lowerName, filepath.Base(dir)), "-_")
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "apiVersion: %s\nkind: Profile\nname: %s\n\nservices:\n", profile.APIVersion, name)
+	for _, p := range o.presets {
+		service, preset, ok := strings.Cut(p, "=")
+		if !ok {
+			preset = service
+		}
+		if _, known := (profiles.Library{}).Preset(preset); !known {
+			return &usageError{fmt.Errorf("there is no preset %q", preset), "list them with: hsectl presets"}
+		}
+		fmt.Fprintf(&b, "  %s:\n    preset: %s\n", service, preset)
+		if lacksTest(service, preset) {
+			b.WriteString("    # TODO(hsectl): how can one tell that the service works? This asks a port.\n    health: {tcp: 3000}\n")
+		}
+	}
+	options := profile.Options{File: path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
+	p, err := profile.Parse([]byte(b.String()), options)
+	if err != nil {
+		return err
+	}
+	if err := writeProfile(g, o, []byte(b.String())); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "%s\n", path)
+	s.say("%s", posture(stack.New(p).Check()))
+	return nil
+}
+
+// lacksTest reports whether a service of a preset needs a health test of its own.
+func lacksTest(service, preset string) bool {
+	text := fmt.Sprintf("apiVersion: %s\nkind: Profile\nname: x\nservices: {%s: {preset: %s}}\n", profile.APIVersion, service, preset)
+	_, err := profile.Parse([]byte(text), profile.Options{File: "x", Today: time.Now(), Library: profiles.Library{}})
+	return slices.ContainsFunc(profile.Problems(err), func(p *profile.Problem) bool { return strings.Contains(p.Message, "no health test") })
+}
+
+// lowerName maps a letter of a directory's name to one that a stack's name may have.
+func lowerName(r rune) rune {
+	switch {
+	case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+		return r
+	case r >= 'A' && r <= 'Z':
+		return r + 'a' - 'A'
+	}
+	return '-'
+}

@@ -1,0 +1,360 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// Draft is a profile made from a Compose project.
+type Draft struct {
+	Text      []byte
+	Presets   map[string]string   // the preset of each service that has one
+	Passed    map[string][]string // the keys of each service that are passed through; "" is the stack itself
+	Questions []string            // what could not be decided, as in the comments: SERVICE: QUESTION
+	Problems  []*profile.Problem  // what must be mended before the profile is one
+}
+
+// Target is what a profile is made for.
+type Target struct {
+	Dir     string // absolute directory of the profile; paths are written relative to it
+	Source  string // name of the Compose file, for comments
+	Today   time.Time
+	Library profile.Library
+	Excepts []Except // further exceptions, each for the time of an import
+}
+
+// Except lets a control of a service fail for the time of an import.
+type Except struct{ Control, Service, Reason string }
+
+// todo begins a comment that asks.
+const todo = "TODO(hsectl): "
+
+// How careful the import is with a service, after problems: a preset; a preset, with colliding volumes as they are; none;
+// none, with all volumes as they are.
+const (
+	noPreset    = 2
+	keepVolumes = 3
+)
+
+// waiverDays is how long the exceptions of an import last: time to decide, and an end.
+const waiverDays = 30
+
+// importer turns one project into one profile.
+type importer struct {
+	p       *Project
+	t       Target
+	caution map[string]int // how little of a service is changed
+	draft   *Draft
+	extra   map[string]any // keys of the stack that are passed through
+	waivers []waiver
+	shared  map[string]string // the user of each volume
+	presets map[string]map[string]any
+}
+
+type waiver struct{ control, service, reason string }
+
+// Profile turns the project into a profile that says the same, plus the hardening that can be justified. Nothing is
+// lost: what has no place is passed through, and what could not be decided is asked in comments.
+func (p *Project) Profile(t Target) (Draft, error) {
+	caution := map[string]int{}
+	for {
+		d, err := p.draft(t, caution)
+		if err != nil {
+			return Draft{}, err
+		}
+		_, err = profile.Parse(d.Text, profile.Options{File: "hsectl.yaml", Today: t.Today, Library: t.Library})
+		d.Problems = profile.Problems(err)
+		if !p.moreCareful(d, caution) {
+			return d, nil
+		}
+	}
+}
+
+// moreCareful changes less of every service that has a problem. It is false when nothing is left to try.
+func (p *Project) moreCareful(d Draft, caution map[string]int) bool {
+	lines := strings.Split(string(d.Text), "\n")
+	more := false
+	for _, problem := range d.Problems {
+		if name := serviceAt(lines, problem.At.Line); name != "" && caution[name] < keepVolumes {
+			caution[name]++
+			more = true
+		}
+	}
+	return more
+}
+
+var serviceLine = regexp.MustCompile(`^  "?([A-Za-z0-9._-]+)"?:`)
+
+// serviceAt returns the service whose text holds a line of a draft.
+func serviceAt(lines []string, line int) string {
+	for i := min(line, len(lines)) - 1; i >= 0; i-- {
+		if m := serviceLine.FindStringSubmatch(lines[i]); m != nil {
+			return m[1]
+		}
+		if lines[i] != "" && lines[i][0] != ' ' && lines[i][0] != '#' {
+			return ""
+		}
+	}
+	return ""
+}
+
+func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
+	written, err := p.written()
+	if err != nil {
+		return Draft{}, err
+	}
+	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}, presets: map[string]map[string]any{}}
+	services, _ := written["services"].(map[string]any)
+	delete(written, "services")
+	delete(written, "name")
+
+	out := newOrdered()
+	out.set("apiVersion", profile.APIVersion, "Made from "+t.Source+" by hsectl init. Lines with TODO(hsectl) ask what the file did not tell.")
+	out.set("kind", "Profile")
+	out.set("name", p.Name)
+	all := newOrdered()
+	for _, s := range p.services() {
+		if raw, ok := services[s.Name].(map[string]any); ok {
+			all.set(clean(s.Name), i.service(s, raw))
+		}
+	}
+	out.set("services", all)
+	i.stack(out)
+	data, err := out.bytes()
+	if err != nil {
+		return Draft{}, err
+	}
+	i.draft.Text = data
+	return *i.draft, nil
+}
+
+// written returns the resolved project as plain values.
+func (p *Project) written() (map[string]any, error) {
+	data, err := p.types.MarshalYAML()
+	if err != nil {
+		return nil, fmt.Errorf("reading the project: %w", err)
+	}
+	out := map[string]any{}
+	if err := yaml.Unmarshal(data, &out); err != nil {
+		return nil, fmt.Errorf("reading the project: %w", err)
+	}
+	return out, nil
+}
+
+var unclean = regexp.MustCompile(`[^a-z0-9_-]`)
+
+// clean returns a name that a profile takes; Compose takes capitals and dots, too.
+func clean(name string) string {
+	out := unclean.ReplaceAllString(strings.ToLower(name), "-")
+	return cmp.Or(strings.TrimLeft(out, "-_"), "unnamed")
+}
+
+// ask notes a question and returns the comment that asks it.
+func (i *importer) ask(service, format string, args ...any) string {
+	question := fmt.Sprintf(format, args...)
+	i.draft.Questions = append(i.draft.Questions, service+": "+question)
+	return todo + question
+}
+
+// waive adds an exception, once.
+func (i *importer) waive(control, service, reason string) {
+	if !slices.ContainsFunc(i.waivers, func(w waiver) bool { return w.control == control && w.service == service }) {
+		i.waivers = append(i.waivers, waiver{control, service, reason})
+	}
+}
+
+// stack writes what stands beside the services: secrets, networks, volumes, exceptions, and what is passed through.
+func (i *importer) stack(out ordered) {
+	i.secrets(out)
+	i.networks(out)
+	i.volumes(out)
+	for _, e := range i.t.Excepts {
+		i.waive(e.Control, e.Service, "imported: "+e.Reason)
+	}
+	if len(i.waivers) > 0 {
+		list := []any{}
+		for _, w := range i.waivers {
+			one := newOrdered()
+			one.set("control", w.control)
+			one.set("service", w.service)
+			one.set("reason", w.reason)
+			one.set("expires", (&yaml.Node{Kind: yaml.ScalarNode, Value: i.t.Today.AddDate(0, 0, waiverDays).Format(time.DateOnly)}))
+			list = append(list, flow(one))
+		}
+		out.set("exceptions", list, todo+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: mend it, or say why it must be")
+	}
+	if len(i.extra) > 0 {
+		out.set("passthrough", i.verbatim(i.extra), "Keys of Compose that have no place in a profile.")
+		i.draft.Passed[""] = slices.Sorted(maps.Keys(i.extra))
+	}
+}
+
+// verbatim returns values as a Compose file has them: dollar signs doubled, and paths below the profile relative to it.
+func (i *importer) verbatim(v any) any { return i.verbatimKey("", v) }
+
+// asWritten is a text that is already as a Compose file has it.
+type asWritten string
+
+func (i *importer) verbatimKey(key string, v any) any {
+	switch v := v.(type) {
+	case asWritten:
+		return string(v)
+	case string:
+		if slices.Contains([]string{"source", "path", "file", "env_file", "label_file", "device", "context"}, key) {
+			v = relative(i.t.Dir, v)
+		}
+		return strings.ReplaceAll(v, "$", "$$")
+	case []any:
+		out := make([]any, len(v))
+		for n, item := range v {
+			out[n] = i.verbatimKey(key, item)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, item := range v {
+			out[k] = i.verbatimKey(k, item)
+		}
+		return out
+	}
+	return v
+}
+
+// secrets keeps those with a source that a profile knows; the others are passed through.
+func (i *importer) secrets(out ordered) {
+	all, _ := i.extra["secrets"].(map[string]any)
+	mine := newOrdered()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := i.p.types.Secrets[name]
+		if bool(s.External) || s.Driver != "" || s.TemplateDriver != "" || len(s.Labels) > 0 {
+			continue
+		}
+		switch {
+		case s.File != "":
+			mine.set(name, flow(map[string]any{"file": strings.ReplaceAll(relative(i.t.Dir, s.File), "${", "$${")}))
+		case s.Environment != "":
+			mine.set(name, flow(map[string]any{"env": s.Environment}))
+		default:
+			continue
+		}
+		delete(all, name)
+	}
+	if len(mine.n.Content) > 0 {
+		out.set("secrets", mine)
+	}
+	i.drop("secrets", all)
+}
+
+// drop takes an empty section out of what is passed through.
+func (i *importer) drop(section string, all map[string]any) {
+	if len(all) == 0 {
+		delete(i.extra, section)
+	}
+}
+
+func (i *importer) networks(out ordered) {
+	all, _ := i.extra["networks"].(map[string]any)
+	mine := newOrdered()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		n := i.p.types.Networks[name]
+		options := map[string]any{}
+		comment := ""
+		switch {
+		case bool(n.External):
+			options["external"] = true
+		case !i.p.closed(name):
+			options["egress"] = true
+			comment = i.ask("networks."+name, "does anything on this network need to connect to the outside? If not, write publish: true or {}")
+		case !bool(n.Internal):
+			options["publish"] = true
+		}
+		mine.set(clean(name), flow(options), comment)
+		rest, _ := all[name].(map[string]any)
+		for _, key := range []string{"external", "internal"} {
+			delete(rest, key)
+		}
+		i.unnamed(rest, name)
+		delete(all, name)
+		if len(rest) > 0 {
+			all[clean(name)] = rest
+		}
+	}
+	if len(mine.n.Content) > 0 {
+		out.set("networks", mine)
+	}
+	i.drop("networks", all)
+}
+
+// unnamed drops the name that Compose would give anyway, and empty settings.
+func (i *importer) unnamed(rest map[string]any, name string) {
+	if rest["name"] == i.p.Name+"_"+name && clean(name) == name {
+		delete(rest, "name")
+	}
+	for key, v := range rest {
+		if m, ok := v.(map[string]any); v == nil || ok && len(m) == 0 {
+			delete(rest, key)
+		}
+	}
+}
+
+func (i *importer) volumes(out ordered) {
+	all, _ := i.extra["volumes"].(map[string]any)
+	mine := newOrdered()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		rest, _ := all[name].(map[string]any)
+		if bool(i.p.types.Volumes[name].External) {
+			mine.set(name, flow(map[string]any{"external": true}))
+			if i.shared[name] != "" {
+				delete(rest, "external")
+			}
+		}
+		i.unnamed(rest, name)
+		if len(rest) == 0 && i.shared[name] != "" {
+			delete(all, name)
+		} else {
+			all[name] = rest
+		}
+		if rest == nil {
+			all[name] = map[string]any{}
+		}
+	}
+	if len(mine.n.Content) > 0 {
+		out.set("volumes", mine)
+	}
+	i.drop("volumes", all)
+}
+
+// presetOf returns the preset for an image, and whether it has a health test, when the library has one that may be used.
+func (i *importer) presetOf(service, image string) (name string, values map[string]any) {
+	if i.caution[clean(service)] >= noPreset {
+		return "", nil
+	}
+	name = policy.Recognise(image)
+	if values, ok := i.presets[name]; ok && name != "" {
+		return name, values
+	}
+	data, ok := i.t.Library.Preset(name)
+	if name == "" || !ok {
+		return "", nil
+	}
+	values = map[string]any{}
+	if err := yaml.Unmarshal(data, &values); err != nil {
+		return "", nil
+	}
+	i.presets[name] = values
+	return name, values
+}
+
+// place returns a path of the Compose file as the profile has it.
+func (i *importer) place(path string) string { return filepath.ToSlash(relative(i.t.Dir, path)) }

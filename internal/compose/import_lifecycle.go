@@ -1,0 +1,170 @@
+package compose
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+func (m *moving) lifecycle() {
+	shutdown := map[string]any{}
+	if m.take("stop_signal") {
+		shutdown["signal"] = signal(m.s.StopSignal)
+	}
+	if g := m.s.StopGracePeriod; m.take("stop_grace_period") && g != nil && *g > 0 {
+		shutdown["grace"] = time.Duration(*g).String()
+	}
+	if len(shutdown) > 0 {
+		m.out.set("shutdown", flow(shutdown))
+	}
+	m.take("restart")
+	switch r := m.s.Restart; r {
+	case "":
+		m.out.set("restart", quoted("no"))
+	case "on-failure":
+		m.out.set("restart", "on-failure:5", "was on-failure, without an end")
+	default:
+		m.out.set("restart", quoted(r))
+	}
+}
+
+// signal writes a name in full; numbers are those of Linux.
+func signal(s string) string {
+	names := map[string]string{"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "10": "SIGUSR1", "12": "SIGUSR2", "15": "SIGTERM", "28": "SIGWINCH"}
+	if name, ok := names[s]; ok {
+		return name
+	}
+	if s = strings.ToUpper(s); !strings.HasPrefix(s, "SIG") {
+		return "SIG" + s
+	}
+	return s
+}
+
+// health moves the test with the engine's own times where none are written, so that it judges as before.
+func (m *moving) health() {
+	h := m.s.HealthCheck
+	tested := h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE"
+	if !tested {
+		inPreset, _ := m.preset["health"].(map[string]any)
+		hasTest := slices.ContainsFunc([]string{"command", "shell", "http", "tcp", "none"}, func(k string) bool { return inPreset[k] != nil })
+		if h != nil && !hasTest {
+			if len(h.Test) > 0 || h.Disable { // otherwise only times of the image's own test: they stay as they are
+				m.rest["healthcheck"] = map[string]any{"disable": true}
+			}
+		} else {
+			m.take("healthcheck")
+		}
+		if !hasTest {
+			m.waive("HSE-HLT-001", m.name, "imported: "+m.t.Source+" has no health test for it")
+			m.ask("how can one tell that the service works? Write health:")
+		}
+		return
+	}
+	m.take("healthcheck")
+	out := newOrdered()
+	if h.Test[0] == "CMD-SHELL" {
+		out.set("shell", strings.Join(h.Test[1:], " "))
+	} else {
+		out.set("command", flow(anys(h.Test[1:])))
+	}
+	timeout, interval := engineTime(h.Timeout), engineTime(h.Interval)
+	out.set("interval", max(interval, timeout).String())
+	out.set("timeout", timeout.String())
+	retries := 3
+	if h.Retries != nil && *h.Retries > 0 {
+		retries = int(*h.Retries)
+	}
+	out.set("retries", retries)
+	if h.StartPeriod != nil && *h.StartPeriod > 0 {
+		out.set("start_period", time.Duration(*h.StartPeriod).String())
+	}
+	if h.StartInterval != nil {
+		m.pass(time.Duration(*h.StartInterval).String(), "healthcheck", "start_interval")
+	}
+	m.out.set("health", out)
+}
+
+// engineTime is what the engine takes for a time of a health test that is not written: 30 s.
+func engineTime(d *types.Duration) time.Duration {
+	if d == nil || *d <= 0 {
+		return 30 * time.Second
+	}
+	return time.Duration(*d)
+}
+
+// dependencies moves what a service waits for. A test that only the image may have keeps its condition by being passed through.
+func (m *moving) dependencies() {
+	m.take("depends_on")
+	var list []any
+	for _, name := range slices.Sorted(maps.Keys(m.s.DependsOn)) {
+		d := m.s.DependsOn[name]
+		condition := map[string]string{types.ServiceConditionHealthy: "healthy", types.ServiceConditionCompletedSuccessfully: "completed"}[d.Condition]
+		if condition == "" {
+			condition = "started"
+		}
+		if condition == "healthy" && !m.tests(name) {
+			condition = "started"
+			m.pass(d.Condition, "depends_on", clean(name), "condition")
+		}
+		if d.Restart {
+			m.pass(true, "depends_on", clean(name), "restart")
+		}
+		if !d.Required {
+			m.pass(false, "depends_on", clean(name), "required")
+		}
+		list = append(list, flow(map[string]any{"service": clean(name), "condition": condition}))
+	}
+	if len(list) > 0 {
+		m.out.set("depends_on", list)
+	}
+}
+
+// tests reports whether a service will have a health test in the profile.
+func (m *moving) tests(name string) bool {
+	other := m.p.types.Services[name]
+	if h := other.HealthCheck; h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE" {
+		return true
+	}
+	_, preset := m.presetOf(name, other.Image)
+	health, _ := preset["health"].(map[string]any)
+	return slices.ContainsFunc([]string{"command", "shell", "http", "tcp"}, func(k string) bool { return health[k] != nil })
+}
+
+func (m *moving) logging() {
+	l := m.s.Logging
+	m.take("logging")
+	if l == nil {
+		return
+	}
+	out := map[string]any{}
+	switch l.Driver {
+	case "", "json-file", "local":
+		if l.Driver != "" {
+			out["driver"] = l.Driver
+		}
+	case "journald":
+		out["driver"] = l.Driver
+	default:
+		out["driver"] = "journald" // the driver without options; the real one is passed through
+		m.pass(l.Driver, "logging", "driver")
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.Options)) {
+		value := l.Options[key]
+		files, err := strconv.Atoi(value)
+		switch {
+		case key == "max-size" && out["driver"] != "journald":
+			out["max_size"] = value
+		case key == "max-file" && err == nil && out["driver"] != "journald":
+			out["max_files"] = files
+		default:
+			m.pass(value, "logging", "options", key)
+		}
+	}
+	if len(out) > 0 {
+		m.out.set("logging", flow(out))
+	}
+}

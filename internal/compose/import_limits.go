@@ -1,0 +1,120 @@
+package compose
+
+import (
+	"strconv"
+	"strings"
+)
+
+func (m *moving) limits() {
+	m.take("mem_limit", "memswap_limit", "cpus", "pids_limit", "mem_reservation", "cpu_quota", "cpu_period", "shm_size")
+	defaults, _ := m.preset["limits"].(map[string]any)
+	limits := map[string]any{}
+	var guessed []string
+	for _, l := range []struct{ key, value, guess string }{
+		{"cpus", decimal(cpus(m.s)), "1.0"}, {"memory", size(memory(m.s)), "512M"}, {"pids", number(max(0, pids(m.s))), "200"},
+	} {
+		switch {
+		case l.value != "":
+			limits[l.key] = l.value
+		case defaults[l.key] == nil && l.key != "pids":
+			limits[l.key] = l.guess
+			guessed = append(guessed, l.key)
+		}
+	}
+	if n, ok := limits["pids"].(string); ok {
+		limits["pids"], _ = strconv.Atoi(n)
+	}
+	comment := ""
+	if len(guessed) > 0 {
+		comment = m.ask("what does the service need of %s? This is a guess", strings.Join(guessed, " and "))
+	}
+	if len(limits) > 0 {
+		m.out.set("limits", flow(limits), comment)
+	}
+	m.reservations()
+	if m.s.ShmSize > 0 {
+		m.out.set("shm_size", size(int64(m.s.ShmSize)))
+	}
+	m.ulimits()
+}
+
+func (m *moving) reservations() {
+	r := reservations(m.s)
+	out := map[string]any{}
+	if v := decimal(float64(r.NanoCPUs)); v != "" {
+		out["cpus"] = v
+	}
+	if v := size(max(int64(r.MemoryBytes), int64(m.s.MemReservation))); v != "" {
+		out["memory"] = v
+	}
+	if len(out) > 0 {
+		m.out.set("reservations", flow(out))
+	}
+	deploy, _ := m.rest["deploy"].(map[string]any)
+	resources, _ := deploy["resources"].(map[string]any)
+	delete(resources, "limits")
+	if left, ok := resources["reservations"].(map[string]any); ok {
+		delete(left, "cpus")
+		delete(left, "memory")
+		delete(left, "pids")
+		prune(resources, "reservations")
+	}
+	prune(deploy, "resources")
+	prune(deploy, "placement")
+	prune(m.rest, "deploy")
+}
+
+// prune drops a mapping that has become empty.
+func prune(m map[string]any, key string) {
+	if inner, ok := m[key].(map[string]any); ok && len(inner) == 0 {
+		delete(m, key)
+	}
+}
+
+func decimal(n float64) string {
+	if n <= 0 {
+		return ""
+	}
+	text := strconv.FormatFloat(float64(int64(n*1000+0.5))/1000, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return text
+}
+
+// size writes bytes in the largest unit that keeps them whole.
+func size(n int64) string {
+	switch {
+	case n <= 0:
+		return ""
+	case n%(1<<30) == 0:
+		return number(n>>30) + "G"
+	case n%(1<<20) == 0:
+		return number(n>>20) + "M"
+	case n%(1<<10) == 0:
+		return number(n>>10) + "K"
+	}
+	return number(n)
+}
+
+func number(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// ulimits moves the limit of open files. Another hard limit, and every other limit, is passed through.
+func (m *moving) ulimits() {
+	all, _ := m.rest["ulimits"].(map[string]any)
+	delete(all, "core") // always 0
+	if u := m.s.Ulimits["nofile"]; u != nil && soft(u) > 0 {
+		m.out.set("open_files", soft(u))
+		if u.Single != 0 || u.Hard == u.Soft {
+			delete(all, "nofile")
+		}
+	}
+	if len(all) == 0 {
+		m.take("ulimits")
+	}
+}

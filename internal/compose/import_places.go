@@ -1,0 +1,257 @@
+package compose
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// writable moves named volumes and tmpfs. Binds, read-only volumes and anonymous ones have no place: they are passed through.
+func (m *moving) writable() {
+	var list, left []any
+	var questions []string
+	raw, _ := m.rest["volumes"].([]any)
+	m.take("volumes", "tmpfs")
+	for n, v := range m.s.Volumes {
+		entry, question := m.place(v)
+		if entry == nil {
+			left = append(left, long(raw, n, v))
+			continue
+		}
+		list, questions = append(list, flow(entry)), append(questions, question)
+	}
+	for _, t := range m.s.Tmpfs {
+		mount := shortTmpfs(t)
+		if !movable(mount.Path) {
+			left = append(left, map[string]any{"type": "tmpfs", "target": mount.Path, "tmpfs": map[string]any{"size": max(mount.Size, 1<<26)}})
+			continue
+		}
+		entry, question := m.tmpfs(mount.Path, mount.Size)
+		if mount.Exec {
+			entry["exec"] = true
+		}
+		if mode := tmpfsOption(t, "mode"); mode != "" {
+			entry["mode"] = mode
+		}
+		list, questions = append(list, flow(entry)), append(questions, question)
+	}
+	if m.preset == nil && !m.s.ReadOnly {
+		if !slices.ContainsFunc(m.p.mounts(m.s), func(o policy.Mount) bool { return o.Path == "/tmp" || strings.HasPrefix(o.Path, "/tmp/") }) {
+			list = append(list, flow(map[string]any{"path": "/tmp", "tmpfs": "64M", "mode": "1777"}))
+		}
+		questions = append(questions, m.ask("where else does the service write? The root file system is read-only now"))
+	}
+	if len(list) > 0 {
+		m.out.set("writable", list, questions...)
+	}
+	if len(left) > 0 {
+		m.rest["volumes"] = left
+	}
+}
+
+func tmpfsOption(text, name string) string {
+	_, options, _ := strings.Cut(text, ":")
+	for _, o := range strings.Split(options, ",") {
+		if k, v, _ := strings.Cut(o, "="); k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// movable reports whether a profile can have this path as a writable one.
+func movable(p string) bool {
+	if !path.IsAbs(p) || p == "/" || strings.ContainsAny(p, ":,\n") {
+		return false
+	}
+	return !slices.ContainsFunc([]string{"/proc", "/sys", "/dev", "/run/secrets"}, func(d string) bool { return p == d || strings.HasPrefix(p, d+"/") })
+}
+
+// place returns the writable path for a volume, or nothing when it has none.
+func (m *moving) place(v types.ServiceVolumeConfig) (entry map[string]any, question string) {
+	target := path.Clean(v.Target)
+	nested := slices.ContainsFunc(m.s.Volumes, func(o types.ServiceVolumeConfig) bool {
+		return o.Type != types.VolumeTypeTmpfs && path.Clean(o.Target) != target && strings.HasPrefix(target, path.Clean(o.Target)+"/")
+	})
+	plain := !v.ReadOnly && movable(target) && v.Consistency == "" && len(v.Extensions) == 0 && !nested && m.caution[m.name] < keepVolumes && !m.collides(target)
+	switch {
+	case v.Type == types.VolumeTypeTmpfs && plain:
+		size := int64(0)
+		if v.Tmpfs != nil {
+			size = int64(v.Tmpfs.Size)
+		}
+		entry, question = m.tmpfs(target, size)
+		if v.Tmpfs != nil && v.Tmpfs.Mode != 0 {
+			entry["mode"] = fmt.Sprintf("%04o", v.Tmpfs.Mode)
+		}
+		return entry, question
+	case v.Type != types.VolumeTypeVolume || !plain || v.Source == "" || v.Volume != nil && (v.Volume.NoCopy || v.Volume.Subpath != "" || len(v.Volume.Labels) > 0):
+		return nil, ""
+	}
+	entry = map[string]any{"path": target, "volume": v.Source}
+	if first, ok := m.shared[v.Source]; ok && first != m.user {
+		entry["owner"] = first
+		question = m.ask("volume %s is written by users %s and %s; whose is it?", v.Source, first, m.user)
+	} else {
+		m.shared[v.Source] = m.user
+	}
+	return entry, question
+}
+
+// collides reports whether a path lies within one that the preset writes, or holds it, and the service has been in trouble.
+func (m *moving) collides(target string) bool {
+	list, _ := m.preset["writable"].([]any)
+	return m.caution[m.name] > 0 && slices.ContainsFunc(list, func(item any) bool {
+		w, _ := item.(map[string]any)
+		p, _ := w["path"].(string)
+		return p != target && (strings.HasPrefix(target, p+"/") || strings.HasPrefix(p, target+"/"))
+	})
+}
+
+func (m *moving) tmpfs(target string, bytes int64) (entry map[string]any, question string) {
+	if bytes <= 0 {
+		bytes, question = 64<<20, m.ask("how large may %s become? Nothing was said", target)
+	}
+	return map[string]any{"path": target, "tmpfs": size(bytes)}, question
+}
+
+// long returns the volume in the long form, as compose-go writes it.
+func long(raw []any, n int, v types.ServiceVolumeConfig) any {
+	if n < len(raw) {
+		if one, ok := raw[n].(map[string]any); ok {
+			prune(one, "bind")
+			prune(one, "volume")
+			prune(one, "tmpfs")
+			return one
+		}
+	}
+	return map[string]any{"type": v.Type, "source": v.Source, "target": v.Target, "read_only": v.ReadOnly}
+}
+
+func (m *moving) secretUses() {
+	m.take("secrets")
+	var mine, left []any
+	for _, use := range m.s.Secrets {
+		source := m.p.types.Secrets[use.Source]
+		standard := use.Target == "" || use.Target == use.Source || use.Target == "/run/secrets/"+use.Source
+		known := (source.File != "" || source.Environment != "") && !bool(source.External) && source.Driver == "" && source.TemplateDriver == "" && len(source.Labels) == 0
+		if standard && known && use.UID == "" && use.GID == "" && use.Mode == nil {
+			mine = append(mine, use.Source)
+			continue
+		}
+		one := map[string]any{"source": use.Source}
+		for key, value := range map[string]string{"target": use.Target, "uid": use.UID, "gid": use.GID} {
+			if value != "" {
+				one[key] = value
+			}
+		}
+		if use.Mode != nil {
+			one["mode"] = fmt.Sprintf("%04o", *use.Mode)
+		}
+		left = append(left, one)
+	}
+	if len(mine) > 0 {
+		m.out.set("secrets", flow(mine))
+	}
+	if len(left) > 0 {
+		m.rest["secrets"] = left
+	}
+}
+
+// ports moves one port to one port. Ranges, and ports that the engine chooses, are passed through.
+func (m *moving) ports() {
+	raw, _ := m.rest["ports"].([]any)
+	m.take("ports")
+	f := m.p.published(m.s)
+	var mine, left []any
+	var questions []string
+	for n, p := range m.s.Ports {
+		host, err := strconv.Atoi(p.Published)
+		odd := err != nil || p.Name != "" || p.AppProtocol != "" || p.Mode == "host" || p.Protocol != "tcp" && p.Protocol != "udp" || len(p.Extensions) > 0
+		if odd || len(f.Value) == 0 {
+			if n < len(raw) {
+				left = append(left, raw[n])
+			}
+			continue
+		}
+		address := p.HostIP
+		if address == "" {
+			address = "0.0.0.0"
+			questions = append(questions, m.ask("port %d is open to every network of the host; is it meant for the world? Drop the address for 127.0.0.1", host))
+		}
+		if strings.Contains(address, ":") {
+			address = "[" + strings.Trim(address, "[]") + "]"
+		}
+		text := fmt.Sprintf("%s:%d:%d", address, host, p.Target)
+		if p.Protocol == "udp" {
+			text += "/udp"
+		}
+		mine = append(mine, quoted(text))
+	}
+	if len(mine) > 0 {
+		m.out.set("ports", mine, questions...)
+	}
+	if len(left) > 0 {
+		m.rest["ports"] = left
+	}
+}
+
+func (m *moving) networks() {
+	m.take("networks")
+	var names []any
+	for _, name := range slices.Sorted(maps.Keys(m.s.Networks)) {
+		names = append(names, clean(name))
+		options := map[string]any{}
+		if n := m.s.Networks[name]; n != nil {
+			options = networkOptions(n)
+		}
+		if clean(m.s.Name) != m.s.Name {
+			aliases, _ := options["aliases"].([]any)
+			options["aliases"] = append(aliases, m.s.Name)
+		}
+		if len(options) > 0 {
+			m.pass(options, "networks", clean(name))
+		}
+	}
+	if len(names) > 0 {
+		m.out.set("networks", flow(names))
+	}
+}
+
+func networkOptions(n *types.ServiceNetworkConfig) map[string]any {
+	out := map[string]any{}
+	if len(n.Aliases) > 0 {
+		out["aliases"] = anys(n.Aliases)
+	}
+	if len(n.LinkLocalIPs) > 0 {
+		out["link_local_ips"] = anys(n.LinkLocalIPs)
+	}
+	for key, value := range map[string]string{"ipv4_address": n.Ipv4Address, "ipv6_address": n.Ipv6Address, "mac_address": n.MacAddress, "interface_name": n.InterfaceName} {
+		if value != "" {
+			out[key] = value
+		}
+	}
+	for key, value := range map[string]int{"priority": n.Priority, "gw_priority": n.GatewayPriority} {
+		if value != 0 {
+			out[key] = value
+		}
+	}
+	if len(n.DriverOpts) > 0 {
+		options := map[string]any{}
+		for k, v := range n.DriverOpts {
+			options[k] = v
+		}
+		out["driver_opts"] = options
+	}
+	for k, v := range n.Extensions {
+		out[k] = v
+	}
+	return out
+}

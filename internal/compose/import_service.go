@@ -1,0 +1,306 @@
+package compose
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// moving is a service on its way into a profile. What is taken out of rest has found its place.
+type moving struct {
+	*importer
+	s      types.ServiceConfig
+	name   string // in the profile
+	rest   map[string]any
+	out    ordered
+	preset map[string]any // values of the preset; nil without one
+	user   string
+}
+
+func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
+	m := &moving{importer: i, s: s, name: clean(s.Name), rest: rest, out: newOrdered()}
+	delete(rest, "extends")
+	m.image()
+	m.runs()
+	m.identity()
+	m.capabilities()
+	m.writable()
+	m.limits()
+	m.lifecycle()
+	m.health()
+	m.secretUses()
+	m.environment()
+	m.ports()
+	m.networks()
+	m.dependencies()
+	m.logging()
+	m.labels()
+	m.passthrough()
+	return m.out
+}
+
+// take removes keys from what is left, and reports whether one was there.
+func (m *moving) take(keys ...string) bool {
+	had := false
+	for _, key := range keys {
+		if _, ok := m.rest[key]; ok {
+			had = true
+			delete(m.rest, key)
+		}
+	}
+	return had
+}
+
+// pass puts a value among what is passed through, beneath nested keys.
+func (m *moving) pass(value any, keys ...string) {
+	at := m.rest
+	for _, key := range keys[:len(keys)-1] {
+		inner, ok := at[key].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+			at[key] = inner
+		}
+		at = inner
+	}
+	at[keys[len(keys)-1]] = value
+}
+
+func (m *moving) ask(format string, args ...any) string {
+	return m.importer.ask(m.name, format, args...)
+}
+
+func (m *moving) image() {
+	name, values := m.presetOf(m.s.Name, m.s.Image)
+	if name != "" {
+		m.preset = values
+		m.draft.Presets[m.name] = name
+		m.out.set("preset", name)
+	}
+	m.take("image")
+	if m.s.Image != "" {
+		m.out.set("image", strings.ReplaceAll(m.s.Image, "${", "$${"), m.variables("image", m.s.Image))
+	}
+	m.build()
+}
+
+// variables asks about a value that was put together from variables.
+func (m *moving) variables(key, value string) string {
+	raw := m.p.rawKey(m.s.Name, key)
+	if !strings.Contains(raw, "$") || raw == value {
+		return ""
+	}
+	return m.ask("%s was %s; this is its value at the import", key, raw)
+}
+
+func (m *moving) build() {
+	b := m.s.Build
+	if b == nil {
+		return
+	}
+	rest, _ := m.rest["build"].(map[string]any)
+	build := map[string]any{"context": escape(m.importer.place(b.Context))}
+	if b.Dockerfile != "" && b.Dockerfile != "Dockerfile" && b.DockerfileInline == "" {
+		build["dockerfile"] = escape(b.Dockerfile)
+	}
+	if b.Target != "" {
+		build["target"] = escape(b.Target)
+	}
+	args := map[string]any{}
+	left := map[string]any{}
+	for name, value := range b.Args {
+		if value == nil {
+			left[name] = nil
+			continue
+		}
+		args[name] = escape(*value)
+	}
+	if len(args) > 0 {
+		build["args"] = args
+	}
+	for _, key := range []string{"context", "dockerfile", "target", "args"} {
+		delete(rest, key)
+	}
+	if len(left) > 0 {
+		rest["args"] = left
+	}
+	if len(rest) == 0 {
+		m.take("build")
+	}
+	m.out.set("build", build)
+}
+
+// escape keeps a dollar and a brace from being read as a variable of the profile.
+func escape(text string) string { return strings.ReplaceAll(text, "${", "$${") }
+
+// runs moves entry point and command. An empty list takes the image's own away, which a profile cannot say.
+func (m *moving) runs() {
+	for key, words := range map[string][]string{"entrypoint": m.s.Entrypoint, "command": m.s.Command} {
+		if len(words) > 0 {
+			m.take(key)
+		} else if words == nil {
+			m.take(key) // compose-go writes null for what is not set
+		}
+	}
+	if len(m.s.Entrypoint) > 0 {
+		m.out.set("entrypoint", flow(anys(m.s.Entrypoint)))
+	}
+	if len(m.s.Command) > 0 {
+		m.out.set("command", flow(anys(m.s.Command)))
+	}
+	if m.take("hostname") {
+		m.out.set("hostname", m.s.Hostname)
+	}
+}
+
+func anys[S ~[]string](list S) []any {
+	out := []any{}
+	for _, s := range list {
+		out = append(out, s)
+	}
+	return out
+}
+
+// identity moves the user, and asks for it when the file does not tell.
+func (m *moving) identity() {
+	m.take("user", "read_only", "cap_drop")
+	uids, gids := ids(m.s.User)
+	preset, _ := m.preset["user"].(string)
+	switch {
+	case uids[0] > 0 && gids[0] >= 0:
+		comment := ""
+		if gids[0] == 0 {
+			comment = m.ask("the group is 0, as the file says or implies; which group does the service need?")
+		}
+		m.set("user", fmt.Sprintf("%d:%d", uids[0], gids[0]), comment)
+	case preset != "":
+		m.user = preset
+		if m.s.User != "" {
+			m.out.set("user", quoted(preset), m.ask("user was %q; this is the preset's own", m.s.User))
+		}
+	case uids[0] == 0:
+		m.set("user", "0:0", m.ask("which user can the service run as? It runs as root"))
+		m.waive("HSE-USR-001", m.name, "imported: user is root in "+m.t.Source)
+	default:
+		m.set("user", "1000:1000", m.ask("which user does the image run as? See: docker image inspect --format '{{.Config.User}}' %s", m.s.Image))
+	}
+	if m.take("init") {
+		m.out.set("init", m.s.Init != nil && *m.s.Init)
+	}
+}
+
+func (m *moving) set(key, value, comment string) {
+	if key == "user" {
+		m.user = value
+	}
+	m.out.set(key, quoted(value), comment)
+}
+
+func (m *moving) capabilities() {
+	m.take("cap_add")
+	names := bare(m.s.CapAdd)
+	if slices.Contains(names, "ALL") {
+		names = policy.Capabilities()
+	}
+	var list []any
+	for _, name := range names {
+		list = append(list, flow(map[string]any{"name": name, "reason": "imported from " + m.t.Source}))
+	}
+	if len(list) > 0 {
+		m.out.set("capabilities", list, m.ask("why does the service need each of these?"))
+	}
+}
+
+var sameVariable = regexp.MustCompile(`^\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*))$`)
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// environment keeps what comes from the caller's environment coming from there, and copies no value that looks like a
+// secret.
+func (m *moving) environment() {
+	m.take("environment")
+	out := newOrdered()
+	for _, name := range slices.Sorted(maps.Keys(m.s.Environment)) {
+		value, raw := m.s.Environment[name], m.p.raw(m.s.Name, name)
+		switch form := sameVariable.FindStringSubmatch(raw); {
+		case value == nil:
+			m.pass(nil, "environment", name)
+		case !envName.MatchString(name):
+			m.pass(*value, "environment", name)
+		case form != nil && (form[1] == name || form[4] == name):
+			out.set(name, flow(caller(form)))
+		case strings.Contains(strings.ReplaceAll(raw, "$$", ""), "$"):
+			m.pass(asWritten(raw), "environment", name)
+		case policy.LooksSecret(policy.Variable{Name: name, Value: *value}):
+			out.set(name, flow(map[string]any{"required": true}), m.ask("the value of %s looks like a secret and stays in %s; make it one of secrets:", name, m.t.Source))
+		default:
+			out.set(name, *value)
+		}
+	}
+	if len(out.n.Content) > 0 {
+		m.out.set("environment", out)
+	}
+}
+
+// caller is a variable of the calling environment: required, or with a default.
+func caller(form []string) map[string]any {
+	if strings.HasSuffix(form[2], "?") {
+		return map[string]any{"required": true}
+	}
+	return map[string]any{"default": form[3]}
+}
+
+func (m *moving) labels() {
+	labels := map[string]any{}
+	for name, value := range m.s.Labels {
+		labels[name] = escape(value)
+	}
+	m.take("labels")
+	if len(labels) > 0 {
+		m.out.set("labels", labels)
+	}
+}
+
+// passthrough writes what is left, with an exception for each control that it breaks.
+func (m *moving) passthrough() {
+	for _, key := range []string{"security_opt", "networks", "volumes", "ports", "secrets"} {
+		if list, ok := m.rest[key].([]any); ok && len(list) == 0 {
+			delete(m.rest, key)
+		}
+	}
+	for key, v := range m.rest {
+		if v == nil {
+			delete(m.rest, key)
+		}
+	}
+	var options []any
+	for _, o := range m.s.SecurityOpt {
+		if !strings.HasPrefix(o, "no-new-privileges") {
+			options = append(options, o)
+		}
+	}
+	m.take("security_opt")
+	if len(options) > 0 {
+		m.rest["security_opt"] = options
+	}
+	if len(m.rest) == 0 {
+		return
+	}
+	verbatim, _ := m.verbatim(m.rest).(map[string]any)
+	keys := slices.Sorted(maps.Keys(m.rest))
+	m.draft.Passed[m.name] = keys
+	comment := ""
+	if open := profile.Passthrough(verbatim).Unjudged(); len(open) > 0 {
+		comment = m.ask("no control judges %s; is it still needed?", strings.Join(open, ", "))
+	}
+	for _, control := range slices.Sorted(maps.Keys(profile.Passthrough(verbatim).Breaks())) {
+		m.waive(control, m.name, "imported: "+profile.Passthrough(verbatim).Breaks()[control])
+	}
+	m.out.set("passthrough", verbatim, comment)
+}

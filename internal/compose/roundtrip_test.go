@@ -1,0 +1,337 @@
+package compose
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+var today = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+
+func fromDisk(path string, _ int64) ([]byte, error) { return os.ReadFile(path) }
+
+// callingEnvironment is the environment in which the corpus is read.
+var callingEnvironment = []string{"REGION=north", "BARE=bare", "CERT=cert", "FROM_SHELL=shell", "CONF=conf"}
+
+// corpus returns the Compose files of each case: a file, or a directory with compose.yml and its override.
+func corpus(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for _, pattern := range []string{"../../testdata/compose/*.yml", "../../testdata/compose/*/compose.yml"} {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range matches {
+			name := strings.TrimSuffix(filepath.Base(m), ".yml")
+			files := []string{m}
+			if name == "compose" {
+				name = filepath.Base(filepath.Dir(m))
+				if override := filepath.Join(filepath.Dir(m), "compose.override.yml"); fileExists(override) {
+					files = append(files, override)
+				}
+			}
+			out[name] = files
+		}
+	}
+	if len(out) < 40 {
+		t.Fatalf("%d cases", len(out))
+	}
+	return out
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Every file of the corpus becomes a profile; what that renders is the same project, plus hardening: nothing is lost.
+func TestRoundTrip(t *testing.T) {
+	for name, files := range corpus(t) {
+		t.Run(name, func(t *testing.T) {
+			before, err := Load(t.Context(), Source{Files: files, Environment: callingEnvironment, Read: fromDisk, AsWritten: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, err := filepath.Abs(filepath.Dir(files[0]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			draft, err := before.Profile(Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range draft.Problems {
+				t.Errorf("%s (%s)", p.Error(), p.Hint)
+			}
+			if t.Failed() {
+				t.Fatalf("the profile is\n%s", draft.Text)
+			}
+			after := rendered(t, before, draft, dir)
+			compareProjects(t, before, after)
+			if t.Failed() {
+				t.Logf("the profile is\n%s", draft.Text)
+			}
+			if strings.Contains(string(draft.Text), "hunter2") {
+				t.Error("a secret was copied")
+			}
+			again, err := before.Profile(Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}})
+			if err != nil || string(again.Text) != string(draft.Text) {
+				t.Errorf("two imports differ, or: %v", err)
+			}
+		})
+	}
+}
+
+// rendered loads what the profile renders, with the values that were left where they were.
+func rendered(t *testing.T, before *Project, draft Draft, dir string) *Project {
+	t.Helper()
+	p, err := profile.Parse(draft.Text, profile.Options{File: "hsectl.yaml", Today: today, Library: profiles.Library{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := generate.Render(stack.New(p), generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := slices.Clone(callingEnvironment)
+	for _, s := range before.services() {
+		for name, value := range s.Environment {
+			if e := p.Services[clean(s.Name)].Environment[name]; value != nil && e.Required {
+				environment = append(environment, name+"="+*value)
+			}
+		}
+	}
+	file := filepath.Join(dir, ".rendered-"+clean(t.Name())+".yml")
+	if err := os.WriteFile(file, rendered[0].Data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(file)
+	after, err := Load(t.Context(), Source{Files: []string{file}, Environment: environment, Read: fromDisk, AsWritten: true})
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, rendered[0].Data)
+	}
+	return after
+}
+
+// compareProjects wants everything of the one in the other, but for what hardening changes on purpose.
+func compareProjects(t *testing.T, before, after *Project) {
+	t.Helper()
+	old, err := before.written()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := after.written()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if old["name"] != now["name"] {
+		t.Errorf("name %v, was %v", now["name"], old["name"])
+	}
+	services, _ := now["services"].(map[string]any)
+	for _, s := range before.services() {
+		was, _ := old["services"].(map[string]any)[s.Name].(map[string]any)
+		is, _ := services[clean(s.Name)].(map[string]any)
+		softened(before, s.Name, was, is)
+		for _, key := range slices.Sorted(maps.Keys(was)) {
+			if lost := missing(was[key], is[key]); lost != "" {
+				t.Errorf("%s.%s: lost %s; is %v", s.Name, key, lost, is[key])
+			}
+		}
+		limitsKept(t, before, after, s.Name)
+	}
+	for _, section := range []string{"networks", "volumes", "configs", "models", "x-top", "x-base"} {
+		for name, was := range sectionOf(old, section) {
+			is := sectionOf(now, section)[name]
+			if section == "networks" {
+				is = sectionOf(now, section)[clean(name)]
+			}
+			if lost := missing(was, is); lost != "" {
+				t.Errorf("%s.%s: lost %s; is %v", section, name, lost, is)
+			}
+		}
+	}
+	for name := range sectionOf(old, "secrets") {
+		if sectionOf(now, "secrets")[name] == nil {
+			t.Errorf("secret %s is lost", name)
+		}
+	}
+}
+
+func sectionOf(p map[string]any, name string) map[string]any {
+	m, _ := p[name].(map[string]any)
+	return m
+}
+
+// softened takes out of the old service what hardening changes, after checking that it did.
+func softened(before *Project, name string, was, is map[string]any) {
+	for _, key := range []string{"cap_drop", "read_only", "user", "mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_quota", "cpu_period", "pids_limit"} {
+		delete(was, key) // judged apart, or replaced by something stronger
+	}
+	s := before.types.Services[name]
+	if was["restart"] == "on-failure" {
+		was["restart"] = "on-failure:5"
+	}
+	if was["image"] == nil {
+		delete(was, "image")
+	}
+	for _, key := range []string{"command", "entrypoint"} {
+		if was[key] == nil {
+			delete(was, key)
+		}
+	}
+	if list, ok := was["security_opt"].([]any); ok {
+		was["security_opt"] = slices.DeleteFunc(list, func(o any) bool { return strings.HasPrefix(fmt.Sprint(o), "no-new-privileges") })
+	}
+	if len(s.CapAdd) > 0 {
+		was["cap_add"] = anys(bare(s.CapAdd))
+	}
+	if h, ok := was["healthcheck"].(map[string]any); ok && h["interval"] == "10s" {
+		delete(h, "interval") // raised to the time-out, which the engine lets be longer
+	}
+	if l, ok := was["ulimits"].(map[string]any); ok {
+		delete(l, "core")
+	}
+	if d, ok := was["deploy"].(map[string]any); ok {
+		if r, ok := d["resources"].(map[string]any); ok {
+			delete(r, "limits")
+		}
+	}
+	tmpfsByPath(was, is)
+	for _, service := range []map[string]any{was, is} {
+		for _, port := range asList(service["ports"]) {
+			if p, ok := port.(map[string]any); ok && p["host_ip"] == nil {
+				p["host_ip"] = "0.0.0.0"
+			}
+			if p, ok := port.(map[string]any); ok && p["mode"] == nil {
+				p["mode"] = "ingress"
+			}
+		}
+		for _, v := range asList(service["volumes"]) {
+			if m, ok := v.(map[string]any); ok {
+				prune(m, "volume")
+				prune(m, "bind")
+			}
+		}
+		for _, v := range asList(service["secrets"]) {
+			if m, ok := v.(map[string]any); ok && m["target"] == "/run/secrets/"+fmt.Sprint(m["source"]) {
+				delete(m, "target")
+			}
+		}
+	}
+	if n, ok := was["networks"].(map[string]any); ok {
+		for key, v := range n {
+			delete(n, key)
+			n[clean(key)] = v
+		}
+	}
+}
+
+// tmpfsByPath compares places in memory by their path: how they are written changes.
+func tmpfsByPath(was, is map[string]any) {
+	var paths []any
+	for _, service := range []map[string]any{is, was} {
+		paths = nil
+		for _, t := range asList(service["tmpfs"]) {
+			target, _, _ := strings.Cut(fmt.Sprint(t), ":")
+			paths = append(paths, target)
+		}
+		var volumes []any
+		for _, v := range asList(service["volumes"]) {
+			if m, ok := v.(map[string]any); ok && m["type"] == "tmpfs" {
+				paths = append(paths, m["target"])
+				continue
+			}
+			volumes = append(volumes, v)
+		}
+		service["tmpfs"], service["volumes"] = paths, volumes
+	}
+}
+
+func asList(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
+// missing returns what of the old value is not in the new one; empty when everything is.
+func missing(was, is any) string {
+	switch w := was.(type) {
+	case nil:
+		return ""
+	case map[string]any:
+		m, ok := is.(map[string]any)
+		if !ok && len(w) > 0 {
+			return fmt.Sprint(was)
+		}
+		for k, v := range w {
+			if _, has := m[k]; !has && v != nil {
+				return fmt.Sprintf("%s: %v", k, v)
+			}
+			if lost := missing(v, m[k]); lost != "" {
+				return k + "." + lost
+			}
+		}
+		return ""
+	case []any:
+		list := asList(is)
+		for _, item := range w {
+			if !slices.ContainsFunc(list, func(o any) bool { return missing(item, o) == "" }) {
+				return fmt.Sprint(item)
+			}
+		}
+		return ""
+	}
+	if reflect.DeepEqual(was, is) || fmt.Sprint(was) == fmt.Sprint(is) {
+		return ""
+	}
+	return fmt.Sprint(was)
+}
+
+// The comparison itself sees what is lost.
+func TestMissing(t *testing.T) {
+	old := map[string]any{"a": 1, "b": []any{"x", map[string]any{"c": "d"}}}
+	for name, now := range map[string]any{
+		"a key": map[string]any{"b": old["b"]}, "a value": map[string]any{"a": 2, "b": old["b"]}, "an item": map[string]any{"a": 1, "b": []any{"x"}},
+		"everything": nil, "the inside": map[string]any{"a": 1, "b": []any{"x", map[string]any{"c": "e"}}},
+	} {
+		if missing(old, now) == "" {
+			t.Errorf("%s is lost, and nobody noticed", name)
+		}
+	}
+	if lost := missing(old, map[string]any{"a": 1, "b": []any{map[string]any{"c": "d", "more": 1}, "x"}, "z": 1}); lost != "" {
+		t.Errorf("lost %s", lost)
+	}
+}
+
+// limitsKept wants written limits as they were.
+func limitsKept(t *testing.T, before, after *Project, name string) {
+	t.Helper()
+	old, ok := before.types.Services[name]
+	now := after.types.Services[clean(name)]
+	if !ok {
+		return
+	}
+	if m := memory(old); m > 0 && memory(now) != m {
+		t.Errorf("%s: memory %d, was %d", name, memory(now), m)
+	}
+	if c := cpus(old); c > 0 && fmt.Sprintf("%.3f", cpus(now)) != fmt.Sprintf("%.3f", c) {
+		t.Errorf("%s: cpus %v, was %v", name, cpus(now), c)
+	}
+	if n := pids(old); n > 0 && pids(now) != n {
+		t.Errorf("%s: pids %d, was %d", name, pids(now), n)
+	}
+	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !noNewPrivileges(now.SecurityOpt) {
+		t.Errorf("%s is not hardened", name)
+	}
+}

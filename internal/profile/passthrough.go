@@ -1,0 +1,200 @@
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// Passthrough are keys of Compose that have no place of their own in a profile, as Compose writes them. They go into the
+// rendered file unread, but for what weakens a service: that is judged, and needs an exception.
+type Passthrough map[string]any
+
+// decodeShort takes any mapping as it is.
+func (p *Passthrough) decodeShort(n *node) (bool, error) {
+	if n.kind != mapping {
+		return true, badValue("write keys of Compose: {working_dir: /srv}", "it must be a mapping, not a %s", n.what())
+	}
+	value, _ := plain(n).(map[string]any)
+	*p = value
+	return true, nil
+}
+
+func (Passthrough) schema() object { return object{"type": "object"} }
+
+// plain returns a tree as ordinary values.
+func plain(n *node) any {
+	switch n.kind {
+	case sequence:
+		out := make([]any, 0, len(n.items))
+		for _, item := range n.items {
+			out = append(out, plain(item))
+		}
+		return out
+	case mapping:
+		out := make(map[string]any, len(n.keys))
+		for _, k := range n.keys {
+			out[k.value] = plain(n.vals[k.value])
+		}
+		return out
+	}
+	switch n.tag {
+	case "!!null":
+		return nil
+	case "!!bool":
+		b, err := strconv.ParseBool(strings.ToLower(n.value))
+		if err == nil {
+			return b
+		}
+	case "!!int":
+		i, err := strconv.ParseInt(n.value, 0, 64)
+		if err == nil {
+			return i
+		}
+	case "!!float":
+		f, err := strconv.ParseFloat(n.value, 64)
+		if err == nil {
+			return f
+		}
+	}
+	return n.value
+}
+
+// ownPlaces are keys of a Compose service that a profile has a place for, and what to write instead.
+func ownPlaces() map[string]string {
+	return map[string]string{
+		"image": "image:", "user": "user:", "read_only": "an exception for HSE-FS-001", "init": "init:", "cap_add": "capabilities:, each with its reason",
+		"cap_drop": "nothing: all capabilities are dropped", "tmpfs": "writable: with tmpfs:", "mem_limit": "limits.memory:", "memswap_limit": "nothing: there is no swap",
+		"cpus": "limits.cpus:", "pids_limit": "limits.pids:", "mem_reservation": "reservations.memory:", "stop_signal": "shutdown.signal:", "stop_grace_period": "shutdown.grace:",
+		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:",
+	}
+}
+
+// harmless keys neither give a service anything nor take a wall away.
+func harmless() []string {
+	return strings.Fields(`annotations attach blkio_config container_name cpu_count cpu_percent cpu_shares cpuset depends_on dns dns_opt
+		dns_search domainname expose healthcheck label_file labels links logging mac_address mem_swappiness platform profiles pull_policy
+		scale stdin_open storage_opt tty ulimits working_dir command entrypoint environment env_file configs secrets`)
+}
+
+// judged keys are turned into facts, and judged by controls.
+func judged() []string {
+	return strings.Fields(`privileged pid ipc network_mode uts userns_mode devices gpus device_cgroup_rules security_opt volumes ports use_api_socket`)
+}
+
+// Unjudged returns the keys that no control judges and that may weaken the service, sorted.
+func (p Passthrough) Unjudged() []string {
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(p)) {
+		switch {
+		case strings.HasPrefix(key, "x-"), slices.Contains(harmless(), key), slices.Contains(judged(), key):
+		case key == "deploy" && len(without(p.mapping("deploy"), "replicas", "mode", "labels", "update_config", "rollback_config", "placement", "endpoint_mode", "resources", "restart_policy")) == 0:
+		case key == "networks" && !carries(p["networks"], "driver_opts"):
+		case key == "build" && len(without(p.mapping("build"), "cache_from", "cache_to", "no_cache", "pull", "platforms", "labels", "tags", "shm_size", "isolation", "ulimits")) == 0:
+		default:
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func without(m map[string]any, keys ...string) map[string]any {
+	out := maps.Clone(m)
+	for _, k := range keys {
+		delete(out, k)
+	}
+	return out
+}
+
+// carries reports whether one of the mappings in a mapping has a key.
+func carries(v any, key string) bool {
+	m, _ := v.(map[string]any)
+	for _, inner := range m {
+		if im, ok := inner.(map[string]any); ok && im[key] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (p Passthrough) mapping(key string) map[string]any {
+	m, _ := p[key].(map[string]any)
+	return m
+}
+
+func (p Passthrough) text(key string) string {
+	s, _ := p[key].(string)
+	return s
+}
+
+// list returns the items of a list, and a single value as a list of one.
+func (p Passthrough) list(key string) []any {
+	switch v := p[key].(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	default:
+		return []any{v}
+	}
+}
+
+// passthrough refuses what has a place of its own, and what weakens the service without an exception.
+func (v *serviceValidator) passthrough() {
+	at := v.at("passthrough")
+	for _, key := range slices.Sorted(maps.Keys(v.s.Passthrough)) {
+		if instead, ok := ownPlaces()[key]; ok {
+			v.bad(at+"."+key, "write "+instead, "%s has a place of its own", key)
+		}
+	}
+	limits, _ := mappingOf(v.s.Passthrough.mapping("deploy"), "resources")["limits"]
+	if limits != nil {
+		v.bad(at+".deploy.resources.limits", "write limits:", "deploy.resources.limits has a place of its own")
+	}
+	for i, item := range v.s.Passthrough.list("volumes") {
+		if _, ok := item.(map[string]any); !ok {
+			v.bad(fmt.Sprintf("%s.volumes[%d]", at, i), "write {type: bind, source: ./conf, target: /etc/app, read_only: true}", "a volume passed through must be in the long form")
+		}
+	}
+	for i, item := range v.s.Passthrough.list("security_opt") {
+		if strings.HasPrefix(fmt.Sprint(item), "no-new-privileges") {
+			v.bad(fmt.Sprintf("%s.security_opt[%d]", at, i), "drop it", "no-new-privileges is always on")
+		}
+	}
+	for id, detail := range v.s.Passthrough.Breaks() {
+		if v.p.Excepted(id, v.name) == nil {
+			v.bad(at, fmt.Sprintf("drop it, or add an exception for %s with a reason", id), "what service %q passes through breaks %s: %s", v.name, id, detail)
+		}
+	}
+}
+
+// Breaks returns the controls that cannot hold for a service that passes this through, with what breaks them.
+func (p Passthrough) Breaks() map[string]string {
+	out := map[string]string{}
+	facts := p.Weaken(strict(""))
+	for _, c := range policy.Controls() {
+		if !slices.Contains(weakened(), c.ID) {
+			continue
+		}
+		if v := c.Judge(facts, policy.Intent{}); v.Status == finding.Fail {
+			out[c.ID] = v.Detail
+		}
+	}
+	return out
+}
+
+func mappingOf(m map[string]any, key string) map[string]any {
+	inner, _ := m[key].(map[string]any)
+	return inner
+}
+
+// weakened are the controls that a passthrough can break.
+func weakened() []string {
+	return []string{"HSE-FS-002", "HSE-FS-003", "HSE-FS-004", "HSE-FS-005", "HSE-FS-006", "HSE-PRV-001", "HSE-KRN-001", "HSE-KRN-004", "HSE-KRN-006",
+		"HSE-NS-001", "HSE-NS-002", "HSE-NS-003", "HSE-NS-004", "HSE-NS-005", "HSE-NET-001"}
+}

@@ -1,0 +1,48 @@
+package review
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// passthrough notes keys of Compose that go into the rendered file as they are. What no control judges may weaken
+// anything; what is judged shows in the rows of its controls, too.
+func (s *serviceComparison) passthrough() {
+	s.extra(s.old.Extra, s.new.Extra, "passthrough", s.change)
+}
+
+func (c *comparison) passthrough() {
+	s := serviceComparison{comparison: c}
+	s.extra(c.base.Stack.Extra, c.head.Stack.Extra, "passthrough", func(change Change) { c.changes = append(c.changes, change) })
+}
+
+// extra compares two sets of keys. Values are not shown: they may be anything.
+func (s *serviceComparison) extra(old, now map[string]any, key string, note func(Change)) {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(old)), maps.Keys(now))
+	slices.Sort(names)
+	open := profile.Passthrough(now).Unjudged()
+	for _, name := range slices.Compact(names) {
+		was, had := old[name]
+		is, has := now[name]
+		if had && has && reflect.DeepEqual(was, is) {
+			continue
+		}
+		c := Change{Rule: RuleGrant, Control: "HSE-OPS-010", Severity: finding.Low, What: "passed through", Old: name, New: name, Key: key + "." + name, Reason: "see it in the rendered diff"}
+		switch {
+		case !had:
+			c.Old, c.Reason = "", "it goes into the rendered file as it is"
+		case !has:
+			c.New, c.Severity, c.Reason = "", finding.Info, "it is not passed through any more"
+		}
+		if has && slices.Contains(open, name) {
+			c.Direction, c.Severity = Weaker, finding.Medium
+			c.Reason = fmt.Sprintf("no control judges %s", name)
+		}
+		note(c)
+	}
+}
