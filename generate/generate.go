@@ -152,17 +152,7 @@ func envExample(s stack.Stack, from Source) []byte {
 		b.WriteString("# for plain docker compose write each value to its file, readable by the users of the services that take it.\n")
 	}
 	for _, secret := range s.Secrets {
-		source := "variable " + secret.Env
-		if secret.File != "" {
-			source = "file " + secret.File
-		}
-		if secret.Generate {
-			source = "the first hsectl deploy; for plain docker compose choose a value"
-		}
-		if secret.From != "" {
-			source = fmt.Sprintf("secret %s as %q", secret.From, secret.Format)
-		}
-		fmt.Fprintf(&b, "#   %s/%s from %s\n", from.SecretRoot, secret.Name, source)
+		fmt.Fprintf(&b, "#   %s/%s from %s\n", from.SecretRoot, secret.Name, secret.Source())
 	}
 	return []byte(b.String())
 }

@@ -2,21 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
 )
 
 type deployOptions struct {
-	timeout    time.Duration
-	dryRun     bool
+	session sessionOptions
+	format  string
+	plan    string
+	only    []string
+	dryRun  bool
+	abort   bool
+
 	monitoring bool
 }
 
@@ -24,33 +32,90 @@ func newDeploy(g *globals, s streams) *cobra.Command {
 	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "deploy",
-		Short: "Bring the engine to what the profile says, and wait until it is healthy",
-		Long: `Deploy checks every variable and secret before anything changes, prepares volumes for the users who
-write them, delivers secrets as files, applies the stack and waits until every service is healthy.
-When one does not become healthy, deploy shows its last log lines, its health output and the likely reason.`,
+		Short: "Bring the engine to what the profile says, all of it or nothing",
+		Long: `Deploy checks every variable and secret before anything changes, takes the stack's lock on the engine, prepares
+volumes, delivers secrets as files, applies the stack, waits until every service is healthy, and verifies it. What it
+did is kept on the engine as a release.
+
+When a service does not become healthy, or verification fails, or you interrupt it, the whole stack returns to the last
+release: images, configuration and secrets together. A run that was killed is recognised by the next one. A first
+deploy that fails is stopped, and its containers keep their logs, unless --keep is given.`,
 		Example: `  export JWT_SECRET=… REFRESH_SECRET=…
   hsectl deploy -f profiles/hse-digital.yaml
-  hsectl deploy --dry-run                # print the steps and their causes
+  hsectl plan --out plan.json && hsectl deploy --plan plan.json
+  hsectl deploy --only app               # leave the other services alone
   hsectl deploy --monitoring             # and what watches the stack
+  hsectl deploy --abort                  # undo what a killed run left behind
   hsectl deploy --host ssh://deploy@web1 # on another machine`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDeploy(cmd.Context(), g, s, o)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDeploy(cmd.Context(), g, s, o) },
 	}
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the whole stack to become healthy")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the steps and change nothing")
-	cmd.Flags().BoolVar(&o.monitoring, "monitoring", false, "deploy the monitoring stack of the profile too")
+	flags := cmd.Flags()
+	o.session.flags(cmd)
+	formatFlag(cmd, &o.format)
+	flags.BoolVar(&o.session.keepOn, "keep", false, "leave a first deploy that failed running")
+	flags.StringVar(&o.plan, "plan", "", "apply exactly this saved plan, or nothing")
+	flags.StringSliceVar(&o.only, "only", nil, "change only these services")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; the same as hsectl plan")
+	flags.BoolVar(&o.abort, "abort", false, "undo a deploy that was cut off, and do nothing else")
+	flags.BoolVar(&o.monitoring, "monitoring", false, "deploy the monitoring stack of the profile too")
 	return cmd
 }
 
+// flags are those of every verb that changes a stack.
+func (o *sessionOptions) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the whole stack to become healthy")
+	flags.DurationVar(&o.lockWait, "lock-wait", 0, "time to wait while somebody else deploys")
+	flags.DurationVar(&o.settle, "settle", 6*time.Second, "time for which new containers must stay well; 0 to skip")
+	flags.BoolVar(&o.verify, "verify", true, "verify the running stack, and undo when it is not proven")
+	flags.IntVar(&o.keep, "releases", 10, "releases to keep on the engine")
+}
+
 func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) error {
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	if o.abort {
+		return runAbort(ctx, g, s, o)
+	}
+	if o.monitoring && o.plan != "" {
+		return &usageError{errors.New("--plan is of one stack, and --monitoring deploys another"), "deploy the plan, and then: hsectl deploy --monitoring"}
+	}
 	l, err := loadPinned(g.file)
 	if err != nil {
 		return err
 	}
+	d := deployment{globals: g, streams: s, options: o}
+	if err := d.prepare(ctx, l); err != nil {
+		return err
+	}
+	if d.engine, err = g.connect(ctx); err != nil {
+		return err
+	}
+	defer d.engine.Close()
+	if _, err := gate(ctx, g, s, l, d.engine); err != nil {
+		return err
+	}
+	if err := d.stack(ctx, l, d.desired[0]); err != nil || !o.monitoring {
+		return err
+	}
+	return d.watch(ctx, l)
+}
+
+// deployment is one run of deploy: the stack of the profile, and the one that watches it when that is asked for.
+type deployment struct {
+	*globals
+	streams
+	options deployOptions
+	engine  *docker.Engine
+	desired []deploy.Desired // of the stack, and of its monitoring
+}
+
+// prepare refuses what fails a control and collects variables and secrets, of all stacks before anything changes.
+func (d *deployment) prepare(ctx context.Context, l loaded) error {
 	stacks := []loaded{l}
-	if o.monitoring {
+	if d.options.monitoring {
 		beside, ok, err := l.watching(nil)
 		if err != nil {
 			return err
@@ -60,29 +125,22 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 		}
 		stacks = append(stacks, beside)
 	}
-	desired := make([]deploy.Desired, len(stacks))
-	for i, one := range stacks {
-		if err := refuse(s.Err, one); err != nil {
+	for _, one := range stacks {
+		if err := refuse(d.Err, one); err != nil {
 			return err
 		}
-		environment, secrets, err := gather(one)
+		environment, secrets, err := d.gather(ctx, one)
 		if err != nil {
 			return err
 		}
-		desired[i] = deploy.Desired{Stack: one.stack, Environment: environment, Secrets: secrets, Timeout: o.timeout}
+		d.desired = append(d.desired, deploy.Desired{Stack: one.stack, Environment: environment, Secrets: secrets, Timeout: d.options.session.timeout})
 	}
-	engine, err := g.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	if _, err := gate(ctx, g, s, l, engine); err != nil {
-		return err
-	}
-	if err := deployStack(ctx, s, engine, desired[0], o.dryRun); err != nil || !o.monitoring {
-		return err
-	}
-	ids, err := engine.Identities(ctx, l.stack.Name) // of the containers as they are now
+	return nil
+}
+
+// watch deploys the monitoring stack, whose counters are named after the containers as they are now.
+func (d *deployment) watch(ctx context.Context, l loaded) error {
+	ids, err := d.engine.Identities(ctx, l.stack.Name)
 	if err != nil {
 		return err
 	}
@@ -90,36 +148,139 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 	if err != nil {
 		return err
 	}
-	desired[1].Stack = beside.stack
-	if err := deployStack(ctx, s, engine, desired[1], o.dryRun); err != nil || o.dryRun {
+	desired := d.desired[1]
+	desired.Stack = beside.stack
+	d.options.only = nil // it names services of the other stack
+	if err := d.stack(ctx, beside, desired); err != nil || d.options.dryRun {
 		return err
 	}
-	return showAddresses(s, beside)
+	return showAddresses(d.streams, beside)
 }
 
-// deployStack brings one stack to what it should be, or prints how it would.
-func deployStack(ctx context.Context, s streams, engine *docker.Engine, desired deploy.Desired, dryRun bool) error {
-	started := time.Now()
-	s.say("deploying %s to engine %s", desired.Stack.Name, engine.Version())
-	observed, err := engine.Observe(ctx, desired)
-	if err != nil {
-		return fmt.Errorf("observing the engine: %w", err)
+// stack brings one stack to what it should be, or prints how it would.
+func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired) error {
+	if d.options.dryRun {
+		return runPlan(ctx, d.engine, d.streams, desired, planOptions{format: d.options.format, only: d.options.only})
 	}
-	plan, err := deploy.NewPlan(desired, observed)
+	p := newProgress(d.streams, d.options.format)
+	p.hide = hider(desired.Secrets)
+	p.say("deploying %s to engine %s", l.stack.Name, d.engine.Version())
+	sess, err := open(ctx, d.engine, l.stack.Name, d.options.session, p.event)
 	if err != nil {
 		return err
 	}
-	if dryRun {
-		for _, step := range plan.Steps {
-			fmt.Fprintf(s.Out, "%-16s %-24s %s\n", step.Kind, step.Subject, step.Cause)
-		}
-		return nil
+	number, err := sess.deploy(ctx, l, desired, d.options)
+	if err = errors.Join(err, sess.close(ctx)); err != nil {
+		return p.failed(redact(err, desired.Secrets))
 	}
-	if err := deploy.Execute(ctx, plan, engine, progress(s.Err, started)); err != nil {
-		return redact(err, desired.Secrets)
-	}
-	s.say("%s is up: %s healthy after %s", desired.Stack.Name, count(len(desired.Stack.Services), "service"), time.Since(started).Round(100*time.Millisecond))
+	p.done(l.stack.Name, number, len(l.stack.Services))
 	return nil
+}
+
+// deploy plans and applies, and returns the number of the release that the stack is at.
+func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, o deployOptions) (int, error) {
+	if s.journal.Open() { // it is closed once there is a plan: until then, what was cut off must be seen to be
+		if err := s.transaction().Restore(ctx, s.journal); err != nil {
+			return 0, err
+		}
+	}
+	last, err := s.current()
+	if err != nil {
+		return 0, err
+	}
+	desired.Last = last
+	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.only, s.report)
+	if err != nil {
+		return 0, err
+	}
+	if o.plan != "" {
+		if err := sameAsSaved(o.plan, desired, observed, plan); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.resume(ctx, false); err != nil {
+		return 0, err
+	}
+	if len(plan.Steps) == 0 {
+		return last.Number, nil
+	}
+	release, err := s.release(ctx, l, desired, observed, plan)
+	if err != nil {
+		return 0, err
+	}
+	change := deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running}
+	err = s.run(ctx, change)
+	return release.Number, err
+}
+
+// prepare brings missing images, which changes nothing that runs, and plans.
+func prepare(ctx context.Context, engine *docker.Engine, d deploy.Desired, only []string, report func(deploy.Event)) (deploy.Desired, deploy.Observed, deploy.Plan, error) {
+	if len(only) > 0 {
+		var err error
+		if d, err = deploy.Narrow(d, only); err != nil {
+			return d, deploy.Observed{}, deploy.Plan{}, &usageError{err, ""}
+		}
+	}
+	observed, plan, err := observe(ctx, engine, d)
+	pulled := false
+	for _, step := range plan.Steps {
+		if err == nil && step.Kind == deploy.PullImage && report != nil {
+			pulled, err = true, engine.Apply(ctx, step, report)
+		}
+	}
+	if err == nil && pulled {
+		observed, plan, err = observe(ctx, engine, d)
+	}
+	return d, observed, plan, err
+}
+
+func observe(ctx context.Context, engine *docker.Engine, d deploy.Desired) (deploy.Observed, deploy.Plan, error) {
+	observed, err := engine.Observe(ctx, d)
+	if err != nil {
+		return observed, deploy.Plan{}, fmt.Errorf("observing the engine: %w", err)
+	}
+	plan, err := deploy.NewPlan(d, observed)
+	return observed, plan, err
+}
+
+// release records what the plan brings about and where it comes from.
+func (s *session) release(ctx context.Context, l loaded, d deploy.Desired, o deploy.Observed, p deploy.Plan) (deploy.Release, error) {
+	r := deploy.NewRelease(d, o, p, s.history.Next())
+	rendered, err := generate.Render(l.stack, generate.Source{Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: ".", Generator: "hsectl",
+		Inputs: l.inputs, Choices: l.choices})
+	if err != nil {
+		return r, err
+	}
+	revision := host.GitRevision(ctx, l.dir())
+	r.Rendered, r.Made = rendered, s.made
+	r.Made.Revision, r.Made.Source = revision.Commit, revision.Source
+	return r, nil
+}
+
+// runAbort undoes what a run that was cut off has left.
+func runAbort(ctx context.Context, g *globals, s streams, o deployOptions) error {
+	name, err := g.stackName()
+	if err != nil {
+		return err
+	}
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	p := newProgress(s, o.format)
+	sess, err := open(ctx, engine, name, o.session, p.event)
+	if err != nil {
+		return err
+	}
+	open := sess.journal.Open()
+	err = errors.Join(sess.resume(ctx, true), sess.close(ctx))
+	if err == nil && !open {
+		p.say("%s: nothing was cut off", name)
+	} else if err == nil {
+		p.say("%s: undone", name)
+	}
+	return err
 }
 
 // refuse stops a deploy whose rendered stack already fails a control of high severity.
@@ -136,41 +297,4 @@ func refuse(w io.Writer, l loaded) error {
 		return errFindings
 	}
 	return nil
-}
-
-// progress prints each event on a line of its own, with the time since the start.
-func progress(w io.Writer, started time.Time) func(deploy.Event) {
-	last := map[string]string{}
-	return func(e deploy.Event) {
-		if last[e.Subject] == e.Text {
-			return
-		}
-		last[e.Subject] = e.Text
-		fmt.Fprintf(w, "%6.1fs  %-28s %s\n", time.Since(started).Seconds(), e.Subject, e.Text)
-	}
-}
-
-// redact takes the values of secrets out of what a failed container printed.
-func redact(err error, secrets map[string]deploy.Secret) error {
-	unhealthy, ok := asUnhealthy(err)
-	if !ok {
-		return err
-	}
-	for i, line := range unhealthy.Logs {
-		unhealthy.Logs[i] = hide(line, secrets)
-	}
-	unhealthy.Health = hide(unhealthy.Health, secrets)
-	return unhealthy
-}
-
-// hide takes every line of every secret out of a text.
-func hide(text string, secrets map[string]deploy.Secret) string {
-	for _, secret := range secrets {
-		for line := range strings.Lines(string(secret.Reveal())) {
-			if line = strings.TrimSpace(line); len(line) > 3 {
-				text = strings.ReplaceAll(text, line, "[secret]")
-			}
-		}
-	}
-	return text
 }

@@ -40,6 +40,9 @@ type shutdownOptions struct {
 	live bool
 	reportOptions
 	timeout time.Duration
+
+	environment map[string]string // what the copy takes from the deploying environment
+	secrets     map[string]deploy.Secret
 }
 
 func newDrillShutdown(g *globals, s streams) *cobra.Command {
@@ -85,11 +88,15 @@ func runDrillShutdown(ctx context.Context, g *globals, s streams, names []string
 // drill is one run: what is tried, and what came of it.
 type drill struct {
 	streams
+	globals  *globals
 	loaded   loaded
 	engine   *docker.Engine
 	services []stack.Service
 	findings []finding.Finding
 	charts   []report.Chart
+
+	environment map[string]string // what copies take from the deploying environment
+	secrets     map[string]deploy.Secret
 }
 
 func startDrill(ctx context.Context, g *globals, s streams, names []string) (*drill, error) {
@@ -105,7 +112,7 @@ func startDrill(ctx context.Context, g *globals, s streams, names []string) (*dr
 	if err != nil {
 		return nil, err
 	}
-	return &drill{streams: s, loaded: l, engine: engine, services: services}, nil
+	return &drill{streams: s, globals: g, loaded: l, engine: engine, services: services}, nil
 }
 
 // finish writes the report, and keeps it for the checklist.
@@ -168,8 +175,10 @@ func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout tim
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand
 	twin := d.loaded.stack.Twin(d.loaded.stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
 	d.say("starting a copy of %s as %s", service.Name, twin.Name)
-	environment, secrets := throwAway(d.loaded)
-	desired := deploy.Desired{Stack: twin, Environment: environment, Secrets: secrets, Timeout: timeout}
+	if d.secrets == nil { // once: a source may be a program that asks somebody
+		d.environment, d.secrets = d.globals.throwAway(ctx, d.loaded)
+	}
+	desired := deploy.Desired{Stack: twin, Environment: d.environment, Secrets: d.secrets, Timeout: timeout}
 	defer func() {
 		err = errors.Join(err, d.engine.Down(context.WithoutCancel(ctx), twin.Name, true))
 	}()
@@ -182,15 +191,15 @@ func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout tim
 		return err
 	}
 	if err := deploy.Execute(ctx, plan, d.engine, func(deploy.Event) {}); err != nil {
-		return redact(err, secrets)
+		return redact(err, d.secrets)
 	}
 	return f(twin.Name)
 }
 
 // throwAway gives a copy what it takes from the environment. Secrets that are not at hand here become random ones: the
 // copy's database and application are both new, so they agree on any value.
-func throwAway(l loaded) (map[string]string, map[string]deploy.Secret) {
-	environment, secrets, err := gather(l)
+func (g *globals) throwAway(ctx context.Context, l loaded) (map[string]string, map[string]deploy.Secret) {
+	environment, secrets, err := g.gather(ctx, l)
 	if err == nil {
 		return environment, secrets
 	}

@@ -21,6 +21,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2 // wrong usage or invalid profile
 	exitFindings    = 3 // findings at or above the threshold, stale files, or not proven
+	exitHeld        = 4 // somebody else holds the lock
 	exitInterrupted = 130
 )
 
@@ -55,6 +56,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.Is(err, errFindings):
 		return exitFindings
+	case isType[*deploy.HeldError](err), isType[*deploy.LostError](err):
+		return exitHeld
 	case errors.As(err, &usage), errors.As(err, &missing), len(profile.Problems(err)) > 0:
 		return exitUsage
 	}
@@ -82,12 +85,20 @@ func explain(w io.Writer, err error) {
 	}
 	if unhealthy, ok := errors.AsType[*deploy.UnhealthyError](err); ok {
 		explainUnhealthy(w, unhealthy)
+		if failed, ok := errors.AsType[*deploy.FailedError](err); ok {
+			fmt.Fprintln(w, failed.State())
+		}
 		return
 	}
 	fmt.Fprintf(w, "error: %v\n", err)
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
 	}
+}
+
+func isType[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 func hintFor(err error) string {
@@ -102,6 +113,21 @@ func hintFor(err error) string {
 	}
 	if _, ok := errors.AsType[*deploy.MissingError](err); ok {
 		return "build it first: hsectl build"
+	}
+	if isType[*deploy.HeldError](err) {
+		return "wait for it with --lock-wait 10m; a holder that died is recognised and taken over"
+	}
+	if failed, ok := errors.AsType[*deploy.FailedError](err); ok && failed.Undo != nil {
+		return "what was begun is on record: deploy again, or go back with: hsectl deploy --abort"
+	}
+	if isType[*deploy.GoneError](err) {
+		return "choose another release: hsectl releases"
+	}
+	if damaged, ok := errors.AsType[*deploy.DamagedError](err); ok {
+		return "nothing was changed; to go on without " + damaged.What + ", remove its volume"
+	}
+	if errors.Is(err, deploy.ErrMoved) {
+		return "nothing was changed; look at a new plan: hsectl plan --out FILE"
 	}
 	if errors.Is(err, host.ErrDynamic) {
 		return "build hsectl with CGO_ENABLED=0, or set HSECTL_PROBE_PROGRAM to a released binary"

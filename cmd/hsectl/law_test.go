@@ -39,6 +39,7 @@ func rooms() []room {
 		{"internal/image/sbom", "a report as a bill of materials", []string{"internal/image/audit"}},
 		{"internal/image/bundle", "a stack as one file, for machines without a network", nil},
 		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln"}},
+		{"internal/secret", "values of secrets, made, encrypted and decrypted; knows no stack", nil},
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/report", "findings to text and JSON; judges nothing", []string{"internal/finding"}},
@@ -46,7 +47,7 @@ func rooms() []room {
 		{"internal/compose", "Compose files of others: judged, mended, turned into profiles", []string{"internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
-		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/secret", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}
 }
 
@@ -63,6 +64,7 @@ func owners() []owner {
 		{"github.com/spf13/cobra", []string{"cmd/hsectl"}, "flags and help belong to the command line"},
 		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
 		{"github.com/spf13/viper", []string{"cmd/hsectl"}, "configuration is read in one place"},
+		{"filippo.io/age", []string{"internal/secret"}, "encryption is in one place"},
 		{"golang.org/x/term", []string{"cmd/hsectl"}, "only the edge knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/profile", "generate", "internal/compose"}, "YAML comes in through profile and goes out through generate; compose keeps the places and comments of files that others wrote"},
 		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker", "internal/compose"}, "generate loads what it rendered; the Compose SDK takes its types; compose loads what others wrote"},

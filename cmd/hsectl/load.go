@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
@@ -162,4 +164,21 @@ func probeProgram() ([]byte, error) {
 			"download hsectl for the engine's platform and set HSECTL_PROBE_PROGRAM to its path"}
 	}
 	return host.Executable()
+}
+
+// stackFlag lets a verb name the stack where the profile is not at hand.
+func (g *globals) stackFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&g.stack, "stack", "", "name of the stack; no profile is read")
+}
+
+// stackName is the name of the stack that a verb is about.
+func (g *globals) stackName() (string, error) {
+	if g.stack != "" {
+		return g.stack, nil
+	}
+	l, err := load(g.file)
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		usage.hint += ", or name the stack with --stack"
+	}
+	return l.stack.Name, err
 }

@@ -6,13 +6,17 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/deploy"
 )
 
 // globals are the flags of every verb.
 type globals struct {
-	file    selection
-	host    string
-	context string
+	file     selection
+	host     string
+	context  string
+	stack    string
+	identity string
 }
 
 // run is the whole program as a function of its inputs. It returns the exit code.
@@ -23,6 +27,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err != nil && !errors.Is(err, errFindings) {
 		if ctx.Err() != nil {
 			s.say("interrupted")
+			if failed, ok := errors.AsType[*deploy.FailedError](err); ok {
+				s.say("%s", failed.State())
+			}
 		} else {
 			explain(s.Err, err)
 		}
@@ -40,12 +47,15 @@ and proves on the running containers that every control holds.
 
   hsectl generate --out build/     write the Compose file and what belongs to it
   hsectl build                     build the images that the profile builds
-  hsectl deploy                    bring the engine to what the profile says
+  hsectl plan                      show what deploy would do, and why
+  hsectl deploy                    bring the engine to what the profile says, all of it or nothing
+  hsectl rollback                  return to the release before
   hsectl verify                    prove it on the running containers
   hsectl status                    show what runs, and where to look
   hsectl drill shutdown            prove that a service stops as declared
 
-Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not proven, 130 interrupted.`,
+Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not proven, 4 somebody else
+deploys, 130 interrupted.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
@@ -62,11 +72,14 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not 
 	flags.StringArrayVar(&g.file.set, "set", nil, "set one value of the profile: services.app.limits.memory=2G")
 	flags.StringVarP(&g.host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
 	flags.StringVarP(&g.context, "context", "c", "", "the Docker context of the engine")
+	flags.StringVar(&g.identity, "age-identity", "", "file of the age identity that decrypts secrets (HSECTL_AGE_IDENTITY, which may also hold the key)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newBundle(g, s), newDeploy(g, s), newVerify(g, s), newStatus(g, s), newDrill(g, s),
+		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newBundle(g, s),
+		newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newSecrets(g, s),
+		newVerify(g, s), newDrill(g, s),
 		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
 		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newInit(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
 	)

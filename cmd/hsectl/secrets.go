@@ -1,62 +1,44 @@
 package main
 
 import (
-	"bytes"
-	"crypto/rand"
+	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/host"
 )
-
-const maxSecretBytes = 1 << 20
 
 // gather reads every variable and secret that the stack takes from the deploying environment. What is missing is
 // reported all at once, before anything changes. A value never leaves a deploy.Secret.
-func gather(l loaded) (environment map[string]string, secrets map[string]deploy.Secret, err error) {
+func (g *globals) gather(ctx context.Context, l loaded) (environment map[string]string, secrets map[string]deploy.Secret, err error) {
 	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
+	v := vault{dir: l.dir(), identity: g.identity}
 	var missing []string
 	lack := func(path, format string, args ...any) {
 		missing = append(missing, fmt.Sprintf("%s: %s", l.profile.Locate(path), fmt.Sprintf(format, args...)))
 	}
 	for _, service := range l.stack.Services {
-		for _, v := range service.Environment {
-			value, ok := os.LookupEnv(v.Name)
-			if ok && (v.Required || v.Default != nil) {
-				environment[v.Name] = value
+		for _, variable := range service.Environment {
+			name := variable.Name
+			value, ok := os.LookupEnv(name)
+			if ok && (variable.Required || variable.Default != nil) {
+				environment[name] = value
 			}
-			if v.Required && value == "" {
-				lack(l.root+"services."+service.Name+".environment."+v.Name, "service %s needs the variable %s, which is not set", service.Name, v.Name)
+			if variable.Required && value == "" {
+				lack(l.root+"services."+service.Name+".environment."+name, "service %s needs the variable %s, which is not set", service.Name, name)
 			}
 		}
 	}
-	for _, secret := range l.stack.Secrets {
-		switch {
-		case secret.Generate:
-			secrets[secret.Name] = deploy.NewSecret([]byte(rand.Text())) // used only when the engine keeps none
-		case secret.Env != "":
-			value := os.Getenv(secret.Env)
-			if value == "" {
-				lack("secrets."+secret.Name, "secret %s needs the variable %s, which is not set", secret.Name, secret.Env)
-			}
-			secrets[secret.Name] = deploy.NewSecret([]byte(value))
-		case secret.File != "":
-			path := secret.File
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(l.dir(), path)
-			}
-			value, err := host.ReadFile(path, maxSecretBytes)
-			switch {
-			case err != nil:
-				lack("secrets."+secret.Name, "secret %s: %v", secret.Name, err)
-			case len(bytes.TrimSpace(value)) == 0:
-				lack("secrets."+secret.Name, "secret %s: the file %s is empty", secret.Name, path)
-			}
-			secrets[secret.Name] = deploy.NewSecret(value)
+	for _, source := range l.stack.Secrets {
+		if source.From != "" {
+			continue
 		}
+		value, err := v.value(ctx, source)
+		if err != nil {
+			lack("secrets."+source.Name, "secret %s%s", source.Name, err)
+		}
+		secrets[source.Name] = deploy.NewSecret(value)
 	}
 	derive(l, secrets)
 	if len(missing) > 0 {

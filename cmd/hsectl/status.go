@@ -3,73 +3,175 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
 func newStatus(g *globals, s streams) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what runs, and where to look",
-		Long: `Status lists the services of the stack, and of the stack that watches it, with the state that the engine reports
-and the addresses that they publish. It judges nothing: that is what verify does.`,
+		Short: "Show the release that the stack is at, its services, where to look, and who deploys",
+		Long: `Status asks only the engine: the current release, whether each service still runs as that release left it and where
+it is reached, a deploy that was cut off, who holds the lock, and the same of the stack that watches it. Exit 3 when a
+service is not well, was changed, or a deploy was cut off. Whether each control holds is what verify says.`,
 		Example: `  hsectl status
-  hsectl status --host ssh://deploy@web1   # addresses are those of that machine`,
+  hsectl status --stack shop --format json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), g, s) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return runStatus(cmd.Context(), g, s, format)
+		},
 	}
+	formatFlag(cmd, &format)
+	g.stackFlag(cmd)
+	return cmd
 }
 
-func runStatus(ctx context.Context, g *globals, s streams) error {
-	l, err := load(g.file)
+// stackStatus is what status shows.
+type stackStatus struct {
+	Stack    string          `json:"stack"`
+	Release  *releaseLine    `json:"release"`
+	Cut      string          `json:"cut,omitempty"`  // what an earlier run left open
+	Lock     string          `json:"lock,omitempty"` // who deploys now
+	Services []serviceStatus `json:"services"`
+
+	Monitoring *stackStatus `json:"monitoring,omitempty"` // the stack that watches this one
+}
+
+type serviceStatus struct {
+	Service string   `json:"service"`
+	State   string   `json:"state"`
+	Well    bool     `json:"well"`
+	URLs    []string `json:"urls,omitempty"` // seen from the engine's machine
+	Drift   []string `json:"drift,omitempty"`
+}
+
+func (s stackStatus) good() bool {
+	return s.Cut == "" && (s.Monitoring == nil || s.Monitoring.good()) && !slices.ContainsFunc(s.Services, func(s serviceStatus) bool { return !s.Well || len(s.Drift) > 0 })
+}
+
+func runStatus(ctx context.Context, g *globals, s streams, format string) error {
+	name, err := g.stackName()
 	if err != nil {
 		return err
-	}
-	stacks := []loaded{l}
-	if beside, ok, err := l.watching(nil); err != nil {
-		return err
-	} else if ok {
-		stacks = append(stacks, beside)
 	}
 	engine, err := g.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	for _, one := range stacks {
-		states, err := engine.States(ctx, one.stack.Name)
-		if err != nil {
-			return err
-		}
-		if err := showStates(s.Out, one.stack, states); err != nil {
-			return err
-		}
+	status, err := newStackStatus(ctx, engine, name)
+	if err != nil {
+		return err
 	}
-	return nil
+	beside, err := newStackStatus(ctx, engine, profile.MonitoringName(name))
+	if err != nil {
+		return err
+	}
+	if beside.Release != nil || len(beside.Services) > 0 {
+		status.Monitoring = &beside
+	}
+	if format == "json" {
+		err = writeJSON(s.Out, status)
+	} else {
+		err = status.print(s)
+	}
+	if err == nil && !status.good() {
+		return errFindings
+	}
+	return err
 }
 
-func showStates(w io.Writer, of stack.Stack, states map[string]string) error {
-	fmt.Fprintln(w, of.Name)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, service := range of.Services {
-		state := states[service.Name]
-		if state == "" {
-			state = "not deployed"
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", service.Name, state, addresses(service))
+func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (stackStatus, error) {
+	out := stackStatus{Stack: name}
+	history, err := engine.History(ctx, name)
+	if err != nil {
+		return out, err
 	}
-	return table.Flush()
+	holder, age, held, err := engine.Holder(ctx, name)
+	if err != nil {
+		return out, err
+	}
+	if held {
+		out.Lock = fmt.Sprintf("%s on %s (process %d), last sign of life %s ago", holder.By, holder.Host, holder.PID, age.Round(time.Second))
+	}
+	journal, err := engine.Journal(ctx, name)
+	if err != nil {
+		return out, err
+	}
+	if journal.Open() && !held {
+		out.Cut = fmt.Sprintf("release %d was cut off at %q by %s on %s", journal.To, journal.Step, journal.Made.By, journal.Made.Host)
+	}
+	current, ok := history.Current()
+	if ok {
+		line := newReleaseLine(current, current.Number)
+		out.Release = &line
+	}
+	observed, err := engine.Observe(ctx, deploy.Desired{Stack: stack.Stack{Name: name}})
+	if err != nil {
+		return out, err
+	}
+	for _, c := range deploy.Compare(current, observed) {
+		service, _ := current.Release.Model.Service(c.Service)
+		out.Services = append(out.Services, serviceStatus{c.Service, c.State, c.Well, addresses(service), c.Drift})
+	}
+	return out, nil
 }
 
-// addresses are where a browser finds the service.
-func addresses(service stack.Service) string {
-	out := ""
+func (s stackStatus) print(to streams) error {
+	w := tabwriter.NewWriter(to.Out, 0, 0, 2, ' ', 0)
+	if r := s.Release; r != nil {
+		fmt.Fprintf(w, "stack\t%s\nrelease\t%d, %s by %s@%s, verified: %s\n", s.Stack, r.Release, r.At.Format(time.DateTime), r.By, r.Host, r.Verified)
+		for _, reference := range slices.Sorted(maps.Keys(r.Images)) {
+			fmt.Fprintf(w, "image\t%s  %s\n", reference, r.Images[reference])
+		}
+	} else {
+		fmt.Fprintf(w, "stack\t%s\nrelease\tnone on this engine\n", s.Stack)
+	}
+	if s.Lock != "" {
+		fmt.Fprintf(w, "lock\t%s\n", s.Lock)
+	}
+	if s.Cut != "" {
+		fmt.Fprintf(w, "cut off\t%s; deploy again, or: hsectl deploy --abort\n", s.Cut)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, service := range s.Services {
+		state := strings.Join(append([]string{service.State}, service.Drift...), "; ")
+		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{"  " + service.Service, state, strings.Join(service.URLs, " ")}, "\t"), "\t"))
+	}
+	if err := w.Flush(); err != nil || s.Monitoring == nil {
+		return err
+	}
+	fmt.Fprintln(to.Out)
+	return s.Monitoring.print(to)
+}
+
+// addresses are where the published ports of a service are reached on the engine's machine.
+func addresses(service stack.Service) []string {
+	var out []string
 	for _, port := range service.Ports {
-		out += fmt.Sprintf("http://%s:%d ", port.Address, port.Host)
+		scheme := "tcp"
+		if port.Container == 443 || port.Container == 8443 {
+			scheme = "https"
+		} else if port.Protocol == "tcp" {
+			scheme = "http"
+		}
+		out = append(out, fmt.Sprintf("%s://%s:%d", scheme, port.Address, port.Host))
 	}
 	return out
 }
@@ -77,8 +179,8 @@ func addresses(service stack.Service) string {
 // showAddresses says where to look after monitoring was deployed.
 func showAddresses(s streams, beside loaded) error {
 	for _, service := range beside.stack.Services {
-		if where := addresses(service); where != "" {
-			s.say("%-14s %s", service.Name, where)
+		if where := addresses(service); len(where) > 0 {
+			s.say("%-14s %s", service.Name, strings.Join(where, " "))
 		}
 	}
 	if _, ok := beside.stack.Service("grafana"); ok {

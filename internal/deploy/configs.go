@@ -41,6 +41,39 @@ func configsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
 	}}, volume
 }
 
+// newSecrets names the secrets of a service whose value is not the one that it has.
+func newSecrets(d Desired, o Observed, s stack.Service) []string {
+	kept := keptSecrets(d, o)
+	var out []string
+	for _, use := range s.Secrets {
+		digest := d.Secrets[use.Name].Digest()
+		if state, ok := kept[use.Name]; ok {
+			digest = state.Digests[use.Name]
+		}
+		if o.Secrets[s.Name].Digests[use.Name] != digest {
+			out = append(out, use.Name)
+		}
+	}
+	return out
+}
+
+// newConfigs names the configuration files that a service has now and did not have like this before, and those that it
+// has no more.
+func newConfigs(before, now stack.Service) []string {
+	content := map[string]string{}
+	for _, f := range before.Configs {
+		content[f.Path] = string(f.Data)
+	}
+	var out []string
+	for _, f := range now.Configs {
+		if was, ok := content[f.Path]; !ok || was != string(f.Data) {
+			out = append(out, f.Path)
+		}
+		delete(content, f.Path)
+	}
+	return append(out, slices.Sorted(maps.Keys(content))...)
+}
+
 // keptSecrets finds for each generated secret the volume that already holds its value. The first service in the order
 // of names decides, so that all services agree.
 func keptSecrets(d Desired, o Observed) map[string]SecretState {

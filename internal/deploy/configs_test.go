@@ -29,7 +29,7 @@ func configured() deploy.Desired {
 
 func planned(t *testing.T, d deploy.Desired, o deploy.Observed) map[deploy.Kind]deploy.Step {
 	t.Helper()
-	o.Images = map[string]bool{"example/a:1": true}
+	o.Images = map[string]string{"example/a:1": "sha256:a"}
 	plan, err := deploy.NewPlan(d, o)
 	if err != nil {
 		t.Fatal(err)

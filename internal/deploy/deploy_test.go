@@ -50,7 +50,7 @@ func desired(t *testing.T, text string) deploy.Desired {
 // settled is an engine that has all of it already.
 func settled() deploy.Observed {
 	return deploy.Observed{
-		Images: map[string]bool{"shop-app:latest": true, "redis:8": true},
+		Images: map[string]string{"shop-app:latest": "sha256:a", "redis:8": "sha256:b"},
 		Volumes: map[string]deploy.Volume{
 			"shop_uploads":    {Owner: stack.User{UID: 999, GID: 999}, Mode: 0o700},
 			"shop_cache-data": {Owner: stack.User{UID: 7, GID: 8}, Mode: 0o700},
@@ -72,7 +72,7 @@ func TestPlan(t *testing.T) {
 		want    []string
 	}{
 		{"nothing is there", shop, func(_ *deploy.Desired, o *deploy.Observed) {
-			*o = deploy.Observed{Images: map[string]bool{"shop-app:latest": true}}
+			*o = deploy.Observed{Images: map[string]string{"shop-app:latest": "sha256:a"}}
 		}, []string{
 			"pull image redis:8: the engine does not have it", "prepare volume uploads: the volume does not exist",
 			"prepare volume cache-data: the volume does not exist", "deliver secrets app: no secrets were delivered yet", converge,
@@ -86,15 +86,15 @@ func TestPlan(t *testing.T) {
 		}, []string{"prepare volume cache-data: /data has mode 0755, not 0700", converge}},
 		{"another value", shop, func(d *deploy.Desired, _ *deploy.Observed) {
 			d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
-		}, []string{"deliver secrets app: a secret differs from version 3", converge}},
+		}, []string{"deliver secrets app: a secret differs from volume shop_app_secrets_3", converge}},
 		{"another reader", shop, func(_ *deploy.Desired, o *deploy.Observed) {
 			state := o.Secrets["app"]
 			state.Owner = stack.User{}
 			o.Secrets["app"] = state
-		}, []string{"deliver secrets app: a secret differs from version 3", converge}},
+		}, []string{"deliver secrets app: a secret differs from volume shop_app_secrets_3", converge}},
 		{"one secret more on the engine", shop, func(_ *deploy.Desired, o *deploy.Observed) {
 			o.Secrets["app"].Digests["old"] = "x"
-		}, []string{"deliver secrets app: a secret differs from version 3", converge}},
+		}, []string{"deliver secrets app: a secret differs from volume shop_app_secrets_3", converge}},
 		{"an external volume", shop + theirs, func(_ *deploy.Desired, o *deploy.Observed) {
 			delete(o.Volumes, "shop_uploads")
 			o.Volumes["uploads"] = deploy.Volume{Owner: stack.User{UID: 999, GID: 999}, Mode: 0o700}

@@ -17,10 +17,21 @@ type Engine interface {
 
 // Event is progress that a person may want to see.
 type Event struct {
-	Subject string // service, volume, network or image
-	Text    string // what happens to it, such as "healthy"
-	Done    bool
+	Kind    EventKind `json:"kind,omitempty"`
+	Subject string    `json:"subject"` // service, volume, network or image
+	Text    string    `json:"text"`    // what happens to it, such as "healthy"
+	Done    bool      `json:"done,omitempty"`
 }
+
+// EventKind tells what an event is about; empty is the progress of something within a step.
+type EventKind string
+
+// The kinds of events.
+const (
+	StepEvent  EventKind = "step"  // a step was recorded and begins; Subject is the phase
+	PhaseEvent EventKind = "phase" // the direction changes
+	LogEvent   EventKind = "log"   // a line that a job printed
+)
 
 // Execute applies the plan in order and stops at the first failure.
 func Execute(ctx context.Context, p Plan, e Engine, report func(Event)) error {

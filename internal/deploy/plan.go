@@ -5,8 +5,6 @@
 package deploy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,14 +20,34 @@ type Desired struct {
 	Environment map[string]string // variables that the stack takes from the deploying environment
 	Secrets     map[string]Secret // by name
 	Timeout     time.Duration     // for the whole stack to become healthy
+	Last        *Record           // the release that the stack is at; nil when there is none
+	Only        []string          // services that may change; empty means all
+}
+
+// untouched tells whether a service is to be left alone.
+func (d Desired) untouched(service string) bool {
+	return len(d.Only) > 0 && !slices.Contains(d.Only, service)
 }
 
 // Observed is what the engine has.
 type Observed struct {
-	Images  map[string]bool        // by reference, as the profile writes it
-	Volumes map[string]Volume      // by name on the engine; missing means it does not exist
-	Secrets map[string]SecretState // by service; missing means none were delivered
-	Configs map[string]SecretState // by service, likewise
+	Images    map[string]string      // id by reference, as the profile writes it; empty when it is missing
+	Digests   map[string]string      // name@sha256:… in a registry, by reference
+	Kept      map[string]bool        // ids of images that the engine has for kept releases
+	Volumes   map[string]Volume      // by name on the engine; missing means it does not exist
+	Secrets   map[string]SecretState // by service; missing means none were delivered
+	Configs   map[string]SecretState // by service, likewise
+	Delivered map[string]bool        // every volume of secrets and of configuration of the stack
+	Running   map[string][]Running   // containers by service
+}
+
+// Running is a container of the stack.
+type Running struct {
+	ID     string
+	Image  string // id
+	Well   bool   // healthy, or running where there is no test, or ended well where that is the end
+	State  string
+	Fields Fields
 }
 
 // Volume is the state of a volume's root directory.
@@ -38,10 +56,10 @@ type Volume struct {
 	Mode  int
 }
 
-// SecretState is the newest volume of secrets of a service.
+// SecretState is the volume of secrets, or of configuration, that a service has, or the newest one when no release says so.
 type SecretState struct {
 	Volume  string
-	Version int
+	Version int               // of the newest volume
 	Digests map[string]string // hex sha256 of each file; stays in memory
 	Owner   stack.User
 }
@@ -55,7 +73,11 @@ const (
 	PrepareVolume  Kind = "prepare volume"
 	DeliverSecrets Kind = "deliver secrets"
 	DeliverConfigs Kind = "deliver configs"
+	TagImage       Kind = "name image"
 	Converge       Kind = "converge"
+	RunJob         Kind = "run job"
+	Settle         Kind = "settle"
+	StopStack      Kind = "stop"
 )
 
 // Step is one change of the engine, and why. Which payload is set follows from Kind.
@@ -67,6 +89,24 @@ type Step struct {
 	Secrets *SecretsStep
 	Configs *ConfigsStep
 	Compose *ComposeStep
+	Tag     *TagStep
+	Settle  *SettleStep
+}
+
+// Name returns what the step does, for records and people.
+func (s Step) Name() string { return string(s.Kind) + " " + s.Subject }
+
+// SettleStep waits until containers that are new have been up for a while, and fails when one does not stay well.
+type SettleStep struct {
+	For   time.Duration
+	Known map[string]bool // ids of containers that are not new
+}
+
+// TagStep lets a reference mean an image that the engine has.
+type TagStep struct {
+	Reference string
+	ID        string
+	Was       string // what it means now; empty when nothing
 }
 
 // VolumeStep creates a volume, if needed, and gives its root directory to the user who writes there.
@@ -99,16 +139,23 @@ type SecretFile struct {
 
 // ComposeStep brings the containers to what the Compose file says and waits until all services are healthy.
 type ComposeStep struct {
+	Stack       string
 	File        []byte
 	Environment map[string]string
 	Timeout     time.Duration
 	Services    []string
+	Partial     bool     // only Services are touched
+	Once        bool     // the services run to their end
+	Force       []string // services whose containers are made again although their configuration is the same
 }
 
 // Plan is the ordered difference between desired and observed.
 type Plan struct {
-	Stack string
-	Steps []Step
+	Stack    string
+	Steps    []Step
+	Services []ServiceChange
+	File     []byte // the Compose file that is applied
+	Delivery generate.Delivery
 }
 
 // MissingError names built images that the engine does not have.
@@ -119,7 +166,7 @@ func (e *MissingError) Error() string {
 	return "the engine has no image " + strings.Join(e.Images, ", ")
 }
 
-// NewPlan compares. It fails only when a built image is missing, because building is not a step of a deploy.
+// NewPlan compares. A stack that is as its last release left it, and as it should be, has no steps. It fails only when a built image is missing, because building is not a step of a deploy.
 func NewPlan(d Desired, o Observed) (Plan, error) {
 	plan := Plan{Stack: d.Stack.Name}
 	var missing []string
@@ -128,8 +175,14 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	var volumes, secrets, configs []Step
 	planned := map[string]bool{} // images and volumes that several services share
 	for _, s := range d.Stack.Services {
+		if d.untouched(s.Name) {
+			if d.Last != nil {
+				keepDelivery(s.Name, d.Last.Release, delivery)
+			}
+			continue
+		}
 		switch {
-		case o.Images[s.Image], planned["image "+s.Image]:
+		case o.Images[s.Image] != "", planned["image "+s.Image]:
 		case s.Build != nil:
 			missing = append(missing, s.Image)
 		default:
@@ -164,15 +217,48 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("planning stack %q: %w", d.Stack.Name, err)
 	}
-	var names []string
-	for _, s := range d.Stack.Services {
-		names = append(names, s.Name)
+	plan.File, plan.Delivery = file, delivery
+	plan.Services = changes(d, o, plan)
+	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs)
+	if len(plan.Steps) > 0 || slices.ContainsFunc(plan.Services, ServiceChange.Real) || !sameFile(d, file) {
+		before, after, err := jobSteps(d, plan)
+		if err != nil {
+			return Plan{}, err
+		}
+		plan.Steps = slices.Concat(plan.Steps, before, []Step{converge(d, plan)}, after)
 	}
-	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs, []Step{{
-		Kind: Converge, Subject: d.Stack.Name, Cause: "containers follow the rendered stack",
-		Compose: &ComposeStep{File: file, Environment: d.Environment, Timeout: d.Timeout, Services: names},
-	}})
 	return plan, nil
+}
+
+// keepDelivery lets a service that is left alone read what it reads in the last release.
+func keepDelivery(service string, last Release, into generate.Delivery) {
+	if volume := last.Secrets[service]; volume != "" {
+		into.Secrets[service] = volume
+	}
+	if volume := last.Configs[service]; volume != "" {
+		into.Configs[service] = volume
+	}
+}
+
+// sameFile tells whether the last release was made of the same Compose file.
+func sameFile(d Desired, file []byte) bool {
+	return d.Last != nil && string(d.Last.Release.Compose) == string(file)
+}
+
+func converge(d Desired, plan Plan) Step {
+	compose := &ComposeStep{Stack: d.Stack.Name, File: plan.File, Environment: d.Environment, Timeout: d.Timeout}
+	for _, s := range d.Stack.Services {
+		if !d.untouched(s.Name) {
+			compose.Services = append(compose.Services, s.Name)
+		}
+	}
+	compose.Partial = len(d.Only) > 0
+	for _, c := range plan.Services {
+		if c.Drifted {
+			compose.Force = append(compose.Force, c.Service)
+		}
+	}
+	return Step{Kind: Converge, Subject: d.Stack.Name, Cause: "containers follow the rendered stack", Compose: compose}
 }
 
 func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {
@@ -227,43 +313,10 @@ func secretsStep(d Desired, s stack.Service, have SecretState, kept map[string]S
 	}
 	cause := "no secrets were delivered yet"
 	if have.Volume != "" {
-		cause = fmt.Sprintf("a secret differs from version %d", have.Version)
+		cause = "a secret differs from volume " + have.Volume
 	}
 	volume := fmt.Sprintf("%s_%s_secrets_%d", d.Stack.Name, s.Name, have.Version+1)
 	return &Step{Kind: DeliverSecrets, Subject: s.Name, Cause: cause, Secrets: &SecretsStep{
 		Volume: volume, Stack: d.Stack.Name, Service: s.Name, Owner: s.User, Files: files,
 	}}, volume
 }
-
-// Secret is a secret value. It is kept behind a function, so that it prints as nothing wherever it ends up by mistake,
-// also inside other values.
-type Secret struct{ reveal func() []byte }
-
-// NewSecret wraps a value.
-func NewSecret(value []byte) Secret {
-	kept := slices.Clone(value)
-	return Secret{func() []byte { return kept }}
-}
-
-// Reveal returns the value, for delivery to the engine only.
-func (s Secret) Reveal() []byte {
-	if s.reveal == nil {
-		return nil
-	}
-	return s.reveal()
-}
-
-// Digest returns the hex sha256 of the value, for comparing in memory.
-func (s Secret) Digest() string {
-	sum := sha256.Sum256(s.Reveal())
-	return hex.EncodeToString(sum[:])
-}
-
-// String implements fmt.Stringer.
-func (Secret) String() string { return "[secret]" }
-
-// GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return "[secret]" }
-
-// MarshalText implements encoding.TextMarshaler.
-func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }

@@ -9,90 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
 )
-
-// Observe implements deploy.Engine. All volumes are looked at through one carrier.
-func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
-	out := deploy.Observed{Images: map[string]bool{}, Volumes: map[string]deploy.Volume{}}
-	var err error
-	if out.Secrets, err = e.deliveredVolumes(ctx, roleSecrets, d.Stack.Name); err != nil {
-		return out, err
-	}
-	if out.Configs, err = e.deliveredVolumes(ctx, roleConfig, d.Stack.Name); err != nil {
-		return out, err
-	}
-	mounts := map[string]string{} // by path in the carrier
-	for _, s := range d.Stack.Services {
-		if out.Images[s.Image], err = e.hasImage(ctx, s.Image); err != nil {
-			return out, err
-		}
-		for _, w := range s.Volumes() {
-			name := deploy.VolumeName(d.Stack, w.Volume)
-			exists, err := e.hasVolume(ctx, name)
-			if err != nil {
-				return out, err
-			}
-			if exists {
-				mounts["/volumes/"+name] = name
-			}
-		}
-	}
-	for _, states := range []map[string]deploy.SecretState{out.Secrets, out.Configs} {
-		for _, state := range states {
-			mounts["/delivered/"+state.Volume] = state.Volume
-		}
-	}
-	if len(mounts) == 0 {
-		return out, nil
-	}
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return out, err
-	}
-	return out, e.carry(ctx, ref, mounts, func(id string) error { return e.readVolumes(ctx, id, mounts, &out) })
-}
-
-func (e *Engine) readVolumes(ctx context.Context, id string, mounts map[string]string, out *deploy.Observed) error {
-	for at, name := range mounts {
-		if strings.HasPrefix(at, "/volumes/") {
-			state, err := e.rootOf(ctx, id, at)
-			if err != nil {
-				return err
-			}
-			out.Volumes[name] = state
-		}
-	}
-	for _, states := range []map[string]deploy.SecretState{out.Secrets, out.Configs} {
-		for service, state := range states {
-			if err := e.readDelivered(ctx, id, "/delivered/"+state.Volume, &state); err != nil {
-				return err
-			}
-			states[service] = state
-		}
-	}
-	return nil
-}
-
-func (e *Engine) hasImage(ctx context.Context, ref string) (bool, error) {
-	_, err := e.api.ImageInspect(ctx, ref)
-	if err != nil && !errdefs.IsNotFound(err) {
-		return false, fmt.Errorf("looking for image %s: %w", ref, err)
-	}
-	return err == nil, nil
-}
-
-func (e *Engine) hasVolume(ctx context.Context, name string) (bool, error) {
-	_, err := e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return false, fmt.Errorf("looking for volume %s: %w", name, err)
-	}
-	return err == nil, nil
-}
 
 // Apply implements deploy.Engine.
 func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Event)) error {
@@ -119,10 +40,18 @@ func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Ev
 		report(deploy.Event{Subject: s.Subject, Text: count(len(s.Configs.Files), "configuration file") + " delivered", Done: true})
 		return nil
 	case deploy.Converge:
-		if err := e.converge(ctx, s.Subject, s.Compose, report); err != nil {
-			return err
+		return e.converge(ctx, s.Subject, s.Compose, report)
+	case deploy.RunJob:
+		return e.runJob(ctx, s.Compose.Stack, s.Subject, s.Compose, report)
+	case deploy.TagImage:
+		if _, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: s.Tag.ID, Target: s.Tag.Reference}); err != nil {
+			return fmt.Errorf("naming image %s: %w", s.Tag.Reference, err)
 		}
-		return errors.Join(e.pruneDelivered(ctx, roleSecrets, s.Subject), e.pruneDelivered(ctx, roleConfig, s.Subject))
+		return nil
+	case deploy.Settle:
+		return e.settleDown(ctx, s.Subject, s.Settle)
+	case deploy.StopStack:
+		return e.stopStack(ctx, s.Subject)
 	}
 	return fmt.Errorf("unknown step %q", s.Kind)
 }

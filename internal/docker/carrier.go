@@ -20,6 +20,10 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
+const (
+	carrierAge = 30 * time.Minute // beyond the life of any carrier
+)
+
 // carrierMount is where a carrier has its volume when it has only one.
 const carrierMount = "/v"
 
@@ -34,8 +38,12 @@ func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]
 	for at, volume := range volumes {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at})
 	}
+	labels := map[string]string{labelRole: "carrier"}
+	if e.held != nil {
+		labels[labelStack], labels[labelToken] = e.held.stack, e.held.holder.Token
+	}
 	created, err := e.create(ctx, client.ContainerCreateOptions{
-		Config: &container.Config{Image: imageRef, Entrypoint: []string{"/never-started"}, Labels: map[string]string{labelRole: "carrier"}},
+		Config: &container.Config{Image: imageRef, Entrypoint: []string{"/never-started"}, Labels: labels},
 		HostConfig: &container.HostConfig{
 			NetworkMode: "none", CapDrop: []string{"ALL"}, Mounts: mounts,
 		},
@@ -44,8 +52,8 @@ func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]
 		return fmt.Errorf("creating a carrier for volumes: %w", err)
 	}
 	defer func() {
-		// The carrier goes even when the work was interrupted.
-		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
+		// The carrier goes even when the work was interrupted, and with it the unnamed volumes that its image asks for.
+		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		err = errors.Join(err, removeErr)
 	}()
 	return f(created.ID)
@@ -60,6 +68,29 @@ func (e *Engine) create(ctx context.Context, o client.ContainerCreateOptions) (c
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
 	return e.api.ContainerCreate(ctx, o)
+}
+
+// removeCarriers removes what runs that were killed have left: all that former holders of the stack's lock made, and
+// any that is older than a carrier lives. The caller holds the lock.
+func (e *Engine) removeCarriers(ctx context.Context, stack string) error {
+	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelRole+"=carrier")})
+	if err != nil {
+		return fmt.Errorf("listing carriers: %w", err)
+	}
+	now, err := e.now(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range list.Items {
+		old := now.Sub(time.Unix(c.Created, 0)) > carrierAge
+		if c.Labels[labelStack] != stack && !old || c.Labels[labelToken] == e.held.holder.Token {
+			continue
+		}
+		if _, err := e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			return fmt.Errorf("removing a carrier left behind: %w", err)
+		}
+	}
+	return nil
 }
 
 // carrierImage loads the empty image of carriers, once for each engine.

@@ -80,21 +80,3 @@ func (e *Engine) Identities(ctx context.Context, project string) (map[string]str
 	}
 	return out, nil
 }
-
-// States returns the state of the container of each service of a stack, as the engine reports it: its health where it
-// has a test, such as healthy, and otherwise running or exited.
-func (e *Engine) States(ctx context.Context, project string) (map[string]string, error) {
-	list, err := e.stackContainers(ctx, project)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	for _, c := range list {
-		state := string(c.State.Status)
-		if c.State.Running && c.State.Health != nil && c.State.Health.Status != "none" {
-			state = string(c.State.Health.Status)
-		}
-		out[c.Config.Labels[composeService]] = state
-	}
-	return out, nil
-}

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/containerd/errdefs"
 	composeapi "github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/compose/v5/pkg/compose"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -23,8 +23,7 @@ import (
 
 const (
 	pollInterval = 250 * time.Millisecond
-	crashLoop    = 3               // restarts after which a service is not waited for any longer
-	clockSkew    = 2 * time.Second // between this machine and the engine's
+	crashLoop    = 3 // restarts after which a service is not waited for any longer
 	logLines     = 15
 )
 
@@ -34,6 +33,11 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	p, err := generate.Load(ctx, step.File, step.Environment)
 	if err != nil {
 		return err
+	}
+	if step.Partial {
+		if p, err = p.WithSelectedServices(step.Services, types.IgnoreDependencies); err != nil {
+			return fmt.Errorf("choosing services: %w", err)
+		}
 	}
 	for name, service := range p.Services {
 		service.CustomLabels = map[string]string{
@@ -49,16 +53,25 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	if err != nil {
 		return fmt.Errorf("preparing the Compose SDK: %w", err)
 	}
+	if err := e.settle(ctx, project); err != nil {
+		return err
+	}
+	known, err := e.restartCounts(ctx, project)
+	if err != nil {
+		return err
+	}
 	upContext, cancel := context.WithTimeout(ctx, step.Timeout)
 	defer cancel()
 	up := make(chan error, 1)
 	go func() {
-		up <- sdk.Up(upContext, p, composeapi.UpOptions{
-			Create: composeapi.CreateOptions{RemoveOrphans: true, Recreate: composeapi.RecreateDiverged, RecreateDependencies: composeapi.RecreateDiverged, Inherit: true},
-			Start:  composeapi.StartOptions{Project: p},
-		})
+		create := composeapi.CreateOptions{RemoveOrphans: !step.Partial, IgnoreOrphans: step.Partial, Recreate: composeapi.RecreateDiverged,
+			RecreateDependencies: composeapi.RecreateDiverged, Inherit: true}
+		if len(step.Force) > 0 {
+			create.Services, create.Recreate = step.Force, composeapi.RecreateForce
+		}
+		up <- sdk.Up(upContext, p, composeapi.UpOptions{Create: create, Start: composeapi.StartOptions{Project: p}})
 	}()
-	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}}
+	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}, known: known, once: step.Once}
 	err = w.wait(upContext, up)
 	cancel()
 	if w.upPending {
@@ -70,23 +83,37 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	if err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
-	return e.rename(ctx, project)
+	return e.settle(ctx, project)
 }
 
 // replaced matches the name that Compose gives a container while it takes the place of another one.
 var replaced = regexp.MustCompile(`^/?[0-9a-f]{12}_(.+)$`)
 
-// rename gives containers their own names again, after a deploy that was cut off while Compose was replacing them.
-func (e *Engine) rename(ctx context.Context, project string) error {
+// settle ends what a deploy that was cut off has begun while Compose was replacing containers. Compose makes the new one
+// beside the old one, removes the old one and renames the new one: where the old one is still there, the new one goes,
+// because it has never run; where it is gone, the new one gets its name.
+func (e *Engine) settle(ctx context.Context, project string) error {
 	list, err := e.stackContainers(ctx, project)
 	if err != nil {
 		return err
 	}
+	names := map[string]bool{}
 	for _, c := range list {
-		if m := replaced.FindStringSubmatch(c.Name); m != nil {
-			if _, err := e.api.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: m[1]}); err != nil {
-				return fmt.Errorf("renaming container %s: %w", m[1], err)
-			}
+		names[strings.TrimPrefix(c.Name, "/")] = true
+	}
+	for _, c := range list {
+		m := replaced.FindStringSubmatch(c.Name)
+		switch {
+		case m == nil:
+			continue
+		case names[m[1]]:
+			_, err = e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
+		default:
+			_, err = e.api.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: m[1]})
+			names[m[1]] = true
+		}
+		if err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("settling container %s: %w", m[1], err)
 		}
 	}
 	return nil
@@ -137,165 +164,6 @@ func (e events) service(name string) string {
 	return name
 }
 
-// watcher waits for the containers of a stack.
-type watcher struct {
-	engine    *Engine
-	project   string
-	services  []string
-	report    func(deploy.Event)
-	started   time.Time
-	healthy   map[string]bool // services that were healthy at the last look
-	reported  map[string]bool // containers whose health was told
-	upPending bool
-}
-
-func (w *watcher) wait(ctx context.Context, up <-chan error) error {
-	w.upPending = true
-	var upErr error
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case upErr = <-up:
-			w.upPending = false
-			up = nil
-		case <-ticker.C:
-		case <-ctx.Done():
-		}
-		containers, err := w.engine.stackContainers(context.WithoutCancel(ctx), w.project)
-		if err != nil {
-			return err
-		}
-		if failed := w.look(containers); failed != nil {
-			return w.diagnose(ctx, *failed)
-		}
-		switch {
-		case upErr != nil:
-			return w.blame(ctx, containers, upErr)
-		case !w.upPending && len(w.healthy) == len(w.services):
-			return nil
-		case ctx.Err() != nil:
-			return w.blame(ctx, containers, fmt.Errorf("waiting for health: %w", ctx.Err()))
-		}
-	}
-}
-
-// look notes who is healthy and returns a container that has failed for good. A container that is not yet replaced is
-// looked at like any other: it is the newest state that there is.
-func (w *watcher) look(containers []container.InspectResponse) *container.InspectResponse {
-	w.healthy = map[string]bool{}
-	for _, c := range containers {
-		name := c.Config.Labels[composeService]
-		switch {
-		case !slices.Contains(w.services, name):
-		case w.isNew(c) && failed(c):
-			return &c
-		case wellOff(c):
-			w.healthy[name] = true
-			if !w.reported[c.ID] && (!w.upPending || w.isNew(c)) {
-				w.reported[c.ID] = true
-				w.report(deploy.Event{Subject: name, Text: "healthy", Done: true})
-			}
-		}
-	}
-	return nil
-}
-
-// isNew tells a container that this deploy made or started from one that it found.
-func (w *watcher) isNew(c container.InspectResponse) bool {
-	created, err := time.Parse(time.RFC3339Nano, c.Created)
-	if err == nil && created.After(w.started.Add(-clockSkew)) {
-		return true
-	}
-	begun, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
-	return !w.upPending || err == nil && begun.After(w.started.Add(-clockSkew))
-}
-
-func failed(c container.InspectResponse) bool {
-	s := c.State
-	switch {
-	case s.Running && s.Health != nil && s.Health.Status == container.Unhealthy: // a stopped container counts as unhealthy too
-		return true
-	case c.RestartCount >= crashLoop, s.Status == container.StateDead:
-		return true
-	}
-	return s.Status == container.StateExited && s.ExitCode != 0 && !restarts(c)
-}
-
-// wellOff means healthy, running where there is no test, or ended well where that is the end.
-func wellOff(c container.InspectResponse) bool {
-	s := c.State
-	if s.Status == container.StateExited {
-		return s.ExitCode == 0 && !restarts(c)
-	}
-	return s.Running && !s.Restarting && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
-}
-
-func restarts(c container.InspectResponse) bool {
-	switch c.HostConfig.RestartPolicy.Name {
-	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped, container.RestartPolicyOnFailure:
-		return true
-	}
-	return false
-}
-
-// blame finds the service that is not healthy; when there is none, the cause is what Compose said.
-func (w *watcher) blame(ctx context.Context, containers []container.InspectResponse, cause error) error {
-	for _, c := range containers {
-		name := c.Config.Labels[composeService]
-		if slices.Contains(w.services, name) && !w.healthy[name] && c.State.Status != container.StateCreated {
-			return errors.Join(w.diagnose(ctx, c), cause)
-		}
-	}
-	return cause
-}
-
-// diagnose gathers what helps to see why a container failed.
-func (w *watcher) diagnose(ctx context.Context, c container.InspectResponse) error {
-	out := &deploy.UnhealthyError{Service: c.Config.Labels[composeService], ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
-	switch {
-	case c.State.OOMKilled:
-		out.State = "killed for memory"
-	case c.RestartCount > 0:
-		out.State = fmt.Sprintf("exited with code %d, restarted %d times", c.State.ExitCode, c.RestartCount)
-	case c.State.Status == container.StateExited:
-		out.State = fmt.Sprintf("exited with code %d", c.State.ExitCode)
-	case c.State.Health != nil:
-		out.State = string(c.State.Health.Status)
-	default:
-		out.State = string(c.State.Status)
-	}
-	if h := c.State.Health; h != nil && len(h.Log) > 0 {
-		out.Health = strings.Join(lastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
-	}
-	logs, err := w.engine.logs(context.WithoutCancel(ctx), c.ID, logLines)
-	if err != nil {
-		return errors.Join(out, err)
-	}
-	out.Logs = lastLines(logs, logLines)
-	return out
-}
-
-// logs returns the last lines of a container, of both streams in order.
-func (e *Engine) logs(ctx context.Context, id string, tail int) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true}
-	if tail > 0 {
-		options.Tail = fmt.Sprint(tail)
-	}
-	answer, err := e.api.ContainerLogs(ctx, id, options)
-	if err != nil {
-		return "", fmt.Errorf("reading logs: %w", err)
-	}
-	defer answer.Close()
-	var b strings.Builder
-	if _, err := stdcopy.StdCopy(&b, &b, io.LimitReader(answer, 8<<20)); err != nil {
-		return "", fmt.Errorf("reading logs: %w", err)
-	}
-	return b.String(), nil
-}
-
 // stackContainers returns the containers of a stack in full. One that vanishes meanwhile is left out.
 func (e *Engine) stackContainers(ctx context.Context, project string) ([]container.InspectResponse, error) {
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
@@ -319,28 +187,4 @@ func (e *Engine) stackContainers(ctx context.Context, project string) ([]contain
 	}
 	slices.SortFunc(out, func(a, b container.InspectResponse) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
-}
-
-// Down removes the containers and networks of a stack, and with volumes set its volumes and secrets too.
-func (e *Engine) Down(ctx context.Context, project string, volumes bool) error {
-	sdk, err := compose.NewComposeService(e.cli, compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")))
-	if err != nil {
-		return fmt.Errorf("preparing the Compose SDK: %w", err)
-	}
-	if err := sdk.Down(ctx, project, composeapi.DownOptions{RemoveOrphans: true, Volumes: volumes}); err != nil {
-		return fmt.Errorf("removing stack %s: %w", project, err)
-	}
-	if !volumes {
-		return nil
-	}
-	list, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: make(client.Filters).Add("label", labelStack+"="+project)})
-	if err != nil {
-		return fmt.Errorf("listing the volumes of %s: %w", project, err)
-	}
-	for _, v := range list.Items {
-		if _, err := e.api.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true}); err != nil {
-			return fmt.Errorf("removing volume %s: %w", v.Name, err)
-		}
-	}
-	return nil
 }

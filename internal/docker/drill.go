@@ -41,13 +41,6 @@ func (e *Engine) Await(ctx context.Context, project, service string, healthy boo
 	}
 }
 
-func stateOf(c container.InspectResponse) string {
-	if c.State.Running && c.State.Health != nil {
-		return string(c.State.Health.Status)
-	}
-	return string(c.State.Status)
-}
-
 func (e *Engine) serviceContainer(ctx context.Context, project, service string) (container.InspectResponse, error) {
 	list, err := e.stackContainers(ctx, project)
 	if err != nil {

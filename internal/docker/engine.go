@@ -32,6 +32,7 @@ type Engine struct {
 	arch    string
 	version string
 	probe   func() ([]byte, error) // the program that runs inside probes
+	held    *Lock                  // the lock under which this connection works; nil when it only reads
 }
 
 // Endpoint says which engine is meant. Empty values mean Docker's own rules: DOCKER_HOST, then the current context.

@@ -94,8 +94,8 @@ const (
 	roleConfig  = "config"
 )
 
-// deliveredVolumes finds the newest volume of a role of every service of a stack.
-func (e *Engine) deliveredVolumes(ctx context.Context, role, stackName string) (map[string]deploy.SecretState, error) {
+// deliveredVolumes finds the newest volume of a role of every service of a stack, and adds the names of all to a set.
+func (e *Engine) deliveredVolumes(ctx context.Context, role, stackName string, all map[string]bool) (map[string]deploy.SecretState, error) {
 	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
 		Filters: make(client.Filters).Add("label", labelRole+"="+role, labelStack+"="+stackName),
 	})
@@ -104,6 +104,7 @@ func (e *Engine) deliveredVolumes(ctx context.Context, role, stackName string) (
 	}
 	out := map[string]deploy.SecretState{}
 	for _, v := range volumes.Items {
+		all[v.Name] = true
 		version, err := strconv.Atoi(v.Labels[labelVersion])
 		service := v.Labels[labelService]
 		if err != nil || service == "" || version <= out[service].Version {
@@ -142,30 +143,4 @@ func (e *Engine) readDelivered(ctx context.Context, id, at string, s *deploy.Sec
 		}
 		s.Digests[strings.TrimPrefix(h.Name, "./")] = hex.EncodeToString(sum.Sum(nil))
 	}
-}
-
-// pruneDelivered removes the volumes of a role that are older than the one in use and the one before it.
-func (e *Engine) pruneDelivered(ctx context.Context, role, stackName string) error {
-	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
-		Filters: make(client.Filters).Add("label", labelRole+"="+role, labelStack+"="+stackName),
-	})
-	if err != nil {
-		return fmt.Errorf("listing %s: %w", role, err)
-	}
-	newest := map[string]int{}
-	for _, v := range volumes.Items {
-		if n, err := strconv.Atoi(v.Labels[labelVersion]); err == nil {
-			newest[v.Labels[labelService]] = max(n, newest[v.Labels[labelService]])
-		}
-	}
-	for _, v := range volumes.Items {
-		n, err := strconv.Atoi(v.Labels[labelVersion])
-		if err != nil || n >= newest[v.Labels[labelService]]-1 {
-			continue
-		}
-		if _, err := e.api.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{}); err != nil {
-			return fmt.Errorf("removing old %s %s: %w", role, v.Name, err)
-		}
-	}
-	return nil
 }

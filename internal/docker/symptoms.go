@@ -37,11 +37,11 @@ func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom,
 			symptom.Logs = lastLines(logs, symptomLines)
 		}
 		if symptom.Missing {
-			has, err := e.hasImage(ctx, service.Image)
+			id, _, err := e.findImage(ctx, service.Image)
 			if err != nil {
 				return nil, err
 			}
-			symptom.NoImage = !has
+			symptom.NoImage = id == ""
 		}
 		out = append(out, symptom)
 	}

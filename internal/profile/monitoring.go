@@ -179,6 +179,9 @@ func (p *Profile) MonitoringSecrets() []string {
 	return out
 }
 
+// MonitoringName returns the name of the stack that watches another.
+func MonitoringName(stack string) string { return stack + "-monitoring" }
+
 // MonitoringProfile returns the profile of the monitoring stack, whose services are the parts that are on, or nil when
 // nothing is watched. Places are those of the profile itself, under monitoring.
 func (p *Profile) MonitoringProfile() *Profile {
@@ -187,7 +190,7 @@ func (p *Profile) MonitoringProfile() *Profile {
 		return nil
 	}
 	return &Profile{
-		APIVersion: p.APIVersion, Kind: p.Kind, Name: p.Name + "-monitoring", Services: m.Services,
+		APIVersion: p.APIVersion, Kind: p.Kind, Name: MonitoringName(p.Name), Services: m.Services,
 		Secrets: p.Secrets, Networks: map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}},
 		Exceptions: m.Exceptions, positions: p.positions,
 	}

@@ -23,6 +23,7 @@ type Profile struct {
 	Exceptions  []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
 	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 	Passthrough Passthrough        `yaml:"passthrough" doc:"keys of Compose beside services that have no place here, as Compose writes them"`
+	Jobs        map[string]Job     `yaml:"jobs" doc:"programs that run once in each deploy that changes their service, by name"`
 
 	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
@@ -155,11 +156,13 @@ type Probes struct {
 
 // Secret says where the value of a secret comes from. The value itself is never in a profile.
 type Secret struct {
-	Env      string `yaml:"env" doc:"environment variable of the deploying process"`
-	File     string `yaml:"file" doc:"file, relative to the profile"`
-	From     string `yaml:"from" doc:"another secret that this one is made of"`
-	Format   string `yaml:"format" doc:"text around the other secret; {} stands for its value"`
-	Generate bool   `yaml:"generate" doc:"made by the first deploy, and kept by every later one"`
+	Env      string   `yaml:"env" doc:"environment variable of the deploying process"`
+	File     string   `yaml:"file" doc:"file, relative to the profile"`
+	Age      string   `yaml:"age" doc:"file encrypted with age, relative to the profile"`
+	Command  []string `yaml:"command" doc:"program and arguments whose output is the value; no shell"`
+	From     string   `yaml:"from" doc:"another secret that this one is made of"`
+	Format   string   `yaml:"format" doc:"text around the other secret; {} stands for its value"`
+	Generate bool     `yaml:"generate" doc:"made by the first deploy, and kept by every later one"`
 }
 
 // SecretUse is a secret that a service reads.

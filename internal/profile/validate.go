@@ -95,6 +95,7 @@ func (v *validator) profile() {
 	v.hostPorts()
 	v.sharedVolumes()
 	v.cycles()
+	v.jobs()
 	v.exceptions()
 	v.monitoring()
 	v.supplyChain()
@@ -136,13 +137,13 @@ func (v *validator) secrets() {
 			v.bad(path+"#key", "use letters, digits, -, _ and .", "%q cannot name a secret", name)
 		}
 		sources := 0
-		for _, set := range []bool{s.Env != "", s.File != "", s.From != "", s.Generate} {
+		for _, set := range []bool{s.Env != "", s.File != "", s.Age != "", len(s.Command) > 0, s.From != "", s.Generate} {
 			if set {
 				sources++
 			}
 		}
 		if sources != 1 {
-			v.bad(path, "write env: VARIABLE, file: PATH, from: SECRET or generate: true", "secret %q needs exactly one source", name)
+			v.bad(path, "write env: VARIABLE, file: PATH, age: PATH, command: [PROGRAM, ARGUMENT], from: SECRET or generate: true", "secret %q needs exactly one source", name)
 		}
 		if strings.ContainsFunc(s.File, unicode.IsControl) {
 			v.bad(path+".file", "", "the path %q holds a control character", s.File)

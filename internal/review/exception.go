@@ -63,21 +63,11 @@ func exceptionText(e stack.Exception) string { return fmt.Sprintf("%s until %s",
 func (c *comparison) secretSources() {
 	for _, now := range c.head.Stack.Secrets {
 		i := slices.IndexFunc(c.base.Stack.Secrets, func(s stack.Secret) bool { return s.Name == now.Name })
-		if i >= 0 && c.base.Stack.Secrets[i] != now {
-			c.changes = append(c.changes, Change{Rule: RuleOther, Control: "HSE-SEC-002", What: "source of secret " + now.Name, Old: sourceText(c.base.Stack.Secrets[i]), New: sourceText(now),
+		if i >= 0 && c.base.Stack.Secrets[i].Source() != now.Source() {
+			c.changes = append(c.changes, Change{Rule: RuleOther, Control: "HSE-SEC-002", What: "source of secret " + now.Name, Old: c.base.Stack.Secrets[i].Source(), New: now.Source(),
 				Key: "secrets." + now.Name, Reason: "its value comes from elsewhere"})
 		}
 	}
-}
-
-func sourceText(s stack.Secret) string {
-	switch {
-	case s.Env != "":
-		return "variable " + s.Env
-	case s.File != "":
-		return "file " + s.File
-	}
-	return "secret " + s.From
 }
 
 // volumes notes volumes that became somebody else's, or the stack's own.

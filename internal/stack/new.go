@@ -29,6 +29,7 @@ func New(p *profile.Profile) Stack {
 			Name: name, External: n.External, Egress: n.Egress || n.External, Internal: !n.Egress && !n.Publish && !n.External,
 		})
 	}
+	s.Jobs = newJobs(p)
 	return s
 }
 
@@ -53,7 +54,7 @@ func ownSecrets(p *profile.Profile) []Secret {
 
 // NewSecret returns the secret as the profile declares it.
 func NewSecret(name string, from profile.Secret) Secret {
-	return Secret{Name: name, Env: from.Env, File: from.File, From: from.From, Format: from.Format, Generate: from.Generate}
+	return Secret{Name: name, Env: from.Env, File: from.File, Age: from.Age, Command: from.Command, From: from.From, Format: from.Format, Generate: from.Generate}
 }
 
 func newService(p *profile.Profile, name string) Service {

@@ -7,7 +7,9 @@
 package stack
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,7 @@ type Stack struct {
 	Networks []Network      // sorted by name
 	Volumes  []Volume       // sorted by name
 	Extra    map[string]any // keys of Compose that are passed through
+	Jobs     []Job          // sorted by name
 }
 
 // Service is one hardened service.
@@ -175,11 +178,13 @@ type Log struct {
 // Label is a label of the container.
 type Label struct{ Name, Value string }
 
-// Secret says where the value comes from. Exactly one of Env, File, From and Generate is set.
+// Secret says where the value comes from. Exactly one of Env, File, Age, Command, From and Generate is set.
 type Secret struct {
 	Name     string
 	Env      string
 	File     string
+	Age      string
+	Command  []string
 	From     string
 	Format   string
 	Generate bool // made by the first deploy, and kept by every later one
@@ -205,6 +210,23 @@ type Exception struct {
 	Reason  string
 	Owner   string
 	Expires string // YYYY-MM-DD
+}
+
+// Source says where the value comes from, in words.
+func (s Secret) Source() string {
+	switch {
+	case s.Env != "":
+		return "variable " + s.Env
+	case s.File != "":
+		return "file " + s.File
+	case s.Age != "":
+		return "age file " + s.Age
+	case len(s.Command) > 0:
+		return "command " + strings.Join(s.Command, " ")
+	case s.Generate:
+		return "the first hsectl deploy; for plain docker compose choose a value"
+	}
+	return fmt.Sprintf("secret %s as %q", s.From, s.Format)
 }
 
 // Service returns the service of that name, or false.

@@ -301,7 +301,7 @@ secrets: {token: {env: TOKEN}}
 			t.Errorf("volume %+v is shared, or not needed", v)
 		}
 	}
-	if !slices.Equal(twin.Secrets, s.Secrets) {
+	if !reflect.DeepEqual(twin.Secrets, s.Secrets) {
 		t.Errorf("secrets: %v", twin.Secrets)
 	}
 	if !reflect.DeepEqual(before, s) {

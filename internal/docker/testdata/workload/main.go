@@ -53,6 +53,9 @@ func main() {
 	case "sick": // runs, but its health test fails
 		http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 		_ = http.ListenAndServe(":8080", nil)
+	case "later": // is well at first, and dies after the deploy has seen it healthy
+		go func() { time.Sleep(5 * time.Second); os.Exit(7) }()
+		serve(syscall.SIGTERM)
 	case "hog":
 		var kept [][]byte
 		for {
@@ -68,6 +71,8 @@ func main() {
 			fmt.Println("unhealthy:", err)
 			os.Exit(1)
 		}
+	case "token": // a job that reads a secret, and is careless with it
+		fmt.Printf("the token has %d bytes: %s\n", len(content("/run/secrets/token")), content("/run/secrets/token"))
 	case "once":
 		fmt.Println("done")
 	}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/host"
+)
+
+const maxPlanBytes = 4 << 20
+
+type planOptions struct {
+	format   string
+	out      string
+	only     []string
+	detailed bool
+}
+
+func newPlan(g *globals, s streams) *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what deploy would do, and why",
+		Long: `Plan compares three places: the running containers, the last release, and the profile. It prints the steps in their
+order with their causes, how each service gives way to its successor, and every setting that differs, field by field.
+It changes nothing, and what it writes holds no value of a secret. Images that must be pulled are named, not pulled.`,
+		Example: `  hsectl plan
+  hsectl plan --detailed-exitcode        # 0 no change, 3 changes
+  hsectl plan --out plan.json && hsectl deploy --plan plan.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(o.format); err != nil {
+				return err
+			}
+			l, err := load(g.file)
+			if err != nil {
+				return err
+			}
+			environment, secrets, err := g.gather(cmd.Context(), l)
+			if err != nil {
+				return err
+			}
+			engine, err := g.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer engine.Close()
+			return runPlan(cmd.Context(), engine, s, deploy.Desired{Stack: l.stack, Environment: environment, Secrets: secrets}, o)
+		},
+	}
+	formatFlag(cmd, &o.format)
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "file to save the plan in, for deploy --plan")
+	cmd.Flags().StringSliceVar(&o.only, "only", nil, "change only these services")
+	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 3 when there is something to do")
+	return cmd
+}
+
+func runPlan(ctx context.Context, engine *docker.Engine, s streams, d deploy.Desired, o planOptions) error {
+	history, err := engine.History(ctx, d.Stack.Name)
+	if err != nil {
+		return err
+	}
+	if last, ok := history.Current(); ok {
+		if err := trust(last, d.Stack.Name); err != nil {
+			return err
+		}
+		d.Last = &last
+	}
+	d, observed, plan, err := prepare(ctx, engine, d, o.only, nil)
+	if err != nil {
+		return err
+	}
+	saved, err := deploy.Save(d, observed, plan)
+	if err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := writePlan(o.out, saved); err != nil {
+			return err
+		}
+	}
+	if o.format == "json" {
+		err = writeJSON(s.Out, saved)
+	} else {
+		err = printPlan(s, saved)
+	}
+	if err == nil && o.detailed && len(saved.Steps) > 0 {
+		return errFindings
+	}
+	return err
+}
+
+func writePlan(path string, saved deploy.Saved) error {
+	data, err := json.MarshalIndent(saved, "", "  ")
+	if err != nil {
+		return fmt.Errorf("saving the plan: %w", err)
+	}
+	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: append(data, '\n')}})
+}
+
+func printPlan(s streams, p deploy.Saved) error {
+	if len(p.Steps) == 0 {
+		s.say("%s is as release %d left it, and as the profile says: nothing to do", p.Stack, p.Release)
+		return nil
+	}
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	for i, step := range p.Steps {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", i+1, step.Kind, step.Subject, step.Cause)
+	}
+	fmt.Fprintln(w)
+	for _, c := range p.Services {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Service, c.Action, c.How)
+		for _, cause := range c.Causes {
+			fmt.Fprintf(w, "\t\t· %s\n", cause)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return printDrift(s, p)
+}
+
+// printDrift shows the settings that differ in their three places.
+func printDrift(s streams, p deploy.Saved) error {
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	titled := false
+	for _, c := range p.Services {
+		for _, f := range c.Fields {
+			if !titled {
+				fmt.Fprintln(w, "\nSERVICE\tFIELD\tRUNNING\tRELEASE\tFILE")
+				titled = true
+			}
+			fmt.Fprintln(w, strings.Join([]string{c.Service, f.Field, shown(f.Running), shown(f.Release), shown(f.File)}, "\t"))
+		}
+	}
+	return w.Flush()
+}
+
+func shown(value string) string {
+	if value == "" {
+		return "-"
+	}
+	return value
+}
+
+// sameAsSaved refuses a saved plan when the one made now is another.
+func sameAsSaved(path string, d deploy.Desired, o deploy.Observed, p deploy.Plan) error {
+	data, err := host.ReadFile(path, maxPlanBytes)
+	if err != nil {
+		return &usageError{fmt.Errorf("reading the plan: %w", err), "make one with: hsectl plan --out " + path}
+	}
+	saved, err := deploy.DecodeSaved(data)
+	if err != nil {
+		return &usageError{err, "make one with: hsectl plan --out " + path}
+	}
+	now, err := deploy.Save(d, o, p)
+	if err != nil {
+		return err
+	}
+	if now.Fingerprint != saved.Fingerprint {
+		return errors.Join(deploy.ErrMoved)
+	}
+	return nil
+}

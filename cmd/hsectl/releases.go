@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+func newReleases(g *globals, s streams) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "releases",
+		Short: "List the releases that the engine keeps of the stack",
+		Example: `  hsectl releases
+  hsectl releases --stack shop --host ssh://deploy@web1 --format json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return runReleases(cmd.Context(), g, s, format)
+		},
+	}
+	formatFlag(cmd, &format)
+	g.stackFlag(cmd)
+	return cmd
+}
+
+// releaseLine is a release as the list shows it.
+type releaseLine struct {
+	Release  int               `json:"release"`
+	Current  bool              `json:"current"`
+	Status   string            `json:"status"`
+	At       time.Time         `json:"at"`
+	By       string            `json:"by"`
+	Host     string            `json:"host"`
+	Revision string            `json:"revision,omitempty"`
+	Again    int               `json:"again,omitempty"`
+	Verified string            `json:"verified"`
+	Images   map[string]string `json:"images"`
+	Secrets  map[string]string `json:"secrets,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+}
+
+func newReleaseLine(r deploy.Record, current int) releaseLine {
+	l := releaseLine{Release: r.Number, Current: r.Number == current, Status: string(cmp.Or(r.Outcome.Status, deploy.Cut)), Reason: r.Outcome.Reason,
+		At: r.Release.Made.At, By: r.Release.Made.By, Host: r.Release.Made.Host, Revision: r.Release.Made.Revision, Again: r.Release.Again,
+		Verified: "no", Images: map[string]string{}, Secrets: r.Release.Secrets}
+	for reference, image := range r.Release.Images {
+		l.Images[reference] = cmp.Or(image.Digest, image.ID)
+	}
+	if p := r.Outcome.Proof; p != nil && p.Proven {
+		l.Verified = "yes"
+	}
+	if r.Err != nil {
+		l.Status, l.Reason = "damaged", r.Err.Error()
+	}
+	return l
+}
+
+func runReleases(ctx context.Context, g *globals, s streams, format string) error {
+	name, err := g.stackName()
+	if err != nil {
+		return err
+	}
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	history, err := engine.History(ctx, name)
+	if err != nil {
+		return err
+	}
+	current, _ := history.Current()
+	lines := []releaseLine{}
+	for _, r := range history.Sorted() {
+		lines = append(lines, newReleaseLine(r, current.Number))
+	}
+	if format == "json" {
+		return writeJSON(s.Out, lines)
+	}
+	if len(lines) == 0 {
+		s.say("%s has no release on this engine", name)
+		return nil
+	}
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RELEASE\tSTATUS\tVERIFIED\tWHEN (engine)\tWHO\tREVISION\tNOTE")
+	for _, l := range lines {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s@%s\t%s\t%s\n", l.Release, l.Status, l.Verified, l.At.Format(time.DateTime), l.By, l.Host,
+			shortRevision(l.Revision), note(l))
+	}
+	return w.Flush()
+}
+
+func note(l releaseLine) string {
+	switch {
+	case l.Current && l.Again > 0:
+		return fmt.Sprintf("current; release %d again", l.Again)
+	case l.Current:
+		return "current"
+	case l.Again > 0:
+		return fmt.Sprintf("release %d again", l.Again)
+	}
+	return l.Reason
+}
+
+func shortRevision(revision string) string {
+	if len(revision) > 12 && !slices.Contains([]byte(revision[:12]), '-') {
+		return revision[:12] + revision[min(len(revision), 40):]
+	}
+	return cmp.Or(revision, "-")
+}
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("writing the output: %w", err)
+	}
+	return nil
+}

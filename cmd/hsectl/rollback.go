@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+func newRollback(g *globals, s streams) *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "rollback [RELEASE]",
+		Short: "Return the whole stack to an earlier release",
+		Long: `Rollback brings images, configuration and secrets back to what they were in an earlier release: the one before the
+current one, or the one named. It needs neither the profile's sources nor the values of secrets, only the engine. A
+deploy that was cut off is undone first; without a number, that is all it does.
+
+The names of images keep their newest meaning: the next deploy brings the file and the newest images again.`,
+		Example: `  hsectl rollback
+  hsectl rollback 7
+  hsectl rollback --stack shop --host ssh://deploy@web1`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			number := 0
+			if len(args) > 0 {
+				var err error
+				if number, err = strconv.Atoi(args[0]); err != nil || number < 1 {
+					return &usageError{fmt.Errorf("%q is not the number of a release", args[0]), "list them with: hsectl releases"}
+				}
+			}
+			return runRollback(cmd.Context(), g, s, o, number)
+		},
+	}
+	o.session.flags(cmd)
+	formatFlag(cmd, &o.format)
+	g.stackFlag(cmd)
+	return cmd
+}
+
+func runRollback(ctx context.Context, g *globals, s streams, o deployOptions, number int) error {
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	name, err := g.stackName()
+	if err != nil {
+		return err
+	}
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	p := newProgress(s, o.format)
+	sess, err := open(ctx, engine, name, o.session, p.event)
+	if err != nil {
+		return err
+	}
+	at, services, err := sess.rollback(ctx, number)
+	if err = errors.Join(err, sess.close(ctx)); err != nil {
+		return p.failed(withoutLogs(err))
+	}
+	p.done(name, at, services)
+	return nil
+}
+
+// rollback returns to a release, or to the one before the current one, and says which release the stack is at then.
+func (s *session) rollback(ctx context.Context, number int) (at, services int, err error) {
+	open := s.journal.Open()
+	if err := s.resume(ctx, true); err != nil {
+		return 0, 0, err
+	}
+	last, err := s.current()
+	if err != nil {
+		return 0, 0, err
+	}
+	if last == nil {
+		return 0, 0, fmt.Errorf("%s has no release on this engine", s.stack)
+	}
+	if open && number == 0 {
+		return last.Number, len(last.Release.Model.Services), nil
+	}
+	target, err := s.target(number)
+	if err != nil {
+		return 0, 0, err
+	}
+	observed, err := s.engine.Observe(ctx, deploy.Desired{Stack: target.Release.Model})
+	if err != nil {
+		return 0, 0, fmt.Errorf("observing the engine: %w", err)
+	}
+	plan, err := deploy.NewReturn(target.Release, observed, s.options.timeout)
+	if err != nil {
+		return 0, 0, err
+	}
+	release := target.Release
+	release.Number, release.Again = s.history.Next(), target.Number
+	release.Made = s.made
+	release.Made.Revision, release.Made.Source = target.Release.Made.Revision, target.Release.Made.Source
+	err = s.run(ctx, deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running})
+	return release.Number, len(release.Model.Services), err
+}
+
+func (s *session) target(number int) (deploy.Record, error) {
+	target, ok := s.history.Previous()
+	if number > 0 {
+		target, ok = s.history.Find(number)
+	}
+	switch {
+	case !ok && number > 0:
+		return target, &usageError{fmt.Errorf("%s has no release %d on this engine", s.stack, number), "list them with: hsectl releases"}
+	case !ok:
+		return target, fmt.Errorf("%s has no earlier release on this engine", s.stack)
+	case target.Outcome.Status != deploy.Deployed && target.Err == nil:
+		return target, &usageError{fmt.Errorf("release %d was never deployed as a whole", target.Number), "list them with: hsectl releases"}
+	}
+	return target, trust(target, s.stack)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// session is a stack on an engine under its lock, with everything the engine has recorded of it.
+type session struct {
+	engine  *docker.Engine
+	lock    *docker.Lock
+	stack   string
+	made    deploy.Made
+	journal deploy.Journal
+	history deploy.History
+	report  func(deploy.Event)
+	options sessionOptions
+}
+
+// sessionOptions are the flags of every verb that changes a stack.
+type sessionOptions struct {
+	lockWait time.Duration
+	timeout  time.Duration
+	verify   bool
+	settle   time.Duration
+	keep     int  // releases
+	keepOn   bool // leave a failed first deploy running
+}
+
+// open takes the lock and reads the records. The caller closes the session.
+func open(ctx context.Context, engine *docker.Engine, name string, o sessionOptions, report func(deploy.Event)) (*session, error) {
+	person, machine := host.Who()
+	lock, err := engine.Lock(ctx, name, docker.LockOptions{Wait: o.lockWait, Gone: host.Gone, Report: report,
+		Holder: deploy.Holder{By: person, Host: machine, PID: os.Getpid(), Process: host.Process()}})
+	if err != nil {
+		return nil, err
+	}
+	s := &session{engine: engine, lock: lock, stack: name, report: report, options: o,
+		made: deploy.Made{By: person, Host: machine, Tool: "hsectl " + version()}}
+	if s.journal, err = lock.Journal(ctx); err == nil {
+		s.history, err = engine.History(ctx, name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock(ctx))
+	}
+	return s, nil
+}
+
+func (s *session) close(ctx context.Context) error { return s.lock.Unlock(ctx) }
+
+// current returns the release that the stack is at, or nil. A damaged record is an error: nothing could be undone.
+func (s *session) current() (*deploy.Record, error) {
+	r, ok := s.history.Current()
+	if !ok {
+		return nil, nil
+	}
+	return &r, trust(r, s.stack)
+}
+
+func trust(r deploy.Record, name string) error {
+	if r.Err != nil {
+		return &deploy.DamagedError{What: fmt.Sprintf("release %d of %s (volume %s)", r.Number, name, r.Volume), Err: r.Err}
+	}
+	return nil
+}
+
+func (s *session) transaction() deploy.Transaction {
+	t := deploy.Transaction{Stack: s.stack, Engine: s.engine, Ledger: s.lock, Lost: s.lock.Lost(), Report: s.report,
+		Undo: s.options.timeout, Settle: s.options.settle, Keep: s.options.keepOn}
+	if s.options.verify {
+		t.Verify = func(ctx context.Context, model stack.Stack) (deploy.Proof, error) { return prove(ctx, s.engine, model) }
+	}
+	return t
+}
+
+// prove verifies the running stack against its model.
+func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (deploy.Proof, error) {
+	evidence, err := verify.Verify(ctx, model, engine, verify.Options{})
+	if err != nil {
+		return deploy.Proof{}, err
+	}
+	p := deploy.Proof{Proven: finding.Proven(evidence.Findings), Counts: map[string]int{}}
+	for status, n := range finding.Tally(evidence.Findings) {
+		p.Counts[status.String()] = n
+	}
+	for _, f := range evidence.Findings {
+		if !f.Proven() {
+			p.Failed = append(p.Failed, fmt.Sprintf("%s %s is %s: %s", f.Subject, f.Control, f.Status, f.Detail))
+		}
+	}
+	return p, nil
+}
+
+// resume ends what an earlier run left open. With undo the stack returns to the release it was at.
+func (s *session) resume(ctx context.Context, undo bool) error {
+	if !s.journal.Open() {
+		return nil
+	}
+	j := s.journal
+	s.report(deploy.Event{Kind: deploy.PhaseEvent, Subject: s.stack,
+		Text: fmt.Sprintf("release %d was cut off at %q by %s on %s", j.To, j.Step, j.Made.By, j.Made.Host)})
+	from, err := s.current()
+	if err != nil {
+		return err
+	}
+	cut, _ := s.history.Find(j.To)
+	if s.journal, err = s.transaction().Resume(ctx, j, cut, from, undo); err != nil {
+		return fmt.Errorf("ending what was cut off: %w", err)
+	}
+	s.history, err = s.engine.History(ctx, s.stack)
+	return err
+}
+
+// run makes a change happen and tidies up after it.
+func (s *session) run(ctx context.Context, c deploy.Change) error {
+	c.Journal = s.journal
+	if _, err := s.transaction().Run(ctx, c); err != nil {
+		return err
+	}
+	history, err := s.engine.History(ctx, s.stack)
+	if err == nil {
+		err = s.engine.Prune(ctx, s.stack, history, s.options.keep)
+	}
+	if err != nil {
+		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but tidying up failed: " + err.Error()})
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Action is what happens to the container of a service.
+type Action string
+
+// The actions.
+const (
+	Keep    Action = "keep"
+	Create  Action = "create"
+	Replace Action = "replace"
+	Remove  Action = "remove"
+	Start   Action = "start"
+)
+
+// ServiceChange is what a plan does to one service, and why.
+type ServiceChange struct {
+	Service string   `json:"service"`
+	Action  Action   `json:"action"`
+	How     string   `json:"how,omitempty"` // stop-first, and why
+	Causes  []string `json:"causes,omitempty"`
+	Fields  []Drift  `json:"fields,omitempty"`
+	Drifted bool     `json:"drifted,omitempty"` // somebody changed the running container
+}
+
+// Real tells whether anything happens.
+func (c ServiceChange) Real() bool { return c.Action != Keep }
+
+// Drift is one setting in its three places. A place that has no say is empty.
+type Drift struct {
+	Field   string `json:"field"`
+	Running string `json:"running"`
+	Release string `json:"release"`
+	File    string `json:"file"`
+}
+
+// changes compares each service in its three places: the containers, the last release, and the file.
+func changes(d Desired, o Observed, p Plan) []ServiceChange {
+	var out []ServiceChange
+	for _, s := range d.Stack.Services {
+		if d.untouched(s.Name) {
+			out = append(out, ServiceChange{Service: s.Name, Action: Keep})
+			continue
+		}
+		out = append(out, change(d, o, p, s))
+	}
+	if len(d.Only) > 0 {
+		return out
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Running)) {
+		if _, ok := d.Stack.Service(name); !ok {
+			out = append(out, ServiceChange{Service: name, Action: Remove, Causes: []string{"the profile has no such service"}})
+		}
+	}
+	return out
+}
+
+func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
+	c := ServiceChange{Service: s.Name, Action: Keep}
+	running := o.Running[s.Name]
+	if len(running) == 0 {
+		c.Action, c.Causes = Create, []string{"it has no container"}
+		return c
+	}
+	first := running[0]
+	want := Expected(d.Stack, s, p.Delivery)
+	var was Fields
+	if d.Last != nil {
+		c.Causes = releaseCauses(*d.Last, d, o, s)
+		if before, ok := d.Last.Release.Model.Service(s.Name); ok {
+			was = Expected(d.Last.Release.Model, before, d.Last.Release.delivery())
+		}
+		if ids := d.Last.Outcome.Containers[s.Name]; len(running) == 1 && !slices.Contains(ids, first.ID) {
+			c.Causes = append(c.Causes, fmt.Sprintf("its container is not the one of release %d", d.Last.Number))
+		}
+	} else {
+		c.Causes = append(c.Causes, "the engine has no release of the stack")
+	}
+	c.Fields = compare(first.Fields, was, want)
+	for _, f := range c.Fields {
+		if was != nil && f.Running != f.Release {
+			c.Drifted = true
+			c.Causes = append(c.Causes, fmt.Sprintf("%s was changed on the running container", f.Field))
+		}
+	}
+	if id := o.Images[s.Image]; id != "" && first.Image != id {
+		c.Causes = append(c.Causes, fmt.Sprintf("image %s is %s and it runs %s", s.Image, short(id), short(first.Image)))
+	}
+	if len(running) > 1 {
+		c.Causes = append(c.Causes, fmt.Sprintf("it has %d containers", len(running)))
+	}
+	if len(c.Causes) > 0 {
+		c.Action, c.How = Replace, replacement(s)
+	} else if !first.Well {
+		c.Action, c.Causes = Start, []string{"it is " + first.State}
+	}
+	return c
+}
+
+// releaseCauses says what the file changes against the last release.
+func releaseCauses(last Record, d Desired, o Observed, s stack.Service) []string {
+	before, ok := last.Release.Model.Service(s.Name)
+	if !ok {
+		return []string{fmt.Sprintf("release %d had no such service", last.Number)}
+	}
+	out := difference(flatten(before), flatten(s))
+	for _, v := range s.Environment {
+		if (v.Required || v.Default != nil) && last.Release.Environment[v.Name] != d.Environment[v.Name] {
+			out = append(out, "variable "+v.Name+" has another value")
+		}
+	}
+	files := newSecrets(d, o, s)
+	switch {
+	case len(files) > 0:
+		out = append(out, "new version of secret "+strings.Join(files, ", "))
+	case len(s.Secrets) > 0 && o.Secrets[s.Name].Volume != last.Release.Secrets[s.Name]:
+		out = append(out, "another version of its secrets than in release "+strconv.Itoa(last.Number))
+	}
+	if files := newConfigs(before, s); len(files) > 0 {
+		out = append(out, "new version of configuration file "+strings.Join(files, ", "))
+	}
+	return out
+}
+
+// compare returns the fields that differ somewhere. Without a release its place counts as unknown.
+func compare(running, release, file Fields) []Drift {
+	var out []Drift
+	for _, name := range slices.Sorted(maps.Keys(file)) {
+		r, f := running[name], file[name]
+		if r == f && (release == nil || release[name] == f) {
+			continue
+		}
+		out = append(out, Drift{Field: name, Running: r, Release: release[name], File: f})
+	}
+	return out
+}
+
+// replacement says how the container of a service gives way to the next one.
+func replacement(s stack.Service) string {
+	switch {
+	case len(s.Ports) > 0:
+		return fmt.Sprintf("stop-first: it publishes port %d of the host, which only one container can have", s.Ports[0].Host)
+	case len(s.Volumes()) > 0:
+		return "stop-first: it alone writes volume " + s.Volumes()[0].Volume
+	}
+	return "stop-first: nothing in front of it can move its traffic"
+}

@@ -1,0 +1,207 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+// deployed is a stack that was deployed as release 1 and runs as it was left.
+func deployed(t *testing.T, text string) (deploy.Desired, deploy.Observed) {
+	t.Helper()
+	d, o := desired(t, text), settled()
+	plan, err := deploy.NewPlan(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := &deploy.Record{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: deploy.Outcome{Status: deploy.Deployed, Containers: map[string][]string{}}}
+	o.Running = map[string][]deploy.Running{}
+	for _, s := range d.Stack.Services {
+		o.Running[s.Name] = []deploy.Running{{ID: "id-of-" + s.Name, Image: o.Images[s.Image], Well: true, State: "healthy", Fields: deploy.Expected(d.Stack, s, plan.Delivery)}}
+		last.Outcome.Containers[s.Name] = []string{"id-of-" + s.Name}
+	}
+	d.Last = last
+	return d, o
+}
+
+// Each way in which a service can differ is named, and only that service is replaced.
+func TestChanges(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(d *deploy.Desired, o *deploy.Observed)
+		action deploy.Action // of app
+		cause  string
+	}{
+		{"nothing", func(*deploy.Desired, *deploy.Observed) {}, deploy.Keep, ""},
+		{"another limit", func(d *deploy.Desired, _ *deploy.Observed) {
+			d.Stack = parse(t, strings.Replace(shop, "build: {context: .}", "build: {context: .}\n    limits: {memory: 300M}", 1))
+		}, deploy.Replace, "limits.memory: 512m → 300M"},
+		{"another image", func(_ *deploy.Desired, o *deploy.Observed) { o.Images["shop-app:latest"] = "sha256:next" }, deploy.Replace, "image shop-app:latest is next and it runs a"},
+		{"another secret", func(d *deploy.Desired, _ *deploy.Observed) {
+			d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
+		}, deploy.Replace, "new version of secret token"},
+		{"changed by hand", func(_ *deploy.Desired, o *deploy.Observed) {
+			o.Running["app"][0].Fields["limits.pids"] = "0"
+		}, deploy.Replace, "limits.pids was changed on the running container"},
+		{"made by hand", func(_ *deploy.Desired, o *deploy.Observed) { o.Running["app"][0].ID = "theirs" }, deploy.Replace, "its container is not the one of release 1"},
+		{"gone", func(_ *deploy.Desired, o *deploy.Observed) { delete(o.Running, "app") }, deploy.Create, "it has no container"},
+		{"not well", func(_ *deploy.Desired, o *deploy.Observed) {
+			o.Running["app"][0].Well, o.Running["app"][0].State = false, "unhealthy"
+		}, deploy.Start, "it is unhealthy"},
+		{"no release", func(d *deploy.Desired, _ *deploy.Observed) { d.Last = nil }, deploy.Replace, "the engine has no release of the stack"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, o := deployed(t, shop)
+			c.change(&d, &o)
+			plan, err := deploy.NewPlan(d, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			app, cache := plan.Services[0], plan.Services[1]
+			if app.Service != "app" || app.Action != c.action || !strings.Contains(strings.Join(app.Causes, "; "), c.cause) {
+				t.Errorf("got %+v", app)
+			}
+			if c.name != "no release" && cache.Action != deploy.Keep {
+				t.Errorf("cache: %+v", cache)
+			}
+			if (len(plan.Steps) == 0) != (c.action == deploy.Keep) {
+				t.Errorf("%d steps", len(plan.Steps))
+			}
+			if app.Action == deploy.Replace && !strings.HasPrefix(app.How, "stop-first: ") {
+				t.Errorf("how: %q", app.How)
+			}
+		})
+	}
+}
+
+// A service that the profile no longer has is removed; one that is not to be touched is not looked at.
+func TestServicesComeAndGo(t *testing.T) {
+	d, o := deployed(t, shop)
+	o.Running["old"] = []deploy.Running{{ID: "x"}}
+	plan, err := deploy.NewPlan(d, o)
+	if err != nil || len(plan.Services) != 3 || plan.Services[2].Action != deploy.Remove {
+		t.Errorf("%+v, %v", plan.Services, err)
+	}
+	o.Images["redis:8"] = "sha256:next"
+	d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
+	narrow, err := deploy.Narrow(d, []string{"cache"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan, err = deploy.NewPlan(narrow, o); err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Steps) != 1 || !plan.Steps[0].Compose.Partial || !slices.Equal(plan.Steps[0].Compose.Services, []string{"cache"}) || plan.Delivery.Secrets["app"] != "shop_app_secrets_3" {
+		t.Errorf("%+v", plan)
+	}
+	if r := deploy.NewRelease(narrow, o, plan, 2); r.Images["shop-app:latest"].ID != "sha256:a" || r.Secrets["app"] != "shop_app_secrets_3" {
+		t.Errorf("the release has %+v", r)
+	}
+	if _, err := deploy.Narrow(d, []string{"nobody"}); err == nil {
+		t.Error("a service that does not exist may be deployed alone")
+	}
+	d.Last = nil
+	if _, err := deploy.Narrow(d, []string{"cache"}); err == nil {
+		t.Error("one service is deployed alone although there is no release")
+	}
+}
+
+// A saved plan fits as long as nothing that it was made from has changed, and shows no value.
+func TestSavedPlan(t *testing.T) {
+	save := func(change func(*deploy.Desired, *deploy.Observed)) deploy.Saved {
+		d, o := deployed(t, shop)
+		d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
+		d.Environment = map[string]string{"LEVEL": "chatty"}
+		change(&d, &o)
+		plan, err := deploy.NewPlan(d, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved, err := deploy.Save(d, o, plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return saved
+	}
+	first := save(func(*deploy.Desired, *deploy.Observed) {})
+	if again := save(func(*deploy.Desired, *deploy.Observed) {}); again.Fingerprint != first.Fingerprint {
+		t.Error("the same plan has another fingerprint")
+	}
+	for name, change := range map[string]func(*deploy.Desired, *deploy.Observed){
+		"variable":  func(d *deploy.Desired, _ *deploy.Observed) { d.Environment["LEVEL"] = "quiet" },
+		"image":     func(_ *deploy.Desired, o *deploy.Observed) { o.Images["redis:8"] = "sha256:next" },
+		"container": func(_ *deploy.Desired, o *deploy.Observed) { o.Running["cache"][0].ID = "theirs" },
+		"release":   func(d *deploy.Desired, _ *deploy.Observed) { d.Last.Number = 2 },
+		"volume": func(_ *deploy.Desired, o *deploy.Observed) {
+			o.Volumes = maps.Clone(o.Volumes)
+			delete(o.Volumes, "shop_uploads")
+		},
+	} {
+		if save(change).Fingerprint == first.Fingerprint {
+			t.Errorf("another %s, and the same fingerprint", name)
+		}
+	}
+	data, err := json.Marshal(first)
+	if err != nil || strings.Contains(string(data), "hunter3") || strings.Contains(string(data), "chatty") {
+		t.Errorf("the file shows a value: %s, %v", data, err)
+	}
+	if got, err := deploy.DecodeSaved(data); err != nil || got.Fingerprint != first.Fingerprint {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, bad := range []string{"", "{}", `{"apiVersion":"hsectl/v2","kind":"Plan"}`, string(data[:len(data)/2]), string(data) + "x"} {
+		if _, err := deploy.DecodeSaved([]byte(bad)); err == nil {
+			t.Errorf("%.40q is taken for a plan", bad)
+		}
+	}
+}
+
+const migrating = shop + "jobs: {migrate: {service: app, command: [migrate], timeout: 1m}, warm: {service: app, command: [warm], when: after}}\n"
+
+// A job runs around the swap of its service, only when that changes, as hardened as it is.
+func TestJobsArePlanned(t *testing.T) {
+	d, o := deployed(t, migrating)
+	if plan, err := deploy.NewPlan(d, o); err != nil || len(plan.Steps) != 0 {
+		t.Errorf("nothing changed, and there are %d steps, %v", len(plan.Steps), err)
+	}
+	o.Images["shop-app:latest"] = "sha256:next"
+	plan, err := deploy.NewPlan(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range plan.Steps {
+		names = append(names, s.Name())
+	}
+	if !slices.Equal(names, []string{"run job migrate", "converge shop", "run job warm"}) {
+		t.Fatalf("got %q", names)
+	}
+	job := plan.Steps[0].Compose
+	for _, want := range []string{"- migrate", "read_only: true", "- ALL", "shop_app_secrets_3", `restart: "no"`} {
+		if !strings.Contains(string(job.File), want) {
+			t.Errorf("the job's file has no %q:\n%s", want, job.File)
+		}
+	}
+	if strings.Contains(string(job.File), "healthcheck") || job.Timeout != time.Minute || !job.Once || !job.Partial {
+		t.Errorf("the job is %+v", job)
+	}
+}
+
+// What a service is, against its release, is said in words.
+func TestConditions(t *testing.T) {
+	d, o := deployed(t, shop)
+	o.Running["cache"][0].Fields["limits.memory"] = "1"
+	delete(o.Running, "app")
+	o.Running["theirs"] = []deploy.Running{{ID: "x", State: "running", Well: true}}
+	got := deploy.Compare(*d.Last, o)
+	if len(got) != 3 || got[0].Well || got[0].State != "no container" || len(got[1].Drift) != 1 || !strings.Contains(got[1].Drift[0], `limits.memory is "1"`) || len(got[2].Drift) != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if got := deploy.Compare(deploy.Record{}, o); len(got) != 2 || len(got[0].Drift) != 0 {
+		t.Errorf("without a release: %+v", got)
+	}
+}

@@ -1,0 +1,55 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Narrow returns a desired state in which only some services may change: the others are those of the last release, with
+// their variables. What the profile says of networks, volumes and secrets is added to what the release has.
+func Narrow(d Desired, only []string) (Desired, error) {
+	if d.Last == nil {
+		return d, fmt.Errorf("%s has no release yet: deploy all of it first", d.Stack.Name)
+	}
+	last := d.Last.Release
+	services := map[string]stack.Service{}
+	for _, s := range last.Model.Services {
+		services[s.Name] = s
+	}
+	for _, name := range only {
+		s, ok := d.Stack.Service(name)
+		if !ok {
+			return d, fmt.Errorf("there is no service %q", name)
+		}
+		services[name] = s
+	}
+	out := d
+	out.Only = only
+	out.Stack.Services = nil
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		out.Stack.Services = append(out.Stack.Services, services[name])
+	}
+	out.Stack.Networks = union(d.Stack.Networks, last.Model.Networks, func(n stack.Network) string { return n.Name })
+	out.Stack.Volumes = union(d.Stack.Volumes, last.Model.Volumes, func(v stack.Volume) string { return v.Name })
+	out.Stack.Secrets = union(d.Stack.Secrets, last.Model.Secrets, func(s stack.Secret) string { return s.Name })
+	out.Environment = merge(last.Environment, d.Environment)
+	return out, nil
+}
+
+// union returns the entries of first, and those of second with other names, sorted by name.
+func union[T any](first, second []T, name func(T) string) []T {
+	byName := map[string]T{}
+	for _, list := range [][]T{second, first} {
+		for _, v := range list {
+			byName[name(v)] = v
+		}
+	}
+	var out []T
+	for _, key := range slices.Sorted(maps.Keys(byName)) {
+		out = append(out, byName[key])
+	}
+	return out
+}

@@ -1,0 +1,93 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// GoneError is something that a release needs and the engine does not have any more.
+type GoneError struct {
+	Number int
+	What   []string
+}
+
+// Error implements error.
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("release %d cannot be brought back: the engine no longer has %s", e.Number, strings.Join(e.What, ", "))
+}
+
+// NewReturn plans the way back to a release: references mean its images again, volumes belong to its users, and the
+// containers follow its Compose file, which names its secrets and its configuration. Timeout is for the stack to become healthy.
+func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
+	plan := Plan{Stack: r.Stack}
+	gone := &GoneError{Number: r.Number}
+	for _, reference := range slices.Sorted(maps.Keys(r.Images)) {
+		image := r.Images[reference]
+		switch {
+		case o.Images[reference] == image.ID:
+		case o.Kept[image.ID]:
+			plan.Steps = append(plan.Steps, Step{Kind: TagImage, Subject: reference, Cause: "it means another image now",
+				Tag: &TagStep{Reference: reference, ID: image.ID, Was: o.Images[reference]}})
+		case image.Digest != "":
+			plan.Steps = append(plan.Steps, Step{Kind: PullImage, Subject: image.Digest, Cause: "the engine no longer has it"},
+				Step{Kind: TagImage, Subject: reference, Cause: "it means another image now",
+					Tag: &TagStep{Reference: reference, ID: image.ID, Was: o.Images[reference]}})
+		default:
+			gone.What = append(gone.What, "image "+reference+" ("+short(image.ID)+")")
+		}
+	}
+	for _, delivered := range []map[string]string{r.Secrets, r.Configs} {
+		for _, volume := range slices.Sorted(maps.Values(delivered)) {
+			if !o.Delivered[volume] {
+				gone.What = append(gone.What, "volume "+volume)
+			}
+		}
+	}
+	if len(gone.What) > 0 {
+		return Plan{}, gone
+	}
+	var names []string
+	prepared := map[string]bool{}
+	for _, s := range r.Model.Services {
+		for _, step := range volumeSteps(r.Model, s, o) {
+			if !prepared[step.Volume.Name] {
+				prepared[step.Volume.Name] = true
+				plan.Steps = append(plan.Steps, step)
+			}
+		}
+		names = append(names, s.Name)
+	}
+	plan.Steps = append(plan.Steps, Step{
+		Kind: Converge, Subject: r.Stack, Cause: fmt.Sprintf("containers return to release %d", r.Number),
+		Compose: &ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names},
+	})
+	return plan, nil
+}
+
+// moved returns what the references meant that a plan lets mean something else.
+func (p Plan) moved() map[string]string {
+	out := map[string]string{}
+	for _, s := range p.Steps {
+		if s.Kind == TagImage && s.Tag.Was != "" {
+			out[s.Tag.Reference] = s.Tag.Was
+		}
+	}
+	return out
+}
+
+func tagSteps(tags map[string]string) []Step {
+	var out []Step
+	for _, reference := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, Step{Kind: TagImage, Subject: reference, Cause: "it means again what it meant before",
+			Tag: &TagStep{Reference: reference, ID: tags[reference]}})
+	}
+	return out
+}
+
+func short(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(12, len(id))]
+}

@@ -1,0 +1,70 @@
+package deploy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hsectl/hsectl/generate"
+)
+
+// Saved is a plan as a file: what would happen, and a fingerprint of everything it was made from. It holds no value of a
+// secret or a variable.
+type Saved struct {
+	APIVersion  string          `json:"apiVersion"`
+	Kind        string          `json:"kind"`
+	Stack       string          `json:"stack"`
+	Release     int             `json:"release"` // that the stack was at
+	Fingerprint string          `json:"fingerprint"`
+	Steps       []SavedStep     `json:"steps"`
+	Services    []ServiceChange `json:"services"`
+}
+
+// SavedStep is a step without what it carries.
+type SavedStep struct {
+	Kind    Kind   `json:"kind"`
+	Subject string `json:"subject"`
+	Cause   string `json:"cause"`
+}
+
+// ErrMoved is a saved plan that no longer fits: the profile, the images, the secrets or the engine have changed.
+var ErrMoved = errors.New("the world has changed since the plan was made")
+
+// Save turns a plan into a file's content.
+func Save(d Desired, o Observed, p Plan) (Saved, error) {
+	out := Saved{APIVersion: Version, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services}
+	if d.Last != nil {
+		out.Release = d.Last.Number
+	}
+	for _, s := range p.Steps {
+		out.Steps = append(out.Steps, SavedStep{s.Kind, s.Subject, s.Cause})
+	}
+	// Variables and containers count, but only as part of the digest. Secrets count by their version on the engine and by
+	// which of them differ: a digest of a weak secret could be guessed from the file.
+	data, err := json.Marshal(struct {
+		Saved       Saved
+		File        []byte
+		Environment map[string]string
+		Images      map[string]string
+		Volumes     map[string]Volume
+		Running     map[string][]Running
+		Delivery    generate.Delivery
+	}{out, p.File, d.Environment, o.Images, o.Volumes, o.Running, p.Delivery})
+	if err != nil {
+		return Saved{}, fmt.Errorf("saving the plan: %w", err)
+	}
+	out.Fingerprint = digestOf(data)
+	return out, nil
+}
+
+// DecodeSaved reads a saved plan.
+func DecodeSaved(data []byte) (Saved, error) {
+	var s Saved
+	if err := strict(data, &s); err != nil {
+		return s, fmt.Errorf("reading the plan: %w", err)
+	}
+	if s.APIVersion != Version || s.Kind != "Plan" {
+		return s, fmt.Errorf("reading the plan: it is a %s of %s, not a Plan of %s", s.Kind, s.APIVersion, Version)
+	}
+	return s, nil
+}

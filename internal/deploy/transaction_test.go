@@ -1,0 +1,213 @@
+package deploy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// world is an engine and its ledger in memory. It writes down everything in order, and fails where it is told to.
+type world struct {
+	log    []string
+	failAt string
+	lost   chan struct{}
+	cancel context.CancelFunc
+	when   string // at which entry ctx is cancelled
+}
+
+var errWorld = errors.New("the engine said no")
+
+func (w *world) note(format string, args ...any) error {
+	entry := fmt.Sprintf(format, args...)
+	w.log = append(w.log, entry)
+	if w.cancel != nil && entry == w.when {
+		w.cancel()
+	}
+	if entry == w.failAt {
+		return errWorld
+	}
+	return nil
+}
+
+func (w *world) Observe(context.Context, deploy.Desired) (deploy.Observed, error) {
+	return deploy.Observed{Images: map[string]string{"app": "sha256:new"}, Kept: map[string]bool{"sha256:old": true}}, nil
+}
+
+func (w *world) Apply(_ context.Context, s deploy.Step, _ func(deploy.Event)) error {
+	if s.Kind == deploy.TagImage {
+		return w.note("%s = %s", s.Name(), s.Tag.ID)
+	}
+	return w.note("%s", s.Name())
+}
+
+func (w *world) Write(_ context.Context, j deploy.Journal) error {
+	return w.note("journal: %s %s", j.Phase, j.Step)
+}
+
+func (w *world) Save(_ context.Context, r deploy.Release) error { return w.note("save %d", r.Number) }
+
+func (w *world) Close(_ context.Context, r deploy.Release, o deploy.Outcome) error {
+	return w.note("close %d: %s", r.Number, o.Status)
+}
+
+func (w *world) transaction(proven bool) deploy.Transaction {
+	return deploy.Transaction{Stack: "shop", Engine: w, Ledger: w, Lost: w.lost, Undo: time.Minute, Report: func(deploy.Event) {},
+		Verify: func(context.Context, stack.Stack) (deploy.Proof, error) {
+			return deploy.Proof{Proven: proven, Failed: []string{"app HSE-FS-001 is fail"}}, w.note("verify")
+		}}
+}
+
+func change(from bool) deploy.Change {
+	c := deploy.Change{Release: deploy.Release{Stack: "shop", Number: 2},
+		Plan: deploy.Plan{Stack: "shop", Steps: []deploy.Step{{Kind: deploy.DeliverSecrets, Subject: "app"}, {Kind: deploy.Converge, Subject: "shop"}}}}
+	if from {
+		c.From = &deploy.Record{Number: 1, Release: deploy.Release{Stack: "shop", Number: 1, Images: map[string]deploy.Image{"app": {ID: "sha256:old"}}},
+			Outcome: deploy.Outcome{Status: deploy.Deployed}}
+	}
+	return c
+}
+
+var forward = []string{"journal: applying keep the release", "save 2", "journal: applying deliver secrets app", "deliver secrets app",
+	"journal: applying converge shop", "converge shop", "journal: applying verify", "verify", "journal: applying close the release"}
+
+// Every step is in the journal before it happens, and the journal is closed at the end.
+func TestTransaction(t *testing.T) {
+	w := &world{}
+	out, err := w.transaction(true).Run(t.Context(), change(true))
+	want := append(slices.Clone(forward), "close 2: deployed", "journal: closed ")
+	if err != nil || out.Status != deploy.Deployed || !slices.Equal(w.log, want) {
+		t.Errorf("%v\ngot  %q\nwant %q", err, w.log, want)
+	}
+}
+
+// Whatever fails on the way, the stack goes back: images, then containers, then proof; and references get their newest
+// meaning again.
+func TestTransactionGoesBack(t *testing.T) {
+	back := []string{"journal: undoing name image app", "name image app = sha256:old", "journal: undoing converge shop", "converge shop",
+		"journal: undoing verify", "verify", "close 1: deployed", "name image app = sha256:new", "close 2: undone", "journal: closed "}
+	for i, entry := range forward[:6] { // what comes later happens on the way back, too
+		w := &world{failAt: entry}
+		if entry == "converge shop" {
+			continue
+		}
+		_, err := w.transaction(true).Run(t.Context(), change(true))
+		failed, ok := errors.AsType[*deploy.FailedError](err)
+		if !ok || !errors.Is(err, errWorld) || failed.Back != 1 || failed.Undo != nil {
+			t.Errorf("failing at %q: %v", entry, err)
+		}
+		if want := append(slices.Clone(forward[:i+1]), back...); !slices.Equal(w.log, want) {
+			t.Errorf("failing at %q:\ngot  %q\nwant %q", entry, w.log, want)
+		}
+	}
+}
+
+// An interrupt goes back as well, and is not stopped by itself.
+func TestTransactionInterrupted(t *testing.T) {
+	for _, entry := range forward[:6] {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &world{cancel: cancel, when: entry}
+		_, err := w.transaction(true).Run(ctx, change(true))
+		if !errors.Is(err, context.Canceled) || w.log[len(w.log)-2] != "close 2: undone" {
+			t.Errorf("interrupted at %q: %v, %q", entry, err, w.log)
+		}
+	}
+}
+
+// A stack that cannot be proven goes back; one that cannot be proven there either is said to be in neither state.
+func TestTransactionUnproven(t *testing.T) {
+	w := &world{}
+	_, err := w.transaction(false).Run(t.Context(), change(true))
+	var unproven *deploy.UnprovenError
+	if !errors.As(err, &unproven) || !strings.Contains(err.Error(), "could not be brought back") {
+		t.Error(err)
+	}
+	if slices.Contains(w.log, "journal: closed ") {
+		t.Error("the journal was closed although the stack is nowhere")
+	}
+}
+
+// A first deploy that fails is stopped, unless something ran before or it is to be kept.
+func TestFirstTransactionFails(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		keep   bool
+		before map[string][]deploy.Running
+		stops  bool
+	}{
+		{"fresh", false, nil, true},
+		{"kept", true, nil, false},
+		{"something ran", false, map[string][]deploy.Running{"app": {{ID: "a"}}}, false},
+	} {
+		w := &world{failAt: "converge shop"}
+		transaction, ch := w.transaction(true), change(false)
+		transaction.Keep, ch.Before = c.keep, c.before
+		_, err := transaction.Run(t.Context(), ch)
+		failed, ok := errors.AsType[*deploy.FailedError](err)
+		if !ok || failed.Stopped != c.stops || slices.Contains(w.log, "stop shop") != c.stops || w.log[len(w.log)-1] != "journal: closed " {
+			t.Errorf("%s: %v, %q", c.name, err, w.log)
+		}
+	}
+}
+
+// Without the lock nothing is touched any more, not even to go back.
+func TestTransactionLosesTheLock(t *testing.T) {
+	w := &world{lost: make(chan struct{})}
+	transaction := w.transaction(true)
+	transaction.Verify = func(ctx context.Context, _ stack.Stack) (deploy.Proof, error) {
+		close(w.lost)
+		<-ctx.Done()
+		return deploy.Proof{}, ctx.Err()
+	}
+	_, err := transaction.Run(t.Context(), change(true))
+	var lost *deploy.LostError
+	if !errors.As(err, &lost) || w.log[len(w.log)-1] != "journal: applying verify" {
+		t.Errorf("%v, %q", err, w.log)
+	}
+}
+
+// What was cut off is closed by a new deploy and undone by a rollback; what was committed before the crash stays.
+func TestResume(t *testing.T) {
+	j := deploy.Journal{Sequence: 9, From: 1, To: 2, Phase: deploy.Applying, Step: "converge shop", Tags: map[string]string{"app": "sha256:new"}}
+	undone := []string{"journal: undoing name image app", "name image app = sha256:old", "journal: undoing converge shop", "converge shop",
+		"journal: undoing verify", "verify", "close 1: deployed"}
+	end := []string{"name image app = sha256:new", "close 2: cut off", "journal: closed "}
+	for _, c := range []struct {
+		name string
+		cut  deploy.Record
+		undo bool
+		want []string
+	}{
+		{"deploy again", deploy.Record{Number: 2}, false, end},
+		{"undo", deploy.Record{Number: 2}, true, append(undone, end...)},
+		{"it was committed", deploy.Record{Number: 2, Outcome: deploy.Outcome{Status: deploy.Deployed}}, true,
+			[]string{"name image app = sha256:new", "close 2: deployed", "journal: closed "}},
+	} {
+		w := &world{}
+		after, err := w.transaction(true).Resume(t.Context(), j, c.cut, change(true).From, c.undo)
+		if err != nil || after.Open() || after.Sequence <= j.Sequence || !slices.Equal(w.log, c.want) {
+			t.Errorf("%s: %v\ngot  %q\nwant %q", c.name, err, w.log, c.want)
+		}
+	}
+}
+
+// The way back is refused as a whole when something that it needs is gone.
+func TestReturnNeedsEverything(t *testing.T) {
+	r := deploy.Release{Stack: "shop", Number: 3, Images: map[string]deploy.Image{"app": {ID: "sha256:old"}}, Secrets: map[string]string{"app": "shop_app_secrets_1"}}
+	_, err := deploy.NewReturn(r, deploy.Observed{}, time.Minute)
+	gone, ok := errors.AsType[*deploy.GoneError](err)
+	if !ok || len(gone.What) != 2 {
+		t.Errorf("got %v", err)
+	}
+	r.Images["app"] = deploy.Image{ID: "sha256:old", Digest: "registry.example/app@sha256:x"}
+	plan, err := deploy.NewReturn(r, deploy.Observed{Delivered: map[string]bool{"shop_app_secrets_1": true}}, time.Minute)
+	if err != nil || len(plan.Steps) != 3 || plan.Steps[0].Kind != deploy.PullImage {
+		t.Errorf("an image of a registry is brought again: %+v, %v", plan.Steps, err)
+	}
+}

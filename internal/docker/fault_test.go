@@ -1,0 +1,550 @@
+package docker
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// These tests run the real program against a real engine and take it away in the middle: by signal, by another deploy, by
+// services that fail. Afterwards the stack is wholly old or wholly new, proven, and nothing is left behind.
+
+// pair is a stack of two services, one of which reads a secret and keeps data.
+const pair = `
+apiVersion: hsectl/v1
+kind: Profile
+name: NAME
+defaults:
+  user: "10001:10001"
+  limits: {cpus: "0.5", memory: 64M, pids: 50}
+  shutdown: {signal: SIGTERM, grace: 3s}
+  health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 3, start_period: 1s}
+services:
+  api: {image: IMAGE, command: [API]}
+  web:
+    image: IMAGE
+    command: [WEB]
+    labels: {generation: GENERATION}
+    writable: [{path: /data, volume: data}]
+    secrets: [token]
+secrets:
+  token: {env: TOKEN}
+`
+
+// fault is a stack that faults happen to.
+type fault struct {
+	t       *testing.T
+	e       *Engine
+	program string
+	dir     string
+	name    string
+	image   string
+}
+
+func newFault(t *testing.T) *fault {
+	t.Helper()
+	e := testEngine(t)
+	built, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fault{t: t, e: e, dir: t.TempDir(), name: "hsectl-test-" + strings.ToLower(rand.Text()[:8]), image: workload(t, e)}
+	f.program = filepath.Join(f.dir, "hsectl")
+	if err := os.WriteFile(f.program, built["probe"], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Down(context.Background(), f.name, true); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// profile writes the profile of a generation and returns its path.
+func (f *fault) profile(generation, api, web string) string {
+	f.t.Helper()
+	text := strings.NewReplacer("NAME", f.name, "IMAGE", f.image, "GENERATION", generation, "API", api, "WEB", web).Replace(pair)
+	path := filepath.Join(f.dir, generation+".yaml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+	return path
+}
+
+// command is the program with a generation's secret in its environment.
+func (f *fault) command(generation string, args ...string) *exec.Cmd {
+	cmd := exec.Command(f.program, args...)
+	cmd.Env = append(os.Environ(), "TOKEN=token-of-"+generation)
+	return cmd
+}
+
+// run runs the program to its end and returns its exit code and everything it printed.
+func (f *fault) run(generation string, args ...string) (int, string) {
+	f.t.Helper()
+	out, err := f.command(generation, args...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		f.t.Fatal(err)
+	}
+	if exit != nil {
+		return exit.ExitCode(), string(out)
+	}
+	return 0, string(out)
+}
+
+func (f *fault) must(generation string, args ...string) string {
+	f.t.Helper()
+	code, out := f.run(generation, args...)
+	if code != 0 {
+		f.t.Fatalf("hsectl %s: exit %d\n%s", strings.Join(args, " "), code, out)
+	}
+	return out
+}
+
+// event is one line of the event stream.
+type event struct {
+	Kind, Subject, Text string
+	Release             int
+}
+
+// until deploys until the n-th event, sends a signal, and returns the exit code, or false when the deploy ended before.
+func (f *fault) until(n int, signal os.Signal, generation string, args ...string) (code int, at event, cut bool) {
+	f.t.Helper()
+	cmd := f.command(generation, append([]string{"deploy", "--format", "json"}, args...)...)
+	i := 0
+	code = f.watch(cmd, func(e event) {
+		if i++; i == n && e.Kind != "result" {
+			at, cut = e, true
+			if err := cmd.Process.Signal(signal); err != nil {
+				f.t.Fatal(err)
+			}
+		}
+	})
+	return code, at, cut
+}
+
+// watch runs the program, shows its events to see, and returns its exit code.
+func (f *fault) watch(cmd *exec.Cmd, see func(event)) int {
+	f.t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			f.t.Fatalf("%q: %v", lines.Text(), err)
+		}
+		see(e)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		f.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// is checks that the stack is wholly of a generation: label, secret and proof, with nothing left behind.
+func (f *fault) is(generation, profile string) {
+	f.t.Helper()
+	list, err := f.e.stackContainers(f.t.Context(), f.name)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if len(list) != 2 {
+		f.t.Errorf("%d containers, want 2", len(list))
+	}
+	for _, c := range list {
+		service := c.Config.Labels[composeService]
+		if c.Name != "/"+f.name+"-"+service+"-1" || !wellOff(c) {
+			f.t.Errorf("container %s is %s", c.Name, stateOf(c))
+		}
+		if service == "web" && c.Config.Labels["generation"] != generation {
+			f.t.Errorf("web is of generation %q, want %q", c.Config.Labels["generation"], generation)
+		}
+		if service == "web" && f.token(c.ID) != "token-of-"+generation {
+			f.t.Errorf("web has the secret %q", f.token(c.ID))
+		}
+	}
+	f.must(generation, "verify", "-f", profile)
+	f.must(generation, "status", "-f", profile)
+	f.leftovers()
+}
+
+func (f *fault) token(id string) string {
+	data, err := f.e.get(f.t.Context(), id, "/run/secrets/token")
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+func (f *fault) leftovers() {
+	f.t.Helper()
+	list, err := f.e.api.ContainerList(f.t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelStack+"="+f.name)})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, c := range list.Items {
+		f.t.Errorf("left behind: %s %v", c.Labels[labelRole], c.Names)
+	}
+}
+
+// The program is killed at every event that it reports, the recorded steps among them. Then it is either told to undo, and
+// the stack is wholly old, or to deploy again, and the stack is wholly new.
+func TestKilledAtEveryStep(t *testing.T) {
+	f := newFault(t)
+	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
+	f.must("old", "deploy", "-f", old)
+	for n := 1; ; n++ {
+		ended := false
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			f := *f
+			f.t = t
+			_, at, cut := f.until(n, syscall.SIGKILL, "next", "-f", next)
+			if !cut {
+				ended = true
+				f.is("next", next)
+				return
+			}
+			t.Logf("killed at %+v", at)
+			if n%2 == 0 {
+				f.must("next", "deploy", "-f", next)
+				f.is("next", next)
+				f.must("old", "deploy", "-f", old)
+				return
+			}
+			f.must("next", "deploy", "--abort", "-f", next)
+			if committed := f.at("next"); committed {
+				f.is("next", next)
+				f.must("old", "deploy", "-f", old)
+			}
+			f.is("old", old)
+		})
+		if ended || t.Failed() {
+			return
+		}
+	}
+}
+
+// at tells whether the current release is of a generation.
+func (f *fault) at(generation string) bool {
+	f.t.Helper()
+	h, err := f.e.History(f.t.Context(), f.name)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	current, _ := h.Current()
+	s, _ := current.Release.Model.Service("web")
+	return len(s.Labels) > 0 && s.Labels[0].Value == generation
+}
+
+// An interrupt undoes the deploy, whatever it was doing, and the exit code says so.
+func TestInterrupted(t *testing.T) {
+	f := newFault(t)
+	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
+	f.must("old", "deploy", "-f", old)
+	for _, n := range []int{2, 4, 6} {
+		code, at, cut := f.until(n, syscall.SIGINT, "next", "-f", next)
+		if !cut || code != 130 {
+			t.Fatalf("interrupted at %+v: exit %d, want 130", at, code)
+		}
+		f.is("old", old)
+	}
+}
+
+// A service that does not become healthy takes the whole stack back to where it was: configuration, images and secrets.
+func TestBackWhenUnhealthy(t *testing.T) {
+	f := newFault(t)
+	old := f.profile("old", "serve", "serve")
+	f.must("old", "deploy", "-f", old)
+	for _, mode := range []string{"crash", "sick", "later"} {
+		t.Run(mode, func(t *testing.T) {
+			code, out := f.run("next", "deploy", "-f", f.profile("next", "serve", mode))
+			if code != 1 || !strings.Contains(out, "is back at release 1") {
+				t.Errorf("exit %d, want 1 and a word on what became of the stack:\n%s", code, out)
+			}
+			if strings.Contains(out, "token-of-next") {
+				t.Error("the output shows the secret")
+			}
+			f.is("old", old)
+		})
+	}
+	h, err := f.e.History(t.Context(), f.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if current, _ := h.Current(); current.Number != 1 || len(h) != 4 {
+		t.Errorf("release %d of %d is current, want 1 of 4", current.Number, len(h))
+	}
+}
+
+// A first deploy that fails is stopped and keeps its logs; with --keep it is left as it is.
+func TestFirstDeployFails(t *testing.T) {
+	f := newFault(t)
+	bad := f.profile("bad", "serve", "crash")
+	code, out := f.run("bad", "deploy", "-f", bad)
+	if code != 1 || !strings.Contains(out, "containers are stopped") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	list, err := f.e.stackContainers(t.Context(), f.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		if c.State.Running || c.State.Restarting {
+			t.Errorf("%s still runs", c.Name)
+		}
+	}
+	good := f.profile("good", "serve", "serve")
+	f.must("good", "deploy", "-f", good)
+	f.is("good", good)
+}
+
+// Two deploys at once: one goes on, the other is told who holds the lock, or waits.
+func TestTwoDeploysAtOnce(t *testing.T) {
+	f := newFault(t)
+	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
+	lock, err := f.e.Lock(t.Context(), f.name, LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"},
+		Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out := f.run("old", "deploy", "-f", old)
+	if code != 4 || !strings.Contains(out, "somebody on elsewhere") {
+		t.Errorf("exit %d, want 4 and the holder's name:\n%s", code, out)
+	}
+	waiting := f.command("old", "deploy", "-f", old, "--lock-wait", "2m")
+	if err := waiting.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Unlock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := waiting.Wait(); err != nil {
+		t.Errorf("the deploy that waited: %v", err)
+	}
+	f.is("old", old)
+
+	both := []*exec.Cmd{f.command("next", "deploy", "-f", next, "--lock-wait", "2m"), f.command("next", "deploy", "-f", next, "--lock-wait", "2m")}
+	for _, cmd := range both {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, cmd := range both {
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	f.is("next", next)
+}
+
+// A holder on another machine that shows no life any more is taken over; one whose lock was pruned makes it again.
+func TestStaleLock(t *testing.T) {
+	f := newFault(t)
+	options := LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
+	first, err := f.e.Lock(t.Context(), f.name, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.e.api.ContainerRemove(t.Context(), first.id, client.ContainerRemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Write(t.Context(), deploy.Journal{Sequence: 1, Phase: deploy.Applying}); err != nil {
+		t.Errorf("a pruned lock was not made again: %v", err)
+	}
+	first.stop() // as if its process had been killed
+	<-first.ended
+	now, err := f.e.now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := json.Marshal(heartbeat{Count: 7, At: now.AddDate(0, 0, -1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.e.put(t.Context(), first.id, heartbeatFile, old); err != nil {
+		t.Fatal(err)
+	}
+	second, err := f.e.Lock(t.Context(), f.name, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Write(t.Context(), deploy.Journal{Sequence: 2, Phase: deploy.Closed}); err != nil {
+		t.Error(err)
+	}
+	var lost *deploy.LostError
+	if err := first.Write(t.Context(), deploy.Journal{Sequence: 2}); !errors.As(err, &lost) {
+		t.Errorf("the dead holder woke and wrote: %v", err)
+	}
+	if err := second.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := first.Write(t.Context(), deploy.Journal{Sequence: 2}); !errors.As(err, &lost) {
+		t.Errorf("the dead holder woke after the other was done, and wrote: %v", err)
+	}
+	f.leftovers()
+}
+
+// Rollback brings back configuration, image and secret, from the engine alone.
+func TestRollback(t *testing.T) {
+	f := newFault(t)
+	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
+	f.must("old", "deploy", "-f", old)
+	f.must("next", "deploy", "-f", next)
+	f.must("", "rollback", "--stack", f.name)
+	f.is("old", old)
+	f.must("", "rollback", "--stack", f.name, "2")
+	f.is("next", next)
+	if code, out := f.run("", "rollback", "--stack", f.name, "9"); code != 2 {
+		t.Errorf("a release that is not there: exit %d\n%s", code, out)
+	}
+	if err := f.e.record(t.Context(), releaseVolume(f.name, 1), releaseFile, []byte(`{"apiVersion":"hsectl/v1"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := f.run("", "rollback", "--stack", f.name, "1"); code != 1 || !strings.Contains(out, "damaged") {
+		t.Errorf("a tampered release: exit %d\n%s", code, out)
+	}
+	f.is("next", next)
+}
+
+// Only so many releases are kept, and the secrets and images of those that went go with them.
+func TestOldReleasesGo(t *testing.T) {
+	f := newFault(t)
+	for _, generation := range []string{"a", "b", "c", "d"} {
+		f.must(generation, "deploy", "--verify=false", "--releases", "2", "-f", f.profile(generation, "serve", "serve"))
+	}
+	h, err := f.e.History(t.Context(), f.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]bool{}
+	if _, err := f.e.deliveredVolumes(t.Context(), roleSecrets, f.name, secrets); err != nil {
+		t.Fatal(err)
+	}
+	if len(h) != 2 || len(secrets) != 2 {
+		t.Errorf("%d releases and %d volumes of secrets, want 2 and 2", len(h), len(secrets))
+	}
+	f.must("", "rollback", "--stack", f.name)
+	f.is("c", f.profile("c", "serve", "serve"))
+}
+
+// A saved plan is applied as it was shown, or not at all.
+func TestSavedPlan(t *testing.T) {
+	f := newFault(t)
+	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
+	f.must("old", "deploy", "-f", old)
+	if code, out := f.run("old", "plan", "--detailed-exitcode", "-f", old); code != 0 {
+		t.Errorf("nothing to do: exit %d\n%s", code, out)
+	}
+	plan := filepath.Join(f.dir, "plan.json")
+	if code, out := f.run("next", "plan", "--detailed-exitcode", "-f", next, "--out", plan); code != 3 || !strings.Contains(out, "labels.generation.value: old → next") {
+		t.Errorf("changes: exit %d\n%s", code, out)
+	}
+	data, err := os.ReadFile(plan)
+	if err != nil || strings.Contains(string(data), "token-of-next") {
+		t.Errorf("the plan shows the secret (%v)", err)
+	}
+	if code, out := f.run("old", "deploy", "--plan", plan, "-f", old); code != 1 || !strings.Contains(out, "has changed since") {
+		t.Errorf("another profile: exit %d\n%s", code, out)
+	}
+	f.must("next", "deploy", "--plan", plan, "-f", next)
+	f.is("next", next)
+	if code, out := f.run("next", "deploy", "--plan", plan, "-f", next); code != 1 {
+		t.Errorf("the plan was applied twice: exit %d\n%s", code, out)
+	}
+}
+
+// What somebody changed on a running container is seen, named, and put right.
+func TestDriftIsPutRight(t *testing.T) {
+	f := newFault(t)
+	old := f.profile("old", "serve", "serve")
+	f.must("old", "deploy", "-f", old)
+	id := only(t, f.e, deployedStack(f), "web").ID
+	if _, err := f.e.api.ContainerUpdate(t.Context(), id, client.ContainerUpdateOptions{Resources: moreMemory()}); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := f.run("old", "plan", "--detailed-exitcode", "-f", old); code != 3 || !strings.Contains(out, "limits.memory was changed on the running container") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	f.must("old", "deploy", "-f", old)
+	f.is("old", old)
+}
+
+func deployedStack(f *fault) stack.Stack { return stack.Stack{Name: f.name} }
+
+func moreMemory() *container.Resources {
+	return &container.Resources{Memory: 128 << 20, MemorySwap: 128 << 20}
+}
+
+// A job runs before its service is replaced, once for each change of it, with the service's secrets; one that fails takes
+// the deploy back, and leaves no container.
+func TestJobs(t *testing.T) {
+	f := newFault(t)
+	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
+	withJob := func(path, when, mode string) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ := strings.Cut(string(data), "jobs:")
+		if err := os.WriteFile(path, fmt.Appendf(nil, "%sjobs: {migrate: {service: web, command: [%s], when: %s, timeout: 30s}}\n", text, mode, when), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	withJob(old, "before", "token")
+	out := f.must("old", "deploy", "-f", old)
+	job, swap := strings.Index(out, "migrate                      completed"), strings.Index(out, "web                          healthy")
+	if job < 0 || swap < job || !strings.Contains(out, "| the token has 12 bytes: [secret]") {
+		t.Errorf("the job did not run first, with its secret:\n%s", out)
+	}
+	if out := f.must("old", "deploy", "-f", old); strings.Contains(out, "migrate") {
+		t.Errorf("the job ran although nothing changed:\n%s", out)
+	}
+	for _, when := range []string{"before", "after"} {
+		withJob(next, when, "crash")
+		code, out := f.run("next", "deploy", "-f", next)
+		if code != 1 || !strings.Contains(out, "is back at release 1") || !strings.Contains(out, "exited with code 3") || strings.Contains(out, "token-of-next") {
+			t.Errorf("a job that fails %s the swap: exit %d\n%s", when, code, out)
+		}
+		f.is("old", old)
+	}
+}
+
+// Deploying one service leaves the other alone, whatever the profile says of it now.
+func TestOnlyOneService(t *testing.T) {
+	f := newFault(t)
+	f.must("old", "deploy", "-f", f.profile("old", "serve", "serve"))
+	api := only(t, f.e, deployedStack(f), "api").ID
+	next := f.profile("next", "sick", "serve")
+	f.must("next", "deploy", "--only", "web", "-f", next)
+	if only(t, f.e, deployedStack(f), "api").ID != api {
+		t.Error("api was touched")
+	}
+	if got := only(t, f.e, deployedStack(f), "web").Config.Labels["generation"]; got != "next" {
+		t.Errorf("web is of generation %q", got)
+	}
+	f.must("", "rollback", "--stack", f.name)
+	f.is("old", f.profile("old", "serve", "serve"))
+}

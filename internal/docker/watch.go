@@ -1,0 +1,213 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+// watcher waits for the containers of a stack.
+type watcher struct {
+	engine    *Engine
+	project   string
+	services  []string
+	report    func(deploy.Event)
+	started   time.Time
+	once      bool            // services must end
+	known     map[string]int  // restarts of the containers that were there before, by id
+	healthy   map[string]bool // services that were healthy at the last look
+	reported  map[string]bool // containers whose health was told
+	upPending bool
+}
+
+func (w *watcher) wait(ctx context.Context, up <-chan error) error {
+	w.upPending = true
+	var upErr error
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case upErr = <-up:
+			w.upPending = false
+			up = nil
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+		containers, err := w.engine.stackContainers(context.WithoutCancel(ctx), w.project)
+		if err != nil {
+			return err
+		}
+		if failed := w.look(containers); failed != nil {
+			return w.diagnose(ctx, *failed)
+		}
+		if gone := w.gone(containers); gone != "" && upErr == nil {
+			return &deploy.UnhealthyError{Service: gone, State: "its container was removed by somebody else", Waited: time.Since(w.started)}
+		}
+		switch {
+		case upErr != nil:
+			return w.blame(ctx, containers, upErr)
+		case !w.upPending && len(w.healthy) == len(w.services):
+			return nil
+		case ctx.Err() != nil:
+			return w.blame(ctx, containers, fmt.Errorf("waiting for health: %w", ctx.Err()))
+		}
+	}
+}
+
+// look notes who is healthy and returns a container that has failed for good. A container that is not yet replaced is
+// looked at like any other: it is the newest state that there is.
+func (w *watcher) look(containers []container.InspectResponse) *container.InspectResponse {
+	w.healthy = map[string]bool{}
+	for _, c := range containers {
+		name := c.Config.Labels[composeService]
+		switch {
+		case !slices.Contains(w.services, name):
+		case w.isNew(c) && w.failed(c):
+			return &c
+		case w.once && c.State.Running:
+		case wellOff(c):
+			w.healthy[name] = true
+			if !w.reported[c.ID] && (!w.upPending || w.isNew(c)) {
+				w.reported[c.ID] = true
+				w.report(deploy.Event{Subject: name, Text: w.goal(), Done: true})
+			}
+		}
+	}
+	return nil
+}
+
+// gone returns a service that has no container although Compose is done.
+func (w *watcher) gone(containers []container.InspectResponse) string {
+	if w.upPending {
+		return ""
+	}
+	for _, name := range w.services {
+		if !slices.ContainsFunc(containers, func(c container.InspectResponse) bool { return c.Config.Labels[composeService] == name }) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (w *watcher) goal() string {
+	if w.once {
+		return "completed"
+	}
+	return "healthy"
+}
+
+// isNew tells a container that this deploy made from one that it found. What it found may be about to be replaced, and
+// counts only once Compose is done.
+func (w *watcher) isNew(c container.InspectResponse) bool {
+	_, known := w.known[c.ID]
+	return !known || !w.upPending
+}
+
+// restartCounts returns how often the containers of a stack have been restarted so far, by id.
+func (e *Engine) restartCounts(ctx context.Context, project string) (map[string]int, error) {
+	list, err := e.stackContainers(ctx, project)
+	out := map[string]int{}
+	for _, c := range list {
+		out[c.ID] = c.RestartCount
+	}
+	return out, err
+}
+
+func (w *watcher) failed(c container.InspectResponse) bool {
+	s := c.State
+	switch {
+	case s.Running && !w.once && s.Health != nil && s.Health.Status == container.Unhealthy: // a stopped container counts as unhealthy too
+		return true
+	case c.RestartCount-w.known[c.ID] >= crashLoop, s.Status == container.StateDead:
+		return true
+	}
+	return s.Status == container.StateExited && s.ExitCode != 0 && !restarts(c)
+}
+
+// wellOff means healthy, running where there is no test, or ended well where that is the end.
+func wellOff(c container.InspectResponse) bool {
+	s := c.State
+	if s.Status == container.StateExited {
+		return s.ExitCode == 0 && !restarts(c)
+	}
+	return s.Running && !s.Restarting && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
+}
+
+func restarts(c container.InspectResponse) bool {
+	switch c.HostConfig.RestartPolicy.Name {
+	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped, container.RestartPolicyOnFailure:
+		return true
+	}
+	return false
+}
+
+// blame finds the service that is not healthy; when there is none, the cause is what Compose said.
+func (w *watcher) blame(ctx context.Context, containers []container.InspectResponse, cause error) error {
+	for _, c := range containers {
+		name := c.Config.Labels[composeService]
+		if slices.Contains(w.services, name) && !w.healthy[name] && c.State.Status != container.StateCreated {
+			return errors.Join(w.diagnose(ctx, c), cause)
+		}
+	}
+	return cause
+}
+
+// diagnose gathers what helps to see why a container failed.
+func (w *watcher) diagnose(ctx context.Context, c container.InspectResponse) error {
+	out := &deploy.UnhealthyError{Service: c.Config.Labels[composeService], ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
+	out.State = stateOf(c)
+	if h := c.State.Health; h != nil && len(h.Log) > 0 {
+		out.Health = strings.Join(lastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
+	}
+	logs, err := w.engine.logs(context.WithoutCancel(ctx), c.ID, logLines)
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // a container that is going away has none
+		return errors.Join(out, err)
+	}
+	out.Logs = lastLines(logs, logLines)
+	return out
+}
+
+func stateOf(c container.InspectResponse) string {
+	switch {
+	case c.State.OOMKilled:
+		return "killed for memory"
+	case c.RestartCount > 0 && !wellOff(c):
+		return fmt.Sprintf("exited with code %d, restarted %d times", c.State.ExitCode, c.RestartCount)
+	case c.State.Status == container.StateExited:
+		return fmt.Sprintf("exited with code %d", c.State.ExitCode)
+	case c.State.Health != nil && c.State.Running:
+		return string(c.State.Health.Status)
+	}
+	return string(c.State.Status)
+}
+
+// logs returns the last lines of a container, of both streams in order.
+func (e *Engine) logs(ctx context.Context, id string, tail int) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true}
+	if tail > 0 {
+		options.Tail = fmt.Sprint(tail)
+	}
+	answer, err := e.api.ContainerLogs(ctx, id, options)
+	if err != nil {
+		return "", fmt.Errorf("reading logs: %w", err)
+	}
+	defer answer.Close()
+	var b strings.Builder
+	if _, err := stdcopy.StdCopy(&b, &b, io.LimitReader(answer, 8<<20)); err != nil {
+		return "", fmt.Errorf("reading logs: %w", err)
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,74 @@
+package secret_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+
+	"github.com/hsectl/hsectl/internal/secret"
+)
+
+func identity(t *testing.T) []byte {
+	t.Helper()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte("# made by a test\n" + key.String() + "\n")
+}
+
+// What is encrypted for an identity comes back with it, and with no other.
+func TestThereAndBack(t *testing.T) {
+	mine, other := identity(t), identity(t)
+	recipients, err := secret.Recipients(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := secret.New()
+	file, err := secret.Encrypt(value, recipients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(file, value) {
+		t.Error("the file shows the value")
+	}
+	if got, err := secret.Decrypt(file, mine); err != nil || !bytes.Equal(got, value) {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+	if _, err := secret.Decrypt(file, other); err == nil {
+		t.Error("another identity decrypts it")
+	}
+	if _, err := secret.Decrypt(file, nil); !errors.Is(err, secret.ErrNoIdentity) {
+		t.Errorf("without an identity: %v", err)
+	}
+	if _, err := secret.Decrypt(file[:len(file)/2], mine); err == nil {
+		t.Error("half a file is decrypted")
+	}
+}
+
+// A wrong identity is not repeated in the error: it may be a real one with a slip in it.
+func TestIdentitiesStaySecret(t *testing.T) {
+	_, err := secret.Decrypt([]byte("x"), []byte("AGE-SECRET-KEY-1SLIPPED"))
+	if err == nil || strings.Contains(err.Error(), "SLIPPED") {
+		t.Error(err)
+	}
+}
+
+func TestNewValuesDiffer(t *testing.T) {
+	if a, b := secret.New(), secret.New(); bytes.Equal(a, b) || len(a) < 26 {
+		t.Errorf("%d bytes, equal: %v", len(a), bytes.Equal(a, b))
+	}
+}
+
+func FuzzDecrypt(f *testing.F) {
+	f.Add([]byte("age-encryption.org/v1\n"), []byte("AGE-SECRET-KEY-1"))
+	f.Add([]byte("-----BEGIN AGE ENCRYPTED FILE-----\n"), []byte("#"))
+	f.Fuzz(func(t *testing.T, file, identities []byte) {
+		if value, err := secret.Decrypt(file, identities); err != nil && value != nil {
+			t.Error("a value in spite of an error")
+		}
+	})
+}
