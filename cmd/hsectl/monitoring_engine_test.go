@@ -84,7 +84,7 @@ func monitoringProfile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	text := string(data)
-	text = text[:strings.Index(text, "monitoring:\n  retention")]
+	text, _, _ = strings.Cut(text, "monitoring:\n  retention")
 	text = strings.NewReplacer("name: hse-digital\n", "name: "+monitoringStack+"\n", `"3001:3001"`, `"13002:3001"`,
 		"image: hse-digital:latest", "image: hsectl-test-monitoring:latest", "memory: 512M, pids: 100", "memory: 96M, pids: 100",
 		"memory: 256M}", "memory: 32M}", "arguments: [--include", "arguments: [--maxmemory, 95mb, --include",

@@ -276,7 +276,7 @@ func (i *importer) networks(out ordered) {
 		case !i.p.closed(name):
 			options["egress"] = true
 			comment = i.ask("networks."+name, "does anything on this network need to connect to the outside? If not, write publish: true or {}")
-		case !bool(n.Internal):
+		case !n.Internal:
 			options["publish"] = true
 		}
 		mine.set(clean(name), flow(options), comment)

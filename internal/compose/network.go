@@ -24,14 +24,14 @@ func ports(s types.ServiceConfig) []policy.Port {
 
 // published are the ports that the engine publishes: none for a service that is on internal networks only.
 func (p *Project) published(s types.ServiceConfig) policy.Fact[[]policy.Port] {
-	switch {
-	case s.NetworkMode == "host":
+	switch s.NetworkMode {
+	case "host":
 		return policy.Unseen[[]policy.Port]("the network is the host's: whatever the service listens on is open")
-	case s.NetworkMode == "none":
+	case "none":
 		return declared([]policy.Port(nil))
 	}
 	for name := range s.Networks {
-		if !bool(p.types.Networks[name].Internal) {
+		if !p.types.Networks[name].Internal {
 			return declared(ports(s))
 		}
 	}
@@ -60,7 +60,7 @@ func (p *Project) networks(s types.ServiceConfig) policy.Fact[[]policy.Network] 
 // closed reports whether nothing outside answers to a network.
 func (p *Project) closed(name string) bool {
 	n := p.types.Networks[name]
-	return bool(n.Internal) || n.DriverOpts["com.docker.network.bridge.enable_ip_masquerade"] == "false" && !bool(n.External)
+	return n.Internal || n.DriverOpts["com.docker.network.bridge.enable_ip_masquerade"] == "false" && !bool(n.External)
 }
 
 // external returns the networks of the service that are defined elsewhere.

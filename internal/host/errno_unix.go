@@ -21,3 +21,6 @@ func errnoName(err error) string {
 	}
 	return err.Error()
 }
+
+// nonblock opens a pipe that nobody reads without waiting for a reader.
+const nonblock = syscall.O_NONBLOCK

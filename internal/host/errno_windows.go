@@ -7,3 +7,6 @@ func errnoName(err error) string {
 	}
 	return err.Error()
 }
+
+// nonblock means nothing there.
+const nonblock = 0

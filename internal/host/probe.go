@@ -44,12 +44,12 @@ func Probe(root string, r verify.Request) verify.Dump {
 			p.dump.Kernel = append(p.dump.Kernel, path)
 		}
 	}
-	inside := filepath.Join(root, "proc/1/root")
+	target := filepath.Join(root, "proc/1/root")
 	for _, path := range r.Write {
-		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWrite(filepath.Join(inside, path))})
+		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWriteIn(target, path)})
 	}
 	if r.Secrets != "" {
-		p.secrets(filepath.Join(inside, r.Secrets))
+		p.secrets(target, r.Secrets)
 	}
 	p.dump.Reached = reach(r.Connect)
 	return p.dump
@@ -159,6 +159,14 @@ func (p *prober) cgroup() {
 	}
 }
 
+func tryWriteIn(root, path string) string {
+	at, err := inside(root, path)
+	if err != nil {
+		return errnoName(err)
+	}
+	return tryWrite(at)
+}
+
 // tryWrite creates a file in the directory and removes it again, or opens the file for writing without changing it.
 // It returns the kernel's name for the refusal, or nothing when the write succeeded.
 func tryWrite(path string) string {
@@ -167,7 +175,7 @@ func tryWrite(path string) string {
 		return errnoName(err)
 	}
 	if !info.IsDir() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		f, err := os.OpenFile(path, os.O_WRONLY|nonblock, 0) // a pipe must not hold the probe up
 		if err != nil {
 			return errnoName(err)
 		}
@@ -185,7 +193,12 @@ func tryWrite(path string) string {
 }
 
 // secrets looks at the files without keeping what is in them.
-func (p *prober) secrets(dir string) {
+func (p *prober) secrets(root, path string) {
+	dir, err := inside(root, path)
+	if err != nil {
+		p.note("finding the secrets: %v", err)
+		return
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		p.note("listing secrets: %v", err)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -64,7 +65,7 @@ func reach(targets []verify.Target) []verify.Reached {
 func tryConnect(address string) string {
 	c, err := net.DialTimeout("tcp", address, reachTimeout)
 	if err != nil {
-		if t, ok := err.(net.Error); ok && t.Timeout() {
+		if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
 			return "ETIMEDOUT"
 		}
 		return strings.TrimSpace(fmt.Sprint(errnoName(err), " "))

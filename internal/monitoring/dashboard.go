@@ -178,26 +178,23 @@ func (s *sheet) stat(title, unit, description string, queries ...query) *panel {
 }
 
 // limit draws a line at the limit and colours what is near it.
-func (p *panel) limit(at float64) *panel {
+func (p *panel) limit(at float64) {
 	p.FieldConfig.Defaults.Thresholds = levels(step{"orange", number(0.9 * at)}, step{"red", number(at)})
 	if custom := p.FieldConfig.Defaults.Custom; custom != nil {
 		custom["thresholdsStyle"] = settings{"mode": "line+area"}
 	}
-	return p
 }
 
 // alive shows one as up and zero as down.
-func (p *panel) alive() *panel {
+func (p *panel) alive() {
 	p.FieldConfig.Defaults.Thresholds = thresholds{"absolute", []step{{"red", nil}, {"green", number(1)}}}
 	p.FieldConfig.Defaults.Mappings = []settings{{"type": "value", "options": settings{
 		"0": settings{"text": "down", "color": "red", "index": 0}, "1": settings{"text": "up", "color": "green", "index": 1}}}}
-	return p
 }
 
 // none colours everything above zero.
-func (p *panel) none() *panel {
+func (p *panel) none() {
 	p.FieldConfig.Defaults.Thresholds = levels(step{"red", number(1)})
-	return p
 }
 
 func levels(steps ...step) thresholds {

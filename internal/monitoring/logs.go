@@ -2,22 +2,19 @@ package monitoring
 
 import (
 	"bytes"
-	_ "embed" // the template of the shipper's configuration
 	"fmt"
 	"strconv"
 	"text/template"
 
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/templates"
 )
-
-//go:embed templates/config.alloy.tmpl
-var alloyTemplate string
 
 // alloy ships the log files of both stacks. Its configuration is a language of its own, so this one file is a template;
 // every value in it is quoted.
 func (s suite) alloy(part *stack.Service) error {
-	t, err := template.New("config.alloy").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(alloyTemplate)
+	t, err := template.New("config.alloy").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(templates.Alloy())
 	if err != nil {
 		return fmt.Errorf("reading the shipper's template: %w", err)
 	}

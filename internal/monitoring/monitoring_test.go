@@ -82,7 +82,7 @@ func TestEachPartCanBeSwitchedOff(t *testing.T) {
 		t.Run(part, func(t *testing.T) {
 			off := strings.Join(append([]string{part}, also[part]...), ", ")
 			text := string(reference(t))
-			text = text[:strings.Index(text, "  exceptions:\n")]
+			text, _, _ = strings.Cut(text, "  exceptions:\n")
 			text = strings.Replace(text, "monitoring:\n", "monitoring:\n  off: ["+off+"]\n", 1) + exceptions(off)
 			p := parse(t, []byte(text))
 			s, err := monitoring.New(p, stack.New(p), nil)

@@ -26,18 +26,16 @@ type known struct {
 
 // knowns is the table, by the name of the preset. Sources are in the presets.
 func knowns() map[string]known {
-	switching := func(more ...string) []string {
-		return append([]string{"CHOWN", "DAC_READ_SEARCH", "SETGID", "SETUID"}, more...)
-	}
+	switching := []string{"CHOWN", "DAC_READ_SEARCH", "SETGID", "SETUID"}
 	web := []string{"curl", "wget", "nc"}
 	return map[string]known{
-		"postgres":   {repositories: []string{"postgres"}, root: switching(), lacks: web, grace: 2 * time.Minute, store: true},
-		"redis":      {repositories: []string{"redis"}, root: switching(), staysRoot: true, noFiles: true, lacks: web, grace: time.Minute, store: true},
-		"valkey":     {repositories: []string{"valkey/valkey"}, root: switching(), noFiles: true, lacks: web, grace: time.Minute, store: true},
-		"mysql":      {repositories: []string{"mysql"}, root: switching(), lacks: web, grace: 2 * time.Minute, store: true},
-		"mariadb":    {repositories: []string{"mariadb"}, root: switching(), grace: 2 * time.Minute, store: true},
-		"mongo":      {repositories: []string{"mongo"}, root: switching(), lacks: web, grace: 2 * time.Minute, store: true},
-		"rabbitmq":   {repositories: []string{"rabbitmq"}, root: switching(), noFiles: true, grace: time.Minute, hostname: true, store: true},
+		"postgres":   {repositories: []string{"postgres"}, root: switching, lacks: web, grace: 2 * time.Minute, store: true},
+		"redis":      {repositories: []string{"redis"}, root: switching, staysRoot: true, noFiles: true, lacks: web, grace: time.Minute, store: true},
+		"valkey":     {repositories: []string{"valkey/valkey"}, root: switching, noFiles: true, lacks: web, grace: time.Minute, store: true},
+		"mysql":      {repositories: []string{"mysql"}, root: switching, lacks: web, grace: 2 * time.Minute, store: true},
+		"mariadb":    {repositories: []string{"mariadb"}, root: switching, grace: 2 * time.Minute, store: true},
+		"mongo":      {repositories: []string{"mongo"}, root: switching, lacks: web, grace: 2 * time.Minute, store: true},
+		"rabbitmq":   {repositories: []string{"rabbitmq"}, root: switching, noFiles: true, grace: time.Minute, hostname: true, store: true},
 		"memcached":  {repositories: []string{"memcached"}, root: []string{"SETGID", "SETUID"}, lacks: web, grace: 10 * time.Second, store: true},
 		"nginx":      {repositories: []string{"nginx"}, root: []string{"CHOWN", "SETGID", "SETUID"}, grace: 30 * time.Second},
 		"haproxy":    {repositories: []string{"haproxy"}, lacks: web, grace: time.Minute},

@@ -90,8 +90,8 @@ func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
 		WithProperties(properties(map[string]any{"status": f.Status.String(), "evidence": f.Tier.String(), "service": f.Subject}))
 	// The same control of the same service is the same alert, wherever its line moves.
 	sum := sha256.Sum256([]byte(d.Subject + "\x00" + f.Subject + "\x00" + f.Control))
-	print := hex.EncodeToString(sum[:16])
-	out.WithPartialFingerprints(map[string]string{"hsectlControl/v1": print, "primaryLocationLineHash": print[:16] + ":1"})
+	fingerprint := hex.EncodeToString(sum[:16])
+	out.WithPartialFingerprints(map[string]string{"hsectlControl/v1": fingerprint, "primaryLocationLineHash": fingerprint[:16] + ":1"})
 	out.AddLocation(sarifLocation(d, f))
 	if f.Status == finding.Waived && f.Waiver != nil {
 		out.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").

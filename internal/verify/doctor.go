@@ -81,7 +81,7 @@ func masked(line string) string {
 }
 
 func diagnose(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis {
-	out := byState(s, service, symptom)
+	out := byState(service, symptom)
 	lines := slices.Concat(symptom.Logs, strings.Split(symptom.Health, "\n"), []string{symptom.Error})
 	for _, line := range lines {
 		for _, k := range knownLines() {
@@ -100,7 +100,7 @@ func diagnose(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis
 }
 
 // byState knows what the engine says without a word from the service.
-func byState(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis {
+func byState(service stack.Service, symptom Symptom) []Diagnosis {
 	at := "services." + service.Name
 	switch {
 	case symptom.NoImage:

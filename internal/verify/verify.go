@@ -115,6 +115,7 @@ func judge(s stack.Stack, service stack.Service, c Container) []finding.Finding 
 		if f.Status == finding.Fail && declared[f.Control] == finding.Pass {
 			out[i].Status = finding.Drift
 			out[i].Severity = max(f.Severity, finding.High)
+			out[i].Remedy = "the profile is right and the container is not: hsectl deploy"
 		}
 	}
 	return service.Waive(out)

@@ -168,13 +168,14 @@ func readEntry(t io.Reader, h *tar.Header, want string, load func(io.Reader) err
 	tee := io.TeeReader(t, sum)
 	var data []byte
 	var err error
-	if h.Name == ImagesName {
+	switch {
+	case h.Name == ImagesName:
 		if err = load(tee); err == nil {
 			_, err = io.Copy(io.Discard, tee)
 		}
-	} else if h.Size > maxFile {
+	case h.Size > maxFile:
 		err = fmt.Errorf("%w: %s is too large", ErrDamaged, h.Name)
-	} else {
+	default:
 		data, err = io.ReadAll(tee)
 	}
 	if err != nil {

@@ -8,7 +8,6 @@ package scan
 
 import (
 	"slices"
-	"strings"
 )
 
 // Version of the records. A record of another version is made anew.
@@ -107,10 +106,4 @@ func (l Layer) hides(path string) bool {
 // visible tells whether a container sees what layer i has at path.
 func visible(layers []Layer, i int, path string) bool {
 	return !slices.ContainsFunc(layers[i+1:], func(l Layer) bool { return l.hides(path) })
-}
-
-// family returns the distribution or language part of an ecosystem such as Debian:13.
-func family(ecosystem string) string {
-	name, _, _ := strings.Cut(ecosystem, ":")
-	return name
 }

@@ -97,12 +97,11 @@ func ReadRecord(f *zip.File) ([]byte, error) {
 func (x Index) Write(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	for _, name := range slices.Sorted(maps.Keys(x.byName)) {
-		b.WriteString(strconv.Quote(name))
+		fmt.Fprint(b, strconv.Quote(name)) // a failed write is kept until Flush
 		for _, i := range x.byName[name] {
-			b.WriteByte(' ')
-			b.WriteString(strconv.Itoa(i))
+			fmt.Fprintf(b, " %d", i)
 		}
-		b.WriteByte('\n')
+		fmt.Fprintln(b)
 	}
 	if err := b.Flush(); err != nil {
 		return fmt.Errorf("writing the index: %w", err)
