@@ -40,9 +40,6 @@ type shutdownOptions struct {
 	live bool
 	reportOptions
 	timeout time.Duration
-
-	environment map[string]string // what the copy takes from the deploying environment
-	secrets     map[string]deploy.Secret
 }
 
 func newDrillShutdown(g *globals, s streams) *cobra.Command {

@@ -87,7 +87,7 @@ func runStatus(ctx context.Context, g *globals, s streams, format string) error 
 	if format == "json" {
 		err = writeJSON(s.Out, status)
 	} else {
-		err = status.print(s)
+		err = status.write(s)
 	}
 	if err == nil && !status.good() {
 		return errFindings
@@ -131,7 +131,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 	return out, nil
 }
 
-func (s stackStatus) print(to streams) error {
+func (s stackStatus) write(to streams) error {
 	w := tabwriter.NewWriter(to.Out, 0, 0, 2, ' ', 0)
 	if r := s.Release; r != nil {
 		fmt.Fprintf(w, "stack\t%s\nrelease\t%d, %s by %s@%s, verified: %s\n", s.Stack, r.Release, r.At.Format(time.DateTime), r.By, r.Host, r.Verified)
@@ -158,7 +158,7 @@ func (s stackStatus) print(to streams) error {
 		return err
 	}
 	fmt.Fprintln(to.Out)
-	return s.Monitoring.print(to)
+	return s.Monitoring.write(to)
 }
 
 // addresses are where the published ports of a service are reached on the engine's machine.
