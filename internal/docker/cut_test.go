@@ -77,6 +77,7 @@ func (w *wire) cut() {
 
 // When the connection is cut the deploy ends with an error that says what to do, and the next one ends what it began.
 func TestConnectionCut(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
@@ -104,6 +105,7 @@ func TestConnectionCut(t *testing.T) {
 
 // An image that is nowhere to be had changes nothing.
 func TestImageMissing(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old := f.profile("old", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
@@ -121,6 +123,7 @@ func TestImageMissing(t *testing.T) {
 
 // What belongs to others is not touched: a container of the same image, and one whose name looks like ours.
 func TestOthersAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	other := *f
 	other.name = f.name + "x"

@@ -18,9 +18,11 @@ var broken = strings.NewReplacer("    secrets: [token]", "    open_files: 512\n 
 
 // A stack that does not work is diagnosed, its profile is changed as the doctor says, and then it works and is proven.
 func TestDoctorMends(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	for mode, path := range map[string]string{"writer": "services.web.writable", "reader": "services.web.secrets", "opener": "services.web.open_files"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			s := testStack(t, e, broken, mode)
 			if _, err := deployStack(t, e, s, tokenValue); err == nil {
 				t.Fatal("it works although it is broken")
@@ -56,6 +58,7 @@ func TestDoctorMends(t *testing.T) {
 
 // A container that was killed for memory, and one that is gone, are told apart.
 func TestSymptoms(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "hog")
 	if _, err := deployStack(t, e, s, tokenValue); err == nil {
@@ -79,6 +82,7 @@ func TestSymptoms(t *testing.T) {
 
 // What drills measure is seen on a real engine: the kernel ends what takes too much, a loss is noticed in time.
 func TestDrillsOnAnEngine(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)

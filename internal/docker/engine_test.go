@@ -73,9 +73,14 @@ func testEngine(t *testing.T) *Engine {
 	return e
 }
 
+// loading lets one test at a time load the image of the server under test.
+var loading sync.Mutex
+
 // workload loads the image of the server under test: one static program and nothing else, no shell, no passwd.
 func workload(t *testing.T, e *Engine) string {
 	t.Helper()
+	loading.Lock()
+	defer loading.Unlock()
 	built, err := programs()
 	if err != nil {
 		t.Fatal(err)
@@ -176,6 +181,7 @@ func only(t *testing.T, e *Engine, s stack.Stack, service string) container.Insp
 // A stack whose image has no shell is deployed and proven, deployed again without a change, and deployed with another
 // secret, which replaces the container that reads it.
 func TestDeployAndProve(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
@@ -224,6 +230,7 @@ func noLeftovers(t *testing.T, e *Engine, s stack.Stack) {
 
 // The value of a secret is in the one file where it belongs, and nowhere else that the engine shows.
 func TestSecretStaysSecret(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
@@ -248,39 +255,64 @@ func TestSecretStaysSecret(t *testing.T) {
 
 // Every way of weakening a container behind hsectl's back is seen, and named by its control.
 func TestVerifySeesWeakening(t *testing.T) {
+	t.Parallel()
+	weaken(t, weakenings(), judge)
+}
+
+// weaken makes the container of a proven stack again in each of the ways, and wants each of their controls to fail. A few
+// such stacks take turns.
+func weaken(t *testing.T, ways []weakening, judge func(*testing.T, *Engine, stack.Stack) []finding.Finding) {
+	t.Helper()
+	type proven struct {
+		stack.Stack
+		web container.InspectResponse
+	}
+	const stacks = 3
 	e := testEngine(t)
-	s := testStack(t, e, web, "serve")
-	mustDeploy(t, e, s)
-	if !finding.Proven(judge(t, e, s)) {
-		t.Fatal("the stack is not proven before it is weakened")
-	}
-	original := only(t, e, s, "web")
-	for _, w := range weakenings() {
-		t.Run(w.name, func(t *testing.T) {
-			recreate(t, e, original, w.change)
-			findings := judge(t, e, s)
-			for _, control := range w.controls {
-				i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Control == control })
-				if i < 0 {
-					t.Fatalf("%s was not judged", control)
-				}
-				if f := findings[i]; f.Status != finding.Fail && f.Status != finding.Drift {
-					t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
-				}
+	free := make(chan proven, stacks)
+	for range stacks {
+		s := testStack(t, e, web, "serve")
+		mustDeploy(t, e, s)
+		for _, f := range judge(t, e, s) {
+			if !f.Proven() {
+				t.Fatalf("before anything is weakened: %s %s: %s", f.Control, f.Status, f.Detail)
 			}
-			if finding.Proven(findings) {
-				t.Error("proven although it is weakened")
-			}
-		})
-	}
-	recreate(t, e, original, func(*container.Config, *container.HostConfig) {})
-	for _, f := range judge(t, e, s) {
-		// A container made by hand has no health yet, and the test does not wait for it.
-		if !f.Proven() && f.Control != "HSE-HLT-002" && f.Control != "HSE-HLT-003" {
-			t.Errorf("made again as it was: %s %s: %s", f.Control, f.Status, f.Detail)
 		}
+		free <- proven{s, only(t, e, s, "web")}
 	}
-	noLeftovers(t, e, s)
+	t.Run("by", func(t *testing.T) {
+		for _, w := range ways {
+			t.Run(w.name, func(t *testing.T) {
+				t.Parallel()
+				s := <-free
+				defer func() { free <- s }()
+				recreate(t, e, s.web, w.change)
+				if slices.Contains(w.controls, "HSE-HLT-003") {
+					awaitHealthTest(t, e, s.Stack)
+				}
+				findings := judge(t, e, s.Stack)
+				for _, control := range w.controls {
+					if f := findingOf(t, findings, control); f.Status != finding.Fail && f.Status != finding.Drift {
+						t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
+					}
+				}
+				if finding.Proven(findings) {
+					t.Error("proven although it is weakened")
+				}
+			})
+		}
+	})
+	for range stacks {
+		s := <-free
+		recreate(t, e, s.web, func(*container.Config, *container.HostConfig) {})
+		for _, f := range judge(t, e, s.Stack) {
+			// A container made by hand has no health yet, and the test does not wait for it.
+			if !f.Proven() && f.Control != "HSE-HLT-002" && f.Control != "HSE-HLT-003" {
+				t.Errorf("made again as it was: %s %s: %s", f.Control, f.Status, f.Detail)
+			}
+		}
+		noLeftovers(t, e, s.Stack)
+	}
 }
 
 type weakening struct {
@@ -405,6 +437,7 @@ func recreate(t *testing.T, e *Engine, c container.InspectResponse, change func(
 
 // A service that cannot become healthy ends the deploy with what helps: state, log, likely reason.
 func TestUnhealthy(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	for _, c := range []struct{ mode, state, reason string }{
 		{"crash", "exited with code 3", "not declared"},
@@ -412,6 +445,7 @@ func TestUnhealthy(t *testing.T) {
 		{"hog", "", "limits.memory"},
 	} {
 		t.Run(c.mode, func(t *testing.T) {
+			t.Parallel()
 			s := testStack(t, e, web, c.mode)
 			_, err := deployStack(t, e, s, tokenValue)
 			unhealthy, ok := errors.AsType[*deploy.UnhealthyError](err)
@@ -433,9 +467,11 @@ func TestUnhealthy(t *testing.T) {
 
 // A service that stops as it should passes the drill; one that ignores the signal is seen to need SIGKILL.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	for mode, good := range map[string]bool{"serve": true, "stubborn": false} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			s := testStack(t, e, web, mode)
 			twin := s.Twin(s.Name+"-twin", "web")
 			t.Cleanup(func() {
@@ -457,6 +493,7 @@ func TestStop(t *testing.T) {
 
 // A paused, a stopped and a vanished container are unknown or failed, never proven, and no probe stays behind.
 func TestVerifyIsNotFooled(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
@@ -487,6 +524,7 @@ func TestVerifyIsNotFooled(t *testing.T) {
 
 // An engine that does not answer, or is too old, is named as such.
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	_, err := Connect(t.Context(), Endpoint{Host: "unix:///nonexistent/docker.sock"}, nil)
 	if _, ok := errors.AsType[*UnreachableError](err); !ok {
 		t.Errorf("got %v, want an UnreachableError", err)

@@ -46,6 +46,9 @@ secrets:
   token: {env: TOKEN}
 `
 
+// settleShortly keeps the step and not its length, except where a test is about it.
+const settleShortly = "100ms"
+
 // fault is a stack that faults happen to.
 type fault struct {
 	t       *testing.T
@@ -90,7 +93,7 @@ func (f *fault) profile(generation, api, web string) string {
 // command is the program with a generation's secret in its environment.
 func (f *fault) command(generation string, args ...string) *exec.Cmd {
 	cmd := exec.Command(f.program, args...)
-	cmd.Env = append(os.Environ(), "TOKEN=token-of-"+generation)
+	cmd.Env = append(os.Environ(), "TOKEN=token-of-"+generation, "HSECTL_SETTLE="+settleShortly)
 	return cmd
 }
 
@@ -211,40 +214,50 @@ func (f *fault) leftovers() {
 }
 
 // The program is killed at every event that it reports, the recorded steps among them. Then it is either told to undo, and
-// the stack is wholly old, or to deploy again, and the stack is wholly new.
+// the stack is wholly what it was, or to deploy again, and the stack is wholly what it should become. Each stack takes every
+// third event, and goes to and fro between its two generations.
 func TestKilledAtEveryStep(t *testing.T) {
-	f := newFault(t)
-	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
-	f.must("old", "deploy", "-f", old)
-	for n := 1; ; n++ {
-		ended := false
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			f := *f
-			f.t = t
-			_, at, cut := f.until(n, syscall.SIGKILL, "next", "-f", next)
-			if !cut {
-				ended = true
-				f.is("next", next)
-				return
+	t.Parallel()
+	const stacks = 3
+	for first := range stacks {
+		t.Run(fmt.Sprint("from ", first+1), func(t *testing.T) {
+			t.Parallel()
+			f := newFault(t)
+			was, will := "old", "next"
+			f.profile(will, "serve", "serve")
+			f.must(was, "deploy", "--verify=false", "-f", f.profile(was, "serve", "serve"))
+			for n := first + 1; !t.Failed(); n += stacks {
+				at, cut := f.kill(n, was, will)
+				if !cut {
+					return
+				}
+				t.Logf("killed at event %d: %+v", n, at)
+				if f.at(will) {
+					was, will = will, was
+				}
 			}
-			t.Logf("killed at %+v", at)
-			if n%2 == 0 {
-				f.must("next", "deploy", "-f", next)
-				f.is("next", next)
-				f.must("old", "deploy", "-f", old)
-				return
-			}
-			f.must("next", "deploy", "--abort", "-f", next)
-			if committed := f.at("next"); committed {
-				f.is("next", next)
-				f.must("old", "deploy", "-f", old)
-			}
-			f.is("old", old)
 		})
-		if ended || t.Failed() {
-			return
-		}
 	}
+}
+
+// kill kills a deploy from one generation to another at the n-th event, has that undone when n is odd and deployed again
+// when it is even, and checks that the stack is wholly of one generation. Only that check verifies, once. It returns false
+// when the deploy ended before.
+func (f *fault) kill(n int, was, will string) (event, bool) {
+	f.t.Helper()
+	file := func(generation string) string { return filepath.Join(f.dir, generation+".yaml") }
+	_, at, cut := f.until(n, syscall.SIGKILL, will, "-f", file(will))
+	if cut && n%2 == 0 {
+		f.must(will, "deploy", "--verify=false", "-f", file(will))
+	} else if cut {
+		f.must(will, "deploy", "--abort", "--verify=false", "-f", file(will))
+	}
+	now := was
+	if !cut || n%2 == 0 || f.at(will) { // a release that was closed before the end counts
+		now = will
+	}
+	f.is(now, file(now))
+	return at, cut
 }
 
 // at tells whether the current release is of a generation.
@@ -261,6 +274,7 @@ func (f *fault) at(generation string) bool {
 
 // An interrupt undoes the deploy, whatever it was doing, and the exit code says so.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
@@ -275,12 +289,17 @@ func TestInterrupted(t *testing.T) {
 
 // A service that does not become healthy takes the whole stack back to where it was: configuration, images and secrets.
 func TestBackWhenUnhealthy(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old := f.profile("old", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
 	for _, mode := range []string{"crash", "sick", "later"} {
 		t.Run(mode, func(t *testing.T) {
-			code, out := f.run("next", "deploy", "-f", f.profile("next", "serve", mode))
+			settle := settleShortly
+			if mode == "later" {
+				settle = "10s"
+			}
+			code, out := f.run("next", "deploy", "--settle", settle, "-f", f.profile("next", "serve", mode))
 			if code != 1 || !strings.Contains(out, "is back at release 1") {
 				t.Errorf("exit %d, want 1 and a word on what became of the stack:\n%s", code, out)
 			}
@@ -301,6 +320,7 @@ func TestBackWhenUnhealthy(t *testing.T) {
 
 // A first deploy that fails is stopped and keeps its logs; with --keep it is left as it is.
 func TestFirstDeployFails(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	bad := f.profile("bad", "serve", "crash")
 	code, out := f.run("bad", "deploy", "-f", bad)
@@ -323,6 +343,7 @@ func TestFirstDeployFails(t *testing.T) {
 
 // Two deploys at once: one goes on, the other is told who holds the lock, or waits.
 func TestTwoDeploysAtOnce(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 	lock, err := f.e.Lock(t.Context(), f.name, LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"},
@@ -362,6 +383,7 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 
 // A holder on another machine that shows no life any more is taken over; one whose lock was pruned makes it again.
 func TestStaleLock(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	options := LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
 	first, err := f.e.Lock(t.Context(), f.name, options)
@@ -409,6 +431,7 @@ func TestStaleLock(t *testing.T) {
 
 // Rollback brings back configuration, image and secret, from the engine alone.
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
@@ -431,6 +454,7 @@ func TestRollback(t *testing.T) {
 
 // Only so many releases are kept, and the secrets and images of those that went go with them.
 func TestOldReleasesGo(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	for _, generation := range []string{"a", "b", "c", "d"} {
 		f.must(generation, "deploy", "--verify=false", "--releases", "2", "-f", f.profile(generation, "serve", "serve"))
@@ -452,6 +476,7 @@ func TestOldReleasesGo(t *testing.T) {
 
 // A saved plan is applied as it was shown, or not at all.
 func TestSavedPlan(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
@@ -478,6 +503,7 @@ func TestSavedPlan(t *testing.T) {
 
 // What somebody changed on a running container is seen, named, and put right.
 func TestDriftIsPutRight(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old := f.profile("old", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
@@ -501,6 +527,7 @@ func moreMemory() *container.Resources {
 // A job runs before its service is replaced, once for each change of it, with the service's secrets; one that fails takes
 // the deploy back, and leaves no container.
 func TestJobs(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 	withJob := func(path, when, mode string) {
@@ -534,6 +561,7 @@ func TestJobs(t *testing.T) {
 
 // Deploying one service leaves the other alone, whatever the profile says of it now.
 func TestOnlyOneService(t *testing.T) {
+	t.Parallel()
 	f := newFault(t)
 	f.must("old", "deploy", "-f", f.profile("old", "serve", "serve"))
 	api := only(t, f.e, deployedStack(f), "api").ID

@@ -17,31 +17,8 @@ import (
 
 // Weaknesses of the rest of the container's walls: kernel, namespaces, peers and what people run inside.
 func TestVerifySeesTheSurface(t *testing.T) {
-	e := testEngine(t)
-	s := testStack(t, e, web, "serve")
-	mustDeploy(t, e, s)
-	for _, f := range judgeDeep(t, e, s) {
-		if !f.Proven() {
-			t.Fatalf("before anything is weakened: %s %s: %s", f.Control, f.Status, f.Detail)
-		}
-	}
-	original := only(t, e, s, "web")
-	for _, w := range surfaces() {
-		t.Run(w.name, func(t *testing.T) {
-			recreate(t, e, original, w.change)
-			if slices.Contains(w.controls, "HSE-HLT-003") {
-				awaitHealthTest(t, e, s)
-			}
-			findings := judgeDeep(t, e, s)
-			for _, control := range w.controls {
-				f := findingOf(t, findings, control)
-				if f.Status != finding.Fail && f.Status != finding.Drift {
-					t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
-				}
-			}
-		})
-	}
-	noLeftovers(t, e, s)
+	t.Parallel()
+	weaken(t, surfaces(), judgeDeep)
 }
 
 func surfaces() []weakening {
@@ -109,6 +86,7 @@ func findingOf(t *testing.T, findings []finding.Finding, control string) finding
 
 // A command that somebody runs inside as root is a process like any other, and seen.
 func TestVerifySeesExec(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
@@ -147,6 +125,7 @@ networks:
 // Connections between services are tried: those on one network answer, others do not, and a network that somebody
 // joins by hand is seen.
 func TestVerifySeesReach(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, apart, "serve")
 	mustDeploy(t, e, s)
