@@ -15,9 +15,10 @@ all: build
 demo: build
 	scripts/demo
 
-# Everything: formatting, unit, golden, script and engine tests. Without an engine it fails.
+# Everything: formatting, unit, golden, script and engine tests. Without an engine it fails. Engine tests mostly wait, so
+# more of them run at once than there are processors.
 test: check engine build example browser
-	$(GO) test -timeout 25m ./...
+	$(GO) test -timeout 15m -parallel 4 ./...
 
 check:
 	@test -z "$$(gofmt -l cmd generate internal profiles templates)" || { gofmt -l cmd generate internal profiles templates; echo "run gofmt -w on these"; exit 1; }

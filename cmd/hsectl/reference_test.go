@@ -2,9 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -55,8 +56,9 @@ func TestReferenceStack(t *testing.T) {
 	for name, value := range referenceSecrets {
 		t.Setenv(name, value)
 	}
-	file := referenceProfile(t)
-	t.Cleanup(func() { removeStack(t, file) })
+	stack, address := "hsectl-test-reference-"+strings.ToLower(rand.Text()[:8]), freeAddress(t)
+	file := referenceProfile(t, stack, address)
+	t.Cleanup(func() { removeStack(t, file, stack) })
 
 	mustCLI(t, "lint", "-f", file)
 	stdout, _ := mustCLI(t, "build", "-f", file, "--network", "host", "app")
@@ -72,7 +74,7 @@ func TestReferenceStack(t *testing.T) {
 	if !strings.Contains(stderr, "3 services healthy") {
 		t.Errorf("deploy does not say that 3 services are healthy:\n%s", stderr)
 	}
-	answer, err := http.Get("http://127.0.0.1:13001/api/health")
+	answer, err := http.Get("http://" + address + "/api/health")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,16 +101,28 @@ func TestReferenceStack(t *testing.T) {
 	mustCLI(t, "verify", "-f", file)
 }
 
+// freeAddress is an address of the loopback that nobody listens on now, so that two runs on one machine do not collide.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 // referenceProfile is the reference profile under a name and a port of the test's own, beside the original, so that its
 // paths hold.
-func referenceProfile(t *testing.T) string {
+func referenceProfile(t *testing.T, stack, address string) string {
 	t.Helper()
 	data, err := os.ReadFile("../../profiles/hse-digital.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("name: hse-digital\n", "name: hsectl-test-reference\n", `"3001:3001"`, `"13001:3001"`,
-		"image: hse-digital:latest", "image: hsectl-test-reference:latest").Replace(string(data))
+	_, port, _ := strings.Cut(address, ":")
+	text := strings.NewReplacer("name: hse-digital\n", "name: "+stack+"\n", `"3001:3001"`, `"`+port+`:3001"`,
+		"image: hse-digital:latest", "image: "+stack+":latest").Replace(string(data))
 	f, err := os.CreateTemp("../../profiles", ".test-*.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -123,17 +137,11 @@ func referenceProfile(t *testing.T) string {
 	return f.Name()
 }
 
-func removeStack(t *testing.T, file string) {
+func removeStack(t *testing.T, file, stack string) {
 	t.Helper()
-	g := &globals{file: selection{files: []string{file}}}
-	engine, err := g.connect(context.Background())
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	defer engine.Close()
-	if err := engine.Down(context.Background(), "hsectl-test-reference", true); err != nil {
-		t.Error(err)
+	removeStacks(t, file, stack)
+	if out, err := exec.Command("docker", "image", "rm", "--force", stack+":latest").CombinedOutput(); err != nil {
+		t.Errorf("removing the image: %v\n%s", err, out)
 	}
 }
 

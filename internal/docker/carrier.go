@@ -95,10 +95,7 @@ func (e *Engine) removeCarriers(ctx context.Context, stack string) error {
 
 // carrierImage loads the empty image of carriers, once for each engine.
 func (e *Engine) carrierImage(ctx context.Context) (string, error) {
-	img, err := image.NewStatic("hsectl/carrier", e.os, e.arch, []byte("hsectl: never started\n"))
-	if err != nil {
-		return "", err
-	}
+	img := image.NewStatic("hsectl/carrier", e.os, e.arch, []byte("hsectl: never started\n"))
 	return img.Reference, e.load(ctx, img)
 }
 

@@ -85,10 +85,7 @@ func workload(t *testing.T, e *Engine) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := image.NewStatic("hsectl/test-workload", e.os, e.arch, built["workload"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	img := image.NewStatic("hsectl/test-workload", e.os, e.arch, built["workload"])
 	if err := e.load(t.Context(), img); err != nil {
 		t.Fatal(err)
 	}

@@ -34,10 +34,7 @@ func (e *Engine) probeImage(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	img, err := image.NewStatic("hsectl/probe", e.os, e.arch, program)
-	if err != nil {
-		return "", err
-	}
+	img := image.NewStatic("hsectl/probe", e.os, e.arch, program)
 	return img.Reference, e.load(ctx, img)
 }
 

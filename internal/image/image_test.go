@@ -33,10 +33,7 @@ func TestCheck(t *testing.T) {
 // The image that runs inside probes is one program that an engine can load.
 func TestStatic(t *testing.T) {
 	program := bytes.Repeat([]byte("program "), 5000)
-	s, err := image.NewStatic("hsectl/probe", "linux", "arm64", program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := image.NewStatic("hsectl/probe", "linux", "arm64", program)
 	var b bytes.Buffer
 	if err := s.Write(&b); err != nil {
 		t.Fatal(err)
@@ -89,11 +86,7 @@ func TestStatic(t *testing.T) {
 // The same program has the same name, so that it is loaded once; another one has another.
 func TestStaticIsNamedAfterItsContent(t *testing.T) {
 	reference := func(program string) string {
-		s, err := image.NewStatic("hsectl/probe", "linux", "amd64", []byte(program))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Reference
+		return image.NewStatic("hsectl/probe", "linux", "amd64", []byte(program)).Reference
 	}
 	if a, b := reference("one"), reference("one"); a != b || !strings.HasPrefix(a, "hsectl/probe:") {
 		t.Errorf("%s and %s", a, b)
@@ -104,11 +97,7 @@ func TestStaticIsNamedAfterItsContent(t *testing.T) {
 }
 
 func TestStaticOfABadName(t *testing.T) {
-	s, err := image.NewStatic("Not A Name", "linux", "amd64", nil)
-	if err == nil {
-		err = s.Write(io.Discard)
-	}
-	if err == nil {
+	if err := image.NewStatic("Not A Name", "linux", "amd64", nil).Write(io.Discard); err == nil {
 		t.Error("accepted")
 	}
 }

@@ -25,48 +25,50 @@ func Check(reference string) error {
 	return nil
 }
 
-// Static is an image of one statically linked program.
+// Static is an image of one statically linked program. Only writing it makes it: an engine mostly has it already.
 type Static struct {
 	Reference string // named after the content, so that the same program is loaded once
-	image     v1.Image
+
+	repository, os, arch string
+	program              []byte
 }
 
-// NewStatic makes an image whose only file is /program. Repository names it; os and arch are the engine's.
-func NewStatic(repository, os, arch string, program []byte) (Static, error) {
+// NewStatic describes an image whose only file is /program. Repository names it; os and arch are the engine's.
+func NewStatic(repository, os, arch string, program []byte) Static {
 	sum := sha256.Sum256(program)
+	return Static{Reference: repository + ":" + hex.EncodeToString(sum[:6]), repository: repository, os: os, arch: arch, program: program}
+}
+
+func (s Static) image() (v1.Image, error) {
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
 	// /proc must exist for the engine to mount it when the root is read-only.
 	for _, dir := range []string{"proc/", "sys/", "dev/", "etc/"} {
 		if err := w.WriteHeader(&tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
-			return Static{}, fmt.Errorf("making image %s: %w", repository, err)
+			return nil, err
 		}
 	}
-	if err := w.WriteHeader(&tar.Header{Name: "program", Mode: 0o755, Size: int64(len(program))}); err != nil {
-		return Static{}, fmt.Errorf("making image %s: %w", repository, err)
+	if err := w.WriteHeader(&tar.Header{Name: "program", Mode: 0o755, Size: int64(len(s.program))}); err != nil {
+		return nil, err
 	}
-	if _, err := w.Write(program); err != nil {
-		return Static{}, fmt.Errorf("making image %s: %w", repository, err)
+	if _, err := w.Write(s.program); err != nil {
+		return nil, err
 	}
 	if err := w.Close(); err != nil {
-		return Static{}, fmt.Errorf("making image %s: %w", repository, err)
+		return nil, err
 	}
 	content := layer.Bytes()
 	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
 		tarball.WithCompressionLevel(1)) // it only crosses a socket
 	if err != nil {
-		return Static{}, fmt.Errorf("making image %s: %w", repository, err)
+		return nil, err
 	}
 	img, err := mutate.AppendLayers(empty.Image, l)
 	if err != nil {
-		return Static{}, fmt.Errorf("making image %s: %w", repository, err)
+		return nil, err
 	}
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: os, Architecture: arch,
+	return mutate.ConfigFile(img, &v1.ConfigFile{OS: s.os, Architecture: s.arch,
 		RootFS: mustRootFS(img), Config: v1.Config{Entrypoint: []string{"/program"}}})
-	if err != nil {
-		return Static{}, fmt.Errorf("making image %s: %w", repository, err)
-	}
-	return Static{Reference: repository + ":" + hex.EncodeToString(sum[:6]), image: img}, nil
 }
 
 // mustRootFS returns the layers of an image built in memory, which cannot fail to be read.
@@ -84,7 +86,11 @@ func (s Static) Write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("naming image %s: %w", s.Reference, err)
 	}
-	if err := tarball.Write(tag, s.image, w); err != nil {
+	img, err := s.image()
+	if err != nil {
+		return fmt.Errorf("making image %s: %w", s.repository, err)
+	}
+	if err := tarball.Write(tag, img, w); err != nil {
 		return fmt.Errorf("writing image %s: %w", s.Reference, err)
 	}
 	return nil
