@@ -151,7 +151,12 @@ func (g *globals) connect(ctx context.Context) (*docker.Engine, error) {
 	if g.host != "" && g.context != "" {
 		return nil, &usageError{errors.New("--host and --context exclude each other"), ""}
 	}
-	return docker.Connect(ctx, docker.Endpoint{Host: g.host, Context: g.context}, probeProgram)
+	engine, err := docker.Connect(ctx, docker.Endpoint{Host: g.host, Context: g.context}, probeProgram)
+	if err != nil {
+		return nil, err
+	}
+	engine.Beside(host.Beside)
+	return engine, nil
 }
 
 // probeProgram is what runs inside probes: this program, which must be one for Linux.

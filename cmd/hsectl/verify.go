@@ -19,7 +19,8 @@ func newVerify(g *globals, s streams) *cobra.Command {
 		Short: "Prove on the running containers that every control holds",
 		Long: `Verify asks the engine and the kernel about every container of the stack and judges the answers by the same
 controls as the rendered stack. It also tries: a write to / must fail with EROFS, a write to every declared path
-by the service's own user must succeed. Images without a shell are no obstacle.
+by the service's own user must succeed. Images without a shell are no obstacle. As root on the engine's own machine
+it looks at the containers directly; from anywhere else a short-lived probe container does, beside each of them.
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl verify
   hsectl verify --all                 # every control, also those that hold
@@ -35,13 +36,15 @@ Exit 3 when anything fails or is unknown.`,
 		},
 	}
 	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.sidecars, "sidecars", false, "look by probe containers only, also where this machine could look by itself")
 	cmd.Flags().BoolVar(&o.deep, "deep", false, "also try on a throw-away copy of each container what its settings allow")
 	return cmd
 }
 
 type verifyOptions struct {
 	reportOptions
-	deep bool
+	deep     bool
+	sidecars bool
 }
 
 func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) error {
@@ -54,6 +57,9 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 		return err
 	}
 	defer engine.Close()
+	if o.sidecars {
+		engine.Beside(nil)
+	}
 	evidence, err := verify.Verify(ctx, l.stack, engine, verify.Options{Deep: o.deep})
 	if err != nil {
 		return err

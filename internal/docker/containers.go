@@ -8,20 +8,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// probeParallel bounds the probes that run at once: each is a short process beside production.
-const probeParallel = 8
+const (
+	// probeParallel bounds the probes that run at once: each is a short process beside production.
+	probeParallel = 8
+	// lookParallel bounds the containers that are looked at at once; most of that is waiting for answers.
+	lookParallel = 32
+)
 
 // Containers implements verify.Observer.
 func (e *Engine) Containers(ctx context.Context, project string, ask func(string) verify.Request) ([]verify.Container, error) {
@@ -36,36 +40,31 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 	if err != nil {
 		return nil, err
 	}
-	ref := ""
-	if len(list) > 0 {
-		if ref, err = e.probeImage(ctx); err != nil {
-			return nil, err
-		}
-	}
 	origins := e.origins(ctx, list)
 	out := make([]verify.Container, len(list))
-	slots := make(chan struct{}, probeParallel)
-	var wg sync.WaitGroup
+	round := e.newRound(ctx, project)
+	var wg errgroup.Group
+	wg.SetLimit(lookParallel)
 	for i, c := range list {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
+		wg.Go(func() error {
 			service := c.Config.Labels[composeService]
 			r := ask(service)
 			r.Connect = addressed(r.Connect, list)
 			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks)}
-			e.surface(ctx, &out[i].Engine, c)
+			surface(&out[i].Engine, c)
 			out[i].Engine.Origin = origins[c.Image]
 			out[i].Engine.Reach = allowed(c, list, r.Connect)
-			dump, err := e.look(ctx, ref, project, c, r)
+			dump, err := round.look(ctx, c, r)
+			out[i].Engine.Changes = e.changes(ctx, c, dump)
 			if err != nil {
 				out[i].Error = err.Error()
-				return
+				return nil // what could not be seen is unknown; the others are still looked at
 			}
 			out[i].Dump = dump
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = wg.Wait() // none returns an error
 	return out, ctx.Err()
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/docker/compose/v5/pkg/compose"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -164,6 +165,9 @@ func (e events) service(name string) string {
 	return name
 }
 
+// inspectParallel bounds the questions about containers that are asked at once.
+const inspectParallel = 16
+
 // stackContainers returns the containers of a stack in full. One that vanishes meanwhile is left out.
 func (e *Engine) stackContainers(ctx context.Context, project string) ([]container.InspectResponse, error) {
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
@@ -171,19 +175,32 @@ func (e *Engine) stackContainers(ctx context.Context, project string) ([]contain
 	if err != nil {
 		return nil, fmt.Errorf("listing the containers of %s: %w", project, err)
 	}
-	var out []container.InspectResponse
-	for _, item := range list.Items {
+	inspected := make([]*container.InspectResponse, len(list.Items))
+	asking, asked := errgroup.WithContext(ctx)
+	asking.SetLimit(inspectParallel)
+	for i, item := range list.Items {
 		if item.Labels[labelRole] != "" || item.Labels[composeOneoff] == "True" {
 			continue
 		}
-		c, err := e.api.ContainerInspect(ctx, item.ID, client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(err) {
-			continue
+		asking.Go(func() error {
+			c, err := e.api.ContainerInspect(asked, item.ID, client.ContainerInspectOptions{})
+			if err != nil && !errdefs.IsNotFound(err) {
+				return fmt.Errorf("inspecting container %s: %w", strings.Join(item.Names, " "), err)
+			}
+			if err == nil {
+				inspected[i] = &c.Container
+			}
+			return nil
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return nil, err
+	}
+	var out []container.InspectResponse
+	for _, c := range inspected {
+		if c != nil {
+			out = append(out, *c)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("inspecting container %s: %w", strings.Join(item.Names, " "), err)
-		}
-		out = append(out, c.Container)
 	}
 	slices.SortFunc(out, func(a, b container.InspectResponse) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

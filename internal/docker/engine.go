@@ -16,6 +16,8 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 	"github.com/sirupsen/logrus"
+
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // MinAPI is the oldest API that hsectl speaks: that of Docker 19.03.
@@ -32,6 +34,7 @@ type Engine struct {
 	arch    string
 	version string
 	probe   func() ([]byte, error) // the program that runs inside probes
+	beside  func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
 	held    *Lock                  // the lock under which this connection works; nil when it only reads
 }
 
@@ -99,6 +102,10 @@ func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (
 	}
 	return e, nil
 }
+
+// Beside lets the engine look at containers of this machine directly, where look can; it is called once for each round of
+// looking. All other containers get a probe beside them.
+func (e *Engine) Beside(look func() verify.Look) { e.beside = look }
 
 // Close ends the connection.
 func (e *Engine) Close() error { return e.api.Close() }

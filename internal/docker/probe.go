@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -38,9 +39,30 @@ func (e *Engine) probeImage(ctx context.Context) (string, error) {
 	return img.Reference, e.load(ctx, img)
 }
 
-// look runs a probe in the pid namespace of a container. The probe has the container's own user, because only that
-// user may look through /proc/1/root; when PID 1 turns out to have another user, it is asked again as that one.
-func (e *Engine) look(ctx context.Context, ref, project string, c container.InspectResponse, r verify.Request) (*verify.Dump, error) {
+// round is one look at all containers of a stack.
+type round struct {
+	engine *Engine
+	stack  string
+	beside verify.Look
+	image  func() (string, error) // loads the image of probes when the first one is needed
+	probes chan struct{}          // holds one value for each probe that runs
+}
+
+func (e *Engine) newRound(ctx context.Context, stack string) round {
+	r := round{engine: e, stack: stack, beside: elsewhere, image: sync.OnceValues(func() (string, error) { return e.probeImage(ctx) }),
+		probes: make(chan struct{}, probeParallel)}
+	if e.beside != nil {
+		r.beside = e.beside()
+	}
+	return r
+}
+
+func elsewhere(context.Context, int, string, verify.Request) (*verify.Dump, error) {
+	return nil, verify.ErrElsewhere
+}
+
+// look sees a container from beside it, where this machine runs it, and otherwise by a probe in its pid namespace.
+func (r round) look(ctx context.Context, c container.InspectResponse, ask verify.Request) (*verify.Dump, error) {
 	switch {
 	case !c.State.Running || c.State.Restarting:
 		return nil, fmt.Errorf("the container is %s", c.State.Status)
@@ -49,29 +71,53 @@ func (e *Engine) look(ctx context.Context, ref, project string, c container.Insp
 	case c.HostConfig.PidMode.IsHost():
 		return nil, errors.New("the container shares the pid namespace of the host, where a probe is not let in")
 	}
-	user := c.Config.User
-	if !numericUser(user) {
-		user = "65532:65532"
-	}
-	p := probe{image: ref, stack: project, target: c.ID, user: user, request: r, network: container.NetworkMode("container:" + c.ID)}
+	p := probe{stack: r.stack, target: c.ID, user: c.Config.User, request: ask, network: container.NetworkMode("container:" + c.ID)}
 	if c.HostConfig.NetworkMode.IsHost() {
 		p.network = "none"
+	}
+	dump, err := r.beside(ctx, c.State.Pid, c.ID, ask)
+	switch {
+	case err == nil && !ask.Deep:
+		return dump, nil
+	case err != nil && !errors.Is(err, verify.ErrElsewhere):
+		return nil, err
+	}
+	r.probes <- struct{}{}
+	defer func() { <-r.probes }()
+	if p.image, err = r.image(); err != nil {
+		return nil, err
+	}
+	if dump == nil {
+		if dump, err = r.engine.probed(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if ask.Deep {
+		user, capabilities, ok := dump.FirstUser()
+		if !ok {
+			return nil, errors.New("the user of the container's first process could not be read")
+		}
+		p.user, p.capabilities = user, policy.CapabilityList(capabilities)
+		dump.Attempts, err = r.engine.tryCopy(ctx, p, c.HostConfig)
+	}
+	return dump, err
+}
+
+// probed runs a probe with the container's own user, because only that user may look through /proc/1/root; when PID 1
+// turns out to have another user, or capabilities without which nobody may look, it is asked again with these.
+func (e *Engine) probed(ctx context.Context, p probe) (*verify.Dump, error) {
+	if !numericUser(p.user) {
+		p.user = "65532:65532"
 	}
 	dump, err := e.runProbe(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	actual, caps, ok := dump.FirstUser()
-	if ok && actual != user {
-		p.user, p.capabilities = actual, policy.CapabilityList(caps)
-		if dump, err = e.runProbe(ctx, p); err != nil {
-			return nil, err
-		}
+	if actual, capabilities, ok := dump.FirstUser(); ok && (actual != p.user || capabilities != 0) {
+		p.user, p.capabilities = actual, policy.CapabilityList(capabilities)
+		return e.runProbe(ctx, p)
 	}
-	if r.Deep {
-		dump.Attempts, err = e.tryCopy(ctx, p, c.HostConfig)
-	}
-	return dump, err
+	return dump, nil
 }
 
 func numericUser(user string) bool {

@@ -15,7 +15,7 @@ import (
 )
 
 // surface adds what the engine says of a container beyond its own files.
-func (e *Engine) surface(ctx context.Context, f *policy.Facts, c container.InspectResponse) {
+func surface(f *policy.Facts, c container.InspectResponse) {
 	h := c.HostConfig
 	f.User = is(c.Config.User)
 	f.Shm = is(policy.Shm{Size: h.ShmSize})
@@ -32,7 +32,6 @@ func (e *Engine) surface(ctx context.Context, f *policy.Facts, c container.Inspe
 	f.ExtraHosts = is(h.ExtraHosts)
 	f.OOM = is(policy.OOM{Disabled: h.OomKillDisable != nil && *h.OomKillDisable, Score: h.OomScoreAdj})
 	f.DependsOn = is(relations(c.Config.Labels["com.docker.compose.depends_on"]))
-	f.Changes = e.changes(ctx, c)
 }
 
 // filter reads the options as the engine does: the last one counts.
@@ -84,12 +83,21 @@ func relations(label string) []policy.Relation {
 	return out
 }
 
-// changes lists files of the container's own layer, without those that the engine makes itself: the init, and the
-// mount points that the image lacks, with the directories above them.
-func (e *Engine) changes(ctx context.Context, c container.InspectResponse) policy.Fact[[]string] {
-	answer, err := e.api.ContainerDiff(ctx, c.ID, client.ContainerDiffOptions{})
-	if err != nil {
-		return policy.Unseen[[]string](err.Error())
+// changes lists files of the container's own layer, as it was seen from beside or as the engine compares it with the
+// image, which takes it long. What the engine makes itself is left out: the init, and the mount points that the image
+// lacks, with the directories above them.
+func (e *Engine) changes(ctx context.Context, c container.InspectResponse, dump *verify.Dump) policy.Fact[[]string] {
+	var paths []string
+	if dump != nil && dump.Changed != nil {
+		paths = *dump.Changed
+	} else {
+		answer, err := e.api.ContainerDiff(ctx, c.ID, client.ContainerDiffOptions{})
+		if err != nil {
+			return policy.Unseen[[]string](err.Error())
+		}
+		for _, change := range answer.Changes {
+			paths = append(paths, change.Path)
+		}
 	}
 	own := []string{"/sbin/docker-init", "/dev/console", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv", "/proc", "/sys", "/dev"}
 	for _, m := range c.Mounts {
@@ -99,8 +107,7 @@ func (e *Engine) changes(ctx context.Context, c container.InspectResponse) polic
 		own = append(own, path)
 	}
 	var out []string
-	for _, change := range answer.Changes {
-		path := change.Path
+	for _, path := range paths {
 		if !slices.ContainsFunc(own, func(o string) bool {
 			return path == o || strings.HasPrefix(o, path+"/") || strings.HasPrefix(path, o+"/")
 		}) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,12 +40,30 @@ func Probe(root string, r verify.Request) verify.Dump {
 	}
 	p.processes()
 	p.cgroup()
+	p.kernel()
+	p.try(filepath.Join(root, "proc/1/root"), r)
+	return p.dump
+}
+
+// prober gathers a dump. Members are the processes to look at, by their number in proc, with the number that the container
+// gives them; without any all processes count, by their own numbers.
+type prober struct {
+	root    string
+	members map[int]int
+	dump    verify.Dump
+}
+
+// kernel notes which paths an engine has to hide here.
+func (p *prober) kernel() {
 	for _, path := range verify.KernelPaths() {
-		if _, err := os.Lstat(filepath.Join(root, path)); err == nil {
+		if _, err := os.Lstat(filepath.Join(p.root, path)); err == nil {
 			p.dump.Kernel = append(p.dump.Kernel, path)
 		}
 	}
-	target := filepath.Join(root, "proc/1/root")
+}
+
+// try does what the request asks, in the container whose files are below target.
+func (p *prober) try(target string, r verify.Request) {
 	for _, path := range r.Write {
 		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWriteIn(target, path)})
 	}
@@ -52,48 +71,72 @@ func Probe(root string, r verify.Request) verify.Dump {
 		p.secrets(target, r.Secrets)
 	}
 	p.dump.Reached = reach(r.Connect)
-	return p.dump
-}
-
-type prober struct {
-	root string
-	dump verify.Dump
 }
 
 func (p *prober) note(format string, args ...any) {
 	p.dump.Errors = append(p.dump.Errors, fmt.Sprintf(format, args...))
 }
 
-// processes reads every process but the probe itself. One that ends meanwhile is left out.
-func (p *prober) processes() {
+// listed returns the processes to look at: all that proc shows but the probe itself, unless they are given.
+func (p *prober) listed() (map[int]int, error) {
+	if p.members != nil {
+		return p.members, nil
+	}
 	entries, err := os.ReadDir(filepath.Join(p.root, "proc"))
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]int{}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && (pid != os.Getpid() || p.root != "/") {
+			out[pid] = pid
+		}
+	}
+	return out, nil
+}
+
+// processes reads every process of the container. One that ends meanwhile is left out.
+func (p *prober) processes() {
+	members, err := p.listed()
 	if err != nil {
 		p.note("listing processes: %v", err)
 		return
 	}
 	each, first := verify.ProcessFiles()
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() && p.root == "/" {
-			continue
-		}
+	for _, pid := range slices.Sorted(maps.Keys(members)) {
 		if len(p.dump.Processes) == maxProcesses {
 			p.note("more than %d processes", maxProcesses)
 			return
 		}
 		raw := p.process(pid, each)
-		if _, ok := raw.Files["status"]; !ok {
+		status, ok := raw.Files["status"]
+		if !ok {
 			continue
 		}
-		if pid == 1 {
+		raw.PID = members[pid]
+		if raw.PID == 1 {
 			for _, name := range first {
 				p.read(pid, name, raw.Files)
 			}
 			p.namespaces(pid)
 		}
-		p.exposed(pid, raw.Files["status"])
+		p.exposed(pid, status)
+		if p.members != nil {
+			raw.Files["status"] = renumbered(status, members)
+		}
 		p.dump.Processes = append(p.dump.Processes, raw)
 	}
+}
+
+// renumbered gives the parent in a process's status the number that the container gives it; 0 is outside.
+func renumbered(status string, members map[int]int) string {
+	before, rest, ok := strings.Cut(status, "\nPPid:\t")
+	number, after, more := strings.Cut(rest, "\n")
+	parent, err := strconv.Atoi(number)
+	if !ok || !more || err != nil {
+		return status
+	}
+	return before + "\nPPid:\t" + strconv.Itoa(members[parent]) + "\n" + after
 }
 
 // process reads the files of one process. A process that the runtime is just bringing into the container, for a health

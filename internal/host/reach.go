@@ -1,24 +1,11 @@
 package host
 
 import (
-	"errors"
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/hsectl/hsectl/internal/verify"
-)
-
-const (
-	// reachTimeout is how long a peer on the same machine may take to answer; a firewall answers never.
-	reachTimeout = 700 * time.Millisecond
-	// reachParallel bounds the connections that are tried at once.
-	reachParallel = 32
 )
 
 // namespaces reads which namespaces a process is in; only its own user may.
@@ -44,34 +31,4 @@ func (p *prober) exposed(pid int, status string) {
 	if text, err := readBounded(filepath.Join(dir, "cmdline")); err == nil {
 		p.dump.Exposed = append(p.dump.Exposed, verify.ExposedArguments(name, text)...)
 	}
-}
-
-// reach tries to connect to each target from the network namespace that the probe is in.
-func reach(targets []verify.Target) []verify.Reached {
-	out := make([]verify.Reached, len(targets))
-	slots := make(chan struct{}, reachParallel)
-	var wg sync.WaitGroup
-	for i, t := range targets {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			out[i] = verify.Reached{Target: t, Error: tryConnect(net.JoinHostPort(t.Address, strconv.Itoa(t.Port)))}
-		})
-	}
-	wg.Wait()
-	return out
-}
-
-func tryConnect(address string) string {
-	c, err := net.DialTimeout("tcp", address, reachTimeout)
-	if err != nil {
-		if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
-			return "ETIMEDOUT"
-		}
-		return strings.TrimSpace(fmt.Sprint(errnoName(err), " "))
-	}
-	if err := c.Close(); err != nil {
-		return errnoName(err)
-	}
-	return ""
 }

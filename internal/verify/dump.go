@@ -1,5 +1,16 @@
 package verify
 
+import (
+	"context"
+	"errors"
+)
+
+// Look looks at a container whose first process has a number on this machine. Id is the container's whole id.
+type Look func(ctx context.Context, pid int, id string, r Request) (*Dump, error)
+
+// ErrElsewhere is a container that does not run on this machine, or that this program may not look at.
+var ErrElsewhere = errors.New("the container runs elsewhere")
+
 // Dump is what a probe inside a container's pid namespace saw, unjudged: the kernel's own text, and the result of
 // what was tried. Parsing it is pure, so a probe stays small and every parser can be fuzzed.
 type Dump struct {
@@ -16,6 +27,7 @@ type Dump struct {
 	EnvironRead int               `json:"environRead"` // processes whose environment could be read
 	Attempts    []Trial           `json:"attempts"`    // what was tried on a copy; Path names it
 	Answer      *Answer           `json:"answer"`      // to Ask
+	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
 }
 
 // Target is a port of another service. Whoever runs the probe knows the address.

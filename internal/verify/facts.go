@@ -64,15 +64,21 @@ func (d *Dump) process(pid int) *RawProcess {
 
 // FirstUser returns uid:gid and the permitted capabilities of PID 1, or false when they could not be seen.
 func (d *Dump) FirstUser() (user string, capabilities uint64, ok bool) {
+	ids, capabilities, ok := d.FirstIDs()
+	return fmt.Sprintf("%d:%d", ids[0], ids[1]), capabilities, ok
+}
+
+// FirstIDs does the same with numbers: uid and gid.
+func (d *Dump) FirstIDs() (ids [2]int, capabilities uint64, ok bool) {
 	first := d.process(1)
 	if first == nil {
-		return "", 0, false
+		return ids, 0, false
 	}
 	p, err := parseStatus(first.Files["status"])
 	if err != nil {
-		return "", 0, false
+		return ids, 0, false
 	}
-	return fmt.Sprintf("%d:%d", p.UIDs[1], p.GIDs[1]), p.Permitted, true
+	return [2]int{p.UIDs[1], p.GIDs[1]}, p.Permitted, true
 }
 
 func processes(d *Dump) policy.Fact[[]policy.Process] {

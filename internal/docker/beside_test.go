@@ -1,0 +1,79 @@
+package docker
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// Whoever looks from the machine itself and whoever looks by a probe container see the same, whatever is wrong.
+func TestBesideSeesWhatProbesSee(t *testing.T) {
+	e := testEngine(t)
+	s := testStack(t, e, web, "serve")
+	mustDeploy(t, e, s)
+	original := only(t, e, s, "web")
+	if _, err := host.Beside()(t.Context(), original.State.Pid, original.ID, verify.Request{}); err != nil {
+		t.Fatalf("the engine is not on this machine, or this is not root: %v", err)
+	}
+	for name, change := range map[string]func(*container.Config, *container.HostConfig){
+		"as declared": func(*container.Config, *container.HostConfig) {},
+		"writable root, root user": func(c *container.Config, h *container.HostConfig) {
+			c.User, h.ReadonlyRootfs, h.CapDrop = "0:0", false, nil
+		},
+		"an init, another user's tmpfs": func(_ *container.Config, h *container.HostConfig) {
+			yes := true
+			h.Init, h.Tmpfs["/tmp"] = &yes, "size=8m,mode=0700"
+		},
+		"no capability but one": func(_ *container.Config, h *container.HostConfig) { h.CapAdd = []string{"NET_RAW"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			recreate(t, e, original, change)
+			made, err := e.api.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{Cmd: []string{"/program", "deaf"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.api.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
+				t.Fatal(err)
+			}
+			awaitHealthTest(t, e, s)
+			e.Beside(nil)
+			probed := verdicts(t, e, s)
+			e.Beside(host.Beside)
+			if direct := verdicts(t, e, s); !slices.Equal(probed, direct) {
+				for i := range min(len(probed), len(direct)) {
+					if probed[i] != direct[i] {
+						t.Errorf("by a probe: %s\nfrom beside: %s", probed[i], direct[i])
+					}
+				}
+			}
+		})
+	}
+	noLeftovers(t, e, s)
+}
+
+func verdicts(t *testing.T, e *Engine, s stack.Stack) []string {
+	t.Helper()
+	var out []string
+	for _, f := range judge(t, e, s) {
+		out = append(out, fmt.Sprint(f.Control, " ", f.Status, " on ", f.Tier, ": ", f.Detail))
+	}
+	return out
+}
+
+// A process of this machine that is not in the container's control group is not the container's.
+func TestBesideTrustsNoNumber(t *testing.T) {
+	look := host.Beside()
+	id := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for _, pid := range []int{1, 1 << 22, 0, -1} {
+		if _, err := look(t.Context(), pid, id, verify.Request{Write: []string{"/"}}); err == nil {
+			t.Errorf("process %d was taken for a container", pid)
+		}
+	}
+}
