@@ -98,6 +98,8 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 		}
 	}
 	target := compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
+	before := make(chan []finding.Finding, 1)
+	go func() { before <- judged.Check() }() // the two read the same project, and write nothing
 	draft, err := p.Profile(target)
 	if err != nil {
 		return err
@@ -112,7 +114,7 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 		return err
 	}
 	sayUnseen(s, judged)
-	return sayDraft(s, path, draft, judged.Check())
+	return sayDraft(s, path, draft, <-before)
 }
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.

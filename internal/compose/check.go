@@ -16,16 +16,17 @@ import (
 // by itself: what would need a reason in a profile is a finding here. What the file does not show is unknown.
 func (p *Project) Check() []finding.Finding {
 	var out []finding.Finding
+	controls, said := policy.Controls(), remedies()
 	for _, s := range p.services() {
-		out = append(out, p.check(s)...)
+		out = append(out, p.check(s, controls, said)...)
 	}
 	return out
 }
 
-func (p *Project) check(s types.ServiceConfig) []finding.Finding {
+func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said map[string]string) []finding.Finding {
 	facts, intent := p.facts(s), p.intent(s)
 	var out []finding.Finding
-	for _, c := range policy.Controls() {
+	for _, c := range controls {
 		if c.Runtime {
 			continue
 		}
@@ -35,7 +36,7 @@ func (p *Project) check(s types.ServiceConfig) []finding.Finding {
 			v = policy.Verdict{Status: finding.Unknown, Detail: "the service is made by the external program " + s.Provider.Type}
 		}
 		remedy := c.Remedy
-		if r, ok := remedies()[c.ID]; ok {
+		if r, ok := said[c.ID]; ok {
 			remedy = r
 		}
 		out = append(out, finding.Finding{Subject: s.Name, Control: c.ID, Title: c.Title, Severity: c.Severity, Status: v.Status, Tier: v.Tier,

@@ -60,8 +60,8 @@ func node(value any) *yaml.Node {
 	return out
 }
 
-// safe texts are strings for every reader.
-var safe = regexp.MustCompile(`^[/a-zA-Z][a-zA-Z /_-]*[a-zA-Z]{6}$`)
+// safe texts are strings for every reader, unless they are a word that YAML knows: numbers and dates begin otherwise.
+var safe = regexp.MustCompile(`^[/a-zA-Z]([a-zA-Z0-9 /_.-]*[a-zA-Z0-9])?$`)
 
 // scalarNode writes a string so that every reader takes it for one.
 func scalarNode(text string) *yaml.Node {
@@ -70,7 +70,7 @@ func scalarNode(text string) *yaml.Node {
 	}
 	out := &yaml.Node{}
 	out.SetString(text)
-	if safe.MatchString(text) {
+	if safe.MatchString(text) && !slices.Contains([]string{"true", "false", "null"}, strings.ToLower(text)) {
 		return out
 	}
 	var back yaml.Node

@@ -50,20 +50,24 @@ func Controls() []Control {
 func Catalogue() []Control { return inOrder(append(Controls(), operations()...)) }
 
 func inOrder(all []Control) []Control {
+	groups := map[string]int{}
+	for i, name := range strings.Fields("FS USR CAP PRV KRN NS NET RES LIF HLT SEC LOG IMG MON OPS") {
+		groups[name] = i
+	}
 	slices.SortStableFunc(all, func(a, b Control) int {
-		return cmp.Or(cmp.Compare(groupOf(a.ID), groupOf(b.ID)), strings.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(groupOf(groups, a.ID), groupOf(groups, b.ID)), strings.Compare(a.ID, b.ID))
 	})
 	return all
 }
 
 // groupOf is the place of the control's group in the catalogue.
-func groupOf(id string) int {
-	parts := strings.Split(id, "-")
-	i := slices.Index(strings.Fields("FS USR CAP PRV KRN NS NET RES LIF HLT SEC LOG IMG MON OPS"), parts[min(1, len(parts)-1)])
-	if i < 0 {
-		return math.MaxInt
+func groupOf(groups map[string]int, id string) int {
+	_, rest, _ := strings.Cut(id, "-")
+	name, _, _ := strings.Cut(rest, "-")
+	if i, ok := groups[name]; ok {
+		return i
 	}
-	return i
+	return math.MaxInt
 }
 
 // Judge applies one control. What fails at Info is advice.

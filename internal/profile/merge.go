@@ -57,9 +57,6 @@ func choices(path string) [][]string {
 	if strings.HasPrefix(path, "environment.") {
 		return [][]string{{"value", "required", "default"}}
 	}
-	if strings.HasPrefix(path, "environment.") {
-		return [][]string{{"value", "required", "default"}}
-	}
 	return nil
 }
 
