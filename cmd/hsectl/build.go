@@ -24,6 +24,8 @@ type buildOptions struct {
 	push, noLint                     bool
 	parallel                         int
 	remote                           image.RemoteBuild
+	key                              signingKey
+	signer                           func(ctx context.Context, reference, digest string) error
 }
 
 func newBuild(g *globals, s streams) *cobra.Command {
@@ -57,6 +59,7 @@ caches in a registry.`,
 	f.StringArrayVar(&o.ssh, "ssh", nil, "SSH agent of build steps: default, or id=SOCKET")
 	f.StringVar(&o.epoch, "source-date-epoch", "", "time of the image in seconds, or git for that of the revision; SOURCE_DATE_EPOCH unless written")
 	f.BoolVar(&o.push, "push", false, "push the image to the registry of its reference")
+	o.key.flags(cmd, "sign")
 	f.BoolVar(&o.noLint, "no-lint", false, "do not check the Dockerfile")
 	f.IntVar(&o.parallel, "parallel", 2, "number of images built at once")
 	f.StringVar(&o.remote.Address, "builder", "", "address of a BuildKit; the engine's own unless written")
@@ -69,6 +72,9 @@ caches in a registry.`,
 func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error {
 	l, err := load(g.file)
 	if err != nil {
+		return err
+	}
+	if err := o.openKey(); err != nil {
 		return err
 	}
 	requests, err := buildRequests(ctx, l, o)

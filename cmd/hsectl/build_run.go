@@ -33,6 +33,24 @@ func (o buildOptions) remoteBuild() (*image.RemoteBuild, error) {
 	return &remote, nil
 }
 
+// openKey reads the key before anything is built, so that a wrong password costs no build.
+func (o *buildOptions) openKey() error {
+	if o.key.path == "" {
+		return nil
+	}
+	if !o.push {
+		return &usageError{errors.New("a signature is kept beside the image in its registry"), "add --push"}
+	}
+	key, err := o.key.read()
+	if err != nil {
+		return err
+	}
+	o.signer = func(ctx context.Context, reference, digest string) error {
+		return o.key.sign(ctx, reference, digest, key, nil)
+	}
+	return nil
+}
+
 // checkSecrets refuses secrets whose variable is not set: BuildKit would build without them and say nothing.
 func (o buildOptions) checkSecrets() error {
 	for _, secret := range o.secrets {
@@ -103,7 +121,7 @@ func buildAll(ctx context.Context, s streams, engine *docker.Engine, requests []
 				defer p.flush()
 				out.Err, progress = p, p
 			}
-			return buildOne(ctx, out, engine, buildWork{r, o.push, progress, &lines})
+			return buildOne(ctx, out, engine, buildWork{r, o.push, o.signer, progress, &lines})
 		})
 	}
 	return group.Wait()
@@ -113,6 +131,7 @@ func buildAll(ctx context.Context, s streams, engine *docker.Engine, requests []
 type buildWork struct {
 	request  image.BuildRequest
 	push     bool
+	sign     func(ctx context.Context, reference, digest string) error // nothing when it is not asked for
 	progress io.Writer
 	out      *sync.Mutex // results are printed one at a time
 }
@@ -126,11 +145,18 @@ func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork
 		return err
 	}
 	s.say("built %s in %s", w.request.Reference, time.Since(started).Round(100*time.Millisecond))
+	pushed := id
 	if w.push && w.request.Remote == nil {
-		if err := engine.Push(ctx, w.request.Reference); err != nil {
+		if pushed, err = engine.Push(ctx, w.request.Reference); err != nil {
 			return err
 		}
-		s.say("pushed %s", w.request.Reference)
+		s.say("pushed %s as %s", w.request.Reference, pushed)
+	}
+	if w.sign != nil {
+		if err := w.sign(ctx, w.request.Reference, pushed); err != nil {
+			return err
+		}
+		s.say("signed %s", w.request.Reference)
 	}
 	w.out.Lock()
 	defer w.out.Unlock()

@@ -3,19 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
-	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/cache"
-	"github.com/hsectl/hsectl/internal/image/lock"
-	"github.com/hsectl/hsectl/internal/profile"
 )
 
 // gate refuses a deploy whose images do not prove what the profile's supply_chain asks for. Without that section it
@@ -101,45 +94,4 @@ func candidate(ctx context.Context, l loaded, engine *docker.Engine, service, re
 		}
 	}
 	return c, nil
-}
-
-// signatureOf verifies the digest that is locked, and no other: what was verified is what runs. Nothing is returned
-// when the profile names no key for the image.
-func signatureOf(ctx context.Context, l loaded, locked lock.File, c audit.Candidate) (*audit.Signature, error) {
-	repository, err := image.Repository(c.Reference)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := keyFor(l.profile.SupplyChain, repository)
-	if !ok {
-		return nil, nil
-	}
-	e, ok := locked.Entry(c.Service)
-	if !ok || e.Digest == "" {
-		return &audit.Signature{Detail: "only an image that is locked to a registry's digest can be verified"}, nil
-	}
-	data, err := host.ReadFile(filepath.Join(l.dir(), key), maxProfileBytes)
-	if err != nil {
-		return nil, &usageError{fmt.Errorf("reading the public key: %w", err), "name it in supply_chain.signatures"}
-	}
-	at := c.Reference
-	if e.Mirror != "" {
-		at = e.Mirror
-	}
-	if err := image.VerifySignature(ctx, at, e.Digest, data); err != nil {
-		return &audit.Signature{Detail: err.Error()}, nil
-	}
-	return &audit.Signature{Verified: true, Detail: "signed by " + key}, nil
-}
-
-// keyFor returns the key of the longest rule that names the repository.
-func keyFor(rules *profile.SupplyChain, repository string) (string, bool) {
-	best, key := -1, ""
-	for _, rule := range rules.Signatures {
-		from := strings.TrimSuffix(rule.Images, "/")
-		if (repository == from || strings.HasPrefix(repository, from+"/")) && len(from) > best {
-			best, key = len(from), rule.Key
-		}
-	}
-	return key, best >= 0
 }

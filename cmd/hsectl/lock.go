@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -233,7 +234,23 @@ func (r *resolver) local(ctx context.Context, e lock.Entry) (lock.Entry, error) 
 	if err != nil {
 		return lock.Entry{}, err
 	}
-	e.Source, e.ID = lock.Engine, facts.ID
+	e.Source, e.ID, e.Digest = lock.Engine, facts.ID, digestIn(facts.RepoDigests, e.Reference)
 	e.Base = lock.Base{Name: facts.Labels["org.opencontainers.image.base.name"], Digest: facts.Labels["org.opencontainers.image.base.digest"]}
 	return e, nil
+}
+
+// digestIn returns the digest that an image has in the registry of its reference, when it was pushed to it or pulled
+// from it. Signatures are about that one.
+func digestIn(repoDigests []string, reference string) string {
+	repository, err := image.Repository(reference)
+	if err != nil {
+		return ""
+	}
+	for _, r := range repoDigests {
+		if at, err := image.Repository(r); err == nil && at == repository {
+			_, digest, _ := strings.Cut(r, "@")
+			return digest
+		}
+	}
+	return ""
 }

@@ -83,7 +83,7 @@ deploys, 130 interrupted.`,
 		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(
-		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newBundle(g, s),
+		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newSign(g, s), newBundle(g, s),
 		newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newSecrets(g, s),
 		newVerify(g, s), newDrill(g, s),
 		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),

@@ -85,32 +85,51 @@ func (e *Engine) OpenImage(ctx context.Context, reference, dir string) (image.Im
 
 // streamError reads the engine's progress to its end and returns the error that it carries.
 func streamError(r io.Reader, doing string) error {
+	_, err := streamDigest(r, doing)
+	return err
+}
+
+// streamDigest also returns the digest that the engine tells, when it tells one.
+func streamDigest(r io.Reader, doing string) (digest string, err error) {
 	decoder := json.NewDecoder(r)
 	for {
 		var line struct {
 			Error string `json:"error"`
+			Aux   struct{ Digest string }
 		}
 		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
-			return nil
+			return digest, nil
 		} else if err != nil {
-			return fmt.Errorf("%s: %w", doing, err)
+			return "", fmt.Errorf("%s: %w", doing, err)
 		}
 		if line.Error != "" {
-			return fmt.Errorf("%s: %s", doing, clean(line.Error))
+			return "", fmt.Errorf("%s: %s", doing, clean(line.Error))
+		}
+		if line.Aux.Digest != "" {
+			digest = line.Aux.Digest
 		}
 	}
 }
 
-// Push sends an image to the registry of its reference, with the credentials of Docker's own configuration.
-func (e *Engine) Push(ctx context.Context, reference string) (err error) {
+// Push sends an image to the registry of its reference, with the credentials of Docker's own configuration, and
+// returns the digest that it has there.
+func (e *Engine) Push(ctx context.Context, reference string) (digest string, err error) {
 	auth, err := e.registryAuth(reference)
 	if err != nil {
-		return err
+		return "", err
 	}
 	answer, err := e.api.ImagePush(ctx, reference, client.ImagePushOptions{RegistryAuth: auth})
 	if err != nil {
-		return fmt.Errorf("pushing image %s: %w", reference, err)
+		return "", fmt.Errorf("pushing image %s: %w", reference, err)
 	}
 	defer func() { err = errors.Join(err, answer.Close()) }()
-	return streamError(answer, "pushing image "+reference)
+	return streamDigest(answer, "pushing image "+reference)
+}
+
+// RemoveImage takes a name away from the engine, and the image with it when it has no other and nothing uses it.
+func (e *Engine) RemoveImage(ctx context.Context, reference string) error {
+	if _, err := e.api.ImageRemove(ctx, reference, client.ImageRemoveOptions{PruneChildren: true}); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("removing image %s: %w", reference, err)
+	}
+	return nil
 }

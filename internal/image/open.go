@@ -89,8 +89,8 @@ func (p Platform) v1() v1.Platform { return v1.Platform{OS: p.OS, Architecture: 
 // registryHeaderTime bounds how long a registry may take to begin an answer.
 const registryHeaderTime = 30 * time.Second
 
-// remoteOptions ask a registry with the credentials of Docker's own configuration and helpers.
-func remoteOptions(ctx context.Context) []remote.Option {
+// RemoteOptions ask a registry with the credentials of Docker's own configuration and helpers.
+func RemoteOptions(ctx context.Context) []remote.Option {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = registryHeaderTime
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(transport)}
@@ -102,7 +102,7 @@ func FromRegistry(ctx context.Context, reference string, p Platform) (Image, err
 	if err != nil {
 		return Image{}, fmt.Errorf("image %q is not a reference: %w", reference, err)
 	}
-	img, err := remote.Image(ref, append(remoteOptions(ctx), remote.WithPlatform(p.v1()))...)
+	img, err := remote.Image(ref, append(RemoteOptions(ctx), remote.WithPlatform(p.v1()))...)
 	if err != nil {
 		return Image{}, fmt.Errorf("asking the registry for %s: %w", reference, err)
 	}

@@ -36,7 +36,7 @@ func Resolve(ctx context.Context, reference string) (Resolved, error) {
 	if err != nil {
 		return Resolved{}, fmt.Errorf("image %q is not a reference: %w", reference, err)
 	}
-	d, err := remote.Get(ref, remoteOptions(ctx)...)
+	d, err := remote.Get(ref, RemoteOptions(ctx)...)
 	if err != nil {
 		return Resolved{}, fmt.Errorf("asking the registry for %s: %w", reference, err)
 	}

@@ -23,7 +23,7 @@ type SupplyChain struct {
 	MaxDays    int               `yaml:"max_days" doc:"greatest age of an image in days"`
 	VEX        []string          `yaml:"vex" doc:"OpenVEX documents, relative to the profile"`
 	Ignore     []Ignored         `yaml:"ignore" doc:"vulnerabilities that do not count for a time, each with its reason"`
-	Signatures []Signature       `yaml:"signatures" doc:"keys by which images must be signed"`
+	Signatures []Signature       `yaml:"signatures" doc:"who must have signed the images of which registry; the closest entry counts"`
 }
 
 // Ignored is a vulnerability that does not count until a day.
@@ -36,8 +36,14 @@ type Ignored struct {
 
 // Signature says who signs the images of a repository.
 type Signature struct {
-	Images string `yaml:"images" doc:"registry or repository, such as ghcr.io/example"`
-	Key    string `yaml:"key" doc:"public key in PEM form, relative to the profile"`
+	Images       string   `yaml:"images" doc:"registry or repository, such as ghcr.io/example or ghcr.io/*/app; * is every image"`
+	Key          string   `yaml:"key" doc:"public key in PEM form, relative to the profile"`
+	Identity     string   `yaml:"identity" doc:"who the certificate of a keyless signature is for: an e-mail address or a workflow"`
+	Pattern      string   `yaml:"identity_pattern" doc:"regular expression for it instead, from ^ to $"`
+	Issuer       string   `yaml:"issuer" doc:"whose word the certificate takes, such as https://token.actions.githubusercontent.com"`
+	Root         string   `yaml:"root" doc:"trusted_root.json of sigstore, relative to the profile; no network is asked"`
+	Logged       bool     `yaml:"logged" doc:"a signature by key must be in the transparency log of the root, too"`
+	Attestations []string `yaml:"attestations" doc:"types of statements that must be signed, such as https://slsa.dev/provenance/v1; a plain signature unless written"`
 }
 
 // defaultDBAge is a week: distributions publish daily.
@@ -96,11 +102,33 @@ func (v *validator) supplyChain() {
 		v.ignored(fmt.Sprintf("supply_chain.ignore[%d]", i), e)
 	}
 	for i, e := range s.Signatures {
-		path := fmt.Sprintf("supply_chain.signatures[%d]", i)
-		v.registry(path+".images", e.Images)
-		if e.Key == "" {
-			v.bad(path+".key", "name the file of the public key", "the signature for %s has no key", e.Images)
-		}
+		v.signature(fmt.Sprintf("supply_chain.signatures[%d]", i), e)
+	}
+}
+
+// signature refuses a rule that anybody's signature would satisfy.
+func (v *validator) signature(path string, e Signature) {
+	if e.Images != "*" {
+		v.registry(path+".images", strings.ReplaceAll(e.Images, "*", "x"))
+	}
+	keyless := e.Identity != "" || e.Pattern != "" || e.Issuer != ""
+	switch {
+	case e.Key == "" && !keyless:
+		v.bad(path+".key", "name the file of the public key, or identity, issuer and root", "the signature for %s has no key", e.Images)
+	case e.Key != "" && keyless:
+		v.bad(path+".key", "write two entries with different images", "the signature for %s has a key and an identity", e.Images)
+	case keyless && (e.Identity == "") == (e.Pattern == ""):
+		v.bad(path+".identity", "write identity, or identity_pattern", "the signature for %s needs one identity", e.Images)
+	case keyless && e.Issuer == "":
+		v.bad(path+".issuer", "write the address of who issued the token, such as https://token.actions.githubusercontent.com",
+			"the signature for %s has no issuer: anybody can have a certificate for any name from some issuer", e.Images)
+	}
+	if (keyless || e.Logged) && e.Root == "" {
+		v.bad(path+".root", "write the file with: cosign trusted-root create, or take that of https://github.com/sigstore/root-signing",
+			"the signature for %s has no root to verify it with", e.Images)
+	}
+	if _, err := regexp.Compile(e.Pattern); err != nil || e.Pattern != "" && (!strings.HasPrefix(e.Pattern, "^") || !strings.HasSuffix(e.Pattern, "$")) {
+		v.bad(path+".identity_pattern", "begin with ^ and end with $, such as ^https://github\\.com/example/.*$", "%q matches within other names, or is no regular expression", e.Pattern)
 	}
 }
 

@@ -37,7 +37,7 @@ type Entry struct {
 	Reference string     `json:"reference"`        // as the profile writes it
 	Mirror    string     `json:"mirror,omitempty"` // where it was taken from instead
 	Source    Source     `json:"source"`
-	Digest    string     `json:"digest,omitempty"` // of what the reference names: an index, or a manifest
+	Digest    string     `json:"digest,omitempty"` // of what the reference names in a registry: an index, or a manifest
 	ID        string     `json:"id,omitempty"`     // by which the engine that built it knows it
 	Platforms []Platform `json:"platforms,omitempty"`
 	Base      Base       `json:"base,omitzero"`
@@ -102,7 +102,9 @@ func (e Entry) check() error {
 	case Registry:
 		digests = append(digests, e.Digest)
 	case Engine:
-		digests = append(digests, e.ID)
+		if digests = append(digests, e.ID); e.Digest != "" {
+			digests = append(digests, e.Digest)
+		}
 	default:
 		return fmt.Errorf("there is no source %q", e.Source)
 	}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/image/audit"
+	"github.com/hsectl/hsectl/internal/image/lock"
+	"github.com/hsectl/hsectl/internal/image/signature"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// signatureOf verifies the digest that is locked, and no other: what was verified is what runs. Nothing is returned
+// when the profile says nothing about who signs the image.
+func signatureOf(ctx context.Context, l loaded, locked lock.File, c audit.Candidate) (*audit.Signature, error) {
+	rule, ok, err := signatureRule(l, c.Reference)
+	if err != nil || !ok {
+		return nil, err
+	}
+	e, ok := locked.Entry(c.Service)
+	if !ok || e.Digest == "" {
+		return &audit.Signature{Detail: "only an image that is locked to a registry's digest can be verified"}, nil
+	}
+	if e.Source == lock.Engine && !knownAs(c, e.Digest) {
+		return &audit.Signature{Detail: "the engine does not know its image by the digest that is locked, " + e.Digest}, nil
+	}
+	proof, err := signature.Verify(ctx, cmp.Or(e.Mirror, c.Reference), e.Digest, rule)
+	if err != nil {
+		return &audit.Signature{Detail: err.Error()}, ctx.Err()
+	}
+	return &audit.Signature{Verified: true, Detail: proof.String()}, nil
+}
+
+// knownAs tells whether the engine has an image under a digest of a registry.
+func knownAs(c audit.Candidate, digest string) bool {
+	return c.ID == digest || slices.ContainsFunc(c.RepoDigests, func(r string) bool { return strings.HasSuffix(r, "@"+digest) })
+}
+
+// signatureRule returns what the profile asks of the signatures of an image: the entry whose pattern is closest.
+func signatureRule(l loaded, reference string) (signature.Rule, bool, error) {
+	if l.profile.SupplyChain == nil {
+		return signature.Rule{}, false, nil
+	}
+	repository, err := image.Repository(reference)
+	if err != nil {
+		return signature.Rule{}, false, err
+	}
+	var best *profile.Signature
+	for i, e := range l.profile.SupplyChain.Signatures {
+		if signature.Covers(e.Images, repository) && (best == nil || signature.Closer(e.Images, best.Images) < 0) {
+			best = &l.profile.SupplyChain.Signatures[i]
+		}
+	}
+	if best == nil {
+		return signature.Rule{}, false, nil
+	}
+	rule := signature.Rule{Logged: best.Logged, Predicates: best.Attestations,
+		Identity: signature.Identity{Issuer: best.Issuer, Subject: best.Identity, Pattern: best.Pattern}}
+	for path, into := range map[string]*[]byte{best.Key: &rule.Key, best.Root: &rule.Root} {
+		if path == "" {
+			continue
+		}
+		if *into, err = host.ReadFile(filepath.Join(l.dir(), path), maxProfileBytes); err != nil {
+			return signature.Rule{}, false, &usageError{fmt.Errorf("reading what verifies the signatures of %s: %w", best.Images, err),
+				"name it in supply_chain.signatures, relative to the profile"}
+		}
+	}
+	return rule, true, nil
+}
