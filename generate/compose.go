@@ -166,7 +166,7 @@ func newComposeFile(s stack.Stack, from Source, delivered *Delivery) composeFile
 		}
 		for _, service := range s.Services {
 			for _, c := range service.Configs {
-				out.Configs = append(out.Configs, entry[composeFileDef]{configKey(service.Name, c), composeFileDef{"./" + configPath(service.Name, c)}})
+				out.Configs = append(out.Configs, entry[composeFileDef]{configKey(service.Name, c), composeFileDef{"./" + configPath(s, service.Name, c)}})
 			}
 		}
 		return out

@@ -13,9 +13,24 @@ func configKey(service string, c stack.ConfigFile) string {
 	return service + "-" + strings.NewReplacer("/", "-", ".", "-").Replace(c.Path)
 }
 
-// configPath is where the file lies in the output directory.
-func configPath(service string, c stack.ConfigFile) string {
+// configPath is where the file lies in the output directory: those of the edge beside the stack, all others with what
+// watches it.
+func configPath(s stack.Stack, service string, c stack.ConfigFile) string {
+	if s.Edge != nil && service == s.Edge.Service {
+		return service + "/" + c.Path
+	}
 	return "monitoring/" + service + "/" + c.Path
+}
+
+// configFiles returns the configuration files that the Compose file of a stack names.
+func configFiles(s stack.Stack) []File {
+	var files []File
+	for _, service := range s.Services {
+		for _, c := range service.Configs {
+			files = append(files, File{configPath(s, service.Name, c), c.Data})
+		}
+	}
+	return files
 }
 
 // configs mounts them as Compose does, or from the volume that deploy has filled.

@@ -57,6 +57,7 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 		{ComposeFile, append([]byte(header(from)), body...)},
 		{EnvFile, envExample(s, from)},
 	}
+	files = append(files, configFiles(s)...)
 	if from.Monitoring != nil {
 		beside, err := monitoringFiles(*from.Monitoring, from)
 		if err != nil {

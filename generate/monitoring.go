@@ -20,12 +20,7 @@ func monitoringFiles(s stack.Stack, from Source) ([]File, error) {
 		{MonitoringFile, append([]byte(header(from)), body...)},
 		{MonitoringEnvFile, envExample(s, from)},
 	}
-	for _, service := range s.Services {
-		for _, c := range service.Configs {
-			files = append(files, File{configPath(service.Name, c), c.Data})
-		}
-	}
-	return files, nil
+	return append(files, configFiles(s)...), nil
 }
 
 // YAML writes a value as YAML, for configuration files that other packages describe as typed values.

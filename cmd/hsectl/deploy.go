@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type deployOptions struct {
 	only    []string
 	dryRun  bool
 	abort   bool
+	load    probeLoad
 
 	monitoring bool
 }
@@ -45,6 +47,7 @@ deploy that fails is stopped, and its containers keep their logs, unless --keep 
   hsectl plan --out plan.json && hsectl deploy --plan plan.json
   hsectl deploy --only app               # leave the other services alone
   hsectl deploy --monitoring             # and what watches the stack
+  hsectl deploy --probe-load 50          # undo it when a visitor would notice
   hsectl deploy --abort                  # undo what a killed run left behind
   hsectl deploy --host ssh://deploy@web1 # on another machine`,
 		Args: cobra.NoArgs,
@@ -52,6 +55,7 @@ deploy that fails is stopped, and its containers keep their logs, unless --keep 
 	}
 	flags := cmd.Flags()
 	o.session.flags(cmd)
+	o.load.flags(cmd)
 	formatFlag(cmd, &o.format)
 	flags.BoolVar(&o.session.keepOn, "keep", false, "leave a first deploy that failed running")
 	flags.StringVar(&o.plan, "plan", "", "apply exactly this saved plan, or nothing")
@@ -207,6 +211,14 @@ func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, 
 	release, err := s.release(ctx, l, desired, observed, plan)
 	if err != nil {
 		return 0, err
+	}
+	if o.load.rate > 0 && last != nil {
+		visit, err := o.load.visit(desired.Stack, s.engine.Local())
+		if err != nil {
+			return 0, err
+		}
+		s.judge = sync.OnceValue(o.load.start(ctx, visit, s.report))
+		defer func() { _ = s.judge() }() // what it saw of a deploy that failed for another reason is of no interest
 	}
 	change := deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running}
 	err = s.run(ctx, change)

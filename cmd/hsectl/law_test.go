@@ -29,7 +29,8 @@ func rooms() []room {
 		{"profiles", "embedded data", nil},
 		{"templates", "embedded text that is not YAML or JSON", nil},
 		{"internal/profile", "bytes to a valid profile; judges what it passes through by the controls", []string{"internal/policy", "internal/finding"}},
-		{"internal/stack", "the hardened model and its facts", []string{"internal/profile", "internal/policy", "internal/finding"}},
+		{"internal/edge", "what the proxy before the services reads, and how traffic moves", []string{"internal/profile"}},
+		{"internal/stack", "the hardened model and its facts", []string{"internal/profile", "internal/edge", "internal/policy", "internal/finding"}},
 		{"generate", "a stack to files", []string{"internal/stack"}},
 		{"internal/monitoring", "what watches a stack, as a stack of its own", []string{"internal/profile", "internal/stack", "generate", "templates"}},
 		{"internal/image", "names and contents of images; knows no stack", nil},
@@ -47,7 +48,7 @@ func rooms() []room {
 		{"internal/report", "findings to text and JSON; judges nothing", []string{"internal/finding"}},
 		{"internal/review", "two stacks to what became weaker; writes it, too", []string{"internal/stack", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/compose", "Compose files of others: judged, mended, turned into profiles", []string{"internal/profile", "internal/policy", "internal/finding"}},
-		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
+		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
 		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/secret", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/image/signature", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}

@@ -84,7 +84,7 @@ deploys, 130 interrupted.`,
 	})
 	root.AddCommand(
 		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newSign(g, s), newBundle(g, s),
-		newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newSecrets(g, s),
+		newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newMaintenance(g, s), newSecrets(g, s),
 		newVerify(g, s), newDrill(g, s),
 		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
 		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newInit(g, s), newVersion(s), newProbeContainer(s), newDocs(s),

@@ -24,6 +24,7 @@ type session struct {
 	journal deploy.Journal
 	history deploy.History
 	report  func(deploy.Event)
+	judge   func() error // of the load that runs meanwhile; nil for none
 	options sessionOptions
 }
 
@@ -76,7 +77,7 @@ func trust(r deploy.Record, name string) error {
 
 func (s *session) transaction() deploy.Transaction {
 	t := deploy.Transaction{Stack: s.stack, Engine: s.engine, Ledger: s.lock, Lost: s.lock.Lost(), Report: s.report,
-		Undo: s.options.timeout, Settle: s.options.settle, Keep: s.options.keepOn}
+		Undo: s.options.timeout, Settle: s.options.settle, Keep: s.options.keepOn, Judge: s.judge}
 	if s.options.verify {
 		t.Verify = func(ctx context.Context, model stack.Stack) (deploy.Proof, error) { return prove(ctx, s.engine, model) }
 	}

@@ -46,6 +46,8 @@ type stackStatus struct {
 	Release  *releaseLine    `json:"release"`
 	Cut      string          `json:"cut,omitempty"`  // what an earlier run left open
 	Lock     string          `json:"lock,omitempty"` // who deploys now
+	Sites    []string        `json:"sites,omitempty"`
+	Paused   bool            `json:"maintenance,omitempty"` // the edge shows its maintenance page
 	Services []serviceStatus `json:"services"`
 
 	Monitoring *stackStatus `json:"monitoring,omitempty"` // the stack that watches this one
@@ -120,9 +122,19 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 		line := newReleaseLine(current, current.Number)
 		out.Release = &line
 	}
-	observed, err := engine.Observe(ctx, deploy.Desired{Stack: stack.Stack{Name: name}})
+	desired := deploy.Desired{Stack: stack.Stack{Name: name}}
+	if ok {
+		desired.Last = &current
+	}
+	observed, err := engine.Observe(ctx, desired)
 	if err != nil {
 		return out, err
+	}
+	if edge := current.Release.Model.Edge; edge != nil {
+		out.Paused = observed.Configs[edge.Service].Maintenance()
+		for _, site := range edge.Sites {
+			out.Sites = append(out.Sites, site.URL)
+		}
 	}
 	for _, c := range deploy.Compare(current, observed) {
 		service, _ := current.Release.Model.Service(c.Service)
@@ -140,6 +152,12 @@ func (s stackStatus) write(to streams) error {
 		}
 	} else {
 		fmt.Fprintf(w, "stack\t%s\nrelease\tnone on this engine\n", s.Stack)
+	}
+	if len(s.Sites) > 0 {
+		fmt.Fprintf(w, "sites\t%s\n", strings.Join(s.Sites, " "))
+	}
+	if s.Paused {
+		fmt.Fprintln(w, "maintenance\ton; end it with: hsectl maintenance off")
 	}
 	if s.Lock != "" {
 		fmt.Fprintf(w, "lock\t%s\n", s.Lock)

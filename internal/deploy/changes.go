@@ -26,7 +26,7 @@ const (
 type ServiceChange struct {
 	Service string   `json:"service"`
 	Action  Action   `json:"action"`
-	How     string   `json:"how,omitempty"` // stop-first, and why
+	How     string   `json:"how,omitempty"` // start-first or stop-first, and why
 	Causes  []string `json:"causes,omitempty"`
 	Fields  []Drift  `json:"fields,omitempty"`
 	Drifted bool     `json:"drifted,omitempty"` // somebody changed the running container
@@ -99,7 +99,7 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 		c.Causes = append(c.Causes, fmt.Sprintf("it has %d containers", len(running)))
 	}
 	if len(c.Causes) > 0 {
-		c.Action, c.How = Replace, replacement(s)
+		c.Action, c.How = Replace, replacement(d.Stack, s, running)
 	} else if !first.Well {
 		c.Action, c.Causes = Start, []string{"it is " + first.State}
 	}
@@ -142,15 +142,4 @@ func compare(running, release, file Fields) []Drift {
 		out = append(out, Drift{Field: name, Running: r, Release: release[name], File: f})
 	}
 	return out
-}
-
-// replacement says how the container of a service gives way to the next one.
-func replacement(s stack.Service) string {
-	switch {
-	case len(s.Ports) > 0:
-		return fmt.Sprintf("stop-first: it publishes port %d of the host, which only one container can have", s.Ports[0].Host)
-	case len(s.Volumes()) > 0:
-		return "stop-first: it alone writes volume " + s.Volumes()[0].Volume
-	}
-	return "stop-first: nothing in front of it can move its traffic"
 }

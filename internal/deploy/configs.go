@@ -23,22 +23,36 @@ type ConfigsStep struct {
 // configsStep returns the volume that will hold the configuration of a service, and the step that fills it unless the
 // newest volume already holds the same. A change gives a new volume, so Compose replaces the container.
 func configsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
-	same := have.Volume != "" && len(have.Digests) == len(s.Configs)
+	want := map[string]string{}
 	for _, f := range s.Configs {
 		sum := sha256.Sum256(f.Data)
-		same = same && have.Digests[f.Path] == hex.EncodeToString(sum[:])
+		want[f.Path] = hex.EncodeToString(sum[:])
 	}
-	if same {
+	digests := maps.Clone(have.Digests)
+	for _, files := range []map[string]string{want, digests} {
+		maps.DeleteFunc(files, func(path, _ string) bool { return stack.Moving(path) })
+	}
+	if have.Volume != "" && maps.Equal(want, digests) {
 		return nil, have.Volume
 	}
 	cause := "no configuration was delivered yet"
 	if have.Volume != "" {
 		cause = fmt.Sprintf("the configuration differs from version %d", have.Version)
 	}
+	files := s.Configs
+	if have.Maintenance() {
+		files = append(slices.Clip(files), stack.MaintenancePage())
+	}
 	volume := fmt.Sprintf("%s_%s_config_%d", d.Stack.Name, s.Name, have.Version+1)
 	return &Step{Kind: DeliverConfigs, Subject: s.Name, Cause: cause, Configs: &ConfigsStep{
-		Volume: volume, Stack: d.Stack.Name, Service: s.Name, Owner: s.User, Files: s.Configs,
+		Volume: volume, Stack: d.Stack.Name, Service: s.Name, Owner: s.User, Files: files,
 	}}, volume
+}
+
+// Maintenance reports whether an edge with this configuration shows its maintenance page to everybody.
+func (s SecretState) Maintenance() bool {
+	_, on := s.Digests[stack.MaintenancePage().Path]
+	return on
 }
 
 // newSecrets names the secrets of a service whose value is not the one that it has.
@@ -62,10 +76,16 @@ func newSecrets(d Desired, o Observed, s stack.Service) []string {
 func newConfigs(before, now stack.Service) []string {
 	content := map[string]string{}
 	for _, f := range before.Configs {
+		if stack.Moving(f.Path) {
+			continue
+		}
 		content[f.Path] = string(f.Data)
 	}
 	var out []string
 	for _, f := range now.Configs {
+		if stack.Moving(f.Path) {
+			continue
+		}
 		if was, ok := content[f.Path]; !ok || was != string(f.Data) {
 			out = append(out, f.Path)
 		}

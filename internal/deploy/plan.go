@@ -76,6 +76,7 @@ const (
 	TagImage       Kind = "name image"
 	Converge       Kind = "converge"
 	RunJob         Kind = "run job"
+	Roll           Kind = "roll"
 	Settle         Kind = "settle"
 	StopStack      Kind = "stop"
 )
@@ -89,6 +90,7 @@ type Step struct {
 	Secrets *SecretsStep
 	Configs *ConfigsStep
 	Compose *ComposeStep
+	Roll    *RollStep
 	Tag     *TagStep
 	Settle  *SettleStep
 }
@@ -147,6 +149,7 @@ type ComposeStep struct {
 	Partial     bool     // only Services are touched
 	Once        bool     // the services run to their end
 	Force       []string // services whose containers are made again although their configuration is the same
+	Gate        *Gate    // where the edge finds these services again by their own names, when all is done; nil for no edge
 }
 
 // Plan is the ordered difference between desired and observed.
@@ -225,7 +228,7 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
-		plan.Steps = slices.Concat(plan.Steps, before, []Step{converge(d, plan)}, after)
+		plan.Steps = slices.Concat(plan.Steps, before, converge(d, o, plan), after)
 	}
 	return plan, nil
 }
@@ -245,20 +248,29 @@ func sameFile(d Desired, file []byte) bool {
 	return d.Last != nil && string(d.Last.Release.Compose) == string(file)
 }
 
-func converge(d Desired, plan Plan) Step {
-	compose := &ComposeStep{Stack: d.Stack.Name, File: plan.File, Environment: d.Environment, Timeout: d.Timeout}
+func converge(d Desired, o Observed, plan Plan) []Step {
+	compose := ComposeStep{Stack: d.Stack.Name, File: plan.File, Environment: d.Environment, Timeout: d.Timeout}
 	for _, s := range d.Stack.Services {
 		if !d.untouched(s.Name) {
 			compose.Services = append(compose.Services, s.Name)
 		}
 	}
 	compose.Partial = len(d.Only) > 0
+	rolled := map[string]RollStep{}
+	g, edge := gate(d.Stack, plan.Delivery.Configs)
+	if edge {
+		compose.Gate = &g
+	}
 	for _, c := range plan.Services {
 		if c.Drifted {
 			compose.Force = append(compose.Force, c.Service)
 		}
+		s, ok := d.Stack.Service(c.Service)
+		if ok && edge && c.Action == Replace && startsFirst(d.Stack, s, o.Running[c.Service]) {
+			rolled[c.Service] = newRoll(s, g, c.Drifted)
+		}
 	}
-	return Step{Kind: Converge, Subject: d.Stack.Name, Cause: "containers follow the rendered stack", Compose: compose}
+	return transition(compose, rolled, "containers follow the rendered stack")
 }
 
 func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {

@@ -60,10 +60,17 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 		}
 		names = append(names, s.Name)
 	}
-	plan.Steps = append(plan.Steps, Step{
-		Kind: Converge, Subject: r.Stack, Cause: fmt.Sprintf("containers return to release %d", r.Number),
-		Compose: &ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names},
-	})
+	compose := ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names}
+	rolled := map[string]RollStep{}
+	if g, ok := gate(r.Model, r.Configs); ok {
+		compose.Gate = &g
+		for _, s := range r.Model.Services {
+			if startsFirst(r.Model, s, o.Running[s.Name]) {
+				rolled[s.Name] = newRoll(s, g, false)
+			}
+		}
+	}
+	plan.Steps = append(plan.Steps, transition(compose, rolled, fmt.Sprintf("containers return to release %d", r.Number))...)
 	return plan, nil
 }
 

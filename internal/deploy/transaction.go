@@ -32,6 +32,7 @@ type Transaction struct {
 	Undo   time.Duration // bounds the way back
 	Settle time.Duration // for which new containers must stay well
 	Keep   bool          // leave a first deploy that failed running
+	Judge  func() error  // says what visitors saw of it, at the end; nil: nobody looked
 }
 
 // Change is what a transaction does.
@@ -131,6 +132,14 @@ func (t Transaction) apply(ctx context.Context, j *Journal, c Change) (Outcome, 
 	out.Proof = proof
 	if err := t.steps(ctx, j, Plan{Steps: t.settling(c.Before)}); err != nil {
 		return out, err
+	}
+	if t.Judge != nil {
+		if err := t.record(ctx, j, "judge the load"); err != nil {
+			return out, err
+		}
+		if err := t.Judge(); err != nil {
+			return out, err
+		}
 	}
 	return out, t.record(ctx, j, "close the release")
 }

@@ -41,6 +41,8 @@ func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Ev
 		return nil
 	case deploy.Converge:
 		return e.converge(ctx, s.Subject, s.Compose, report)
+	case deploy.Roll:
+		return e.roll(ctx, s.Subject, s.Roll, report)
 	case deploy.RunJob:
 		return e.runJob(ctx, s.Compose.Stack, s.Subject, s.Compose, report)
 	case deploy.TagImage:

@@ -28,16 +28,22 @@ const (
 	logLines     = 15
 )
 
-// converge lets Compose bring the containers to the file, and watches them until all are healthy. A service that has
-// clearly failed ends the wait at once.
-func (e *Engine) converge(ctx context.Context, project string, step *deploy.ComposeStep, report func(deploy.Event)) error {
+// up is a stack as Compose sees it, ready to be brought up.
+type up struct {
+	engine  *Engine
+	project *types.Project
+	sdk     composeapi.Compose
+}
+
+// upFor loads the file of a step, and ends what an earlier run has begun.
+func (e *Engine) upFor(ctx context.Context, step *deploy.ComposeStep, report func(deploy.Event)) (up, error) {
 	p, err := generate.Load(ctx, step.File, step.Environment)
 	if err != nil {
-		return err
+		return up{}, err
 	}
 	if step.Partial {
 		if p, err = p.WithSelectedServices(step.Services, types.IgnoreDependencies); err != nil {
-			return fmt.Errorf("choosing services: %w", err)
+			return up{}, fmt.Errorf("choosing services: %w", err)
 		}
 	}
 	for name, service := range p.Services {
@@ -50,39 +56,59 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	sdk, err := compose.NewComposeService(e.cli,
 		compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")),
 		compose.WithPrompt(func(string, bool) (bool, error) { return false, nil }), // never give up data for an answer nobody gave
-		compose.WithEventProcessor(events{project, report}))
+		compose.WithEventProcessor(events{p.Name, report}))
 	if err != nil {
-		return fmt.Errorf("preparing the Compose SDK: %w", err)
+		return up{}, fmt.Errorf("preparing the Compose SDK: %w", err)
 	}
-	if err := e.settle(ctx, project); err != nil {
+	return up{e, p, sdk}, e.settle(ctx, p.Name)
+}
+
+// run lets Compose work, and watches the containers until all are healthy. A service that has clearly failed ends the
+// wait at once.
+func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.CreateOptions, w *watcher) error {
+	upContext, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- u.sdk.Up(upContext, u.project, composeapi.UpOptions{Create: create, Start: composeapi.StartOptions{Project: u.project}})
+	}()
+	err := w.wait(upContext, done)
+	cancel()
+	if w.upPending {
+		// Compose leaves the engine in a defined state before anybody looks at it.
+		if late := <-done; err == nil {
+			err = late
+		}
+	}
+	if err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return nil
+}
+
+// converge lets Compose bring the containers to the file.
+func (e *Engine) converge(ctx context.Context, project string, step *deploy.ComposeStep, report func(deploy.Event)) error {
+	u, err := e.upFor(ctx, step, report)
+	if err != nil {
 		return err
 	}
 	known, err := e.restartCounts(ctx, project)
 	if err != nil {
 		return err
 	}
-	upContext, cancel := context.WithTimeout(ctx, step.Timeout)
-	defer cancel()
-	up := make(chan error, 1)
-	go func() {
-		create := composeapi.CreateOptions{RemoveOrphans: !step.Partial, IgnoreOrphans: step.Partial, Recreate: composeapi.RecreateDiverged,
-			RecreateDependencies: composeapi.RecreateDiverged, Inherit: true}
-		if len(step.Force) > 0 {
-			create.Services, create.Recreate = step.Force, composeapi.RecreateForce
-		}
-		up <- sdk.Up(upContext, p, composeapi.UpOptions{Create: create, Start: composeapi.StartOptions{Project: p}})
-	}()
-	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}, known: known, once: step.Once}
-	err = w.wait(upContext, up)
-	cancel()
-	if w.upPending {
-		// Compose leaves the engine in a defined state before anybody looks at it.
-		if late := <-up; err == nil {
-			err = late
-		}
+	create := composeapi.CreateOptions{RemoveOrphans: !step.Partial, IgnoreOrphans: step.Partial, Recreate: composeapi.RecreateDiverged,
+		RecreateDependencies: composeapi.RecreateDiverged, Inherit: true}
+	if len(step.Force) > 0 {
+		create.Services, create.Recreate = step.Force, composeapi.RecreateForce
 	}
-	if err != nil {
-		return errors.Join(ctx.Err(), err)
+	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}, known: known, once: step.Once}
+	if err := u.run(ctx, step.Timeout, create, w); err != nil {
+		return err
+	}
+	if step.Gate != nil {
+		if err := e.rest(ctx, step); err != nil {
+			return err
+		}
 	}
 	return e.settle(ctx, project)
 }

@@ -25,6 +25,7 @@ type watcher struct {
 	report    func(deploy.Event)
 	started   time.Time
 	once      bool            // services must end
+	fresh     bool            // only containers that were not there before count
 	known     map[string]int  // restarts of the containers that were there before, by id
 	healthy   map[string]bool // services that were healthy at the last look
 	reported  map[string]bool // containers whose health was told
@@ -71,8 +72,9 @@ func (w *watcher) look(containers []container.InspectResponse) *container.Inspec
 	w.healthy = map[string]bool{}
 	for _, c := range containers {
 		name := c.Config.Labels[composeService]
+		_, known := w.known[c.ID]
 		switch {
-		case !slices.Contains(w.services, name):
+		case !slices.Contains(w.services, name), w.fresh && known:
 		case w.isNew(c) && w.failed(c):
 			return &c
 		case w.once && c.State.Running:
@@ -156,7 +158,8 @@ func restarts(c container.InspectResponse) bool {
 func (w *watcher) blame(ctx context.Context, containers []container.InspectResponse, cause error) error {
 	for _, c := range containers {
 		name := c.Config.Labels[composeService]
-		if slices.Contains(w.services, name) && !w.healthy[name] && c.State.Status != container.StateCreated {
+		_, known := w.known[c.ID]
+		if (!w.fresh || !known) && slices.Contains(w.services, name) && !w.healthy[name] && c.State.Status != container.StateCreated {
 			return errors.Join(w.diagnose(ctx, c), cause)
 		}
 	}

@@ -45,6 +45,7 @@ func layered() map[string][2]string {
 		"shm_size":     {"1M", "2M"},
 		"open_files":   {"1", "2"},
 		"shutdown":     {"{signal: SIGINT, grace: 10s, timeout: 5s, logs: [weak, weak]}", "{signal: SIGHUP, grace: 20s, timeout: 6s, logs: [strong]}"},
+		"rollout":      {"{order: start-first, settle: 1s, drain: 1s}", "{order: stop-first, settle: 2s, drain: 2s}"},
 		"health": {"{shell: weak, interval: 1m, timeout: 1s, retries: 1, start_period: 1s}",
 			"{command: [strong], interval: 2m, timeout: 2s, retries: 2, start_period: 2s}"},
 		"secrets":     {"[weak, other]", "[strong]"},

@@ -80,6 +80,7 @@ func Parse(data []byte, o Options) (*Profile, error) {
 		p.Services[name] = s
 		services.vals[name] = merged
 	}
+	l.edge(p, tree, defaults, services, d)
 	l.monitoring(p, tree.get("monitoring"), d)
 	p.positions, p.tree = d.positions, tree.with("services", services)
 	complete(p)
@@ -162,7 +163,7 @@ func relayer(n *node, from, to string) *node {
 func complete(p *Profile) {
 	used := map[string]bool{}
 	for name, s := range p.Services {
-		if len(s.Networks) == 0 {
+		if len(s.Networks) == 0 && (p.Edge == nil || name != EdgeService) {
 			s.Networks = []string{NetworkBackend}
 			if len(s.Ports) > 0 {
 				s.Networks = append(s.Networks, NetworkEdge)
@@ -204,6 +205,10 @@ func complete(p *Profile) {
 			s.Capabilities[i].Name = strings.TrimPrefix(strings.ToUpper(s.Capabilities[i].Name), "CAP_")
 		}
 		p.Services[name] = s
+	}
+	completeEdge(p)
+	if p.Edge != nil {
+		used[NetworkEdge] = true
 	}
 	if p.Networks == nil {
 		p.Networks = map[string]Network{}

@@ -21,6 +21,7 @@ type Profile struct {
 	Networks    map[string]Network `yaml:"networks" doc:"the networks of the stack, by name"`
 	Volumes     map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
 	Exceptions  []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
+	Edge        *Edge              `yaml:"edge" doc:"what stands between the world and the services: sites, certificates, routes"`
 	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 	Passthrough Passthrough        `yaml:"passthrough" doc:"keys of Compose beside services that have no place here, as Compose writes them"`
 	Jobs        map[string]Job     `yaml:"jobs" doc:"programs that run once in each deploy that changes their service, by name"`
@@ -43,6 +44,7 @@ type Overlay struct {
 	Networks   map[string]Network `yaml:"networks" doc:"other options of networks, and further networks"`
 	Volumes    map[string]Volume  `yaml:"volumes" doc:"other options of volumes"`
 	Exceptions []Exception        `yaml:"exceptions" doc:"further exceptions"`
+	Edge       *Edge              `yaml:"edge" doc:"other sites and ports of the edge"`
 }
 
 // Service is one service of the stack.
@@ -64,6 +66,7 @@ type Service struct {
 	ShmSize      Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
 	OpenFiles    int             `yaml:"open_files" doc:"limit of open files"`
 	Shutdown     Shutdown        `yaml:"shutdown" doc:"how the service stops"`
+	Rollout      *Rollout        `yaml:"rollout" doc:"how the next container takes the place of the last"`
 	Health       *Health         `yaml:"health" doc:"how to tell that the service works"`
 	Secrets      []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
 	Environment  map[string]Env  `yaml:"environment" doc:"environment variables"`
@@ -98,6 +101,7 @@ type Writable struct {
 	Mode   Mode   `yaml:"mode" doc:"mode of the directory; 0700 unless written"`
 	Owner  User   `yaml:"owner" doc:"owner of the directory; the service's user unless written"`
 	Exec   bool   `yaml:"exec" doc:"allow programs to run from a tmpfs"`
+	Shared bool   `yaml:"shared" doc:"two containers of the service may write the volume at once"`
 	Why    string `yaml:"why" doc:"what is written there"`
 }
 

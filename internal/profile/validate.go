@@ -97,6 +97,7 @@ func (v *validator) profile() {
 	v.cycles()
 	v.jobs()
 	v.exceptions()
+	v.edge()
 	v.monitoring()
 	v.supplyChain()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {

@@ -27,6 +27,7 @@ func (v *serviceValidator) service() {
 	v.capabilities()
 	v.resources()
 	v.shutdown()
+	v.rollout()
 	v.health()
 	v.secretUses()
 	v.environment()

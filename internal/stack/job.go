@@ -37,7 +37,7 @@ func (s Stack) Running(j Job) Stack {
 	service.Ports, service.Health, service.DependsOn, service.Build = nil, nil, nil, nil
 	service.Hostname, service.Restart = "", "no"
 	out := s
-	out.Services, out.Jobs = []Service{service}, nil
+	out.Services, out.Jobs, out.Edge = []Service{service}, nil, nil
 	return out
 }
 

@@ -22,6 +22,7 @@ type Stack struct {
 	Volumes  []Volume       // sorted by name
 	Extra    map[string]any // keys of Compose that are passed through
 	Jobs     []Job          // sorted by name
+	Edge     *Edge          // nil when nothing stands before the services
 }
 
 // Service is one hardened service.
@@ -44,6 +45,7 @@ type Service struct {
 	ShmSize      Size
 	OpenFiles    int
 	Shutdown     Shutdown
+	Rollout      Rollout
 	Health       *Health
 	Untested     string // why the image cannot test itself; empty when it can
 	Secrets      []SecretFile

@@ -1,0 +1,68 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/edge"
+)
+
+// turn changes slots of an edge, in order. Caddy sees each change with the next request.
+func (e *Engine) turn(ctx context.Context, g deploy.Gate, switches []edge.Switch) error {
+	content, err := packSwitches(switches, g)
+	if err != nil {
+		return fmt.Errorf("packing the slots of the edge: %w", err)
+	}
+	ref, err := e.carrierImage(ctx)
+	if err != nil {
+		return err
+	}
+	return e.carry(ctx, ref, map[string]string{carrierMount: g.Volume}, func(id string) error {
+		_, err := e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: content,
+			AllowOverwriteDirWithFile: true}) // a slot that closes is a directory in the place of a file
+		if err != nil {
+			return fmt.Errorf("moving the traffic in volume %s: %w", g.Volume, err)
+		}
+		return nil
+	})
+}
+
+func packSwitches(switches []edge.Switch, g deploy.Gate) (*bytes.Buffer, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, s := range switches {
+		h := &tar.Header{Name: s.Path, Mode: 0o444, Uid: g.Owner.UID, Gid: g.Owner.GID, Size: int64(len(s.Data))}
+		if s.Closed {
+			h.Name, h.Typeflag, h.Mode, h.Size = s.Path+"/", tar.TypeDir, 0o555, 0
+		}
+		if err := w.WriteHeader(h); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(s.Data); err != nil {
+			return nil, err
+		}
+	}
+	return &b, w.Close()
+}
+
+// Maintain lets an edge show its maintenance page to everybody, or lets the services answer again.
+func (e *Engine) Maintain(ctx context.Context, g deploy.Gate, on bool) error {
+	return e.turn(ctx, g, edge.Maintenance(on))
+}
+
+// Local reports whether the engine is on this machine, so that what it publishes is reached from here.
+func (e *Engine) Local() bool {
+	u, err := url.Parse(e.api.DaemonHost())
+	if err != nil {
+		return false
+	}
+	address := net.ParseIP(u.Hostname())
+	return u.Scheme == "unix" || u.Scheme == "npipe" || u.Hostname() == "localhost" || address.IsLoopback()
+}

@@ -1,0 +1,202 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// behindEdge is a service that starts first, behind an edge that listens on PORT.
+const behindEdge = `
+apiVersion: hsectl/v1
+kind: Profile
+name: NAME
+services:
+  web:
+    image: IMAGE
+    command: [MODE]
+    user: "10001:10001"
+    limits: {cpus: "0.5", memory: 64M, pids: 50}
+    shutdown: {grace: 3s}
+    health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 3, start_period: 1s}
+    rollout: {order: start-first, settle: 500ms, drain: 500ms}
+  edge:
+    health: {interval: 1s, timeout: 1s}
+    shutdown: {grace: 5s}
+edge:
+  address: 127.0.0.1
+  http: PORT
+  https: SECURE
+  sites:
+    shop.test: {service: web, port: 8080, tls: "off"}
+`
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+}
+
+// applyTo brings a stack from where it is to what is desired, and back when that fails, as a transaction does.
+func applyTo(t *testing.T, e *Engine, s stack.Stack, last *deploy.Record) (*deploy.Record, error) {
+	t.Helper()
+	d := deploy.Desired{Stack: s, Timeout: deployTimeout, Last: last}
+	observed, err := e.Observe(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := deploy.NewPlan(d, observed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := func(deploy.Event) {}
+	failure := deploy.Execute(t.Context(), plan, e, silent)
+	number := 1
+	if last != nil {
+		number = last.Number + 1
+	}
+	if failure != nil && last != nil {
+		if observed, err = e.Observe(t.Context(), deploy.Desired{Stack: last.Release.Model}); err != nil {
+			t.Fatal(err)
+		}
+		back, err := deploy.NewReturn(last.Release, observed, deployTimeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := deploy.Execute(t.Context(), back, e, silent); err != nil {
+			t.Fatal(err)
+		}
+		return last, failure
+	}
+	record := &deploy.Record{Number: number, Release: deploy.NewRelease(d, observed, plan, number)}
+	if record.Outcome.Containers, err = e.containerIDs(t.Context(), s.Name); err != nil {
+		t.Fatal(err)
+	}
+	return record, failure
+}
+
+// While new connections come 200 times a second, a service behind the edge is replaced, replaced by one that never gets
+// healthy, and brought back: no request is lost.
+func TestRolloutLosesNoRequest(t *testing.T) {
+	e := testEngine(t)
+	port := freePort(t)
+	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge)
+	first := testStack(t, e, text, "serve")
+	record, err := applyTo(t, e, first, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(mode, version string) stack.Stack {
+		s := first
+		s.Services = slices.Clone(first.Services)
+		i := slices.IndexFunc(s.Services, func(s stack.Service) bool { return s.Name == "web" })
+		s.Services[i].Command = []string{mode}
+		s.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: version}}
+		return s
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	seen := make(chan host.Visited, 1)
+	go func() {
+		seen <- host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
+	}()
+
+	before := record.Outcome.Containers["web"]
+	if record, err = applyTo(t, e, with("serve", "2"), record); err != nil {
+		t.Fatal(err)
+	}
+	after := record.Outcome.Containers["web"]
+	if len(after) != 1 || slices.Equal(before, after) {
+		t.Errorf("web had container %v and has %v", before, after)
+	}
+	_, err = applyTo(t, e, with("sick", "3"), record)
+	var unhealthy *deploy.UnhealthyError
+	if !errors.As(err, &unhealthy) || unhealthy.Service != "web" {
+		t.Errorf("the sick version ended with %v", err)
+	}
+	if now, err := e.containerIDs(t.Context(), first.Name); err != nil || !slices.Equal(now["web"], after) {
+		t.Errorf("web should have kept %v and has %v, %v", after, now["web"], err)
+	}
+	stop()
+	if got := <-seen; got.Failed > 0 || got.Requests == 0 {
+		t.Errorf("%d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
+	} else {
+		t.Logf("%d requests, none failed", got.Requests)
+	}
+}
+
+// A run that was killed in the middle of a swap leaves two containers and a slot that names one of them. The next one
+// ends with a single container of the new kind, which answers.
+func TestRolloutGoesOnAfterAKill(t *testing.T) {
+	e := testEngine(t)
+	port := freePort(t)
+	s := testStack(t, e, strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge), "serve")
+	record, err := applyTo(t, e, s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(s.Services, func(s stack.Service) bool { return s.Name == "web" })
+	s.Services = slices.Clone(s.Services)
+	s.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: "2"}}
+	d := deploy.Desired{Stack: s, Timeout: deployTimeout, Last: record}
+	observed, err := e.Observe(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := deploy.NewPlan(d, observed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed, kill := context.WithCancel(t.Context())
+	defer kill()
+	for _, step := range plan.Steps {
+		err := e.Apply(killed, step, func(ev deploy.Event) {
+			if ev.Text == "traffic moved" {
+				kill()
+			}
+		})
+		if killed.Err() != nil {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := e.ofService(t.Context(), s.Name, "web"); err != nil || len(list) != 2 {
+		t.Fatalf("the cut-off run left %d containers, %v", len(list), err)
+	}
+	if record, err = applyTo(t, e, s, record); err != nil {
+		t.Fatal(err)
+	}
+	list, err := e.ofService(t.Context(), s.Name, "web")
+	if err != nil || len(list) != 1 || !slices.Contains(list[0].Config.Env, "VERSION=2") {
+		t.Fatalf("there are %d containers, %v", len(list), err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if got := host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed > 0 || got.Requests == 0 {
+		t.Errorf("afterwards %d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
+	}
+	gate, _ := record.Release.Gate()
+	if err := e.Maintain(t.Context(), gate, true); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if got := host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed != got.Requests {
+		t.Errorf("in maintenance %d of %d requests were answered", got.Requests-got.Failed, got.Requests)
+	}
+}

@@ -1,0 +1,129 @@
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	// A host name of RFC 1123, or one with a wildcard as its first label.
+	sitePattern   = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	routePattern  = regexp.MustCompile(`^/[A-Za-z0-9._~/-]*\*?$`)
+	headerPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	mailPattern   = regexp.MustCompile(`^[^\s@{}"]+@[^\s@{}"]+$`)
+)
+
+func (v *validator) edge() {
+	e := v.p.Edge
+	if e == nil {
+		return
+	}
+	if len(e.Sites) == 0 {
+		v.bad("edge.sites", "write sites: {shop.example.com: {service: web, port: 8080}}", "the edge has no sites")
+	}
+	if a, err := netip.ParseAddr(e.Address); err != nil || a.Zone() != "" {
+		v.bad("edge.address", "write an address of the host, such as 0.0.0.0 or 127.0.0.1", "%q is not an address", e.Address)
+	}
+	for _, port := range []struct {
+		key string
+		n   int
+	}{{"http", e.HTTP}, {"https", e.HTTPS}} {
+		if port.n < 1 || port.n > 65535 {
+			v.bad("edge."+port.key, "", "port %d is out of range 1 to 65535", port.n)
+		}
+	}
+	if e.HTTP == e.HTTPS {
+		v.bad("edge.https", "", "HTTP and HTTPS cannot have the same port %d", e.HTTP)
+	}
+	if e.Email != "" && !mailPattern.MatchString(e.Email) {
+		v.bad("edge.email", "", "%q is not a mail address", e.Email)
+	}
+	if u, err := url.Parse(e.CA); e.CA != "" && (err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsAny(e.CA, " {}\"`\n")) {
+		v.bad("edge.ca", "write an address such as https://acme.example.com/directory", "%q is not the https address of an ACME directory", e.CA)
+	}
+	if len(v.p.Services[EdgeService].Ports) > len(e.ports()) {
+		v.bad("services.edge.ports", "set edge.http, edge.https and edge.address", "the ports of the edge follow from edge:")
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Sites)) {
+		v.site(name, e.Sites[name])
+	}
+}
+
+func (v *validator) site(name string, s Site) {
+	path := "edge.sites." + name
+	if !sitePattern.MatchString(name) || len(name) > 253 {
+		v.bad(path+"#key", "write a host name in lower case, without scheme and port", "%q cannot name a site", name)
+	}
+	switch s.TLS {
+	case TLSFiles:
+		for _, use := range []struct{ key, secret string }{{"certificate", s.Certificate}, {"key", s.Key}} {
+			if _, ok := v.p.Secrets[use.secret]; !ok {
+				v.bad(path+"."+use.key, "name a secret that holds it as PEM", "%s of site %s: there is no secret %q", use.key, name, use.secret)
+			}
+		}
+	case TLSACME, TLSInternal, TLSOff:
+		if s.Certificate != "" || s.Key != "" {
+			v.bad(path+".tls", "write tls: files, or drop certificate and key", "site %s has a certificate, and tls is %s", name, s.TLS)
+		}
+		if s.TLS == TLSACME && strings.HasPrefix(name, "*.") {
+			v.bad(path+"#key", "name each host, or give the certificate with tls: files", "a wildcard certificate cannot be had over HTTP: %s", name)
+		}
+	default:
+		v.bad(path+".tls", didYouMean(s.TLS, []string{TLSACME, TLSFiles, TLSInternal, TLSOff}), "tls %q is none of acme, files, internal, off", s.TLS)
+	}
+	v.upstream(path, s.Service, s.Port)
+	seen := map[string]bool{}
+	for i, r := range s.Routes {
+		at := fmt.Sprintf("%s.routes[%d]", path, i)
+		if !routePattern.MatchString(r.Path) {
+			v.bad(at+".path", "write a path such as /api/*", "%q is not a path to route by", r.Path)
+		}
+		if seen[r.Path] {
+			v.bad(at+".path", "keep one of the two", "path %s is routed twice", r.Path)
+		}
+		seen[r.Path] = true
+		v.upstream(at, r.Service, r.Port)
+	}
+	for _, header := range slices.Sorted(maps.Keys(s.Headers)) {
+		value := string(s.Headers[header])
+		if !headerPattern.MatchString(header) {
+			v.bad(path+".headers."+header+"#key", "", "%q cannot name a header", header)
+		}
+		if strings.ContainsAny(value, "\r\n{}`\\\"") {
+			v.bad(path+".headers."+header, "leave out braces, quotes, backslashes and line breaks", "the value of header %s cannot be written safely", header)
+		}
+	}
+}
+
+func (v *validator) upstream(path, service string, port int) {
+	if _, ok := v.p.Services[service]; !ok || service == EdgeService {
+		others := slices.DeleteFunc(slices.Collect(maps.Keys(v.p.Services)), func(name string) bool { return name == EdgeService })
+		v.bad(path+".service", didYouMean(service, others), "there is no service %q to send requests to", service)
+	}
+	if port < 1 || port > 65535 {
+		v.bad(path+".port", "write the port on which the service listens", "port %d of service %q is out of range 1 to 65535", port, service)
+	}
+}
+
+// rollout refuses start-first where two containers cannot be side by side.
+func (v *serviceValidator) rollout() {
+	r := v.s.Rollout
+	if r == nil {
+		return
+	}
+	switch r.Order {
+	case "", StopFirst:
+	case StartFirst:
+		if why := v.p.StopFirstBecause(v.name); why != "" && v.written("rollout.order") { // as a default it is for whom it fits
+			v.bad(v.at("rollout.order"), "use stop-first, or mend that; a volume that two containers may write at once has shared: true",
+				"service %q cannot start first: %s", v.name, why)
+		}
+	default:
+		v.bad(v.at("rollout.order"), didYouMean(r.Order, []string{StartFirst, StopFirst}), "order %q is none of start-first, stop-first", r.Order)
+	}
+}

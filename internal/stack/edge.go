@@ -1,0 +1,100 @@
+package stack
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/edge"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// Edge is the service that stands before others, and moves traffic from one of their containers to the next.
+type Edge struct {
+	Service   string
+	Upstreams []string // services behind it, sorted
+	Sites     []Site   // sorted by name
+}
+
+// Site is one host name that the edge serves.
+type Site struct {
+	Name    string
+	URL     string // as people type it
+	Address string // host:port on which the host of the engine listens for it
+	Own     bool   // the certificate is of the edge's own making; nobody trusts it
+}
+
+// Rollout says how the next container of a service takes the place of the last.
+type Rollout struct {
+	StopFirst string // why the last one must stop before; empty when the next one starts first
+	Settle    time.Duration
+	Drain     time.Duration
+}
+
+const (
+	rolloutSettle = 2 * time.Second
+	rolloutDrain  = time.Second
+)
+
+func newRollout(p *profile.Profile, name string) Rollout {
+	out := Rollout{StopFirst: p.StopFirstBecause(name), Settle: rolloutSettle, Drain: rolloutDrain}
+	if r := p.Services[name].Rollout; r != nil {
+		out.Settle, out.Drain = cmp.Or(r.Settle.D, rolloutSettle), cmp.Or(r.Drain.D, rolloutDrain)
+	}
+	return out
+}
+
+// addEdge gives the edge's service its program and its configuration.
+func (s *Stack) addEdge(p *profile.Profile) {
+	e := p.Edge
+	if e == nil {
+		return
+	}
+	s.Edge = &Edge{Service: profile.EdgeService, Upstreams: e.Upstreams()}
+	for _, name := range slices.Sorted(maps.Keys(e.Sites)) {
+		s.Edge.Sites = append(s.Edge.Sites, newSite(*e, name))
+	}
+	i := slices.IndexFunc(s.Services, func(service Service) bool { return service.Name == profile.EdgeService })
+	service := &s.Services[i]
+	if len(service.Command) == 0 {
+		service.Command = edge.Program(ConfigDir)
+	}
+	for _, f := range edge.Files(edge.Config{Edge: *e, Dir: ConfigDir, Grace: service.Shutdown.Grace}) {
+		service.Configs = append(service.Configs, ConfigFile(f))
+	}
+}
+
+func newSite(e profile.Edge, name string) Site {
+	scheme, port, standard := "https", e.HTTPS, 443
+	if e.Sites[name].TLS == profile.TLSOff {
+		scheme, port, standard = "http", e.HTTP, 80
+	}
+	out := Site{Name: name, URL: scheme + "://" + name, Own: e.Sites[name].TLS == profile.TLSInternal}
+	if port != standard {
+		out.URL += fmt.Sprintf(":%d", port)
+	}
+	address, err := netip.ParseAddr(e.Address)
+	if err == nil && address.IsUnspecified() {
+		address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	out.Address = netip.AddrPortFrom(address, uint16(port)).String()
+	return out
+}
+
+// Moving reports whether a configuration file is a slot, which changes while the edge runs.
+func Moving(file string) bool { return strings.HasPrefix(file, edge.SlotDir+"/") }
+
+// MaintenancePage is the slot by which the edge shows its maintenance page to everybody.
+func MaintenancePage() ConfigFile {
+	on := edge.Maintenance(true)[0]
+	return ConfigFile{Path: on.Path, Data: on.Data}
+}
+
+// Behind reports whether the edge brings traffic to the service.
+func (s Stack) Behind(service string) bool {
+	return s.Edge != nil && slices.Contains(s.Edge.Upstreams, service)
+}
