@@ -44,7 +44,7 @@ func (e *Engine) roll(ctx context.Context, service string, step *deploy.RollStep
 	if keep.fresh {
 		return nil
 	}
-	next, err := e.beside(ctx, up, service, step, report)
+	next, err := e.startNext(ctx, up, service, step, report)
 	if err != nil {
 		return err
 	}
@@ -98,8 +98,8 @@ func (e *Engine) survivor(ctx context.Context, s types.ServiceConfig, running []
 	return out, nil
 }
 
-// beside starts one more container of a service and waits until it is, and stays, healthy. It returns its id.
-func (e *Engine) beside(ctx context.Context, up up, service string, step *deploy.RollStep, report func(deploy.Event)) (string, error) {
+// startNext starts one more container of a service and waits until it is, and stays, healthy. It returns its id.
+func (e *Engine) startNext(ctx context.Context, up up, service string, step *deploy.RollStep, report func(deploy.Event)) (string, error) {
 	known, err := e.restartCounts(ctx, up.project.Name)
 	if err != nil {
 		return "", err
