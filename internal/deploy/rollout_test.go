@@ -13,6 +13,7 @@ import (
 const behindEdge = `apiVersion: hsectl/v1
 kind: Profile
 name: shop
+defaults: {limits: {cpus: "0.5", memory: 64M}}
 services:
   web: {image: example/web:1, user: "1:1", health: {command: [x]}, rollout: {settle: 3s}}
   files: {image: example/web:1, user: "1:1", health: {command: [x]}, writable: [{path: /data, volume: data}]}
