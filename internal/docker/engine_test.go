@@ -397,7 +397,7 @@ func recreate(t *testing.T, e *Engine, c container.InspectResponse, change func(
 	}
 	hostConfig.CapAdd, hostConfig.SecurityOpt = slices.Clone(hostConfig.CapAdd), slices.Clone(hostConfig.SecurityOpt)
 	change(&config, &hostConfig)
-	if config.Image != c.Config.Image {
+	if config.Image != c.Config.Image && !strings.HasPrefix(config.Image, "sha256:") { // an id is there already
 		if _, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: c.Config.Image, Target: config.Image}); err != nil {
 			t.Fatal(err)
 		}

@@ -73,6 +73,10 @@ func main() {
 		}
 	case "token": // a job that reads a secret, and is careless with it
 		fmt.Printf("the token has %d bytes: %s\n", len(content("/run/secrets/token")), content("/run/secrets/token"))
+	case "sshd": // has the name of a daemon for remote shells, and its port
+		_ = os.WriteFile("/proc/self/comm", []byte("sshd"), 0) // only its name matters; the test sees when it is another
+		go func() { _ = http.ListenAndServe(":22", nil) }()
+		serve(syscall.SIGTERM)
 	case "once":
 		fmt.Println("done")
 	}
