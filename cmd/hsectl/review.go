@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/compose"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/review"
 )
@@ -27,21 +28,24 @@ func newReview(g *globals, s streams) *cobra.Command {
 	o := reviewOptions{}
 	cmd := &cobra.Command{
 		Use:   "review BASE [HEAD]",
-		Short: "Say what a change of a profile does to the posture",
-		Long: `Review compares two versions of a profile and says for each service what became weaker, what became stronger, and what
+		Short: "Say what a change of a profile, or of a Compose file, does to the posture",
+		Long: `Review compares two versions of a profile, or of any Compose file, and says for each service what became weaker, what became stronger, and what
 only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images, exceptions. It judges
 the stack that is meant after presets and defaults, not the text.
 
-BASE and HEAD are each a file, a directory (every profile in it), or a git revision: REV, REV:path or REV:directory. A
-revision without a path means the profile of -f. Without HEAD the files of the work tree are compared. Revisions are read from
-git itself; the work tree is not touched.
+BASE and HEAD are each a file, a directory (every profile in it, and every compose.yml), or a git revision: REV, REV:path or
+REV:directory. A revision without a path means the profile of -f, or the Compose file beside when there is none. Without HEAD
+the files of the work tree are compared. Revisions are read from git itself; the work tree is not touched. One side may be a
+Compose file and the other the profile that was made of it.
 
 A change counts when it is weaker, or when it is neutral and has a severity, such as a user who must be given the files of a
 volume. --fail-on weaker fails on every weaker change, --fail-on medium on what counts and is at least medium. Exit 3 then.`,
 		Example: `  hsectl review main                                   # the work tree against main
   hsectl review origin/main HEAD --format markdown     # a comment for a pull request
   hsectl review v1.2:profiles v1.3:profiles --fail-on high
-  hsectl review old.yaml new.yaml --diff`,
+  hsectl review old.yaml new.yaml --diff
+  hsectl review main HEAD -f docker-compose.yml        # no profile is needed
+  hsectl review docker-compose.yml hsectl.yaml         # what hsectl init changed`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -72,7 +76,9 @@ func runReview(ctx context.Context, g *globals, s streams, o reviewOptions, base
 	if err != nil {
 		return err
 	}
-	reviews, err := compareSnapshots(g, s, before, after)
+	defer before.close()
+	defer after.close()
+	reviews, err := compareSnapshots(ctx, g, s, &before, &after)
 	if err != nil {
 		return err
 	}
@@ -104,7 +110,7 @@ func failsOn(threshold string) (func(review.Review) bool, error) {
 }
 
 // compareSnapshots pairs the profiles of two versions by their names, and compares each pair that differs.
-func compareSnapshots(g *globals, s streams, before, after snapshot) ([]review.Review, error) {
+func compareSnapshots(ctx context.Context, g *globals, s streams, before, after *snapshot) ([]review.Review, error) {
 	if len(before.names) == 0 && len(after.names) == 0 {
 		return nil, &usageError{fmt.Errorf("there is no profile in %s and none in %s", before.title, after.title), "name the profile with -f, or its directory"}
 	}
@@ -115,7 +121,7 @@ func compareSnapshots(g *globals, s streams, before, after snapshot) ([]review.R
 		if before.single && after.single {
 			name = after.names[0]
 		}
-		r, err := compareProfile(g, s, before, after, name)
+		r, err := compareProfile(ctx, g, s, before, after, name)
 		if err != nil {
 			return nil, err
 		}
@@ -129,33 +135,40 @@ func compareSnapshots(g *globals, s streams, before, after snapshot) ([]review.R
 	return reviews, nil
 }
 
-func compareProfile(g *globals, s streams, before, after snapshot, name string) (review.Review, error) {
+func compareProfile(ctx context.Context, g *globals, s streams, before, after *snapshot, name string) (review.Review, error) {
 	was := name
 	if before.single {
 		was = before.names[0]
 	}
-	old, _, err := before.side(g, was, time.Time{}) // an exception that has expired since was valid then
+	old, _, err := before.side(ctx, g, was, time.Time{}) // an exception that has expired since was valid then
 	if err != nil {
 		s.say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
 		old = review.Side{}
 	}
-	now, l, err := after.side(g, name, time.Now())
+	now, l, err := after.side(ctx, g, name, time.Now())
 	if err != nil {
 		return review.Review{}, err
 	}
 	r := review.Compare(old, now, time.Now())
 	for i, c := range r.Changes {
-		if l.profile != nil {
+		switch {
+		case l.profile != nil:
 			r.Changes[i].Where = l.profile.Written(c.Key).String()
+		case l.project != nil:
+			r.Changes[i].Where = after.where(l.project, c)
 		}
 	}
 	return r, nil
 }
 
 // side loads one profile of a version. One that is not there is an empty stack.
-func (v snapshot) side(g *globals, name string, today time.Time) (review.Side, loaded, error) {
+func (v *snapshot) side(ctx context.Context, g *globals, name string, today time.Time) (review.Side, loaded, error) {
 	if !slices.Contains(v.names, name) {
 		return review.Side{}, loaded{}, nil
+	}
+	if data, err := v.read(name, maxProfileBytes); err == nil && compose.IsCompose(data) {
+		side, p, err := v.composeSide(ctx, name)
+		return side, loaded{project: p}, err
 	}
 	from := g.file
 	from.files = append([]string{name}, v.overlays...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/compose"
 	"github.com/hsectl/hsectl/internal/host"
 )
 
@@ -22,6 +24,10 @@ type snapshot struct {
 	names    []string // the profiles, as read takes them
 	overlays []string
 	single   bool // one profile was named, whatever its path is
+
+	dir      string     // what names are relative to
+	tree     *host.Tree // the commit; nil on disk
+	exported string     // where the Compose files of the commit were written; empty until they are needed
 }
 
 // openSnapshot finds what an argument of review means: a path, a revision, or a path in a revision.
@@ -41,7 +47,7 @@ func openSnapshot(ctx context.Context, g *globals, argument string) (snapshot, e
 		}
 		return snapshot{}, &usageError{fmt.Errorf("there is no file and no git revision %q", argument), hint}
 	}
-	v := snapshot{title: argument, read: func(name string, limit int64) ([]byte, error) { return tree.ReadFile(filepath.ToSlash(name), limit) }}
+	v := snapshot{title: argument, tree: tree, read: func(name string, limit int64) ([]byte, error) { return tree.ReadFile(filepath.ToSlash(name), limit) }}
 	switch {
 	case !inside:
 		name = tree.Path(g.file.files[0])
@@ -77,9 +83,39 @@ func (v snapshot) file(name string) (snapshot, error) {
 		return snapshot{}, &usageError{fmt.Errorf("reading %s: %w", name, err), ""}
 	default:
 		v.single = false
+		return v.instead(name), nil
 	}
 	return v, nil
 }
+
+// composeNames are what Compose looks for by itself, in its order.
+func composeNames() []string {
+	return []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
+}
+
+// instead is a version of the Compose file that lies where a profile of the usual name is not.
+func (v snapshot) instead(name string) snapshot {
+	if path.Base(filepath.ToSlash(name)) != "hsectl.yaml" {
+		return v
+	}
+	for _, candidate := range composeNames() {
+		file := path.Join(path.Dir(filepath.ToSlash(name)), candidate)
+		data, err := v.read(file, maxProfileBytes)
+		if err != nil || !compose.IsCompose(data) || rendered(data) {
+			continue
+		}
+		v.single, v.names = true, []string{file}
+		over := strings.TrimSuffix(file, path.Ext(file)) + ".override" + path.Ext(file)
+		if _, err := v.read(over, maxProfileBytes); err == nil && len(v.overlays) == 0 {
+			v.overlays = []string{over}
+		}
+		return v
+	}
+	return v
+}
+
+// rendered reports whether a file was made by hsectl: its profile is what counts.
+func rendered(data []byte) bool { return bytes.HasPrefix(data, []byte("# Rendered by hsectl ")) }
 
 // profileKind finds a profile among other YAML files.
 var profileKind = regexp.MustCompile(`(?m)^kind:\s*["']?Profile["']?\s*(#.*)?$`)
@@ -92,6 +128,7 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 		return snapshot{}, fmt.Errorf("listing %s: %w", dir, err)
 	}
 	read := v.read
+	v.dir = dir
 	v.read = func(name string, limit int64) ([]byte, error) { return read(path.Join(dir, name), limit) }
 	for _, p := range paths {
 		name := strings.TrimPrefix(strings.TrimPrefix(p, strings.Trim(path.Clean(filepath.ToSlash(dir)), "/")), "/")
@@ -105,7 +142,7 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 		if err != nil {
 			return snapshot{}, fmt.Errorf("reading %s: %w", p, err)
 		}
-		if profileKind.Match(data) {
+		if profileKind.Match(data) || slices.Contains(composeNames(), path.Base(name)) && compose.IsCompose(data) && !rendered(data) {
 			v.names = append(v.names, name)
 		}
 	}

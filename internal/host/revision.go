@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,12 +20,15 @@ import (
 // gitTimeout bounds one question to git.
 const gitTimeout = 20 * time.Second
 
+var errTooLarge = errors.New("has more than is allowed")
+
 // Tree is the files of one commit. Reading it does not touch the work tree, the index or any reference.
 type Tree struct {
 	ctx    context.Context
 	dir    string
 	commit string
-	prefix string // from the top of the repository to dir, with a slash at its end, or empty
+	input  io.Reader // of the next call; nil for none
+	prefix string    // from the top of the repository to dir, with a slash at its end, or empty
 }
 
 // OpenTree finds the commit that a revision names in the repository of dir. The error is fs.ErrNotExist when there is
@@ -49,7 +55,10 @@ func (t *Tree) Path(relative string) string {
 // ReadFile returns the file at a path from the top of the repository, or fs.ErrNotExist.
 func (t *Tree) ReadFile(name string, limit int64) ([]byte, error) {
 	out, err := t.git(limit, "cat-file", "blob", t.commit+":"+name)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	case err != nil:
 		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.Join(fs.ErrNotExist, err)}
 	}
 	return out, nil
@@ -77,6 +86,77 @@ func (t *Tree) List(dir string) ([]string, error) {
 	return strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }), nil
 }
 
+// Top is the directory of this machine that holds the work tree.
+func (t *Tree) Top() (string, error) {
+	dir, err := filepath.Abs(t.dir)
+	if err != nil {
+		return "", fmt.Errorf("finding the repository: %w", err)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(dir+"/", t.prefix), "/"), nil
+}
+
+// Bounds on what Export writes.
+const (
+	maxExported      = 4096
+	maxExportedBytes = 64 << 20
+)
+
+// Export writes the files of the commit that are wanted below dir, by one call of git.
+func (t *Tree) Export(dir string, want func(path string) bool) error {
+	paths, err := t.List("")
+	if err != nil {
+		return err
+	}
+	paths = slices.DeleteFunc(paths, func(p string) bool { return strings.ContainsAny(p, "\n\r") || !want(p) })
+	if len(paths) > maxExported {
+		return fmt.Errorf("the commit has %d such files, more than the %d that are read", len(paths), maxExported)
+	}
+	var names strings.Builder
+	for _, p := range paths {
+		fmt.Fprintf(&names, "%s:%s\n", t.commit, p)
+	}
+	t.input = strings.NewReader(names.String())
+	out, err := t.git(maxExportedBytes, "cat-file", "--batch")
+	t.input = nil
+	if err != nil {
+		return err
+	}
+	for _, p := range paths { // <object> SP blob SP <size> LF <contents> LF
+		head, rest, _ := bytes.Cut(out, []byte("\n"))
+		fields := strings.Fields(string(head))
+		if len(fields) != 3 {
+			return fmt.Errorf("git says %q of %s", head, p)
+		}
+		size, err := strconv.Atoi(fields[2])
+		if err != nil || size < 0 || size >= len(rest) {
+			return fmt.Errorf("the files of the commit have more than %d bytes together", maxExportedBytes)
+		}
+		out = rest[size+1:]
+		if fields[1] != "blob" {
+			continue // a submodule
+		}
+		if err := writeBelow(dir, p, rest[:size]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeBelow writes one file below dir, whatever its path says.
+func writeBelow(dir, name string, data []byte) error {
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("writing %s: it is not a path within the repository", name)
+	}
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
 func (t *Tree) git(limit int64, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, gitTimeout)
 	defer cancel()
@@ -84,6 +164,9 @@ func (t *Tree) git(limit int64, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"--literal-pathspecs", "-C", t.dir}, args...)...)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
+	if t.input != nil {
+		cmd.Stdin = t.input
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("asking git: %w", err)
@@ -91,14 +174,14 @@ func (t *Tree) git(limit int64, args ...string) ([]byte, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting git: %w", err)
 	}
-	data, err := io.ReadAll(io.LimitReader(out, limit))
+	data, err := io.ReadAll(io.LimitReader(out, limit+1))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reading from git: %w", err), cmd.Wait())
 	}
-	if int64(len(data)) == limit {
-		cancel() // whoever wants no more gets no more
+	if int64(len(data)) > limit {
+		cancel()
 		_ = cmd.Wait()
-		return data, nil
+		return nil, fmt.Errorf("%w, which are %d bytes", errTooLarge, limit)
 	}
 	if err := cmd.Wait(); err != nil {
 		return nil, fmt.Errorf("asking git: %s", strings.TrimPrefix(strings.TrimSpace(complaint.String()), "fatal: "))

@@ -10,7 +10,12 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-func (u userText) String() string { return fmt.Sprintf("%d:%d", u.UID, u.GID) }
+func (u userText) String() string {
+	if u.UID < 0 {
+		return "only the image knows"
+	}
+	return fmt.Sprintf("%d:%d", u.UID, u.GID)
+}
 
 type userText stack.User
 
@@ -22,6 +27,12 @@ func (s *serviceComparison) user() {
 		Reason: "another user runs the service"}
 	kept := len(s.old.Volumes()) > 0 && len(s.new.Volumes()) > 0
 	switch {
+	case s.new.User.UID < 0 && s.old.User.UID > 0:
+		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the image decides now, and most images run as root"
+	case s.new.User.UID < 0:
+		c.Severity, c.Reason = finding.Medium, "the image decides now, and most images run as root"
+	case s.old.User.UID < 0 && s.new.User.UID > 0:
+		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "it is certain now that the service does not run as root"
 	case s.new.User.UID == 0 && s.old.User.UID != 0:
 		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the service runs as root: root on the host as soon as one wall falls"
 	case s.old.User.UID == 0 && s.new.User.UID != 0:
@@ -39,33 +50,73 @@ func (s *serviceComparison) user() {
 	s.change(c)
 }
 
+// many is how many capabilities without a reason of their own are one row: the engine's own set has 14.
+const many = 5
+
 func (s *serviceComparison) capabilities() {
 	old, now := capabilityNames(s.old), capabilityNames(s.new)
+	gained, lost := s.withoutReason(old, now), s.withoutReason(now, old)
+	for _, set := range []struct {
+		names     []string
+		direction Direction
+	}{{gained, Weaker}, {lost, Stronger}} {
+		if len(set.names) < many {
+			continue
+		}
+		c := Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: set.direction, Severity: finding.High, What: "capabilities", Key: "capabilities",
+			Old: strings.Join(set.names, ", "), Reason: "the service does without them"}
+		if set.direction == Weaker {
+			c.Old, c.New, c.Reason = "", c.Old, "the engine gives them to every service that does not drop them"
+		}
+		if slices.Contains(set.names, "SYS_ADMIN") {
+			c.Severity = finding.Critical
+		}
+		s.change(c)
+	}
 	for i, c := range s.new.Capabilities {
 		key := fmt.Sprintf("capabilities[%d]", i)
-		if slices.Contains(old, c.Name) {
+		switch {
+		case slices.Contains(old, c.Name):
 			if reason := reasonOf(s.old, c.Name); reason != c.Reason {
 				s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", What: "reason for capability " + c.Name, Old: reason, New: c.Reason, Key: key,
 					Reason: "the capability is as before"})
 			}
-			continue
+		case len(gained) < many || !slices.Contains(gained, c.Name):
+			s.gained(key, c)
 		}
-		severity := finding.High
-		if policy.Dangerous(c.Name) {
-			severity = finding.Critical
-		}
-		reason := "given because: " + c.Reason
-		if from := s.lostBy(c.Name); from != "" {
-			reason = fmt.Sprintf("moved here from %s; %s", from, reason)
-		}
-		s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: Weaker, Severity: severity, What: "capability", New: c.Name, Key: key, Reason: reason})
 	}
 	for _, name := range old {
-		if !slices.Contains(now, name) {
+		if !slices.Contains(now, name) && (len(lost) < many || !slices.Contains(lost, name)) {
 			s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: Stronger, Severity: finding.High, What: "capability", Old: name, Key: "capabilities",
 				Reason: "the service does without it"})
 		}
 	}
+}
+
+func (s *serviceComparison) gained(key string, c stack.Capability) {
+	severity := finding.High
+	if policy.Dangerous(c.Name) {
+		severity = finding.Critical
+	}
+	reason := "given because: " + c.Reason
+	if c.Reason == "" {
+		reason = "given without a reason"
+	}
+	if from := s.lostBy(c.Name); from != "" {
+		reason = fmt.Sprintf("moved here from %s; %s", from, reason)
+	}
+	s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: Weaker, Severity: severity, What: "capability", New: c.Name, Key: key, Reason: reason})
+}
+
+// withoutReason returns the names in the second list that are not in the first, and that nobody gave a reason for.
+func (s *serviceComparison) withoutReason(known, names []string) []string {
+	var out []string
+	for _, name := range names {
+		if !slices.Contains(known, name) && reasonOf(s.old, name) == "" && reasonOf(s.new, name) == "" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func capabilityNames(s stack.Service) []string {
@@ -199,8 +250,13 @@ func (s *serviceComparison) sharer(volume string) string {
 
 func writableText(w stack.Writable) string {
 	text := w.Path + " (volume " + w.Volume + ")"
-	if w.Volume == "" {
+	switch {
+	case w.Volume == "" && w.Size.Bytes == 0:
+		text = w.Path + " (tmpfs without a size)"
+	case w.Volume == "":
 		text = w.Path + " (tmpfs " + w.Size.Text + ")"
+	case strings.ContainsAny(w.Volume, "/ "):
+		text = w.Path + " (" + w.Volume + ")"
 	}
 	if w.Exec && w.Volume == "" {
 		text += ", exec"

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/profile"
@@ -21,6 +22,11 @@ func (c *comparison) passthrough() {
 	s.extra(c.base.Stack.Extra, c.head.Stack.Extra, "passthrough", func(change Change) { c.changes = append(c.changes, change) })
 }
 
+// spoken are keys of a Compose file with one value, which the row of a control says already.
+func spoken() []string {
+	return []string{"pid", "ipc", "uts", "userns_mode", "network_mode", "use_api_socket", "cgroup", "cgroup_parent", "runtime", "user"}
+}
+
 // extra compares two sets of keys. Values are not shown: they may be anything.
 func (s *serviceComparison) extra(old, now map[string]any, key string, note func(Change)) {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(old)), maps.Keys(now))
@@ -33,13 +39,26 @@ func (s *serviceComparison) extra(old, now map[string]any, key string, note func
 			continue
 		}
 		c := Change{Rule: RuleGrant, Control: "HSE-OPS-010", Severity: finding.Low, What: "passed through", Old: name, New: name, Key: key + "." + name, Reason: "see it in the rendered diff"}
+		if s.head.Judged != nil {
+			if slices.Contains(spoken(), name) && (name != "user" || !had || !has) {
+				continue
+			}
+			c.What, c.Key = "key", name
+		}
 		switch {
+		case !had && s.head.Judged != nil:
+			c.Old, c.Reason = "", "it is written now; see it in the diff"
+		case !has && s.head.Judged != nil:
+			c.New, c.Severity, c.Reason = "", finding.Info, "it is not written any more"
 		case !had:
 			c.Old, c.Reason = "", "it goes into the rendered file as it is"
 		case !has:
 			c.New, c.Severity, c.Reason = "", finding.Info, "it is not passed through any more"
 		}
-		if has && slices.Contains(open, name) {
+		if s.head.Judged != nil && strings.HasPrefix(name, "x-") {
+			c.Severity = finding.Info
+		}
+		if has && slices.Contains(open, name) && name != "user" {
 			c.Direction, c.Severity = Weaker, finding.Medium
 			c.Reason = fmt.Sprintf("no control judges %s", name)
 		}

@@ -72,6 +72,10 @@ type Side struct {
 	Stack    stack.Stack
 	Rendered []byte // the Compose file of the stack
 	Lock     []byte // the lock of its images; empty when there is none
+
+	// Judged is what the controls say of a Compose file that nobody rendered from a profile: there a control may well
+	// not hold before and after. It is nil for a profile, which is judged here.
+	Judged []finding.Finding
 }
 
 // Review is the result of a comparison.

@@ -41,6 +41,7 @@ func (s *serviceComparison) compare() {
 
 // added reports a new service with everything it is granted: all of it is new.
 func (s *serviceComparison) added() {
+	since := len(s.changes)
 	s.change(Change{Rule: RuleOther, What: "service", New: describe(s.new), Reason: "the service is new"})
 	s.old = stack.Service{Name: s.name, User: s.new.User, Networks: nil}
 	s.capabilities()
@@ -49,7 +50,7 @@ func (s *serviceComparison) added() {
 	s.networks()
 	s.exceptions()
 	s.passthrough()
-	s.controls(len(s.changes))
+	s.controls(since)
 }
 
 // removed reports a service that is gone. Whether that is good only the reader can tell.
@@ -99,27 +100,70 @@ func (s *serviceComparison) controls(since int) {
 	}
 	was := map[string]finding.Finding{}
 	if s.old.Image != "" {
-		was = s.judged(s.base.Stack, s.old)
+		was = s.judged(s.base, s.old)
 	}
-	is := s.judged(s.head.Stack, s.new)
+	is := s.judged(s.head, s.new)
+	unseen := 0
 	for _, control := range policy.Controls() {
 		old, had := was[control.ID]
 		now, has := is[control.ID]
-		if !has || said[control.ID] || had && old.Proven() == now.Proven() || !had && now.Proven() {
+		switch {
+		case !has || said[control.ID] || !had && now.Proven():
+			continue
+		case had && old.Proven() == now.Proven():
+			s.differently(control, old, now)
+			continue
+		case !had && s.head.Judged != nil && now.Status == finding.Unknown:
+			unseen++
 			continue
 		}
-		c := Change{Rule: RuleControl, Control: control.ID, What: strings.ToLower(control.Title[:1]) + control.Title[1:], Key: control.Key,
+		c := Change{Rule: RuleControl, Control: control.ID, What: lowered(control.Title), Key: control.Key,
 			Direction: Stronger, Severity: control.Severity, Old: old.Detail, New: now.Detail, Reason: "the control holds again"}
-		if !now.Proven() {
+		switch {
+		case now.Proven():
+		case !had:
+			c.Direction, c.Reason = Weaker, "the new service does not hold it: "+control.Rationale
+		case now.Status == finding.Unknown:
+			c.Direction, c.Reason = Weaker, "it cannot be seen any more whether the control holds: "+control.Rationale
+		default:
 			c.Direction, c.Reason = Weaker, "the control holds no longer: "+control.Rationale
 		}
 		s.change(c)
 	}
+	if unseen > 0 {
+		s.change(Change{Rule: RuleControl, Severity: finding.Low, What: "controls that the file does not show", New: fmt.Sprint(unseen), Reason: "hsectl lint names them"})
+	}
+}
+
+// differently notes a control of a Compose file that fails as it did before, but for another reason: one more device, say.
+func (s *serviceComparison) differently(control policy.Control, old, now finding.Finding) {
+	amounts := strings.HasPrefix(control.ID, "HSE-RES-") || control.ID == "HSE-NET-002" // limits and ports have rows of their own
+	if s.head.Judged == nil || amounts || old.Status != finding.Fail || now.Status != finding.Fail || old.Detail == now.Detail {
+		return
+	}
+	s.change(Change{Rule: RuleControl, Control: control.ID, What: lowered(control.Title), Key: control.Key, Severity: control.Severity,
+		Old: old.Detail, New: now.Detail, Reason: "the control failed before, too, but not in this way"})
+}
+
+// lowered begins a title in a small letter, unless it begins with an abbreviation.
+func lowered(title string) string {
+	if len(title) > 1 && title[1] >= 'A' && title[1] <= 'Z' {
+		return title
+	}
+	return strings.ToLower(title[:1]) + title[1:]
 }
 
 // judged returns the findings of a service by control.
-func (s *serviceComparison) judged(in stack.Stack, service stack.Service) map[string]finding.Finding {
-	out := map[string]finding.Finding{}
+func (s *serviceComparison) judged(side Side, service stack.Service) map[string]finding.Finding {
+	out, in := map[string]finding.Finding{}, side.Stack
+	if side.Judged != nil {
+		for _, f := range side.Judged {
+			if f.Subject == service.Name {
+				out[f.Control] = f
+			}
+		}
+		return out
+	}
 	for _, f := range service.Waive(policy.Check(in.Facts(service), in.Intent(service), false)) {
 		out[f.Control] = f
 	}
@@ -135,8 +179,11 @@ func (s *serviceComparison) unnamed(since int) {
 	if old == now {
 		return
 	}
-	s.change(Change{Rule: RuleOther, Severity: finding.Low, What: "rendered service", Old: "", New: "",
-		Reason: "no rule names this difference: read it in the rendered diff"})
+	c := Change{Rule: RuleOther, Severity: finding.Low, What: "rendered service", Reason: "no rule names this difference: read it in the rendered diff"}
+	if s.base.Judged != nil && s.head.Judged != nil { // every key that is not compared above is in Extra
+		c.Severity, c.What, c.Reason = finding.Info, "text of the service", "it is written in another way, and means the same"
+	}
+	s.change(c)
 }
 
 // section returns the lines of one service in a rendered Compose file, which is written by generate: two spaces in.

@@ -1,0 +1,361 @@
+package compose
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/go-units"
+
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/review"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// What the engine and Compose do when nothing is written: https://docs.docker.com/reference/dockerfile/#healthcheck.
+const (
+	testInterval = 30 * time.Second
+	testRetries  = 3
+)
+
+// Side returns the project as one of the two versions that a review compares: what its services are granted, in the terms
+// of a stack, and what the controls say of them. Paths below root are relative to dir, so that two checkouts can be compared.
+func (p *Project) Side(dir, root string) (review.Side, error) {
+	at := checkout{dir, root}
+	written, err := p.written()
+	if err != nil {
+		return review.Side{}, err
+	}
+	plain, _ := at.shortened(written).(map[string]any)
+	services, _ := plain["services"].(map[string]any)
+	rendered, err := ordered{node(plain)}.bytes()
+	if err != nil {
+		return review.Side{}, err
+	}
+	s := stack.Stack{Name: p.Name, Networks: p.reviewedNetworks()}
+	for _, service := range p.services() {
+		raw, _ := services[service.Name].(map[string]any)
+		s.Services = append(s.Services, p.reviewed(at, service, raw))
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.types.Secrets)) {
+		source := p.types.Secrets[name]
+		s.Secrets = append(s.Secrets, stack.Secret{Name: name, Env: source.Environment, File: at.path(source.File)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.types.Volumes)) {
+		s.Volumes = append(s.Volumes, stack.Volume{Name: name, External: bool(p.types.Volumes[name].External)})
+	}
+	for _, key := range []string{"name", "services", "secrets"} {
+		delete(plain, key)
+	}
+	for _, section := range []string{"networks", "volumes"} {
+		all, _ := plain[section].(map[string]any)
+		for _, v := range all {
+			options, _ := v.(map[string]any)
+			delete(options, "internal")
+			delete(options, "external")
+		}
+	}
+	s.Extra = plain
+	judged := p.Check()
+	for i, f := range judged {
+		judged[i].Detail = strings.NewReplacer(strings.TrimSuffix(dir, "/")+"/", "./", dir, "./").Replace(f.Detail)
+	}
+	return review.Side{Stack: s, Rendered: rendered, Judged: judged}, nil
+}
+
+// checkout is where a version of the files lies.
+type checkout struct{ dir, root string }
+
+// path returns a path as it would be written in dir, when it is one of the checkout.
+func (c checkout) path(p string) string {
+	if !filepath.IsAbs(p) || p != c.root && !strings.HasPrefix(p, strings.TrimSuffix(c.root, "/")+"/") {
+		return p
+	}
+	rel, err := filepath.Rel(c.dir, p)
+	if err != nil {
+		return p
+	}
+	if !strings.HasPrefix(rel, "..") {
+		rel = "./" + strings.TrimPrefix(rel, ".")
+	}
+	return filepath.ToSlash(rel)
+}
+
+// shortened returns values with their paths as they would be written.
+func (c checkout) shortened(v any) any {
+	switch v := v.(type) {
+	case string:
+		return c.path(v)
+	case []any:
+		for i, item := range v {
+			v[i] = c.shortened(item)
+		}
+	case map[string]any:
+		for k, item := range v {
+			v[k] = c.shortened(item)
+		}
+	}
+	return v
+}
+
+func (p *Project) reviewedNetworks() []stack.Network {
+	var out []stack.Network
+	for _, name := range slices.Sorted(maps.Keys(p.types.Networks)) {
+		external := bool(p.types.Networks[name].External)
+		out = append(out, stack.Network{Name: name, Internal: p.types.Networks[name].Internal, External: external, Egress: !external && !p.closed(name)})
+	}
+	return out
+}
+
+// reviewed is a service as far as a stack can say it. Everything else is in Extra, as it is written.
+func (p *Project) reviewed(at checkout, s types.ServiceConfig, raw map[string]any) stack.Service {
+	out := stack.Service{
+		Name: s.Name, Image: s.Image, Build: built(at, s.Build), Entrypoint: s.Entrypoint, Command: s.Command, Hostname: s.Hostname,
+		User: userOf(s.User), Init: s.Init != nil && *s.Init, Writable: p.writable(at, s), Limits: limitsOf(s), ShmSize: sizeOf(int64(s.ShmSize)),
+		Shutdown: shutdownOf(s), Health: testOf(s), Networks: slices.Sorted(maps.Keys(s.Networks)), Restart: restartOf(s), Log: logOf(s), Extra: raw,
+	}
+	for _, c := range policy.CapabilityList(bounding(s)) {
+		out.Capabilities = append(out.Capabilities, stack.Capability{Name: c})
+	}
+	for _, port := range ports(s) {
+		out.Ports = append(out.Ports, stack.Port(port))
+	}
+	for _, use := range s.Secrets {
+		out.Secrets = append(out.Secrets, stack.SecretFile{Name: use.Source})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
+		v := stack.Variable{Name: name, Required: s.Environment[name] == nil}
+		if !v.Required {
+			v.Value = *s.Environment[name]
+		}
+		out.Environment = append(out.Environment, v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
+		out.Labels = append(out.Labels, stack.Label{Name: name, Value: s.Labels[name]})
+	}
+	for _, r := range surface(s).DependsOn.Value {
+		out.DependsOn = append(out.DependsOn, stack.Dependency{Service: r.Service, Condition: r.Condition})
+	}
+	said(raw)
+	return out
+}
+
+// said takes out of a written service what the fields of a stack or the controls have said. User stays where only the
+// image knows who it is.
+func said(raw map[string]any) {
+	for _, key := range strings.Fields(`image entrypoint command hostname init cap_add cap_drop ports environment labels read_only tmpfs privileged
+		mem_limit memswap_limit cpus cpu_quota cpu_period pids_limit shm_size stop_signal stop_grace_period restart`) {
+		delete(raw, key)
+	}
+	if user, _ := raw["user"].(string); user == "" || userKnown(user) {
+		delete(raw, "user")
+	}
+	inner := func(key string, names ...string) {
+		m, _ := raw[key].(map[string]any)
+		for _, name := range names {
+			delete(m, name)
+		}
+		prune(raw, key)
+	}
+	inner("build", "context", "dockerfile", "target", "args")
+	inner("healthcheck", "test", "interval", "timeout", "retries", "start_period", "disable")
+	inner("deploy", "restart_policy")
+	if d, ok := raw["deploy"].(map[string]any); ok {
+		if r, ok := d["resources"].(map[string]any); ok {
+			delete(r, "limits")
+			prune(d, "resources")
+		}
+		prune(raw, "deploy")
+	}
+	for _, key := range []string{"networks", "depends_on"} {
+		m, _ := raw[key].(map[string]any)
+		for name, v := range m {
+			options, _ := v.(map[string]any)
+			delete(options, "condition")
+			if options["required"] == true {
+				delete(options, "required")
+			}
+			if len(options) == 0 {
+				delete(m, name)
+			}
+		}
+		prune(raw, key)
+	}
+	if l, ok := raw["logging"].(map[string]any); ok {
+		delete(l, "driver")
+		if o, ok := l["options"].(map[string]any); ok {
+			delete(o, "max-size")
+			delete(o, "max-file")
+		}
+		prune(l, "options")
+		prune(raw, "logging")
+	}
+	raw["volumes"] = slices.DeleteFunc(asItems(raw["volumes"]), plainMount)
+	raw["secrets"] = slices.DeleteFunc(asItems(raw["secrets"]), func(v any) bool { m, _ := v.(map[string]any); return len(m) == 2 && m["target"] != nil || len(m) == 1 })
+	for _, key := range []string{"volumes", "secrets"} {
+		if len(asItems(raw[key])) == 0 {
+			delete(raw, key)
+		}
+	}
+	maps.DeleteFunc(raw, func(_ string, v any) bool { return v == nil })
+}
+
+func asItems(v any) []any {
+	items, _ := v.([]any)
+	return items
+}
+
+// plainMount reports whether a mount is writable and has no options: then it is among the writable paths.
+func plainMount(v any) bool {
+	m, _ := v.(map[string]any)
+	for key, value := range m {
+		options, nested := value.(map[string]any)
+		simple := slices.Contains([]string{"type", "source", "target"}, key) ||
+			nested && !slices.ContainsFunc(slices.Collect(maps.Keys(options)), func(o string) bool { return o != "create_host_path" && o != "size" })
+		if !simple {
+			return false
+		}
+	}
+	return true
+}
+
+func built(at checkout, b *types.BuildConfig) *stack.Build {
+	if b == nil {
+		return nil
+	}
+	out := &stack.Build{Context: at.path(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: map[string]string{}}
+	for name, v := range b.Args {
+		if v != nil {
+			out.Args[name] = *v
+		}
+	}
+	return out
+}
+
+func userOf(user string) stack.User {
+	uids, gids := ids(user)
+	return stack.User{UID: uids[0], GID: gids[0]}
+}
+
+func sizeOf(bytes int64) stack.Size {
+	if bytes <= 0 {
+		return stack.Size{}
+	}
+	return stack.Size{Bytes: bytes, Text: units.BytesSize(float64(bytes))}
+}
+
+func limitsOf(s types.ServiceConfig) stack.Resources {
+	out := stack.Resources{Memory: sizeOf(memory(s)), PIDs: int(max(0, pids(s)))}
+	if n := cpus(s); n > 0 {
+		out.CPUs, out.Nano = strconv.FormatFloat(n, 'f', -1, 64), int64(n*1e9)
+	}
+	return out
+}
+
+func shutdownOf(s types.ServiceConfig) stack.Shutdown {
+	grace := engineGrace
+	if s.StopGracePeriod != nil {
+		grace = time.Duration(*s.StopGracePeriod)
+	}
+	return stack.Shutdown{Signal: s.StopSignal, Grace: grace}
+}
+
+func restartOf(s types.ServiceConfig) string {
+	r := restart(s)
+	if r.Retries > 0 {
+		return r.Policy + ":" + strconv.Itoa(r.Retries)
+	}
+	return cmp.Or(r.Policy, "no")
+}
+
+func testOf(s types.ServiceConfig) *stack.Health {
+	h := s.HealthCheck
+	if h == nil || h.Disable || len(h.Test) == 0 || h.Test[0] == "NONE" {
+		return nil
+	}
+	or := func(d *types.Duration, otherwise time.Duration) time.Duration {
+		if d == nil {
+			return otherwise
+		}
+		return time.Duration(*d)
+	}
+	out := &stack.Health{Test: h.Test, Interval: or(h.Interval, testInterval), Timeout: or(h.Timeout, testInterval), StartPeriod: or(h.StartPeriod, 0), Retries: testRetries}
+	if h.Retries != nil {
+		out.Retries = int(min(*h.Retries, 1<<20))
+	}
+	return out
+}
+
+func logOf(s types.ServiceConfig) stack.Log {
+	out := stack.Log{Driver: log(s).Driver, MaxFiles: 1}
+	if s.Logging != nil {
+		if n, err := units.RAMInBytes(s.Logging.Options["max-size"]); err == nil {
+			out.MaxSize = sizeOf(n)
+		}
+		if n, err := strconv.Atoi(s.Logging.Options["max-file"]); err == nil {
+			out.MaxFiles = n
+		}
+	}
+	return out
+}
+
+// writable are the paths that a service can write: volumes, binds and tmpfs, and what is mounted to be read only but lies
+// on the host beneath something that a service of the project can write.
+func (p *Project) writable(at checkout, s types.ServiceConfig) []stack.Writable {
+	var out []stack.Writable
+	for _, m := range p.mounts(s) {
+		w := stack.Writable{Path: m.Path, Volume: m.Source}
+		switch {
+		case m.Kind == "tmpfs":
+			w = stack.Writable{Path: m.Path, Size: sizeOf(m.Size), Exec: m.Exec}
+		case m.Kind == "bind":
+			w.Volume = at.path(m.Source)
+		case m.Source == "":
+			w.Volume = "without a name"
+		}
+		if !m.Writable {
+			through := p.throughParent(m)
+			if through == "" {
+				continue
+			}
+			w.Volume += ", read-only, but writable through " + through
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// throughParent names who can write what is beneath a read-only bind mount: a mount of a directory above it.
+func (p *Project) throughParent(readOnly policy.Mount) string {
+	if readOnly.Kind != "bind" {
+		return ""
+	}
+	for _, s := range p.services() {
+		for _, m := range p.mounts(s) {
+			source := path.Clean(filepath.ToSlash(m.Source))
+			if m.Kind == "bind" && m.Writable && strings.HasPrefix(path.Clean(filepath.ToSlash(readOnly.Source))+"/", strings.TrimSuffix(source, "/")+"/") {
+				return m.Path + " of " + s.Name
+			}
+		}
+	}
+	return ""
+}
+
+// Place returns where a change is written: the value of a control when the change has one, otherwise the service.
+func (p *Project) Place(service, control string) string {
+	if service == "" {
+		return p.places[0].path
+	}
+	for _, c := range policy.Controls() {
+		if c.ID == control {
+			return p.place(service, keysOf(c)...)
+		}
+	}
+	return p.place(service)
+}
