@@ -21,7 +21,7 @@ type buildOptions struct {
 
 	cacheFrom, cacheTo, secrets, ssh []string
 	epoch                            string
-	push, noLint                     bool
+	push, noLint, check              bool
 	parallel                         int
 	remote                           image.RemoteBuild
 	key                              signingKey
@@ -34,7 +34,8 @@ func newBuild(g *globals, s streams) *cobra.Command {
 		Use:   "build [SERVICE...]",
 		Short: "Build the images that the profile builds",
 		Long: `Build uses the engine's own BuildKit over its API; no plugin is needed. Images get the title, revision and
-source of their sources as OCI labels. The Dockerfile is checked first, with BuildKit's own rules.
+source of their sources as OCI labels. The Dockerfile is checked first, with BuildKit's own rules
+and the image controls; one that puts a secret into a layer, or switches verification off, is not built.
 
 A BuildKit of its own (--builder) can do more than the one within an engine: several platforms, attestations, and
 caches in a registry.`,
@@ -61,11 +62,13 @@ caches in a registry.`,
 	f.BoolVar(&o.push, "push", false, "push the image to the registry of its reference")
 	o.key.flags(cmd, "sign")
 	f.BoolVar(&o.noLint, "no-lint", false, "do not check the Dockerfile")
+	f.BoolVar(&o.check, "check", false, "check the Dockerfiles and build nothing; needs no engine")
 	f.IntVar(&o.parallel, "parallel", 2, "number of images built at once")
 	f.StringVar(&o.remote.Address, "builder", "", "address of a BuildKit; the engine's own unless written")
 	f.StringSliceVar(&o.remote.Platforms, "platform", nil, "platforms of the image; needs --builder")
 	f.BoolVar(&o.remote.Provenance, "provenance", false, "attest how the image was built; needs --builder")
 	f.BoolVar(&o.remote.SBOM, "sbom", false, "attest what is in the image; needs --builder")
+	cmd.MarkFlagsMutuallyExclusive("check", "no-lint")
 	return cmd
 }
 
@@ -85,14 +88,16 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 		s.say("nothing to build: no service of %s has a build", l.stack.Name)
 		return nil
 	}
+	if !o.noLint {
+		if err := lintDockerfiles(ctx, s, l, requests); err != nil || o.check {
+			return err
+		}
+	}
 	engine, err := g.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	if err := lintDockerfiles(ctx, s, requests, o.noLint); err != nil {
-		return err
-	}
 	return buildAll(ctx, s, engine, requests, o)
 }
 
@@ -152,7 +157,7 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 			return nil, err
 		}
 		out = append(out, image.BuildRequest{
-			Reference: service.Image, Context: dir, Dockerfile: b.Dockerfile, Target: target, Args: args, NoCache: o.noCache, Pull: o.pull, Network: o.network,
+			Service: service.Name, Reference: service.Image, Context: dir, Dockerfile: b.Dockerfile, Target: target, Args: args, NoCache: o.noCache, Pull: o.pull, Network: o.network,
 			Caches: image.BuildCaches{From: o.cacheFrom, To: o.cacheTo}, Secrets: o.secrets, SSH: o.ssh, Epoch: epoch, Remote: remote,
 			Labels: image.Labels(image.Origin{Title: l.stack.Name + "/" + service.Name, Revision: revision.Commit, Source: revision.Source, Created: revision.Created}),
 		})

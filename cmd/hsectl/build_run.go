@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/docker"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 )
 
@@ -84,28 +82,6 @@ func (o buildOptions) seconds(revision time.Time) (int64, error) {
 		return 0, &usageError{fmt.Errorf("--source-date-epoch %q is not a number of seconds", text), "write seconds since 1970, or git"}
 	}
 	return n, nil
-}
-
-// lintDockerfiles prints what BuildKit's rules say. Warnings stop nothing; a Dockerfile that cannot be built does.
-func lintDockerfiles(ctx context.Context, s streams, requests []image.BuildRequest, skip bool) error {
-	if skip {
-		return nil
-	}
-	for _, r := range requests {
-		path := filepath.Join(r.Context, r.Dockerfile)
-		data, err := host.ReadFile(path, maxProfileBytes)
-		if err != nil {
-			return &usageError{fmt.Errorf("reading the Dockerfile: %w", err), "name it with build.dockerfile in the profile"}
-		}
-		warnings, err := docker.LintDockerfile(ctx, path, data, r)
-		if err != nil {
-			return err
-		}
-		for _, w := range warnings {
-			s.say("%s:%d: %s: %s", path, w.Line, w.Rule, w.Text)
-		}
-	}
-	return nil
 }
 
 // buildAll builds several images at once. With more than one, each line of progress names its image.

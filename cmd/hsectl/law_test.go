@@ -40,6 +40,7 @@ func rooms() []room {
 		{"internal/image/lock", "which content a reference stood for", nil},
 		{"internal/image/audit", "judges an image: advisories and the image controls", []string{"internal/finding", "internal/image", "internal/image/lock", "internal/image/scan", "internal/image/vuln"}},
 		{"internal/image/sbom", "a report as a bill of materials", []string{"internal/image/audit"}},
+		{"internal/image/scanners", "what other scanners found", []string{"internal/image/audit", "internal/image/scan", "internal/image/vuln"}},
 		{"internal/image/bundle", "a stack as one file, for machines without a network", nil},
 		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln"}},
 		{"internal/secret", "values of secrets, made, encrypted and decrypted; knows no stack", nil},
@@ -50,7 +51,7 @@ func rooms() []room {
 		{"internal/compose", "Compose files of others: judged, mended, compared, turned into profiles", []string{"internal/stack", "internal/review", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/verify"}},
-		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/secret", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/image/signature", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/secret", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/image/scanners", "internal/image/signature", "internal/image/vuln", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}
 }
 
@@ -71,7 +72,7 @@ func owners() []owner {
 		{"golang.org/x/term", []string{"cmd/hsectl"}, "only the edge knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/profile", "generate", "internal/compose"}, "YAML comes in through profile and goes out through generate; compose keeps the places and comments of files that others wrote"},
 		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker", "internal/compose"}, "generate loads what it rendered; the Compose SDK takes its types; compose loads what others wrote"},
-		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/signature"}, "images are its subject"},
+		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/scanners", "internal/image/signature"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/profile"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/profile"}, "did you mean"},
 		{"github.com/docker/go-units", []string{"internal/profile", "internal/compose", "internal/policy", "internal/verify"}, "amounts are read and shown as Compose does"},

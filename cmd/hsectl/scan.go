@@ -14,13 +14,11 @@ import (
 
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/cache"
 	"github.com/hsectl/hsectl/internal/image/sbom"
 	"github.com/hsectl/hsectl/internal/image/scan"
-	"github.com/hsectl/hsectl/internal/profile"
 )
 
 type scanOptions struct {
@@ -28,6 +26,7 @@ type scanOptions struct {
 	onlyFixed, offline, all                       bool
 	maxDBAge                                      time.Duration
 	vex                                           []string
+	kev, epss, from                               string
 	images                                        []string
 }
 
@@ -45,7 +44,8 @@ fails: nothing found in nothing is no answer.`,
 		Example: `  hsectl scan                                  # the images of the profile
   hsectl scan registry:redis:8 --fail-on critical
   hsectl scan app.tar --format cyclonedx       # a bill of materials
-  hsectl scan app:new --new-since app:old      # only what this build brought`,
+  hsectl scan app:new --new-since app:old      # only what this build brought
+  hsectl scan --from trivy.json --only-fixed   # judge what Trivy or Grype found by the same rules`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images = args
 			return runScan(cmd.Context(), g, s, cmd.Flags().Changed, o)
@@ -61,12 +61,18 @@ fails: nothing found in nothing is no answer.`,
 	f.BoolVar(&o.offline, "offline", false, "use the databases on this machine only")
 	f.DurationVar(&o.maxDBAge, "max-db-age", 7*24*time.Hour, "age from which a database proves nothing")
 	f.StringArrayVar(&o.vex, "vex", nil, "OpenVEX document")
+	f.StringVar(&o.kev, "kev", "", "CISA's catalogue of exploited vulnerabilities (JSON); what is in it counts whatever its severity")
+	f.StringVar(&o.epss, "epss", "", "scores of the Exploit Prediction Scoring System (CSV, also compressed)")
+	f.StringVar(&o.from, "from", "", "judge a report of Trivy or Grype (JSON) instead of scanning")
 	f.StringVar(&o.cache, "cache-dir", "", "directory of databases and layer records; the user's cache unless written")
 	f.StringVar(&o.platform, "platform", "linux/"+runtime.GOARCH, "platform of images with several")
 	return cmd
 }
 
 func runScan(ctx context.Context, g *globals, s streams, changed func(string) bool, o scanOptions) error {
+	if o.from != "" {
+		return runFrom(g, s, changed, o)
+	}
 	sc, err := newImageScanner(g, o)
 	if err != nil {
 		return err
@@ -267,66 +273,4 @@ func (sc *imageScanner) knows(c image.Config) bool {
 		}
 	}
 	return len(c.DiffIDs) > 0
-}
-
-// supplyChain is what a profile says about images.
-type supplyChain struct {
-	images []string
-	rules  *profile.SupplyChain
-	dir    string
-}
-
-// supplyChain reads the profile. Scanning a single image needs none.
-func (g *globals) supplyChain(wanted bool) (supplyChain, error) {
-	if !wanted {
-		return supplyChain{rules: &profile.SupplyChain{}}, nil
-	}
-	l, err := load(g.file)
-	if err != nil {
-		return supplyChain{}, err
-	}
-	out := supplyChain{rules: l.profile.SupplyChain, dir: l.dir()}
-	if out.rules == nil {
-		out.rules = &profile.SupplyChain{}
-	}
-	seen := map[string]bool{}
-	for _, service := range l.stack.Services {
-		if !seen[service.Image] {
-			seen[service.Image] = true
-			out.images = append(out.images, service.Image)
-		}
-	}
-	return out, nil
-}
-
-// policy lays the flags over the profile.
-func (c supplyChain) policy(o scanOptions, changed func(string) bool) (audit.Policy, error) {
-	level := c.rules.Threshold()
-	if changed("fail-on") {
-		level = o.failOn
-	}
-	p := audit.Policy{OnlyFixed: o.onlyFixed || c.rules.OnlyFixed, Registries: c.rules.Registries, MaxBytes: c.rules.MaxSize.N,
-		MaxLayers: c.rules.MaxLayers, MaxAge: time.Duration(c.rules.MaxDays) * 24 * time.Hour, Today: time.Now()}
-	if err := p.FailOn.UnmarshalText([]byte(level)); err != nil {
-		return audit.Policy{}, &usageError{fmt.Errorf("--fail-on %q is not a severity", level), "write low, medium, high or critical"}
-	}
-	for _, e := range c.rules.Ignore {
-		p.Ignore = append(p.Ignore, audit.Ignore{ID: e.ID, Package: e.Package, Reason: e.Reason, Expires: e.Expires.T})
-	}
-	documents := o.vex
-	for _, path := range c.rules.VEX {
-		documents = append(documents, filepath.Join(c.dir, path))
-	}
-	for _, path := range documents {
-		data, err := host.ReadFile(path, maxProfileBytes)
-		if err != nil {
-			return audit.Policy{}, fmt.Errorf("reading the OpenVEX document: %w", err)
-		}
-		statements, err := audit.ParseVEX(data)
-		if err != nil {
-			return audit.Policy{}, fmt.Errorf("%s: %w", path, err)
-		}
-		p.VEX = append(p.VEX, statements...)
-	}
-	return p, nil
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
 // BuildRequest says how to build one image.
 type BuildRequest struct {
+	Service    string
 	Reference  string
 	Context    string // directory on this machine
 	Dockerfile string // path within the context
@@ -49,6 +51,28 @@ type LintWarning struct {
 	Line int
 	Text string
 	See  string // address of the rule's page
+}
+
+// Instruction is one step of a Dockerfile.
+type Instruction struct {
+	Line    int
+	Keyword string   // in capitals
+	Args    []string // as the parser splits them, and the text of heredocs
+	Flags   []string // such as --from=deps
+	Stage   int      // counted from zero; -1 is before the first FROM
+}
+
+// Text returns the arguments as one string.
+func (i Instruction) Text() string { return strings.Join(i.Args, " ") }
+
+// Flag returns the value of a flag.
+func (i Instruction) Flag(name string) (string, bool) {
+	for _, f := range i.Flags {
+		if key, value, _ := strings.Cut(strings.TrimPrefix(f, "--"), "="); key == name {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // BuildError is a build that failed.

@@ -22,6 +22,8 @@ type SupplyChain struct {
 	MaxLayers  int               `yaml:"max_layers" doc:"greatest number of layers"`
 	MaxDays    int               `yaml:"max_days" doc:"greatest age of an image in days"`
 	VEX        []string          `yaml:"vex" doc:"OpenVEX documents, relative to the profile"`
+	KEV        string            `yaml:"kev" doc:"CISA's catalogue of exploited vulnerabilities as JSON, relative to the profile; what is in it counts whatever its severity"`
+	EPSS       string            `yaml:"epss" doc:"scores of the Exploit Prediction Scoring System as CSV, also compressed, relative to the profile"`
 	Ignore     []Ignored         `yaml:"ignore" doc:"vulnerabilities that do not count for a time, each with its reason"`
 	Signatures []Signature       `yaml:"signatures" doc:"who must have signed the images of which registry; the closest entry counts"`
 }
@@ -68,7 +70,7 @@ func (s *SupplyChain) DatabaseAge() time.Duration {
 // imageControls are those that exceptions may name besides the controls of containers.
 var imageControls = []string{
 	"HSE-IMG-001", "HSE-IMG-003", "HSE-IMG-004", "HSE-IMG-005", "HSE-IMG-006", "HSE-IMG-007", "HSE-IMG-008", "HSE-IMG-009",
-	"HSE-IMG-010", "HSE-IMG-011", "HSE-IMG-014", "HSE-IMG-015", "HSE-IMG-016", "HSE-IMG-017",
+	"HSE-IMG-010", "HSE-IMG-011", "HSE-IMG-013", "HSE-IMG-014", "HSE-IMG-015", "HSE-IMG-016", "HSE-IMG-017",
 }
 
 var registryPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9._/-]+)?$`)

@@ -47,6 +47,8 @@ type Vulnerability struct {
 	Undecided string        `json:"undecided,omitempty"`
 	Layer     int           `json:"layer"`
 	CreatedBy string        `json:"createdBy,omitempty"` // the step that brought the package
+	Exploited string        `json:"exploited,omitempty"` // day since which attacks are known: it counts whatever its severity
+	EPSS      float64       `json:"epss,omitempty"`      // probability of attacks within 30 days, 0 to 1
 	Status    Status        `json:"status"`
 	Reason    string        `json:"reason,omitempty"` // why it does not count
 }
@@ -68,6 +70,7 @@ type Policy struct {
 	OnlyFixed  bool             // vulnerabilities without a fix do not count
 	Ignore     []Ignore
 	VEX        []Statement
+	Exploits   vuln.Exploits
 	Registries []string // allowed registries and repositories; none allows all
 	MaxBytes   int64
 	MaxLayers  int

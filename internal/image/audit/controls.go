@@ -1,8 +1,8 @@
 package audit
 
 import (
-	"cmp"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -49,21 +49,55 @@ func Judge(s Subject, p Policy) []finding.Finding {
 	return out
 }
 
+// Told is what another scanner said about an image, besides its vulnerabilities.
+type Told struct {
+	Looked    bool // packages were looked up
+	Secrets   []scan.Secret
+	EndOfLife bool
+}
+
+// JudgeTold returns findings for the controls that another scanner's report can answer, and for no others.
+func JudgeTold(r Report, t Told, p Policy) []finding.Finding {
+	var out []finding.Finding
+	for _, f := range Judge(Subject{Reference: r.Image, Report: r, Matched: t.Looked, Contents: scan.Contents{Packages: r.Packages, Secrets: t.Secrets}}, p) {
+		switch {
+		case f.Control == "HSE-IMG-010", f.Control == "HSE-IMG-005" && len(t.Secrets) > 0:
+			out = append(out, f)
+		case f.Control == "HSE-IMG-008" && t.EndOfLife:
+			f.Status, f.Tier, f.Detail, f.Remedy = finding.Fail, finding.Declared, r.Release+" gets no updates any more", "rebuild on a supported base: hsectl build --pull --no-cache"
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Titles of the controls. Those that the table of internal/policy has, too, are the same there.
+const (
+	titlePinned       = "The image is pinned by its digest"
+	titleUser         = "The image does not start as root by itself"
+	titlePrivileges   = "No file gives privileges"
+	titleSecrets      = "No secret in the image's layers, variables, labels or build steps"
+	titleHygiene      = "The Dockerfile keeps good habits"
+	titleVerification = "Nothing turns off the check of certificates"
+	titleExposure     = "The image asks for no odd ports or volumes"
+	titleWritable     = "Nothing is writable for everybody"
+)
+
 func controls() []control {
 	return []control{
-		{"HSE-IMG-001", "The image is pinned by its digest", finding.High, pinned, "write the lock: hsectl lock"},
-		{"HSE-IMG-003", "The image's user is a number and not root", finding.Medium, user, "end the Dockerfile with USER 65532:65532, or the numbers of the image's own user"},
-		{"HSE-IMG-004", "No file gives privileges", finding.Medium, privileges, "take the bits away in the build: find / -xdev -perm /6000 -type f -exec chmod a-s {} +"},
-		{"HSE-IMG-005", "No secret is in any layer, the history, the environment or the labels", finding.Critical, secrets, "revoke the secret, and give it to the build with --mount=type=secret"},
+		{"HSE-IMG-001", titlePinned, finding.High, pinned, "write the lock: hsectl lock"},
+		{"HSE-IMG-003", titleUser, finding.Medium, user, "end the Dockerfile with USER 65532:65532, or the numbers of the image's own user"},
+		{"HSE-IMG-004", titlePrivileges, finding.Medium, privileges, "take the bits away in the build: find / -xdev -perm /6000 -type f -exec chmod a-s {} +"},
+		{"HSE-IMG-005", titleSecrets, finding.Critical, secrets, "revoke the secret, and give it to the build with --mount=type=secret"},
 		{"HSE-IMG-006", "No shell, package manager or compiler", finding.Low, minimal, "copy the program into a distroless or empty base"},
 		{"HSE-IMG-007", "Size and number of layers are within the budget", finding.Low, budget, "leave build tools in an earlier stage"},
 		{"HSE-IMG-008", "The image is young enough, and its base still gets updates", finding.Medium, age, "rebuild on a supported base: hsectl build --pull --no-cache"},
 		{"HSE-IMG-009", "The image comes from an allowed registry", finding.Medium, registry, "use an image of an allowed registry, or add the registry to supply_chain.registries"},
 		{"HSE-IMG-010", "No vulnerability at or above the threshold", finding.High, vulnerabilities, "update what has a fix, then rebuild; hsectl scan shows each"},
-		{"HSE-IMG-014", "Nothing switches the verification of TLS off", finding.High, verification, "remove the switch, and add the certificate authority that is missing"},
-		{"HSE-IMG-015", "Exposed ports and volumes make sense", finding.Low, exposure, "remove EXPOSE 22 and volumes on system directories"},
+		{"HSE-IMG-014", titleVerification, finding.High, verification, "remove the switch, and add the certificate authority that is missing"},
+		{"HSE-IMG-015", titleExposure, finding.Low, exposure, "remove EXPOSE 22 and volumes on system directories"},
 		{"HSE-IMG-016", "Accounts are sane", finding.Medium, accounts, "give each account its own uid, and lock its password"},
-		{"HSE-IMG-017", "Nothing is writable for everybody", finding.Low, writable, "chmod o-w in the build, or set the sticky bit on directories"},
+		{"HSE-IMG-017", titleWritable, finding.Low, writable, "chmod o-w in the build, or set the sticky bit on directories"},
 	}
 }
 
@@ -274,11 +308,16 @@ func exposure(s Subject, _ Policy) (finding.Status, string) {
 		}
 	}
 	for _, v := range s.Config.Volumes {
-		if slices.Contains([]string{"/", "/dev", "/proc", "/sys", "/etc", "/bin", "/usr", "/run", "/lib"}, strings.TrimSuffix(cmp.Or(v, "/"), "/")) || v == "/" {
+		if systemDirectory(v) {
 			found = append(found, "volume on "+v)
 		}
 	}
 	return absent(found, "nothing out of place")
+}
+
+// systemDirectory tells whether a volume would hide what belongs to the system.
+func systemDirectory(v string) bool {
+	return slices.Contains([]string{"/", "/dev", "/proc", "/sys", "/etc", "/bin", "/sbin", "/usr", "/run", "/lib"}, path.Clean("/"+v))
 }
 
 func accounts(s Subject, _ Policy) (finding.Status, string) {

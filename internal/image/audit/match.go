@@ -37,10 +37,15 @@ func (r *Report) Match(ctx context.Context, db Finder) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(r.Vulnerabilities, func(a, b Vulnerability) int {
-		return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(a.Package, b.Package), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Location, b.Location))
-	})
+	r.Sort()
 	return nil
+}
+
+// Sort puts first what is exploited, then the worst.
+func (r *Report) Sort() {
+	slices.SortStableFunc(r.Vulnerabilities, func(a, b Vulnerability) int {
+		return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(b.EPSS, a.EPSS), cmp.Compare(a.Package, b.Package), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Location, b.Location))
+	})
 }
 
 func (r *Report) matchFamily(ctx context.Context, db Finder, ecosystem string, packages []scan.Package) error {
@@ -70,7 +75,7 @@ func (r *Report) about(p scan.Package, t vuln.Target, advisories []vuln.Advisory
 		if !ok {
 			continue
 		}
-		v := Vulnerability{ID: a.ID, Aliases: slices.Concat(a.Aliases, a.Upstream), Summary: summary(a), Package: p.Name, Version: p.Version, PURL: p.PURL,
+		v := Vulnerability{ID: a.ID, Aliases: slices.Concat(a.Aliases, a.Upstream), Summary: a.Line(), Package: p.Name, Version: p.Version, PURL: p.PURL,
 			Location: p.Location, Severity: a.Rate(m.Affected), Fixed: m.Fixed, Undecided: m.Undecided, Layer: p.Layer, Status: Affected}
 		if p.Layer < len(r.Layers) {
 			v.CreatedBy = r.Layers[p.Layer].CreatedBy
@@ -97,28 +102,17 @@ func without(names []string, id string) []string {
 
 // rank orders by severity; one that says nothing comes after those that do, for a reader's sake.
 func rank(v Vulnerability) float64 {
-	if !v.Severity.Known {
-		return -1
+	out := -1.0
+	if v.Severity.Known {
+		out = float64(v.Severity.Level)*100 + v.Severity.Score
 	}
-	return float64(v.Severity.Level)*100 + v.Severity.Score
+	if v.Exploited != "" {
+		out += 1000
+	}
+	return out
 }
 
-// summary is one short line.
-func summary(a vuln.Advisory) string {
-	text := cmp.Or(a.Summary, a.Details)
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-	if runes := []rune(text); len(runes) > 120 {
-		text = strings.TrimSpace(string(runes[:119])) + "…"
-	}
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return -1
-		}
-		return c
-	}, text)
-}
-
-// Weigh applies exceptions, VEX statements and the image that is compared with.
+// Weigh applies what is known of attacks, exceptions, VEX statements and the image that is compared with.
 func (r *Report) Weigh(p Policy, base []Vulnerability) {
 	known := map[string]bool{}
 	for _, b := range base {
@@ -128,6 +122,8 @@ func (r *Report) Weigh(p Policy, base []Vulnerability) {
 	}
 	for i := range r.Vulnerabilities {
 		v := &r.Vulnerabilities[i]
+		exploited, probability := p.Exploits.Of(append([]string{v.ID}, v.Aliases...))
+		v.Exploited, v.EPSS = cmp.Or(v.Exploited, exploited), max(v.EPSS, probability)
 		if slices.ContainsFunc(append([]string{v.ID}, v.Aliases...), func(name string) bool { return known[v.Package+" "+name] }) {
 			v.Status, v.Reason = Known, "the image compared with has it too"
 		}
@@ -142,13 +138,15 @@ func (r *Report) Weigh(p Policy, base []Vulnerability) {
 			}
 		}
 	}
+	r.Databases = append(r.Databases, p.Exploits.Sources...)
+	r.Sort()
 }
 
-// Counting returns the vulnerabilities that fail the image.
+// Counting returns the vulnerabilities that fail the image: those that reach the threshold, and those that are exploited.
 func (r Report) Counting(p Policy) []Vulnerability {
 	var out []Vulnerability
 	for _, v := range r.Vulnerabilities {
-		if v.Status == Affected && v.Severity.AtLeast(p.FailOn) && (!p.OnlyFixed || v.Fixed != "" || v.Undecided != "") {
+		if v.Status == Affected && (v.Severity.AtLeast(p.FailOn) || v.Exploited != "") && (!p.OnlyFixed || v.Fixed != "" || v.Undecided != "") {
 			out = append(out, v)
 		}
 	}

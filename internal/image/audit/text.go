@@ -38,6 +38,9 @@ func Text(w io.Writer, r Report, p Policy, all bool) error {
 		}
 		b.WriteByte('\n')
 	}
+	for _, u := range r.Unmatched {
+		fmt.Fprintf(&b, "  not looked up: %s\n", u)
+	}
 	shown := r.Counting(p)
 	if all {
 		shown = r.Vulnerabilities
@@ -46,7 +49,7 @@ func Text(w io.Writer, r Report, p Policy, all bool) error {
 		b.WriteByte('\n')
 		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, v := range shown {
-			fmt.Fprintf(table, "  %s\t%s\t%s %s\t%s\tlayer %d: %s\n", v.Severity, v.name(), v.Package, v.Version, v.remedy(), v.Layer+1, instruction(v.CreatedBy))
+			fmt.Fprintf(table, "  %s\t%s\t%s %s\t%s\t%s\n", v.grade(), v.name(), v.Package, v.Version, v.remedy(), v.origin())
 		}
 		if err := table.Flush(); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
@@ -65,7 +68,7 @@ func Text(w io.Writer, r Report, p Policy, all bool) error {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s: %s\n", r.Image, r.verdict(p))
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	if _, err := io.WriteString(w, harmless(b.String())); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
@@ -84,6 +87,39 @@ func (r Report) verdict(p Policy) string {
 		}
 	}
 	return text + fmt.Sprintf("; %d of %d controls hold", tally[finding.Pass]+tally[finding.NotApplicable]+tally[finding.Waived], len(r.Findings))
+}
+
+// harmless takes away what could move a terminal's cursor: names of packages and files are the image's own.
+func harmless(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\n' || c >= 0x7f && c <= 0x9f {
+			return -1
+		}
+		return c
+	}, text)
+}
+
+// grade is the severity, and what is known of attacks.
+func (v Vulnerability) grade() string {
+	text := v.Severity.String()
+	if v.Severity.Score > 0 {
+		text += fmt.Sprintf(" %.1f", v.Severity.Score)
+	}
+	switch {
+	case v.Exploited != "":
+		text += ", exploited"
+	case v.EPSS >= 0.01:
+		text += fmt.Sprintf(", EPSS %.0f%%", 100*v.EPSS)
+	}
+	return text
+}
+
+// origin is the layer that brought the package, and the step that made it.
+func (v Vulnerability) origin() string {
+	if v.Layer < 0 {
+		return "layer not told"
+	}
+	return fmt.Sprintf("layer %d: %s", v.Layer+1, instruction(v.CreatedBy))
 }
 
 // name prefers the name that everybody knows.

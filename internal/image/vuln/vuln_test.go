@@ -127,3 +127,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestExploitsRefuseWhatIsNoTable(t *testing.T) {
+	for name, data := range map[string]string{"empty": "", "no entries": `{"dateReleased":"2026-11-20T00:00:00Z"}`, "no date": `{"vulnerabilities":[{"cveID":"CVE-1","dateAdded":"2026-11-01"}]}`,
+		"no day": `{"dateReleased":"2026-11-20T00:00:00Z","vulnerabilities":[{"cveID":"CVE-1","dateAdded":"soon"}]}`} {
+		if err := new(vuln.Exploits).AddKEV("x", []byte(data)); err == nil {
+			t.Errorf("KEV, %s: taken", name)
+		}
+	}
+	const stamp = "#model_version:v1,score_date:2026-11-20T00:00:00+0000\n"
+	for name, data := range map[string]string{"empty": "", "no date": "cve,epss,percentile\n", "a bad date": "#score_date:x\ncve,epss\n", "no header": stamp + "CVE-1,0.1,0.1\n",
+		"no number": stamp + "cve,epss,percentile\nCVE-1,high,0.1\n", "above one": stamp + "cve,epss,percentile\nCVE-1,1.5,0.1\n", "cut": stamp + "cve,epss,percentile\nCVE-1\n"} {
+		if err := new(vuln.Exploits).AddEPSS("x", strings.NewReader(data)); err == nil {
+			t.Errorf("EPSS, %s: taken", name)
+		}
+	}
+}
