@@ -88,16 +88,19 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 		s.say("nothing to build: no service of %s has a build", l.stack.Name)
 		return nil
 	}
-	if !o.noLint {
-		if err := lintDockerfiles(ctx, s, l, requests); err != nil || o.check {
-			return err
-		}
+	if o.check {
+		return lintDockerfiles(ctx, s, l, requests)
 	}
 	engine, err := g.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
+	if !o.noLint {
+		if err := lintDockerfiles(ctx, s, l, requests); err != nil {
+			return err
+		}
+	}
 	return buildAll(ctx, s, engine, requests, o)
 }
 
