@@ -46,6 +46,7 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 	t.Cleanup(func() { removeStacks(t, file, monitoringStack+"-monitoring", monitoringStack) })
 	mustCLI(t, "build", "-f", file, "--network", "host", "app")
 	mustCLI(t, "deploy", "--monitoring", "-f", file)
+	fillMemory(t) // the alert about it takes its time, while the rest is asked
 
 	out := t.TempDir()
 	mustCLI(t, "generate", "-f", withGrafana(t, file), "--out", out)
@@ -62,8 +63,6 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 		t.Errorf("unchanged stacks are planned as:\n%s%s", stdout, stderr)
 	}
 	generatedIsKept(t, file)
-
-	fillMemory(t)
 	eventually(t, 5*time.Minute, func() string {
 		select {
 		case body := <-alerts:
@@ -88,8 +87,9 @@ func monitoringProfile(t *testing.T) string {
 	text = strings.NewReplacer("name: hse-digital\n", "name: "+monitoringStack+"\n", `"3001:3001"`, `"13002:3001"`,
 		"image: hse-digital:latest", "image: hsectl-test-monitoring:latest", "memory: 512M, pids: 100", "memory: 96M, pids: 100",
 		"memory: 256M}", "memory: 32M}", "arguments: [--include", "arguments: [--maxmemory, 95mb, --include",
-		"secrets:\n  jwt_secret", "secrets:\n  generated: {generate: true}\n  jwt_secret").Replace(text)
-	text += "monitoring:\n  interval: 5s\n  off: [grafana, loki, alloy, cadvisor, otel-collector, tempo]\n" +
+		"interval: 15s", "interval: 2s\n      timeout: 2s", "shell: REDISCLI_AUTH", "interval: 2s\n      timeout: 2s\n      shell: REDISCLI_AUTH",
+		"  postgres:\n", "  postgres:\n    health: {interval: 2s, timeout: 2s}\n", "secrets:\n  jwt_secret", "secrets:\n  generated: {generate: true}\n  jwt_secret").Replace(text)
+	text += "monitoring:\n  interval: 2s\n  off: [grafana, loki, alloy, cadvisor, otel-collector, tempo]\n" +
 		"  receivers:\n    - {name: operators, webhook: alert_webhook}\n  services:\n"
 	for _, part := range []struct{ name, program, more string }{
 		{"prometheus", "/usr/bin/prometheus", `, ports: ["19090:9090"]`},
@@ -99,7 +99,7 @@ func monitoringProfile(t *testing.T) string {
 		{"redis-exporter", "/usr/bin/prometheus-redis-exporter", ""},
 		{"postgres-exporter", "/usr/bin/prometheus-postgres-exporter", ""},
 	} {
-		text += fmt.Sprintf("    %s: {image: %q, entrypoint: [%s]%s}\n", part.name, monitoringImage, part.program, part.more)
+		text += fmt.Sprintf("    %s: {image: %q, entrypoint: [%s], health: {interval: 2s, timeout: 2s}%s}\n", part.name, monitoringImage, part.program, part.more)
 	}
 	return besideProfiles(t, text)
 }

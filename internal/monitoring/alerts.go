@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -47,6 +48,11 @@ func (s suite) rule(a alert) rule {
 	}}
 }
 
+// scrapesInARow is how long something must be seen when it must be seen n times: whoever looks more often knows sooner.
+func (s suite) scrapesInARow(n int) string {
+	return seconds(time.Duration(n) * s.m.Interval.D)
+}
+
 func (s suite) rules(alerts ...alert) []rule {
 	var out []rule
 	for _, a := range alerts {
@@ -58,7 +64,7 @@ func (s suite) rules(alerts ...alert) []rule {
 func (s suite) resourceAlerts() []rule {
 	all := s.sel("")
 	out := s.rules(
-		alert{name: "MemoryNearLimit", wait: "2m", severity: severityWarning,
+		alert{name: "MemoryNearLimit", wait: s.scrapesInARow(8), severity: severityWarning,
 			expr:        fmt.Sprintf("%s{%s} / on (stack, service) %s{%s} > 0.9", recordMemory, all, recordMemoryLimit, all),
 			summary:     "{{ $labels.service }} uses more than 90 % of its memory limit",
 			description: "It uses {{ $value | humanizePercentage }} of the limit in the profile. At 100 % the kernel kills it."},
@@ -109,7 +115,7 @@ func (s suite) hostAlerts() []rule {
 
 func (s suite) availabilityAlerts() []rule {
 	all := s.sel("")
-	out := s.rules(alert{name: "TargetDown", wait: "1m", severity: severityCritical,
+	out := s.rules(alert{name: "TargetDown", wait: s.scrapesInARow(4), severity: severityCritical,
 		expr:        fmt.Sprintf("up{%s} == 0", all),
 		summary:     "{{ $labels.service }} does not answer {{ $labels.job }}",
 		description: "Prometheus cannot scrape {{ $labels.instance }}."})

@@ -93,6 +93,9 @@ func (s suite) prometheus(part *stack.Service) error {
 
 // seconds writes a duration as Prometheus reads it, which takes no fractions.
 func seconds(d time.Duration) string {
+	if d > 0 && d%time.Minute == 0 {
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
 	if d%time.Second == 0 {
 		return fmt.Sprintf("%ds", int(d.Seconds()))
 	}

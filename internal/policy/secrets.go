@@ -15,6 +15,8 @@ var (
 	harmless = regexp.MustCompile(`(?i)(_file|_path|_dir|_id|_name|_length|_method|_ttl|_expiry|_expires_in|_enabled|_url|_type|_encryption|_public)$`)
 	// userinfo finds a password inside an address, with or without a user before it.
 	userinfo = regexp.MustCompile(`://[^/\s:@]*:[^/\s@]+@`)
+	// fromFile is a value that a shell reads from a file: what the command line shows is the path.
+	fromFile = regexp.MustCompile(`^"?\$\((cat |<) *[^)]+\)`)
 	// tokens of well-known services have fixed beginnings.
 	token = regexp.MustCompile(`(^|[^A-Za-z0-9])(ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}|xox[baprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|glpat-[A-Za-z0-9_-]{20}|sk_live_[A-Za-z0-9]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----)`)
 )
@@ -128,7 +130,7 @@ func argumentHoldsSecret(words []string, i int) bool {
 	if token.MatchString(words[i]) || userinfo.MatchString(words[i]) {
 		return true
 	}
-	if name, value, ok := strings.Cut(words[i], "="); ok && named(name, value) {
+	if name, value, ok := strings.Cut(words[i], "="); ok && !fromFile.MatchString(value) && named(name, value) {
 		return true
 	}
 	return i > 0 && strings.HasPrefix(words[i-1], "--") && !strings.Contains(words[i-1], "=") && !strings.HasPrefix(words[i], "-") && named(words[i-1], words[i])

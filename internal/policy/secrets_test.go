@@ -104,6 +104,10 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 		{[]string{"postgres", "-c", "password_encryption=scram-sha-256"}, false},
 		{[]string{"redis-server", "--include", "/run/secrets/redis_conf"}, false},
 		{[]string{"--password"}, false},
+		{[]string{"sh", "-c", `REDISCLI_AUTH="$(cat /run/secrets/redis_password)" redis-cli ping`}, false}, // the shell reads it, this shows the path
+		{[]string{"sh", "-c", `REDISCLI_AUTH=$(</run/secrets/redis_password) redis-cli ping`}, false},
+		{[]string{"sh", "-c", `REDISCLI_AUTH="$(printf hunter2)" redis-cli ping`}, true},
+		{[]string{"sh", "-c", "REDISCLI_AUTH=$hunter2 redis-cli ping"}, true},
 		{nil, false},
 	} {
 		v := control(t, "HSE-SEC-004").Judge(policy.Facts{Arguments: seen(c.arguments)}, policy.Intent{})
