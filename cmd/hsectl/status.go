@@ -183,7 +183,10 @@ func (s stackStatus) write(to streams) error {
 func addresses(service stack.Service) []string {
 	var out []string
 	for _, port := range service.Ports {
-		scheme := "tcp"
+		scheme := port.Protocol
+		if scheme == "udp" && slices.ContainsFunc(service.Ports, func(p stack.Port) bool { return p.Host == port.Host && p.Protocol == "tcp" }) {
+			continue // HTTP/3, of the same address
+		}
 		if port.Container == 443 || port.Container == 8443 {
 			scheme = "https"
 		} else if port.Protocol == "tcp" {

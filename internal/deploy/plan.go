@@ -256,7 +256,7 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 		}
 	}
 	compose.Partial = len(d.Only) > 0
-	rolled := map[string]RollStep{}
+	rolled, quiet := map[string]RollStep{}, true
 	g, edge := gate(d.Stack, plan.Delivery.Configs)
 	if edge {
 		compose.Gate = &g
@@ -268,9 +268,11 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 		s, ok := d.Stack.Service(c.Service)
 		if ok && edge && c.Action == Replace && startsFirst(d.Stack, s, o.Running[c.Service]) {
 			rolled[c.Service] = newRoll(s, g, c.Drifted)
+		} else if c.Real() {
+			quiet = false
 		}
 	}
-	return transition(compose, rolled, "containers follow the rendered stack")
+	return transition(compose, rolled, quiet, "containers follow the rendered stack")
 }
 
 func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {

@@ -70,7 +70,7 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 			}
 		}
 	}
-	plan.Steps = append(plan.Steps, transition(compose, rolled, fmt.Sprintf("containers return to release %d", r.Number))...)
+	plan.Steps = append(plan.Steps, transition(compose, rolled, false, fmt.Sprintf("containers return to release %d", r.Number))...)
 	return plan, nil
 }
 

@@ -43,8 +43,9 @@ func startsFirst(in stack.Stack, s stack.Service, running []Running) bool {
 }
 
 // transition returns the steps by which the containers follow a file: first everything that is replaced stop-first, the
-// edge among it, then each service that starts first, and at last the whole, by which Compose has the last word.
-func transition(whole ComposeStep, rolled map[string]RollStep, cause string) []Step {
+// edge among it, then each service that starts first, and at last the whole, by which Compose has the last word. In a
+// quiet one nothing else is replaced.
+func transition(whole ComposeStep, rolled map[string]RollStep, quiet bool, cause string) []Step {
 	if len(rolled) == 0 {
 		return []Step{{Kind: Converge, Subject: whole.Stack, Cause: cause, Compose: &whole}}
 	}
@@ -53,7 +54,7 @@ func transition(whole ComposeStep, rolled map[string]RollStep, cause string) []S
 	others.Partial, others.Gate = true, nil
 	others.Services = slices.DeleteFunc(slices.Clone(whole.Services), func(name string) bool { _, ok := rolled[name]; return ok })
 	others.Force = slices.DeleteFunc(slices.Clone(whole.Force), func(name string) bool { _, ok := rolled[name]; return ok })
-	if len(others.Services) > 0 {
+	if len(others.Services) > 0 && !quiet {
 		out = append(out, Step{Kind: Converge, Subject: whole.Stack, Cause: "the edge and what it needs come first", Compose: &others})
 	}
 	for _, name := range whole.Services {

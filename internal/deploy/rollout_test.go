@@ -17,9 +17,10 @@ defaults: {limits: {cpus: "0.5", memory: 64M}}
 services:
   web: {image: example/web:1, user: "1:1", health: {command: [x]}, rollout: {settle: 3s}}
   files: {image: example/web:1, user: "1:1", health: {command: [x]}, writable: [{path: /data, volume: data}]}
-  uploads: {image: example/web:1, user: "1:1", health: {command: [x]}, writable: [{path: /data, volume: both, shared: true}]}
+  uploads: {image: example/web:1, user: "1:1", health: {command: [x]}, writable: [{path: /data, volume: both}]}
   last: {image: example/web:1, user: "1:1", health: {command: [x]}, rollout: {order: stop-first}}
   hidden: {image: example/web:1, user: "1:1", health: {command: [x]}}
+volumes: {both: {shared: true}}
 edge:
   sites:
     shop.test: {service: web, port: 80, routes: [{path: /files, service: files, port: 80}, {path: /up, service: uploads, port: 80}, {path: /last, service: last, port: 80}]}

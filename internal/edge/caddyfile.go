@@ -133,6 +133,7 @@ func shared(w *writer) {
 	w.line("(upstream) {")
 	w.line("lb_try_duration 5s")
 	w.line("lb_try_interval 50ms")
+	w.line("header_down -Via")
 	w.line("transport http {")
 	w.line("dial_timeout 2s")
 	w.line("}")

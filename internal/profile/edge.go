@@ -228,7 +228,7 @@ func (p *Profile) StopFirstBecause(name string) string {
 		return fmt.Sprintf("it publishes port %d of the host, which only one container can have", s.Ports[0].Host)
 	}
 	for _, w := range s.Writable {
-		if w.Volume != "" && !w.Shared {
+		if w.Volume != "" && !p.Volumes[w.Volume].Shared {
 			return "it alone writes volume " + w.Volume
 		}
 	}

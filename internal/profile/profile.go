@@ -101,7 +101,6 @@ type Writable struct {
 	Mode   Mode   `yaml:"mode" doc:"mode of the directory; 0700 unless written"`
 	Owner  User   `yaml:"owner" doc:"owner of the directory; the service's user unless written"`
 	Exec   bool   `yaml:"exec" doc:"allow programs to run from a tmpfs"`
-	Shared bool   `yaml:"shared" doc:"two containers of the service may write the volume at once"`
 	Why    string `yaml:"why" doc:"what is written there"`
 }
 
@@ -200,6 +199,7 @@ type Network struct {
 // Volume are the options of a named volume.
 type Volume struct {
 	External bool `yaml:"external" doc:"the volume exists already"`
+	Shared   bool `yaml:"shared" doc:"two containers may write it at once, so that it does not stand against start-first"`
 }
 
 // Dependency is a service that another one needs.

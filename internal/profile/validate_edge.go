@@ -120,7 +120,7 @@ func (v *serviceValidator) rollout() {
 	case "", StopFirst:
 	case StartFirst:
 		if why := v.p.StopFirstBecause(v.name); why != "" && v.written("rollout.order") { // as a default it is for whom it fits
-			v.bad(v.at("rollout.order"), "use stop-first, or mend that; a volume that two containers may write at once has shared: true",
+			v.bad(v.at("rollout.order"), "use stop-first, or mend that; a volume that two containers may write at once has shared: true under volumes:",
 				"service %q cannot start first: %s", v.name, why)
 		}
 	default:
