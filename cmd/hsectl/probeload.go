@@ -58,7 +58,7 @@ func (o probeLoad) visit(s stack.Stack, local bool) (host.Visit, error) {
 	}
 	site := s.Edge.Sites[0]
 	scheme, _, _ := strings.Cut(site.URL, "://")
-	return host.Visit{URL: scheme + "://" + site.Address + "/", Host: site.Name, Insecure: site.Own, PerSecond: o.rate}, nil
+	return host.Visit{URL: scheme + "://" + site.Address + "/", Host: site.Name, Insecure: site.Own(), PerSecond: o.rate}, nil
 }
 
 // start sends the load and returns what ends it and judges what was seen.

@@ -166,5 +166,6 @@ func (c *comparison) stackItself() {
 	}
 	c.secretSources()
 	c.volumes()
+	c.sites()
 	c.passthrough()
 }

@@ -25,8 +25,20 @@ type Site struct {
 	Name    string
 	URL     string // as people type it
 	Address string // host:port on which the host of the engine listens for it
-	Own     bool   // the certificate is of the edge's own making; nobody trusts it
+	TLS     string // acme, files, internal or off
+	Routes  []Route
+	Headers []Label // of every answer; sorted by name
 }
+
+// Route says which service answers the requests for a path; the first that fits is taken.
+type Route struct {
+	Path    string
+	Service string
+	Port    int
+}
+
+// Own reports whether the certificate is of the edge's own making, so that nobody trusts it.
+func (s Site) Own() bool { return s.TLS == profile.TLSInternal }
 
 // Rollout says how the next container of a service takes the place of the last.
 type Rollout struct {
@@ -73,7 +85,15 @@ func newSite(e profile.Edge, name string) Site {
 	if e.Sites[name].TLS == profile.TLSOff {
 		scheme, port, standard = "http", e.HTTP, 80
 	}
-	out := Site{Name: name, URL: scheme + "://" + name, Own: e.Sites[name].TLS == profile.TLSInternal}
+	site := e.Sites[name]
+	out := Site{Name: name, URL: scheme + "://" + name, TLS: site.TLS}
+	for _, r := range site.Routes {
+		out.Routes = append(out.Routes, Route(r))
+	}
+	out.Routes = append(out.Routes, Route{"/*", site.Service, site.Port})
+	for _, header := range slices.Sorted(maps.Keys(site.Headers)) {
+		out.Headers = append(out.Headers, Label{header, string(site.Headers[header])})
+	}
 	if port != standard {
 		out.URL += fmt.Sprintf(":%d", port)
 	}
