@@ -99,7 +99,7 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 		if err != nil {
 			return "", nil, err
 		}
-		findings = lintProfile(l)
+		findings = append(lintProfile(l), judgeSources(ctx, l)...)
 		if beside, ok, err := l.watching(nil); err != nil {
 			return "", nil, err
 		} else if ok {

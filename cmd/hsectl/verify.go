@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ it looks at the containers directly; from anywhere else a short-lived probe cont
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl verify
   hsectl verify --all                 # every control, also those that hold
+  hsectl verify --engine              # the engine and its machine, too
   hsectl verify --format json | jq '.findings[] | select(.status != "pass")'
   hsectl verify --format html > evidence.html
   hsectl verify --format json > release-2.json && hsectl verify --since release-1.json`,
@@ -36,6 +38,7 @@ Exit 3 when anything fails or is unknown.`,
 		},
 	}
 	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.engine, "engine", false, "also judge the engine itself and the machine it runs on")
 	cmd.Flags().BoolVar(&o.sidecars, "sidecars", false, "look by probe containers only, also where this machine could look by itself")
 	cmd.Flags().BoolVar(&o.deep, "deep", false, "also try on a throw-away copy of each container what its settings allow")
 	return cmd
@@ -45,6 +48,7 @@ type verifyOptions struct {
 	reportOptions
 	deep     bool
 	sidecars bool
+	engine   bool
 }
 
 func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) error {
@@ -69,7 +73,14 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if err != nil {
 		return err
 	}
-	evidence.Findings = append(evidence.Findings, beside...)
+	evidence.Findings = slices.Concat(evidence.Findings, beside, judgeSources(ctx, l))
+	if o.engine {
+		machine, err := judgeMachine(ctx, engine)
+		if err != nil {
+			return err
+		}
+		evidence.Findings = append(evidence.Findings, machine...)
+	}
 	return o.write(s, report.Document{Kind: "Evidence", Subject: l.stack.Name, Profile: l.path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now()})
 }
 

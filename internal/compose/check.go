@@ -27,7 +27,7 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 	facts, intent := p.facts(s), p.intent(s)
 	var out []finding.Finding
 	for _, c := range controls {
-		if c.Runtime {
+		if c.Runtime || !c.Asked(facts) {
 			continue
 		}
 		f, in := p.lens(c.ID, s, facts, intent)

@@ -58,7 +58,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 
 // declaration is the text of the service, for the controls that judge what is written.
 func declaration(p *Project, s types.ServiceConfig) policy.Declaration {
-	d := policy.Declaration{User: s.User, Hostname: s.Hostname, Target: "compose", Keys: slices.Sorted(maps.Keys(p.keys(s.Name)))}
+	d := policy.Declaration{Pull: s.PullPolicy, User: s.User, Hostname: s.Hostname, Target: "compose", Keys: slices.Sorted(maps.Keys(p.keys(s.Name)))}
 	for _, use := range s.Secrets {
 		if source, ok := p.types.Secrets[use.Source]; ok && source.File == "" {
 			d.Loose = append(d.Loose, use.Source)
@@ -113,7 +113,7 @@ func processes(s types.ServiceConfig) []policy.Process {
 	out := []policy.Process{own}
 	for _, h := range hooks(s) {
 		p := own
-		p.Name = h.name
+		p.Name, p.Entered = h.name, true
 		if h.user != "" {
 			p.UIDs, p.GIDs = ids(h.user)
 		}
@@ -345,5 +345,6 @@ func log(s types.ServiceConfig) policy.Log {
 		bounded := s.Logging != nil && s.Logging.Options["max-size"] != ""
 		return policy.Log{Driver: "json-file", Bounded: bounded}
 	}
-	return policy.Log{Driver: s.Logging.Driver, Bounded: s.Logging.Driver != "json-file" || s.Logging.Options["max-size"] != ""}
+	return policy.Log{Driver: s.Logging.Driver, Bounded: s.Logging.Driver != "json-file" || s.Logging.Options["max-size"] != "",
+		NonBlocking: s.Logging.Options["mode"] == "non-blocking"}
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -40,6 +41,10 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 	if err != nil {
 		return nil, err
 	}
+	engine, err := e.daemon(ctx)
+	if err != nil {
+		return nil, err
+	}
 	origins := e.origins(ctx, list)
 	out := make([]verify.Container, len(list))
 	round := e.newRound(ctx, project)
@@ -50,8 +55,9 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			service := c.Config.Labels[composeService]
 			r := ask(service)
 			r.Connect = addressed(r.Connect, list)
-			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks)}
+			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, engine.now)}
 			surface(&out[i].Engine, c)
+			out[i].Engine.Remap = is(policy.Remap{Engine: engine.remaps})
 			out[i].Engine.Origin = origins[c.Image]
 			out[i].Engine.Reach = allowed(c, list, r.Connect)
 			dump, err := round.look(ctx, c, r)
@@ -89,7 +95,7 @@ func (e *Engine) networks(ctx context.Context, project string) (map[string]polic
 func is[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Applied) }
 
 // applied says what the engine claims to have applied.
-func applied(c container.InspectResponse, networks map[string]policy.Network) policy.Facts {
+func applied(c container.InspectResponse, networks map[string]policy.Network, now time.Time) policy.Facts {
 	h := c.HostConfig
 	f := policy.Facts{
 		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount}),
@@ -108,7 +114,7 @@ func applied(c container.InspectResponse, networks map[string]policy.Network) po
 		OOMKilled:  is(c.State.OOMKilled),
 		Stop:       is(stop(c)),
 		Restart:    is(policy.Restart{Policy: string(h.RestartPolicy.Name), Retries: h.RestartPolicy.MaximumRetryCount}),
-		Health:     is(health(c)),
+		Health:     is(health(c, now)),
 		Arguments:  is(arguments(c)),
 		Log:        is(logging(h)),
 		Image:      is(policy.Image{Reference: c.Config.Image, ID: c.Image}),
@@ -223,10 +229,18 @@ func stop(c container.InspectResponse) policy.Stop {
 	return s
 }
 
-func health(c container.InspectResponse) policy.Health {
+// engineInterval and engineTimeout are what the engine takes where a health test does not say.
+const (
+	engineInterval = 30 * time.Second
+	engineTimeout  = 30 * time.Second
+)
+
+// health says how the test stands at a time of the engine's clock.
+func health(c container.InspectResponse, now time.Time) policy.Health {
 	var out policy.Health
 	if t := c.Config.Healthcheck; t != nil {
 		out.Test = t.Test
+		out.Due = 2*cmp.Or(t.Interval, engineInterval) + cmp.Or(t.Timeout, engineTimeout)
 	}
 	if s := c.State.Health; s != nil {
 		out.Status = string(s.Status)
@@ -234,7 +248,11 @@ func health(c container.InspectResponse) policy.Health {
 		out.Missing = slices.ContainsFunc(s.Log, func(r *container.HealthcheckResult) bool {
 			return r != nil && r.ExitCode != 0 && (strings.Contains(r.Output, "executable file not found") || strings.Contains(r.Output, "exec failed") && strings.Contains(r.Output, "no such file"))
 		})
-		out.Proven = slices.ContainsFunc(s.Log, func(r *container.HealthcheckResult) bool { return r != nil && r.ExitCode == 0 })
+		for _, r := range s.Log {
+			if r != nil && r.ExitCode == 0 {
+				out.Proven, out.Age = true, now.Sub(r.End)
+			}
+		}
 	}
 	return out
 }
@@ -253,5 +271,5 @@ func arguments(c container.InspectResponse) []string {
 
 func logging(h *container.HostConfig) policy.Log {
 	driver := h.LogConfig.Type
-	return policy.Log{Driver: driver, Bounded: driver != "json-file" || h.LogConfig.Config["max-size"] != ""}
+	return policy.Log{Driver: driver, Bounded: driver != "json-file" || h.LogConfig.Config["max-size"] != "", NonBlocking: h.LogConfig.Config["mode"] == "non-blocking"}
 }

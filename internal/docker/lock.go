@@ -63,15 +63,8 @@ func journalVolume(stack string) string { return "hsectl.journal." + stack }
 
 // now returns the time of the engine's clock. Times that are compared are all of this clock.
 func (e *Engine) now(ctx context.Context) (time.Time, error) {
-	info, err := e.api.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return time.Time{}, fmt.Errorf("asking the engine for its time: %w", err)
-	}
-	t, err := time.Parse(time.RFC3339Nano, info.Info.SystemTime)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("asking the engine for its time: %w", err)
-	}
-	return t.UTC(), nil
+	d, err := e.daemon(ctx)
+	return d.now.UTC(), err
 }
 
 // LockOptions say who takes a lock and how long they wait for it.

@@ -139,6 +139,7 @@ func (e *Engine) origin(ctx context.Context, id string) policy.Fact[policy.Origi
 	}
 	var out policy.Origin
 	if config := inspected.Config; config != nil {
+		out.Tested = config.Healthcheck != nil && len(config.Healthcheck.Test) > 0 && config.Healthcheck.Test[0] != "NONE"
 		out.User, out.StopSignal = config.User, config.StopSignal
 		for port := range config.ExposedPorts {
 			number, _, _ := strings.Cut(port, "/")

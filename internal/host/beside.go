@@ -49,6 +49,8 @@ func Beside() verify.Look {
 		if first < 0 || !owns(pid, id) {
 			return nil, errors.New("the container went away")
 		}
+		// Who started the container is outside it, in the network of the machine. Where that cannot be read it is unknown.
+		p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(all[pid].parent), "ns/net"))
 		p.changed(p.dump.Processes[first])
 		user, capabilities, ok := p.dump.FirstIDs()
 		if !ok {
@@ -172,12 +174,12 @@ func (t thread) enter() error {
 	if err != nil {
 		return fmt.Errorf("opening its network: %w", err)
 	}
-	defer unix.Close(network)
+	defer shut(network)
 	root, err := unix.Openat(t.dir, "root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("opening its root directory: %w", err)
 	}
-	defer unix.Close(root)
+	defer shut(root)
 	if err := unix.Setns(network, unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("entering its network: %w", err)
 	}
@@ -208,3 +210,6 @@ func (t thread) become() error {
 	}
 	return nil
 }
+
+// shut closes a descriptor that was only read from, or only entered by.
+func shut(fd int) { _ = unix.Close(fd) }

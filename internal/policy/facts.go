@@ -110,6 +110,7 @@ type Process struct {
 	State       string // one letter: R, S, D, Z and others
 	Caught      uint64 // signals with a handler, one bit per signal
 	Blocked     uint64
+	Entered     bool // started from outside: a hook, a health test, docker exec
 }
 
 // Namespaces says which namespaces are the host's.
@@ -150,6 +151,9 @@ type Health struct {
 	Proven  bool     // at least one test has passed
 	Streak  int      // failures in a row
 	Missing bool     // the program of the test is not in the image
+
+	Age time.Duration // since the last test that passed; 0 when it is not known
+	Due time.Duration // within which tests come: twice their interval, and the time that each may take
 }
 
 // Variable is an environment variable. The value is kept out of every finding.
@@ -170,6 +174,8 @@ type Secret struct {
 type Log struct {
 	Driver  string
 	Bounded bool
+
+	NonBlocking bool // the service does not wait for a log server
 }
 
 // Image is what the container was made from.
@@ -186,6 +192,7 @@ type Declaration struct {
 	Loose    []string // secrets and configs that are not files
 	Waits    []string // services that must be healthy first and have no health test
 	Target   string   // compose or swarm
+	Pull     string   // when the image is pulled; empty for the default
 	Keys     []string // keys of the service as written, for what the target drops
 }
 

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
 )
@@ -115,6 +117,9 @@ func health() []Control {
 					return Verdict{finding.Unknown, finding.None, "there is no health test to ask"}
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Streak > 0:
 					return fail(f.Health.Tier, "the last %d tests failed", f.Health.Value.Streak)
+				case f.Health.Value.Status == "healthy" && f.Health.Value.Due > 0 && f.Health.Value.Age > f.Health.Value.Due:
+					return Verdict{finding.Unknown, finding.None, fmt.Sprintf("the last test that passed is %s old, and one is due every %s",
+						f.Health.Value.Age.Round(time.Second), f.Health.Value.Due.Round(time.Second))}
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Proven:
 					return pass(f.Health.Tier, "healthy")
 				case f.Health.Value.Status == "starting" || f.Health.Value.Status == "healthy":

@@ -24,6 +24,8 @@ type Control struct {
 	By         string   // the verb that judges it, when it is not a matter of facts
 	Static     bool     // only the text of a stack can answer
 	judge      func(Facts, Intent) Verdict
+	asked      func(Facts) bool      // whether it was to be answered at all; nil is always
+	machine    func(Machine) Verdict // set instead of judge where the subject is the engine and its machine
 }
 
 // Verdict is the answer of a predicate.
@@ -39,7 +41,7 @@ func Controls() []Control {
 	for _, group := range [][]Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(),
 		network(), resources(), lifecycle(), health(), secrets(), logging(), images(), presets(),
-		storage(), identity(), confinement(), contact(), endurance(), exposure(),
+		storage(), identity(), confinement(), contact(), endurance(), exposure(), entry(), imageControls(),
 	} {
 		all = append(all, group...)
 	}
@@ -47,7 +49,9 @@ func Controls() []Control {
 }
 
 // Catalogue returns every control that a report can name: the table, and what other verbs judge.
-func Catalogue() []Control { return inOrder(append(Controls(), operations()...)) }
+func Catalogue() []Control {
+	return inOrder(slices.Concat(Controls(), operations(), machine(), scanned()))
+}
 
 func inOrder(all []Control) []Control {
 	groups := map[string]int{}
@@ -70,6 +74,9 @@ func groupOf(groups map[string]int, id string) int {
 	return math.MaxInt
 }
 
+// Asked reports whether a control was to be answered: some only are where somebody could look.
+func (c Control) Asked(f Facts) bool { return c.asked == nil || c.asked(f) }
+
 // Judge applies one control. What fails at Info is advice.
 func (c Control) Judge(f Facts, in Intent) Verdict {
 	v := c.judge(f, in)
@@ -84,16 +91,30 @@ func (c Control) Judge(f Facts, in Intent) Verdict {
 func Check(f Facts, in Intent, running bool) []finding.Finding {
 	var out []finding.Finding
 	for _, c := range Controls() {
-		if c.Runtime && !running || c.Static && running || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" {
+		if c.Runtime && !running || c.Static && running || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" || !c.Asked(f) {
 			continue
 		}
-		v := c.Judge(f, in)
-		out = append(out, finding.Finding{
-			Subject: f.Service, Control: c.ID, Title: c.Title, Severity: c.Severity,
-			Status: v.Status, Tier: v.Tier, Detail: v.Detail, Remedy: c.Remedy, Where: c.Key,
-		})
+		out = append(out, c.find(f, in))
 	}
 	return out
+}
+
+// CheckOne applies one control to one service.
+func CheckOne(id string, f Facts, in Intent) finding.Finding {
+	for _, c := range Controls() {
+		if c.ID == id {
+			return c.find(f, in)
+		}
+	}
+	return finding.Finding{Subject: f.Service, Control: id, Detail: "there is no such control"}
+}
+
+func (c Control) find(f Facts, in Intent) finding.Finding {
+	v := c.Judge(f, in)
+	return finding.Finding{
+		Subject: f.Service, Control: c.ID, Title: c.Title, Severity: c.Severity,
+		Status: v.Status, Tier: v.Tier, Detail: v.Detail, Remedy: c.Remedy, Where: c.Key,
+	}
 }
 
 func pass(t finding.Tier, format string, args ...any) Verdict {

@@ -104,6 +104,9 @@ func TestEveryControlIsComplete(t *testing.T) {
 
 func TestTheProperServicePassesEverything(t *testing.T) {
 	for _, f := range policy.Check(proper(), granted(), true) {
+		if f.Control == "HSE-USR-005" && f.Status == finding.NotApplicable {
+			continue // the image fixes its user
+		}
 		if f.Status != finding.Pass && f.Status != finding.Advice {
 			t.Errorf("%s is %s: %s", f.Control, f.Status, f.Detail)
 		}

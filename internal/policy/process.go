@@ -212,9 +212,9 @@ func maskedPaths(f Facts, _ Intent) Verdict {
 }
 
 func namespaces() []Control {
-	// The kernel numbers the first namespace of each kind, but not that of the network; and a container that was not
-	// remapped has the host's user namespace without having opted out. Of these two the engine's word is the best.
-	applied := []string{"network", "user"}
+	// The kernel numbers the first namespace of each kind, but not that of the network: of it the engine's word is the best,
+	// unless who looks is on the same machine and can compare.
+	applied := []string{"network"}
 	row := func(id, title string, sev finding.Severity, refs []string, host func(Namespaces) bool, name string) Control {
 		return Control{ID: id, Title: title, Severity: sev, References: refs,
 			Rationale: "Sharing a namespace with the host takes one wall away.",
@@ -222,6 +222,12 @@ func namespaces() []Control {
 			judge: func(f Facts, _ Intent) Verdict {
 				if !f.Namespaces.Known() {
 					return unknown(f.Namespaces, "the namespaces")
+				}
+				if name == "network" && f.HostNet.Known() && !f.Namespaces.Value.HostNetwork {
+					if f.HostNet.Value {
+						return fail(f.HostNet.Tier, "the network namespace is the host's")
+					}
+					return pass(f.HostNet.Tier, "the network namespace is another than the host's")
 				}
 				tier := f.Namespaces.Tier
 				if slices.Contains(applied, name) {
@@ -242,7 +248,26 @@ func namespaces() []Control {
 			func(n Namespaces) bool { return n.HostNetwork }, "network"),
 		row("HSE-NS-004", "The uts namespace is its own", finding.Medium, []string{"CIS 5.21"},
 			func(n Namespaces) bool { return n.HostUTS }, "uts"),
-		row("HSE-NS-005", "User namespaces are not opted out of", finding.Medium, []string{"CIS 5.31", "KICS 8af7162d"},
-			func(n Namespaces) bool { return n.HostUser }, "user"),
+		{ID: "HSE-NS-005", Title: "User namespaces are not opted out of", Severity: finding.Medium, References: []string{"CIS 5.31", "KICS 8af7162d"},
+			Rationale: "Where the engine maps user ids, root of a container is nobody on the host.",
+			Remedy:    "a profile cannot ask for it; the container was not made by hsectl",
+			judge:     userNamespace},
 	}
+}
+
+// userNamespace takes the engine's word for the wish, and the kernel's map for what came of it.
+func userNamespace(f Facts, _ Intent) Verdict {
+	switch r := f.Remap.Value; {
+	case !f.Namespaces.Known():
+		return unknown(f.Namespaces, "the namespaces")
+	case f.Namespaces.Value.HostUser:
+		return fail(min(f.Namespaces.Tier, finding.Applied), "the user namespace is the host's")
+	case f.Remap.Known() && r.Engine && r.Identity:
+		return fail(f.Remap.Tier, "the engine maps user ids, but not those of this container")
+	case f.Remap.Known() && r.Engine:
+		return pass(f.Remap.Tier, "user ids are mapped")
+	case f.Remap.Known():
+		return pass(f.Remap.Tier, "the engine maps no user ids, and nothing opts out")
+	}
+	return pass(min(f.Namespaces.Tier, finding.Applied), "the user namespace of the host is not asked for")
 }

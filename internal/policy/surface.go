@@ -18,6 +18,26 @@ type Surface struct {
 	DependsOn  Fact[[]Relation] // other services, with the condition that is waited for
 	Exposed    Fact[[]string]   // variables and arguments of processes that look like secrets, by name
 	Origin     Fact[Origin]
+	SameUser   Fact[[]string]     // other services with the same uid
+	Sources    Fact[[]SourceFile] // files that secrets come from, on the machine that deploys
+	HostNet    Fact[bool]         // the network namespace is that of the machine, which the kernel itself says
+	Remap      Fact[Remap]
+}
+
+// SourceFile is a file that a secret comes from. Its content is not looked at.
+type SourceFile struct {
+	Path    string
+	Missing bool
+	Mode    int
+	Owner   int  // uid
+	Reader  int  // uid of whoever deploys
+	Kept    bool // git does not ignore it
+}
+
+// Remap is what becomes of user ids.
+type Remap struct {
+	Engine   bool // the engine maps the ids of containers to others
+	Identity bool // the container's ids are the host's
 }
 
 // Shm is /dev/shm.
@@ -56,6 +76,7 @@ type Origin struct {
 	StopSignal string
 	Exposed    []int
 	Volumes    []string
+	Tested     bool     // there is a HEALTHCHECK
 	Secrets    []string // variables, labels and build steps that look like secrets, by name
 }
 

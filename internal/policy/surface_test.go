@@ -32,7 +32,7 @@ func good() policy.Facts {
 		OOMKilled: seen(false), Stop: seen(policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second}), Restart: seen(policy.Restart{Policy: "unless-stopped"}),
 		Health:      seen(policy.Health{Test: []string{"CMD", "/app", "health"}, Status: "healthy", Proven: true}),
 		Environment: seen([]policy.Variable{{"PORT", "8080"}, {"X_PASSWORD_FILE", "/run/secrets/x"}}), Arguments: seen([]string{"/app", "serve"}),
-		Secrets: seen([]policy.Secret{{Name: "token", Readable: true}}), Log: seen(policy.Log{"json-file", true}), Image: seen(policy.Image{Reference: "app:1"}),
+		Secrets: seen([]policy.Secret{{Name: "token", Readable: true}}), Log: seen(policy.Log{Driver: "json-file", Bounded: true}), Image: seen(policy.Image{Reference: "app:1"}),
 		Surface: surface(),
 	}
 }
@@ -44,7 +44,8 @@ func surface() policy.Surface {
 		Cgroup: seen(policy.Cgroup{V2: true}), Runtime: seen("runc"), Borrowed: seen([]string(nil)), OOM: seen(policy.OOM{}), ExtraHosts: seen([]string{"db:10.0.0.5"}),
 		Reach:    policy.Seen([]policy.Reach{{"db", 5432, true}, {"other", 80, false}}, finding.Behaved),
 		Attempts: policy.Seen([]policy.Trial{{"a mount", "EPERM"}, {"a raw socket", "EPERM"}}, finding.Behaved), DependsOn: seen([]policy.Relation{{"db", "healthy"}}),
-		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}}),
+		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}, Tested: true}),
+		SameUser: seen([]string(nil)), Sources: seen([]policy.SourceFile{{Path: "secrets/token", Mode: 0o400}}), HostNet: seen(false), Remap: seen(policy.Remap{}),
 	}
 }
 
@@ -67,7 +68,7 @@ func TestAServiceMadeRightPassesEverything(t *testing.T) {
 
 // Without evidence no control passes. What the intent alone decides may not apply.
 func TestNothingSeenIsNothingProven(t *testing.T) {
-	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run")}}
+	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run"), Sources: policy.Unseen[[]policy.SourceFile]("nobody looked")}}
 	for _, f := range policy.Check(nothing, goodIntent(), true) {
 		if f.Status != finding.Unknown || f.Tier != finding.None || f.Proven() {
 			t.Errorf("%s is %s on %s without evidence", f.Control, f.Status, f.Tier)
@@ -108,6 +109,20 @@ func oneProcess(change func(*policy.Process)) func(*policy.Facts, *policy.Intent
 
 func mountOf(m policy.Mount) func(*policy.Facts, *policy.Intent) {
 	return func(f *policy.Facts, _ *policy.Intent) { f.Mounts = seen(append(slices.Clone(f.Mounts.Value), m)) }
+}
+
+// entering adds a process that came from outside.
+func entering(change func(*policy.Process)) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) {
+		p := f.Processes.Value[0]
+		p.PID, p.Name, p.Entered = 9, "sh", true
+		change(&p)
+		f.Processes = seen(append(slices.Clone(f.Processes.Value), p))
+	}
+}
+
+func source(s policy.SourceFile) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) { f.Sources = seen([]policy.SourceFile{s}) }
 }
 
 func changed(change func(*policy.Facts)) func(*policy.Facts, *policy.Intent) {
@@ -201,8 +216,20 @@ func wrongs() []wrong {
 			f.Secrets = seen([]policy.Secret{{Name: "token", Readable: true}, {Name: "more", Readable: true}})
 		})},
 		{"secret in a process's environment", "HSE-SEC-006", changed(func(f *policy.Facts) { f.Exposed = seen([]string{"process app: variable PASSWORD"}) })},
-		{"unbounded log", "HSE-LOG-001 HSE-RES-007", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{"json-file", false}) })},
-		{"no log", "HSE-LOG-002", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{"none", true}) })},
+		{"unbounded log", "HSE-LOG-001 HSE-RES-007", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "json-file"}) })},
+		{"no log", "HSE-LOG-002", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "none", Bounded: true}) })},
+		{"user of another service", "HSE-USR-005", changed(func(f *policy.Facts) { f.SameUser, f.Origin = seen([]string{"db"}), seen(policy.Origin{User: "0"}) })},
+		{"user of the host", "HSE-USR-005", func(f *policy.Facts, in *policy.Intent) { in.UID, f.Origin = 1000, seen(policy.Origin{}) }},
+		{"exec as root", "HSE-USR-006 HSE-USR-001", entering(func(p *policy.Process) { p.UIDs[1] = 0 })},
+		{"exec with a capability", "HSE-USR-006 HSE-CAP-001", entering(func(p *policy.Process) { p.Bounding = 1 })},
+		{"exec without a filter", "HSE-USR-006 HSE-KRN-001", entering(func(p *policy.Process) { p.Seccomp = 0 })},
+		{"network of the host, by the kernel", "HSE-NS-003", changed(func(f *policy.Facts) { f.HostNet = seen(true) })},
+		{"ids that are not mapped", "HSE-NS-005", changed(func(f *policy.Facts) { f.Remap = seen(policy.Remap{Engine: true, Identity: true}) })},
+		{"secret that all may read", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o444})},
+		{"secret of somebody else", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Owner: 33, Reader: 1000})},
+		{"secret in the repository", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Kept: true})},
+		{"log that waits for a server", "HSE-LOG-004", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "syslog", Bounded: true}) })},
+		{"no test in the image, nor in the service", "HSE-IMG-012 HSE-HLT-001", changed(func(f *policy.Facts) { f.Health, f.Origin = seen(policy.Health{}), seen(policy.Origin{}) })},
 		{"another image", "HSE-IMG-002", changed(func(f *policy.Facts) { f.Image = seen(policy.Image{Reference: "app:2"}) })},
 		{"image of root", "HSE-IMG-003", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "0:0", StopSignal: "SIGTERM"}) })},
 		{"secret in the image", "HSE-IMG-005", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", Secrets: []string{"variable TOKEN"}}) })},

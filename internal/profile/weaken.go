@@ -40,6 +40,7 @@ func (p Passthrough) Weaken(f policy.Facts) policy.Facts {
 	if mode := p.text("network_mode"); mode != "" && mode != "none" {
 		f.Networks = policy.Unseen[[]policy.Network]("network_mode is " + mode)
 	}
+	f.Declaration.Value.Pull = p.text("pull_policy")
 	f.Processes.Value = slices.Clone(f.Processes.Value)
 	for _, o := range p.list("security_opt") {
 		switch strings.Replace(fmt.Sprint(o), "=", ":", 1) {

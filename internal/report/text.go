@@ -47,7 +47,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 			case f.Status == finding.Waived && f.Waiver != nil:
 				fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Reason)
 			case !f.Proven() || f.Status == finding.Advice:
-				fmt.Fprintf(&b, "      %s\n", p.dim(f.Where+": "+f.Remedy))
+				fmt.Fprintf(&b, "      %s\n", p.dim(strings.TrimPrefix(f.Where+": "+f.Remedy, ": ")))
 			}
 		}
 		for _, cause := range slices.Sorted(maps.Keys(blind)) {

@@ -27,6 +27,7 @@ type Dump struct {
 	EnvironRead int               `json:"environRead"` // processes whose environment could be read
 	Attempts    []Trial           `json:"attempts"`    // what was tried on a copy; Path names it
 	Answer      *Answer           `json:"answer"`      // to Ask
+	HostNet     string            `json:"hostNet"`     // network namespace of the machine, when the looker is on it
 	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
 }
 

@@ -88,6 +88,7 @@ func processes(d *Dump) policy.Fact[[]policy.Process] {
 		if err != nil {
 			return policy.Unseen[[]policy.Process](err.Error())
 		}
+		p.Entered = raw.PID != 1 && p.Parent == 0
 		p.PID, p.LSM = raw.PID, strings.Trim(raw.Files["attr/current"], "\x00\n ")
 		out = append(out, p)
 	}

@@ -32,6 +32,12 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 		group.Writable = groupsWritable(first.Files["mountinfo"])
 		f.Cgroup = policy.Seen(group, finding.Effective)
 	}
+	if d.HostNet != "" && d.Namespaces["net"] != "" {
+		f.HostNet = policy.Seen(d.Namespaces["net"] == d.HostNet, finding.Effective)
+	}
+	if fields := strings.Fields(first.Files["uid_map"]); len(fields) == 3 {
+		f.Remap = policy.Seen(policy.Remap{Engine: f.Remap.Value.Engine, Identity: fields[0] == "0" && fields[1] == "0"}, finding.Effective)
+	}
 	shm(f, first.Files["mountinfo"])
 	if n, err := strconv.Atoi(strings.TrimSpace(first.Files["oom_score_adj"])); err == nil {
 		f.OOM = policy.Seen(policy.OOM{Disabled: f.OOM.Value.Disabled, Score: n}, finding.Effective)

@@ -7,6 +7,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,6 +59,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 	}
 	out := Evidence{APIVersion: "hsectl/v1", Kind: "Evidence", Stack: s.Name, Containers: len(containers)}
 	seen := map[string]bool{}
+	users := usersOf(containers)
 	for _, c := range containers {
 		service, ok := s.Service(c.Service)
 		if !ok {
@@ -65,7 +67,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 			continue
 		}
 		seen[c.Service] = true
-		out.Findings = append(out.Findings, judge(s, service, c)...)
+		out.Findings = append(out.Findings, judge(s, service, c, users)...)
 	}
 	for _, service := range s.Services {
 		if !seen[service.Name] {
@@ -104,13 +106,15 @@ func targets(s stack.Stack, from string) []Target {
 }
 
 // judge marks as drift what the rendered stack satisfies and the running container does not.
-func judge(s stack.Stack, service stack.Service, c Container) []finding.Finding {
+func judge(s stack.Stack, service stack.Service, c Container, users map[string][]int) []finding.Finding {
 	in := s.Intent(service)
 	declared := map[string]finding.Status{}
 	for _, f := range policy.Check(s.Facts(service), in, false) {
 		declared[f.Control] = f.Status
 	}
-	out := policy.Check(facts(c), in, true)
+	f := facts(c)
+	f.SameUser = sameUser(c.Service, users)
+	out := policy.Check(f, in, true)
 	for i, f := range out {
 		if f.Status == finding.Fail && declared[f.Control] == finding.Pass {
 			out[i].Status = finding.Drift
@@ -119,6 +123,33 @@ func judge(s stack.Stack, service stack.Service, c Container) []finding.Finding 
 		}
 	}
 	return service.Waive(out)
+}
+
+// usersOf returns the uids that the processes of each service were seen with.
+func usersOf(containers []Container) map[string][]int {
+	out := map[string][]int{}
+	for _, c := range containers {
+		for _, p := range facts(c).Processes.Value {
+			if !slices.Contains(out[c.Service], p.UIDs[1]) {
+				out[c.Service] = append(out[c.Service], p.UIDs[1])
+			}
+		}
+	}
+	return out
+}
+
+// sameUser names the other services that have a uid of this one.
+func sameUser(service string, users map[string][]int) policy.Fact[[]string] {
+	if len(users[service]) == 0 {
+		return policy.Unseen[[]string]("no process was seen")
+	}
+	var out []string
+	for _, other := range slices.Sorted(maps.Keys(users)) {
+		if other != service && slices.ContainsFunc(users[other], func(uid int) bool { return slices.Contains(users[service], uid) }) {
+			out = append(out, other)
+		}
+	}
+	return policy.Seen(out, finding.Effective)
 }
 
 func absent(service string) finding.Finding {

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// judgeMachine judges the engine, and its machine where that is this one.
+func judgeMachine(ctx context.Context, engine *docker.Engine) ([]finding.Finding, error) {
+	m, err := engine.Machine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	socket, here := engine.Socket()
+	if !here {
+		const why = "the engine is on another machine"
+		m.Files, m.Forwarding, m.LogBounded = policy.Unseen[[]policy.EngineFile](why), policy.Unseen[[]string](why), policy.Unseen[bool](why)
+		return policy.CheckMachine(m), nil
+	}
+	var files []policy.EngineFile
+	found, err := host.EngineFiles(socket)
+	for _, f := range found {
+		files = append(files, policy.EngineFile(f))
+	}
+	m.Files = witnessed(files, err)
+	m.Forwarding = witnessed(host.ForwardRules(ctx))
+	m.LogBounded = witnessed(host.EngineLogSize())
+	return policy.CheckMachine(m), nil
+}
+
+// witnessed is what this machine itself shows, or why it does not.
+func witnessed[T any](v T, err error) policy.Fact[T] {
+	if err != nil {
+		return policy.Unseen[T](err.Error())
+	}
+	return policy.Seen(v, finding.Effective)
+}
+
+// judgeSources judges the files on this machine that the secrets of each service come from.
+func judgeSources(ctx context.Context, l loaded) []finding.Finding {
+	var out []finding.Finding
+	for _, service := range l.stack.Services {
+		files := map[string]bool{}
+		for _, use := range service.Secrets {
+			if path := sourceOf(l.stack, use.Name); path != "" {
+				files[path] = true
+			}
+		}
+		if len(files) == 0 {
+			continue
+		}
+		var seen []policy.SourceFile
+		var problem error
+		for _, path := range sortedKeys(files) {
+			full := path
+			if !filepath.IsAbs(path) {
+				full = filepath.Join(l.dir(), filepath.FromSlash(path))
+			}
+			f, err := host.Source(ctx, full)
+			if err != nil {
+				problem = err
+			}
+			seen = append(seen, policy.SourceFile{Path: path, Missing: f.Missing, Mode: f.Mode, Owner: f.Owner, Reader: os.Geteuid(), Kept: f.Kept})
+		}
+		facts := policy.Facts{Service: service.Name}
+		facts.Sources = witnessed(seen, problem)
+		judged := policy.CheckOne("HSE-SEC-003", facts, l.stack.Intent(service))
+		out = append(out, service.Waive([]finding.Finding{judged})...)
+	}
+	return located(l, out)
+}
+
+// sourceOf is the file that a secret is read from, or nothing. One made of another has that one's.
+func sourceOf(s stack.Stack, name string) string {
+	for range s.Secrets { // no chain is longer than that
+		for _, secret := range s.Secrets {
+			if secret.Name != name {
+				continue
+			}
+			if secret.From == "" {
+				return strings.TrimSpace(secret.File)
+			}
+			name = secret.From
+			break
+		}
+	}
+	return ""
+}

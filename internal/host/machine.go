@@ -1,0 +1,121 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// EngineFile is a file or a socket of the engine on this machine.
+type EngineFile struct {
+	Path  string
+	Mode  int
+	Owner int // uid
+	Group string
+	Most  int // bits that may be set
+}
+
+// EngineFiles looks at the files that configure and open the engine, as far as they are there: those of CIS Docker Benchmark, section 3.
+func EngineFiles(socket string) ([]EngineFile, error) {
+	var out []EngineFile
+	for _, f := range []struct {
+		path string
+		most int
+	}{
+		{socket, 0o660}, {"/run/containerd/containerd.sock", 0o660}, {"/etc/docker", 0o755}, {"/etc/docker/daemon.json", 0o644}, {"/etc/default/docker", 0o644},
+		{"/lib/systemd/system/docker.service", 0o644}, {"/lib/systemd/system/docker.socket", 0o644}, {"/etc/docker/certs.d", 0o755},
+	} {
+		info, err := os.Stat(f.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking at the engine's files: %w", err)
+		}
+		owner, group, ok := ownerOf(info)
+		if !ok {
+			return nil, fmt.Errorf("looking at the engine's files: this system does not tell who owns %s", f.path)
+		}
+		out = append(out, EngineFile{Path: f.path, Mode: int(info.Mode().Perm()), Owner: owner, Group: groupName(group), Most: f.most})
+	}
+	return out, nil
+}
+
+// ForwardRules returns the rules that the engine lets an administrator write for what is forwarded to its containers.
+func ForwardRules(ctx context.Context) ([]string, error) {
+	out, err := Output(ctx, "/", []string{"iptables", "-w", "5", "-S", "DOCKER-USER"}, 1<<20)
+	if err != nil {
+		return nil, fmt.Errorf("reading the chain DOCKER-USER: %w", err)
+	}
+	var rules []string
+	for line := range strings.Lines(string(out)) {
+		rules = append(rules, strings.TrimSpace(line))
+	}
+	return rules, nil
+}
+
+// EngineLogSize reports whether the engine's default for new log files has a bound, by its configuration file or the
+// command lines of the engines that run here.
+func EngineLogSize() (bool, error) {
+	data, err := readBounded("/etc/docker/daemon.json")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("reading the engine's configuration: %w", err)
+	}
+	if err == nil {
+		var config struct {
+			Options map[string]string `json:"log-opts"`
+		}
+		if err := json.Unmarshal([]byte(data), &config); err != nil {
+			return false, fmt.Errorf("reading the engine's configuration: %w", err)
+		}
+		if config.Options["max-size"] != "" {
+			return true, nil
+		}
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return false, fmt.Errorf("listing processes: %w", err)
+	}
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		words, err := readBounded(filepath.Join("/proc", e.Name(), "cmdline"))
+		if program, _, _ := strings.Cut(words, "\x00"); err == nil && filepath.Base(program) == "dockerd" && strings.Contains(words, "max-size=") {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// SourceFile is a file that a secret comes from.
+type SourceFile struct {
+	Missing bool
+	Mode    int
+	Owner   int
+	Kept    bool // in a git repository that does not ignore it
+}
+
+// Source looks at the file of a secret, not at what is in it.
+func Source(ctx context.Context, path string) (SourceFile, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return SourceFile{Missing: true}, nil
+	}
+	if err != nil {
+		return SourceFile{}, fmt.Errorf("looking at the file of a secret: %w", err)
+	}
+	owner, _, ok := ownerOf(info)
+	if !ok {
+		return SourceFile{}, fmt.Errorf("looking at the file of a secret: this system does not tell who owns %s", path)
+	}
+	dir, name := filepath.Split(path)
+	inRepository := git(ctx, filepath.Clean(dir), "rev-parse", "--is-inside-work-tree") == "true"
+	return SourceFile{Mode: int(info.Mode().Perm()), Owner: owner, Kept: inRepository && git(ctx, filepath.Clean(dir), "check-ignore", "--", name) == ""}, nil
+}
