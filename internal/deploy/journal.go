@@ -57,7 +57,7 @@ func DecodeJournal(slots [][]byte) (Journal, error) {
 		}
 	}
 	if newest.Sequence == 0 && damage != nil && len(slots) == Slots {
-		return newest, &DamagedError{"what was deployed last", damage}
+		return newest, &DamagedError{"the journal", damage}
 	}
 	return newest, nil
 }

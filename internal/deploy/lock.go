@@ -40,16 +40,18 @@ type Watch struct {
 }
 
 // Dead takes a new sighting, made at a time of this machine's steady clock, and tells whether the holder is dead: its
-// last beat is old by the engine's clock, and none came while it was watched.
+// last beat is old by the engine's clock, and none came while it was watched. Where the last beat seems to be yet to come
+// the clock was moved back, and says nothing: then the holder is watched until its beat must be old.
 func (w *Watch) Dead(s Sighting, now time.Duration) bool {
 	if s.ID != w.seen.ID || s.Count != w.seen.Count || w.seen.ID == "" {
 		w.seen, w.since = s, now
 	}
-	return s.Age > deadAfter && now-w.since >= watchFor
+	watched := now - w.since
+	return s.Age > deadAfter && watched >= watchFor || s.Age < 0 && watched >= deadAfter+watchFor
 }
 
 // Doubtful tells whether the last sighting may be of a dead holder, so that it is worth watching on.
-func (w *Watch) Doubtful(s Sighting) bool { return s.Age > deadAfter }
+func (w *Watch) Doubtful(s Sighting) bool { return s.Age > deadAfter || s.Age < 0 }
 
 // HeldError is a lock that a living holder has.
 type HeldError struct {

@@ -71,18 +71,18 @@ func (e *Engine) create(ctx context.Context, o client.ContainerCreateOptions) (c
 }
 
 // removeCarriers removes what runs that were killed have left: all that former holders of the stack's lock made, and
-// any that is older than a carrier lives. The caller holds the lock.
+// those of readers that are older than a carrier lives, compared with the lock itself. The caller holds the lock.
 func (e *Engine) removeCarriers(ctx context.Context, stack string) error {
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelRole+"=carrier")})
 	if err != nil {
 		return fmt.Errorf("listing carriers: %w", err)
 	}
-	now, err := e.now(ctx)
+	lock, err := e.sight(ctx, stack)
 	if err != nil {
 		return err
 	}
 	for _, c := range list.Items {
-		old := now.Sub(time.Unix(c.Created, 0)) > carrierAge
+		old := c.Labels[labelStack] == "" && lock.Holder.Since.Sub(time.Unix(c.Created, 0)) > carrierAge
 		if c.Labels[labelStack] != stack && !old || c.Labels[labelToken] == e.held.holder.Token {
 			continue
 		}

@@ -23,12 +23,17 @@ type wire struct {
 	ended bool
 }
 
+// engineSocket is the socket of the engine that all tests use.
+func engineSocket() string {
+	if path := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"); path != "" {
+		return path
+	}
+	return "/var/run/docker.sock"
+}
+
 func newWire(t *testing.T) *wire {
 	t.Helper()
-	engine := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-	if engine == "" {
-		engine = "/var/run/docker.sock"
-	}
+	engine := engineSocket()
 	w := &wire{path: filepath.Join(t.TempDir(), "engine.sock")}
 	var err error
 	if w.listener, err = net.Listen("unix", w.path); err != nil {

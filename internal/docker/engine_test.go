@@ -57,11 +57,16 @@ var programs = sync.OnceValues(func() (map[string][]byte, error) {
 
 func testEngine(t *testing.T) *Engine {
 	t.Helper()
+	return testEngineAt(t, "")
+}
+
+func testEngineAt(t *testing.T, host string) *Engine {
+	t.Helper()
 	built, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Connect(t.Context(), Endpoint{}, func() ([]byte, error) { return built["probe"], nil })
+	e, err := Connect(t.Context(), Endpoint{Host: host}, func() ([]byte, error) { return built["probe"], nil })
 	if err != nil {
 		t.Fatalf("%v\nthese tests need an engine: scripts/engine up, or DOCKER_HOST", err)
 	}

@@ -57,16 +57,26 @@ type fault struct {
 	dir     string
 	name    string
 	image   string
+	env     []string // beside the environment of the test
 }
 
 func newFault(t *testing.T) *fault {
 	t.Helper()
-	e := testEngine(t)
+	return newFaultOn(t, "")
+}
+
+// newFaultOn is a stack on the engine at an address, or on the one that all tests use.
+func newFaultOn(t *testing.T, host string) *fault {
+	t.Helper()
+	e := testEngineAt(t, host)
 	built, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fault{t: t, e: e, dir: t.TempDir(), name: "hsectl-test-" + strings.ToLower(rand.Text()[:8]), image: workload(t, e)}
+	if host != "" {
+		f.env = []string{"DOCKER_HOST=" + host}
+	}
 	f.program = filepath.Join(f.dir, "hsectl")
 	if err := os.WriteFile(f.program, built["probe"], 0o755); err != nil {
 		t.Fatal(err)
@@ -93,7 +103,7 @@ func (f *fault) profile(generation, api, web string) string {
 // command is the program with a generation's secret in its environment.
 func (f *fault) command(generation string, args ...string) *exec.Cmd {
 	cmd := exec.Command(f.program, args...)
-	cmd.Env = append(os.Environ(), "TOKEN=token-of-"+generation, "HSECTL_SETTLE="+settleShortly)
+	cmd.Env = append(append(os.Environ(), f.env...), "TOKEN=token-of-"+generation, "HSECTL_SETTLE="+settleShortly)
 	return cmd
 }
 

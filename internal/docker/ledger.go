@@ -27,7 +27,7 @@ func releaseVolume(stack string, number int) string {
 }
 
 // journal reads the journal through a container that carries its volume.
-func (e *Engine) journal(ctx context.Context, id string) (deploy.Journal, error) {
+func (e *Engine) journal(ctx context.Context, stack, id string) (deploy.Journal, error) {
 	var slots [][]byte
 	for i := range deploy.Slots {
 		data, err := e.get(ctx, id, journalFile(i))
@@ -39,7 +39,11 @@ func (e *Engine) journal(ctx context.Context, id string) (deploy.Journal, error)
 		}
 		slots = append(slots, data)
 	}
-	return deploy.DecodeJournal(slots)
+	j, err := deploy.DecodeJournal(slots)
+	if damaged, ok := errors.AsType[*deploy.DamagedError](err); ok {
+		damaged.What = fmt.Sprintf("the journal of %s (volume %s)", stack, journalVolume(stack))
+	}
+	return j, err
 }
 
 func journalFile(slot int) string { return fmt.Sprintf("%s/journal-%d.json", carrierMount, slot) }
@@ -48,7 +52,7 @@ func journalFile(slot int) string { return fmt.Sprintf("%s/journal-%d.json", car
 func (l *Lock) Journal(ctx context.Context) (deploy.Journal, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	j, err := l.engine.journal(ctx, l.id)
+	j, err := l.engine.journal(ctx, l.stack, l.id)
 	l.journal = j.Sequence
 	return j, err
 }
@@ -64,7 +68,7 @@ func (e *Engine) Journal(ctx context.Context, stack string) (j deploy.Journal, e
 		return j, err
 	}
 	return j, e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) (err error) {
-		j, err = e.journal(ctx, id)
+		j, err = e.journal(ctx, stack, id)
 		return err
 	})
 }

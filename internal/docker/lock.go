@@ -283,7 +283,7 @@ func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("keeping the lock: %w", err)
 	}
-	journal, err := l.engine.journal(ctx, id)
+	journal, err := l.engine.journal(ctx, l.stack, id)
 	if err == nil && journal.Sequence != l.journal {
 		err = &deploy.LostError{Stack: l.stack}
 	}

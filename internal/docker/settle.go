@@ -9,7 +9,8 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 )
 
-// settleDown waits until every new container of a stack has been up for long enough, by the engine's clock.
+// settleDown waits until every new container of a stack has been up for long enough: by the engine's clock, or because it
+// was watched for as long, since a clock that is moved back would have us wait for it.
 func (e *Engine) settleDown(ctx context.Context, project string, s *deploy.SettleStep) error {
 	w := &watcher{engine: e, project: project, started: time.Now()}
 	ticker := time.NewTicker(pollInterval)
@@ -28,7 +29,7 @@ func (e *Engine) settleDown(ctx context.Context, project string, s *deploy.Settl
 			if !wellOff(c) || !s.Known[c.ID] && c.RestartCount > 0 {
 				return w.diagnose(ctx, c)
 			}
-			left = left || !s.Known[c.ID] && c.State.Running && now.Sub(startOf(c)) < s.For
+			left = left || !s.Known[c.ID] && c.State.Running && now.Sub(startOf(c)) < s.For && time.Since(w.started) < s.For
 		}
 		if !left {
 			return nil
