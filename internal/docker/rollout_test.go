@@ -2,9 +2,17 @@ package docker
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +46,80 @@ edge:
   https: SECURE
   sites:
     shop.test: {service: web, port: 8080, tls: "off"}
+    safe.test: {service: web, port: 8080, certificate: chain, key: chain_key, headers: {X-Frame-Options: DENY}}
+secrets:
+  chain: {env: CHAIN}
+  chain_key: {env: CHAIN_KEY}
 `
+
+// certificate returns one that is valid for a name, with its key, and the pool that trusts it.
+func certificate(t *testing.T, name string) (chain, key []byte, trust *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	trust = x509.NewCertPool()
+	trust.AppendCertsFromPEM(chain)
+	return chain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), trust
+}
+
+// visit asks a site of the edge over TLS, or without when there is nobody to trust, and follows no redirect.
+func visit(t *testing.T, name, port, scheme string, trust *x509.CertPool) (*http.Response, error) {
+	t.Helper()
+	client := &http.Client{
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: trust},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
+			}},
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+name+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(request)
+	if err == nil {
+		defer answer.Body.Close()
+	}
+	return answer, err
+}
+
+// The edge ends TLS with the certificate that it was given, sends plain HTTP there, sets headers, and does not answer to
+// names that are no site.
+func checkSites(t *testing.T, plain, secure string, trust *x509.CertPool) {
+	t.Helper()
+	answer, err := visit(t, "safe.test", secure, "https", trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusOK || answer.Proto != "HTTP/2.0" {
+		t.Errorf("over TLS: %s %s", answer.Proto, answer.Status)
+	}
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Strict-Transport-Security": "max-age=31536000",
+		"Server": "", "Via": "", "Alt-Svc": `h3=":` + secure + `"; ma=2592000`} {
+		if got := answer.Header.Get(name); got != want {
+			t.Errorf("header %s is %q, not %q", name, got, want)
+		}
+	}
+	if answer, err = visit(t, "safe.test", plain, "http", nil); err != nil || answer.StatusCode != http.StatusPermanentRedirect {
+		t.Errorf("without TLS: %v, %v", answer, err)
+	}
+	if answer, err = visit(t, "other.test", plain, "http", nil); err == nil {
+		t.Errorf("another name got an answer: %s", answer.Status)
+	}
+}
 
 func freePort(t *testing.T) string {
 	t.Helper()
@@ -51,9 +132,9 @@ func freePort(t *testing.T) string {
 }
 
 // applyTo brings a stack from where it is to what is desired, and back when that fails, as a transaction does.
-func applyTo(t *testing.T, e *Engine, s stack.Stack, last *deploy.Record) (*deploy.Record, error) {
+func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.Secret, last *deploy.Record) (*deploy.Record, error) {
 	t.Helper()
-	d := deploy.Desired{Stack: s, Timeout: deployTimeout, Last: last}
+	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: last}
 	observed, err := e.Observe(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -92,13 +173,15 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, last *deploy.Record) (*depl
 // healthy, and brought back: no request is lost.
 func TestRolloutLosesNoRequest(t *testing.T) {
 	e := testEngine(t)
-	port := freePort(t)
-	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge)
-	first := testStack(t, e, text, "serve")
-	record, err := applyTo(t, e, first, nil)
+	port, secure := freePort(t), freePort(t)
+	first := testStack(t, e, strings.NewReplacer("PORT", port, "SECURE", secure).Replace(behindEdge), "serve")
+	chain, key, trust := certificate(t, "safe.test")
+	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
+	record, err := applyTo(t, e, first, secrets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkSites(t, port, secure, trust)
 	with := func(mode, version string) stack.Stack {
 		s := first
 		s.Services = slices.Clone(first.Services)
@@ -115,14 +198,14 @@ func TestRolloutLosesNoRequest(t *testing.T) {
 	}()
 
 	before := record.Outcome.Containers["web"]
-	if record, err = applyTo(t, e, with("serve", "2"), record); err != nil {
+	if record, err = applyTo(t, e, with("serve", "2"), secrets, record); err != nil {
 		t.Fatal(err)
 	}
 	after := record.Outcome.Containers["web"]
 	if len(after) != 1 || slices.Equal(before, after) {
 		t.Errorf("web had container %v and has %v", before, after)
 	}
-	_, err = applyTo(t, e, with("sick", "3"), record)
+	_, err = applyTo(t, e, with("sick", "3"), secrets, record)
 	var unhealthy *deploy.UnhealthyError
 	if !errors.As(err, &unhealthy) || unhealthy.Service != "web" {
 		t.Errorf("the sick version ended with %v", err)
@@ -144,14 +227,16 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	e := testEngine(t)
 	port := freePort(t)
 	s := testStack(t, e, strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge), "serve")
-	record, err := applyTo(t, e, s, nil)
+	chain, key, _ := certificate(t, "safe.test")
+	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
+	record, err := applyTo(t, e, s, secrets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(s.Services, func(s stack.Service) bool { return s.Name == "web" })
 	s.Services = slices.Clone(s.Services)
 	s.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: "2"}}
-	d := deploy.Desired{Stack: s, Timeout: deployTimeout, Last: record}
+	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: record}
 	observed, err := e.Observe(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +263,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	if list, err := e.ofService(t.Context(), s.Name, "web"); err != nil || len(list) != 2 {
 		t.Fatalf("the cut-off run left %d containers, %v", len(list), err)
 	}
-	if record, err = applyTo(t, e, s, record); err != nil {
+	if record, err = applyTo(t, e, s, secrets, record); err != nil {
 		t.Fatal(err)
 	}
 	list, err := e.ofService(t.Context(), s.Name, "web")

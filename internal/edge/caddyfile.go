@@ -103,6 +103,7 @@ func options(w *writer, c Config) {
 	w.line("skip_install_trust")
 	w.line("http_port %d", c.Edge.HTTP)
 	w.line("https_port %d", c.Edge.HTTPS)
+	w.line("auto_https disable_redirects") // written below: Caddy's own come after the answer to other names when it manages no certificate
 	if c.Edge.Email != "" {
 		w.line("email %s", c.Edge.Email)
 	}
@@ -133,7 +134,6 @@ func shared(w *writer) {
 	w.line("(upstream) {")
 	w.line("lb_try_duration 5s")
 	w.line("lb_try_interval 50ms")
-	w.line("header_down -Via")
 	w.line("transport http {")
 	w.line("dial_timeout 2s")
 	w.line("}")
@@ -150,8 +150,9 @@ func shared(w *writer) {
 	} {
 		w.line("header ?%s \"%s\"", header[0], header[1])
 	}
-	w.line("header -Server")
-	w.line("header -X-Powered-By")
+	for _, header := range []string{"Server", "Via", "X-Powered-By"} {
+		w.line("header -%s", header)
+	}
 	w.line("}")
 }
 
@@ -199,6 +200,7 @@ func site(w *writer, c Config, name string, s profile.Site) {
 	w.line("}")
 	w.line("")
 	w.line("handle_errors 502 503 504 {")
+	w.line("import headers")
 	w.line("header Retry-After 10")
 	w.line("header Cache-Control no-store")
 	w.line("root %s", c.Dir)
@@ -207,5 +209,21 @@ func site(w *writer, c Config, name string, s profile.Site) {
 	w.line("status 503")
 	w.line("}")
 	w.line("}")
+	w.line("}")
+	if s.TLS != profile.TLSOff {
+		redirect(w, c, name)
+	}
+}
+
+// redirect sends plain HTTP to the same place over TLS. A certificate authority's challenge is answered before it.
+func redirect(w *writer, c Config, name string) {
+	port := ""
+	if c.Edge.HTTPS != 443 {
+		port = fmt.Sprintf(":%d", c.Edge.HTTPS)
+	}
+	w.line("")
+	w.line("http://%s {", name)
+	w.line("import headers")
+	w.line("redir https://{host}%s{uri} 308", port)
 	w.line("}")
 }
