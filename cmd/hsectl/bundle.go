@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
@@ -35,9 +36,11 @@ func newBundle(g *globals, s streams) *cobra.Command {
 	}
 	var out string
 	write := &cobra.Command{
-		Use:     "write",
-		Short:   "Write the profile, its lock, the rendered stack, bills of materials and all images to one file",
-		Long:    `Write takes the images that the engine has. Each entry of the file has its checksum in the first one.`,
+		Use:   "write",
+		Short: "Write the profile, its lock, the rendered stack, bills of materials and all images to one file",
+		Long: `Write takes the images that the engine has, with those of the monitoring stack, and all that deploy needs to judge them:
+the profile and what it is made of, the lock, the signatures, a scan when the profile requires one, and encrypted
+secrets as they are. Each entry of the file has its checksum in the first one. Values of secrets are not in it.`,
 		Example: `  hsectl bundle write --out shop.bundle.tar`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runBundleWrite(cmd.Context(), g, s, out) },
@@ -63,6 +66,16 @@ func runBundleWrite(ctx context.Context, g *globals, s streams, out string) (err
 	if err != nil {
 		return err
 	}
+	if l.locked, err = readLock(l); err != nil {
+		return err
+	}
+	wanted, err := l.wanted()
+	if err != nil {
+		return err
+	}
+	if stale := l.locked.Stale(wanted); len(l.locked.Images) > 0 && len(stale) > 0 {
+		return &usageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.path, stale[0]), "bring it up to date: hsectl lock"}
+	}
 	dir, err := cacheDir("")
 	if err != nil {
 		return err
@@ -76,39 +89,47 @@ func runBundleWrite(ctx context.Context, g *globals, s streams, out string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
-	var references []string
-	for _, service := range l.stack.Services {
-		references = append(references, service.Image)
-	}
-	slices.Sort(references)
-	references = slices.Compact(references)
 	engine, err := g.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	for _, ref := range references {
-		if _, err := engine.ImageFacts(ctx, ref); err != nil {
-			return &usageError{err, "build or pull it first"}
-		}
+	list, err := imagesOf(ctx, engine, l.locked, wanted)
+	if err != nil {
+		return err
+	}
+	var references []string
+	for _, i := range list {
+		references = append(references, i.Reference)
 	}
 	s.say("saving %s", count(len(references), "image"))
 	if err := engine.Save(ctx, references, images); err != nil {
 		return err
 	}
+	manifest := bundle.Manifest{Stack: l.stack.Name, Version: version(), Created: time.Now().UTC().Truncate(time.Second)}
 	files, err := bundleFiles(l, out)
 	if err != nil {
 		return err
 	}
-	for _, ref := range references {
-		data, err := billOf(ctx, kept, images.Name(), ref)
+	sources, err := profileFiles(l, g.file, &manifest.Profile)
+	if err != nil {
+		return err
+	}
+	evidence, err := bundleEvidence(ctx, g, l, wanted)
+	if err != nil {
+		return err
+	}
+	files = slices.Concat(files, sources, evidence)
+	for i, ref := range references {
+		data, config, err := billOf(ctx, kept, images.Name(), ref)
 		if err != nil {
 			return err
 		}
+		list[i].Config = config
 		name := strings.NewReplacer("/", "_", ":", "_", "@", "_").Replace(ref)
 		files = append(files, bundle.File{Path: "sbom/" + name + ".cdx.json", Data: data})
 	}
-	manifest := bundle.Manifest{Stack: l.stack.Name, Version: version(), Created: time.Now().UTC().Truncate(time.Second), Images: references}
+	manifest.Images = list
 	if _, err := images.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading the images: %w", err)
 	}
@@ -119,24 +140,32 @@ func runBundleWrite(ctx context.Context, g *globals, s streams, out string) (err
 	return nil
 }
 
-// bundleFiles are the profile, what it was merged with, its lock and the rendered stack.
-func bundleFiles(l loaded, out string) ([]bundle.File, error) {
-	files := []bundle.File{{Path: "profile/" + filepath.Base(l.path), Data: l.data}}
-	locked, err := readLock(l)
-	if err != nil {
-		return nil, err
-	}
-	if len(locked.Images) > 0 {
-		data, err := locked.Marshal()
+// imagesOf are the images that the engine has, each once. One that is not the locked one is refused: it would be
+// refused again where the bundle is deployed.
+func imagesOf(ctx context.Context, engine *docker.Engine, locked lock.File, wanted []lock.Wanted) ([]bundle.Image, error) {
+	var out []bundle.Image
+	for _, w := range wanted {
+		facts, err := engine.ImageFacts(ctx, w.Reference)
 		if err != nil {
-			return nil, err
+			return nil, &usageError{err, "build or pull it first"}
 		}
-		files = append(files, bundle.File{Path: "profile/" + lock.Name, Data: data})
+		if e, ok := locked.Entry(w.Service); ok && !e.Recognises(facts.ID, facts.RepoDigests) {
+			return nil, &usageError{fmt.Errorf("the engine's %s is not the one that is locked", w.Reference), "pull or build it again, or lock what there is: hsectl lock --update " + w.Service}
+		}
+		if !slices.ContainsFunc(out, func(i bundle.Image) bool { return i.Reference == w.Reference }) {
+			out = append(out, bundle.Image{Reference: w.Reference, ID: facts.ID})
+		}
 	}
+	return out, nil
+}
+
+// bundleFiles are the lock and the rendered stack, for people who look into a bundle.
+func bundleFiles(l loaded, out string) ([]bundle.File, error) {
 	rendered, err := render(l, filepath.Dir(out))
 	if err != nil {
 		return nil, err
 	}
+	var files []bundle.File
 	for _, f := range rendered {
 		files = append(files, bundle.File{Path: "stack/" + filepath.ToSlash(f.Path), Data: f.Data})
 	}
@@ -144,22 +173,23 @@ func bundleFiles(l loaded, out string) ([]bundle.File, error) {
 }
 
 // billOf lists what is in one of the saved images. No advisories are asked for: a bill says what there is.
-func billOf(ctx context.Context, kept cache.Records, file, ref string) ([]byte, error) {
+// The digest of the image's configuration is returned as well.
+func billOf(ctx context.Context, kept cache.Records, file, ref string) ([]byte, string, error) {
 	img, err := image.FromTarTagged(file, ref)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	scanner, err := scan.New(scan.DefaultLimits(), func() (scan.Scratch, error) { return kept.Scratch() })
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	layers, _, err := scanner.Layers(ctx, sourcesOf(img), kept)
 	if err != nil {
-		return nil, fmt.Errorf("reading image %s: %w", ref, err)
+		return nil, "", fmt.Errorf("reading image %s: %w", ref, err)
 	}
 	var b bytes.Buffer
 	err = sbom.CycloneDX(&b, audit.New(img, layers, scan.Merge(layers)))
-	return b.Bytes(), err
+	return b.Bytes(), img.Digest, err
 }
 
 func runBundleLoad(ctx context.Context, g *globals, s streams, path, dir string) (err error) {
@@ -184,8 +214,8 @@ func runBundleLoad(ctx context.Context, g *globals, s streams, path, dir string)
 	if err := host.WriteTree(dir, out); err != nil {
 		return err
 	}
-	for _, ref := range m.Images {
-		fmt.Fprintln(s.Out, ref)
+	for _, i := range m.Images {
+		fmt.Fprintln(s.Out, i.Reference)
 	}
 	s.say("loaded %s of %s, written by hsectl %s on %s for %s", count(len(m.Images), "image"), m.Stack, m.Version, m.Created.Format(time.DateOnly), runtime.GOOS)
 	return nil

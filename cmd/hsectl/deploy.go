@@ -28,6 +28,7 @@ type deployOptions struct {
 	load    probeLoad
 
 	monitoring bool
+	bundle     string
 }
 
 func newDeploy(g *globals, s streams) *cobra.Command {
@@ -48,6 +49,7 @@ deploy that fails is stopped, and its containers keep their logs, unless --keep 
   hsectl deploy --only app               # leave the other services alone
   hsectl deploy --monitoring             # and what watches the stack
   hsectl deploy --probe-load 50          # undo it when a visitor would notice
+  hsectl deploy --bundle shop.bundle.tar # where there is no network
   hsectl deploy --abort                  # undo what a killed run left behind
   hsectl deploy --host ssh://deploy@web1 # on another machine`,
 		Args: cobra.NoArgs,
@@ -62,6 +64,8 @@ deploy that fails is stopped, and its containers keep their logs, unless --keep 
 	flags.StringSliceVar(&o.only, "only", nil, "change only these services")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; the same as hsectl plan")
 	flags.BoolVar(&o.abort, "abort", false, "undo a deploy that was cut off, and do nothing else")
+	flags.StringVar(&o.bundle, "bundle", "", "deploy what is in this file of hsectl bundle write; no registry is asked, and no profile is read")
+	cmd.MarkFlagsMutuallyExclusive("bundle", "plan", "abort")
 	flags.BoolVar(&o.monitoring, "monitoring", false, "deploy the monitoring stack of the profile too")
 	return cmd
 }
@@ -86,10 +90,11 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 	if o.monitoring && o.plan != "" {
 		return &usageError{errors.New("--plan is of one stack, and --monitoring deploys another"), "deploy the plan, and then: hsectl deploy --monitoring"}
 	}
-	l, err := loadPinned(g.file)
+	l, done, err := o.read(g)
 	if err != nil {
 		return err
 	}
+	defer done()
 	d := deployment{globals: g, streams: s, options: o}
 	if err := d.prepare(ctx, l); err != nil {
 		return err
@@ -98,7 +103,12 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 		return err
 	}
 	defer d.engine.Close()
-	if _, err := gate(ctx, g, s, l, d.engine); err != nil {
+	if l.bundled != nil {
+		if err := l.bundled.bring(ctx, s, d.engine); err != nil {
+			return err
+		}
+	}
+	if err := d.gates(ctx, l); err != nil {
 		return err
 	}
 	if err := d.stack(ctx, l, d.desired[0]); err != nil || !o.monitoring {
@@ -138,6 +148,31 @@ func (d *deployment) prepare(ctx context.Context, l loaded) error {
 			return err
 		}
 		d.desired = append(d.desired, deploy.Desired{Stack: one.stack, Environment: environment, Secrets: secrets, Timeout: d.options.session.timeout})
+	}
+	return nil
+}
+
+// read returns the profile: that of the flags, or that of a bundle.
+func (o deployOptions) read(g *globals) (loaded, func(), error) {
+	if o.bundle != "" {
+		return openBundle(o.bundle)
+	}
+	l, err := loadPinned(g.file)
+	return l, func() {}, err
+}
+
+// gates judges the images of all stacks before the first one changes.
+func (d *deployment) gates(ctx context.Context, l loaded) error {
+	stacks := []loaded{l}
+	if beside, ok, err := l.watching(nil); err != nil {
+		return err
+	} else if ok && d.options.monitoring {
+		stacks = append(stacks, beside)
+	}
+	for _, one := range stacks {
+		if _, err := gate(ctx, d.globals, d.streams, one, d.engine); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -27,9 +27,9 @@ func gate(ctx context.Context, g *globals, s streams, l loaded, engine *docker.E
 	if err != nil {
 		return nil, err
 	}
-	judge := audit.Gate{RequireLock: rules.Lock == "required", RequireScan: rules.Scan == "required", Scan: policy, Lock: locked}
+	judge := audit.Gate{RequireLock: rules.Lock == "required", RequireScan: rules.Scan == "required", Scan: policy, Lock: locked, Offline: l.bundled != nil}
 	var scanner *imageScanner
-	if judge.RequireScan {
+	if judge.RequireScan && l.bundled == nil {
 		options := scanOptions{db: cache.DefaultURL, maxDBAge: rules.DatabaseAge(), platform: "linux/" + runtime.GOARCH}
 		if scanner, err = newImageScanner(g, options); err != nil {
 			return nil, err
@@ -45,21 +45,28 @@ func gate(ctx context.Context, g *globals, s streams, l loaded, engine *docker.E
 		if c.Signature, err = signatureOf(ctx, l, locked, c); err != nil {
 			return nil, err
 		}
-		if scanner != nil {
-			from := service.Image
-			if !c.Present {
-				from = "registry:" + service.Image
-			}
-			_, policy.Pinned = locked.Entry(service.Name)
-			report, err := scanner.report(ctx, from, policy, nil)
-			if err != nil {
-				return nil, err
-			}
-			c.Report = &report
+		_, policy.Pinned = locked.Entry(c.Service)
+		switch {
+		case judge.RequireScan && l.bundled != nil:
+			c.Report, err = l.bundled.report(c, policy, rules.DatabaseAge())
+		case judge.RequireScan:
+			c.Report, err = scanner.candidate(ctx, c, service.Image, policy)
+		}
+		if err != nil {
+			return nil, err
 		}
 		candidates = append(candidates, c)
 	}
 	return refuseImages(s, judge.Judge(candidates))
+}
+
+// candidate scans the image that the engine has or, when it has none, the one that it will pull.
+func (sc *imageScanner) candidate(ctx context.Context, c audit.Candidate, reference string, p audit.Policy) (*audit.Report, error) {
+	if !c.Present {
+		reference = "registry:" + reference
+	}
+	report, err := sc.report(ctx, reference, p, nil)
+	return &report, err
 }
 
 func refuseImages(s streams, findings []finding.Finding) ([]finding.Finding, error) {
@@ -82,12 +89,19 @@ func refuseImages(s streams, findings []finding.Finding) ([]finding.Finding, err
 
 // candidate is what the engine says about the image of a service.
 func candidate(ctx context.Context, l loaded, engine *docker.Engine, service, reference string) (audit.Candidate, error) {
-	c := audit.Candidate{Service: service, Reference: l.profile.Services[service].Image, Waived: map[string]finding.Waiver{}}
+	c := audit.Candidate{Service: l.entryName(service), Reference: reference, Waived: map[string]finding.Waiver{}}
+	if e, ok := l.locked.Entry(c.Service); ok { // what is rendered has the digest; the profile does not
+		c.Reference = e.Reference
+	}
 	facts, err := engine.ImageFacts(ctx, reference)
 	if err != nil && !errors.Is(err, docker.ErrNoImage) {
 		return audit.Candidate{}, err
 	}
 	c.Present, c.ID, c.RepoDigests = err == nil, facts.ID, facts.RepoDigests
+	if l.bundled != nil { // it was compared with the bundle, under whatever id this engine has for it
+		i := l.bundled.image(reference)
+		c.ID, c.RepoDigests = i.ID, []string{reference + "@" + i.ID, reference + "@" + i.Config}
+	}
 	for _, e := range l.profile.Exceptions {
 		if e.Service == service {
 			c.Waived[e.Control] = finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}

@@ -18,6 +18,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/image/lock"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -44,6 +45,8 @@ type loaded struct {
 	project *compose.Project // instead of a profile, where a Compose file may stand in for one
 	stack   stack.Stack
 	root    string // of the paths of its services in the profile: empty, or "monitoring."
+	locked  lock.File
+	bundled *bundled // what came with the profile in a bundle, or nothing
 }
 
 // reader returns the bytes of a file: of this machine, or of a commit.
@@ -145,6 +148,7 @@ func (l loaded) watching(ids map[string]string) (loaded, bool, error) {
 		return loaded{}, false, err
 	}
 	l.stack, l.root = beside, "monitoring."
+	l.stack = l.stack.Pinned(l.locked.Pins(l.root))
 	return l, true, nil
 }
 

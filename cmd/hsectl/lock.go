@@ -54,9 +54,13 @@ func runLock(ctx context.Context, g *globals, s streams, o lockOptions) error {
 	if err != nil {
 		return err
 	}
+	wanted, err := l.wanted()
+	if err != nil {
+		return err
+	}
 	for _, name := range o.services {
-		if _, ok := l.stack.Service(name); !ok {
-			return &usageError{fmt.Errorf("there is no service %q in %s", name, l.path), ""}
+		if !slices.ContainsFunc(wanted, func(w lock.Wanted) bool { return w.Service == name }) {
+			return &usageError{fmt.Errorf("there is no service %q in %s", name, l.path), "name a service of the profile, or of its monitoring: monitoring.prometheus"}
 		}
 	}
 	before, err := readLock(l)
@@ -64,12 +68,12 @@ func runLock(ctx context.Context, g *globals, s streams, o lockOptions) error {
 		return err
 	}
 	if o.check {
-		return checkLock(s, l, before)
+		return checkLock(s, l, before, wanted)
 	}
 	resolver := &resolver{g: g, mirrors: l.mirrors(), fromEngine: o.engine, now: time.Now().UTC().Truncate(time.Second)}
 	defer resolver.close()
 	after := lock.File{Profile: checksum(l.data)}
-	for _, w := range l.wanted() {
+	for _, w := range wanted {
 		old, ok := before.Entry(w.Service)
 		keep := ok && old.Reference == w.Reference
 		if o.update && (len(o.services) == 0 || slices.Contains(o.services, w.Service)) {
@@ -109,8 +113,8 @@ func writeLock(s streams, l loaded, before, after lock.File) error {
 	return nil
 }
 
-func checkLock(s streams, l loaded, f lock.File) error {
-	stale := f.Stale(l.wanted())
+func checkLock(s streams, l loaded, f lock.File, wanted []lock.Wanted) error {
+	stale := f.Stale(wanted)
 	for _, line := range stale {
 		fmt.Fprintln(s.Out, line)
 	}
@@ -153,20 +157,36 @@ func (l loaded) pinned() (loaded, error) {
 	if err != nil || len(f.Images) == 0 {
 		return l, err
 	}
-	if stale := f.Stale(l.wanted()); len(stale) > 0 {
+	wanted, err := l.wanted()
+	if err != nil {
+		return l, err
+	}
+	if stale := f.Stale(wanted); len(stale) > 0 {
 		return l, &usageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.path, stale[0]), "bring it up to date: hsectl lock"}
 	}
-	l.stack = l.stack.Pinned(f.Pins())
+	l.stack, l.locked = l.stack.Pinned(f.Pins("")), f
 	return l, nil
 }
 
-func (l loaded) wanted() []lock.Wanted {
+// wanted are the images of the stack, and of the one that watches it. The names of the latter begin with monitoring.,
+// because both may have a service of one name.
+func (l loaded) wanted() ([]lock.Wanted, error) {
 	var out []lock.Wanted
-	for _, service := range l.stack.Services {
-		out = append(out, lock.Wanted{Service: service.Name, Reference: service.Image, Built: service.Build != nil})
+	add := func(l loaded) {
+		for _, service := range l.stack.Services {
+			out = append(out, lock.Wanted{Service: l.entryName(service.Name), Reference: service.Image, Built: service.Build != nil})
+		}
 	}
-	return out
+	add(l)
+	beside, ok, err := l.watching(nil)
+	if ok && err == nil {
+		add(beside)
+	}
+	return out, err
 }
+
+// entryName is the name of a service in the lock.
+func (l loaded) entryName(service string) string { return l.root + service }
 
 func (l loaded) mirrors() map[string]string {
 	if l.profile.SupplyChain == nil {

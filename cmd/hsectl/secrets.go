@@ -14,6 +14,9 @@ import (
 func (g *globals) gather(ctx context.Context, l loaded) (environment map[string]string, secrets map[string]deploy.Secret, err error) {
 	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
 	v := vault{dir: l.dir(), identity: g.identity}
+	if l.bundled != nil {
+		v.beside = l.bundled.dir
+	}
 	var missing []string
 	lack := func(path, format string, args ...any) {
 		missing = append(missing, fmt.Sprintf("%s: %s", l.profile.Locate(path), fmt.Sprintf(format, args...)))

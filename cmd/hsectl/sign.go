@@ -85,6 +85,7 @@ func runSign(ctx context.Context, g *globals, s streams, o signOptions) error {
 	if err != nil {
 		return err
 	}
+	l.locked = locked
 	if o.check {
 		return checkSignatures(ctx, g, s, l, locked, o.services)
 	}

@@ -27,6 +27,13 @@ func signatureOf(ctx context.Context, l loaded, locked lock.File, c audit.Candid
 	if !ok || e.Digest == "" {
 		return &audit.Signature{Detail: "only an image that is locked to a registry's digest can be verified"}, nil
 	}
+	if l.bundled != nil {
+		proof, err := signature.VerifyCollected(l.bundled.files["signatures/"+c.Service+".json"], e.Digest, rule)
+		if err != nil {
+			return &audit.Signature{Detail: "in the bundle: " + err.Error()}, nil
+		}
+		return &audit.Signature{Verified: true, Detail: proof.String()}, nil
+	}
 	if e.Source == lock.Engine && !knownAs(c, e.Digest) {
 		return &audit.Signature{Detail: "the engine does not know its image by the digest that is locked, " + e.Digest}, nil
 	}

@@ -17,6 +17,7 @@ import (
 // vault reads the values of secrets from where the profile says they are.
 type vault struct {
 	dir      string // of the profile
+	beside   string // where else its files may be; empty is nowhere
 	identity string // file of the age identity, or the key itself
 }
 
@@ -55,6 +56,11 @@ func (v vault) value(ctx context.Context, from stack.Secret) (value []byte, err 
 func (v vault) path(path string) string {
 	if filepath.IsAbs(path) {
 		return path
+	}
+	if v.beside != "" {
+		if _, err := os.Stat(filepath.Join(v.dir, path)); err != nil {
+			return filepath.Join(v.beside, path)
+		}
 	}
 	return filepath.Join(v.dir, path)
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 type Gate struct {
 	RequireLock bool
 	RequireScan bool
+	Offline     bool // nothing is pulled: what the engine has is what runs
 	Scan        Policy
 	Lock        lock.File
 }
@@ -82,19 +84,19 @@ func (g Gate) locked(c Candidate) finding.Finding {
 
 // same compares what the engine has with the lock. An image that the engine will pull by its digest needs no proof.
 func (g Gate) same(c Candidate) finding.Finding {
-	f := finding.Finding{Control: "HSE-IMG-002", Title: "The engine's image is the locked one", Severity: finding.High, Tier: finding.Applied, Status: finding.Pass}
+	f := finding.Finding{Control: "HSE-IMG-002", Title: "The container runs the declared image", Severity: finding.High, Tier: finding.Applied, Status: finding.Pass}
 	e, ok := g.Lock.Entry(c.Service)
 	switch {
 	case !ok:
 		f.Status, f.Detail = finding.NotApplicable, "the image is not locked"
-	case !c.Present && e.Source == lock.Registry:
+	case !c.Present && e.Source == lock.Registry && !g.Offline:
 		f.Detail = "it is pulled by its digest"
 	case e.Recognises(c.ID, c.RepoDigests):
 		f.Detail = "the engine has " + c.ID
-	case e.Source == lock.Registry:
+	case e.Source == lock.Registry && !g.Offline:
 		f.Detail = "the engine has another one under this name; the locked one is pulled by its digest"
 	default:
-		f.Status, f.Detail = finding.Fail, fmt.Sprintf("the engine has %s, the lock %s", orNone(c.ID), e.ID)
+		f.Status, f.Detail = finding.Fail, fmt.Sprintf("the engine has %s, the lock %s", orNone(c.ID), cmp.Or(e.ID, e.Digest))
 		f.Remedy = "lock what was built: hsectl lock --update " + c.Service
 	}
 	return f

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image/scan"
 	"github.com/hsectl/hsectl/internal/image/vuln"
 )
@@ -140,6 +141,22 @@ func (r *Report) Weigh(p Policy, base []Vulnerability) {
 	}
 	r.Databases = append(r.Databases, p.Exploits.Sources...)
 	r.Sort()
+}
+
+// Rejudge weighs the vulnerabilities of a report anew, by today's rules, and brings the finding about them up to date.
+// One that was unknown stays unknown: nobody has looked again.
+func (r *Report) Rejudge(p Policy) {
+	for i := range r.Vulnerabilities {
+		r.Vulnerabilities[i].Status, r.Vulnerabilities[i].Reason = Affected, ""
+	}
+	r.Databases = slices.DeleteFunc(r.Databases, func(d vuln.Info) bool { return d.Archive == "" }) // what was known of attacks then
+	r.Weigh(p, nil)
+	for i, f := range r.Findings {
+		if f.Control != "HSE-IMG-010" || f.Status == finding.Unknown {
+			continue
+		}
+		r.Findings[i] = JudgeTold(*r, Told{Looked: true}, p)[0]
+	}
 }
 
 // Counting returns the vulnerabilities that fail the image: those that reach the threshold, and those that are exploited.

@@ -36,8 +36,23 @@ type Manifest struct {
 	Stack      string            `json:"stack"`
 	Version    string            `json:"version"` // of the program that wrote it
 	Created    time.Time         `json:"created"`
-	Images     []string          `json:"images"` // references in images.tar
-	Sums       map[string]string `json:"sums"`   // sha256 of every other entry
+	Images     []Image           `json:"images"` // in images.tar
+	Profile    Profile           `json:"profile"`
+	Sums       map[string]string `json:"sums"` // sha256 of every other entry
+}
+
+// Image is an image in images.tar. An engine knows it by the digest of its configuration, or of a manifest.
+type Image struct {
+	Reference string `json:"reference"`
+	ID        string `json:"id"`     // of the engine that it was saved from
+	Config    string `json:"config"` // digest of the configuration, which is the same on every engine
+}
+
+// Profile says how the profile was read, so that it is read the same way again. Files are entries of the bundle.
+type Profile struct {
+	Files       []string `json:"files"` // the profile, and what is laid over it
+	Environment string   `json:"environment,omitempty"`
+	Set         []string `json:"set,omitempty"`
 }
 
 // File is a small entry.

@@ -15,7 +15,7 @@ import (
 func example(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	m := bundle.Manifest{Stack: "shop", Version: "v1", Created: time.Unix(1700000000, 0).UTC(), Images: []string{"shop:1"}}
+	m := bundle.Manifest{Stack: "shop", Version: "v1", Created: time.Unix(1700000000, 0).UTC(), Images: []bundle.Image{{Reference: "shop:1"}}}
 	if err := bundle.Write(&b, m, []bundle.File{{Path: "stack/docker-compose.yml", Data: []byte("services: {}\n")}}, strings.NewReader(strings.Repeat("image", 1000))); err != nil {
 		t.Fatal(err)
 	}

@@ -178,17 +178,21 @@ func (f File) Stale(wanted []Wanted) []string {
 
 // Pins returns the reference that each service is rendered with. An image that only an engine knows keeps its name:
 // a file with the engine's own id would mean nothing on another machine. Deploy compares its id; see Recognises.
-func (f File) Pins() map[string]string {
+//
+// A stack beside the main one has its services under a prefix, such as monitoring.; without one, only the names
+// without a dot are returned.
+func (f File) Pins(prefix string) map[string]string {
 	out := map[string]string{}
 	for _, e := range f.Images {
-		if e.Source == Engine {
+		name, ok := strings.CutPrefix(e.Service, prefix)
+		if e.Source == Engine || !ok || strings.Contains(name, ".") {
 			continue
 		}
 		reference := e.Reference
 		if e.Mirror != "" {
 			reference = e.Mirror
 		}
-		out[e.Service] = pin(reference, e.Digest)
+		out[name] = pin(reference, e.Digest)
 	}
 	return out
 }

@@ -39,7 +39,7 @@ func TestTheSameLockGivesTheSameBytes(t *testing.T) {
 }
 
 func TestPinsKeepTheTagForTheReader(t *testing.T) {
-	got := example().Pins()
+	got := example().Pins("")
 	if len(got) != 2 || got["db"] != "postgres:18@"+digest("a") || got["cache"] != "mirror.example.com/library/redis:8@"+digest("e") {
 		t.Errorf("got %v", got)
 	}
@@ -97,7 +97,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, reference := range file.Pins() {
+		for _, reference := range file.Pins("") {
 			if !strings.Contains(reference, "@sha256:") {
 				t.Errorf("%q pins nothing", reference)
 			}

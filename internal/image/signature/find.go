@@ -2,6 +2,7 @@ package signature
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,35 @@ type candidate struct {
 	data        []byte // bundle, payload or envelope
 	annotations map[string]string
 	attestation bool // of the tag form: the data is an envelope
+}
+
+// carried is a candidate as it travels to where there is no registry.
+type carried struct {
+	Form        string            `json:"form"`
+	Data        []byte            `json:"data"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Attestation bool              `json:"attestation,omitempty"`
+}
+
+// Collect returns all that is attached to an image in its registry, for VerifyCollected. Nothing of it is trusted yet.
+func Collect(ctx context.Context, reference, digest string) ([]byte, error) {
+	at, err := newPlace(ctx, reference, digest)
+	if err != nil {
+		return nil, err
+	}
+	found, problems := at.find()
+	if len(found) == 0 {
+		return nil, fmt.Errorf("looking for signatures of %s: %w", at.digest, errors.Join(append(problems, ErrUnsigned)...))
+	}
+	var out []carried
+	for _, c := range found {
+		out = append(out, carried{c.form, c.data, c.annotations, c.attestation})
+	}
+	data, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("writing the signatures of %s: %w", at.digest, err)
+	}
+	return data, nil
 }
 
 // place is one image in its registry.

@@ -419,6 +419,41 @@ func TestSignAndVerifyWithAKey(t *testing.T) {
 	}
 }
 
+func TestSignaturesTravel(t *testing.T) {
+	ctx := context.Background()
+	key, public := newKey(t, "")
+	_, stranger := newKey(t, "")
+	s := newShelf(t, true)
+	if _, err := signature.Collect(ctx, s.reference, s.digest); !errors.Is(err, signature.ErrUnsigned) {
+		t.Errorf("unsigned: %v", err)
+	}
+	if err := signature.SignTag(ctx, s.reference, s.digest, key); err != nil {
+		t.Fatal(err)
+	}
+	if err := signature.Attest(ctx, s.reference, s.digest, key, signature.Statement{Predicate: provenance}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := signature.Collect(ctx, s.reference, s.digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := []string{signature.Signed, provenance}
+	if proof, err := signature.VerifyCollected(data, s.digest, signature.Rule{Key: public, Predicates: both}); err != nil || len(proof.Predicates) != 2 {
+		t.Errorf("got %+v, %v", proof, err)
+	}
+	if _, err := signature.VerifyCollected(data, s.digest, signature.Rule{Key: stranger}); err == nil {
+		t.Error("a stranger's signature is taken")
+	}
+	if _, err := signature.VerifyCollected(data, "sha256:"+strings.Repeat("0", 64), signature.Rule{Key: public}); err == nil {
+		t.Error("another image's signature is taken")
+	}
+	for _, nonsense := range []string{"", "[]", "{}", `[{"form":"tag"}]`, `[{"form":"bundle","data":"AAAA"}]`} {
+		if _, err := signature.VerifyCollected([]byte(nonsense), s.digest, signature.Rule{Key: public}); err == nil {
+			t.Errorf("%q is taken", nonsense)
+		}
+	}
+}
+
 func TestAttest(t *testing.T) {
 	key, public := newKey(t, "")
 	s := newShelf(t, true)

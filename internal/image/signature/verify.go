@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,10 +38,35 @@ func Verify(ctx context.Context, reference, digest string, rule Rule) (Proof, er
 	if len(found) == 0 {
 		return Proof{}, fmt.Errorf("looking for signatures of %s: %w", at.digest, errors.Join(append(problems, ErrUnsigned)...))
 	}
-	missing := slices.Clone(judge.predicates)
+	return judge.all(found, problems, at.digest.String(), digest)
+}
+
+// VerifyCollected verifies as Verify does, with what Collect has brought from the registry. No network is used.
+func VerifyCollected(data []byte, digest string, rule Rule) (Proof, error) {
+	judge, err := newJudge(rule)
+	if err != nil {
+		return Proof{}, err
+	}
+	var in []carried
+	if err := json.Unmarshal(data, &in); err != nil {
+		return Proof{}, fmt.Errorf("reading the signatures: %w", err)
+	}
+	var found []candidate
+	for _, c := range in[:min(len(in), maxSignatures)] {
+		found = append(found, candidate{c.Form, c.Data, c.Annotations, c.Attestation})
+	}
+	if len(found) == 0 {
+		return Proof{}, ErrUnsigned
+	}
+	return judge.all(found, nil, digest, digest)
+}
+
+// all wants every predicate of the rule signed by one candidate or another.
+func (j judge) all(found []candidate, problems []error, name, digest string) (Proof, error) {
+	missing := slices.Clone(j.predicates)
 	var proof Proof
 	for _, c := range found {
-		got, err := judge.judge(c, digest)
+		got, err := j.judge(c, digest)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -53,7 +79,7 @@ func Verify(ctx context.Context, reference, digest string, rule Rule) (Proof, er
 		proof = got
 	}
 	if len(missing) > 0 {
-		return Proof{}, fmt.Errorf("verifying %s: %w", at.digest, &RefusedError{Missing: missing, Why: problems})
+		return Proof{}, fmt.Errorf("verifying %s: %w", name, &RefusedError{Missing: missing, Why: problems})
 	}
 	return proof, nil
 }

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image/audit"
+	"github.com/hsectl/hsectl/internal/image/bundle"
+	"github.com/hsectl/hsectl/internal/image/cache"
+	"github.com/hsectl/hsectl/internal/image/lock"
+	"github.com/hsectl/hsectl/internal/image/signature"
+)
+
+// profileFiles are the profile and every file that it names, at the places that they have among each other, and how
+// the profile was read.
+func profileFiles(l loaded, from selection, into *bundle.Profile) ([]bundle.File, error) {
+	found := map[string][]byte{filepath.Clean(l.path): l.data}
+	for _, input := range l.inputs {
+		if !strings.HasPrefix(input.Path, "baselines/") { // those are in the program
+			found[filepath.Clean(filepath.FromSlash(input.Path))] = input.Data
+		}
+	}
+	for _, name := range l.companions() {
+		at := filepath.Join(l.dir(), name)
+		data, err := host.ReadFile(at, maxEPSSBytes)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("reading what the profile names: %w", err), ""}
+		}
+		found[at] = data
+	}
+	data, err := l.locked.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if len(l.locked.Images) > 0 {
+		found[filepath.Join(l.dir(), lock.Name)] = data
+	}
+	root, err := ancestor(found)
+	if err != nil {
+		return nil, err
+	}
+	entry := func(name string) (string, error) {
+		absolute, err := filepath.Abs(name)
+		if err != nil {
+			return "", fmt.Errorf("finding %s: %w", name, err)
+		}
+		relative, err := filepath.Rel(root, absolute)
+		return path.Join("profile", filepath.ToSlash(relative)), err
+	}
+	var out []bundle.File
+	for name, data := range found {
+		at, err := entry(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, bundle.File{Path: at, Data: data})
+	}
+	slices.SortFunc(out, func(a, b bundle.File) int { return cmp.Compare(a.Path, b.Path) })
+	for _, name := range from.files {
+		at, err := entry(name)
+		if err != nil {
+			return nil, err
+		}
+		into.Files = append(into.Files, at)
+	}
+	into.Environment, into.Set = from.environment, from.set
+	return out, nil
+}
+
+// companions are the files that the supply chain's rules and encrypted secrets name, relative to the profile.
+func (l loaded) companions() []string {
+	var out []string
+	for _, s := range l.profile.Secrets {
+		if s.Age != "" && !filepath.IsAbs(s.Age) {
+			out = append(out, s.Age)
+		}
+	}
+	if rules := l.profile.SupplyChain; rules != nil {
+		out = append(out, rules.KEV, rules.EPSS)
+		out = append(out, rules.VEX...)
+		for _, s := range rules.Signatures {
+			out = append(out, s.Key, s.Root)
+		}
+	}
+	return slices.DeleteFunc(out, func(name string) bool { return name == "" })
+}
+
+// ancestor is the directory below which all files are.
+func ancestor(files map[string][]byte) (string, error) {
+	root := ""
+	for name := range files {
+		absolute, err := filepath.Abs(name)
+		if err != nil {
+			return "", fmt.Errorf("finding %s: %w", name, err)
+		}
+		dir := filepath.Dir(absolute)
+		if root == "" {
+			root = dir
+		}
+		for !within(dir, root) {
+			root = filepath.Dir(root)
+		}
+	}
+	return root, nil
+}
+
+func within(dir, root string) bool {
+	relative, err := filepath.Rel(root, dir)
+	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
+}
+
+// bundleEvidence is what deploy asks registries and databases for where there is a network.
+func bundleEvidence(ctx context.Context, g *globals, l loaded, wanted []lock.Wanted) ([]bundle.File, error) {
+	rules := l.profile.SupplyChain
+	if rules == nil {
+		return nil, nil
+	}
+	var out []bundle.File
+	for _, w := range wanted {
+		e, ok := l.locked.Entry(w.Service)
+		if _, asked, err := signatureRule(l, w.Reference); err != nil {
+			return nil, err
+		} else if !asked || !ok || e.Digest == "" {
+			continue // deploy will say what is missing
+		}
+		data, err := signature.Collect(ctx, cmp.Or(e.Mirror, e.Reference), e.Digest)
+		if errors.Is(err, signature.ErrUnsigned) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, bundle.File{Path: "signatures/" + w.Service + ".json", Data: data})
+	}
+	if rules.Scan != "required" {
+		return out, nil
+	}
+	policy, err := supplyChain{rules: rules, dir: l.dir()}.policy(scanOptions{}, func(string) bool { return false })
+	if err != nil {
+		return nil, err
+	}
+	scanner, err := newImageScanner(g, scanOptions{db: cache.DefaultURL, maxDBAge: rules.DatabaseAge(), platform: "linux/" + runtime.GOARCH})
+	if err != nil {
+		return nil, err
+	}
+	defer scanner.close()
+	for _, w := range wanted {
+		report, err := scanner.report(ctx, w.Reference, policy, nil)
+		if err != nil {
+			return nil, err
+		}
+		var data bytes.Buffer
+		if err := json.NewEncoder(&data).Encode(report); err != nil {
+			return nil, fmt.Errorf("writing the scan of %s: %w", w.Reference, err)
+		}
+		out = append(out, bundle.File{Path: "scan/" + w.Service + ".json", Data: data.Bytes()})
+	}
+	return out, nil
+}
+
+// errNotScanned is an image of a bundle that was written when nothing required a scan.
+var errNotScanned = errors.New("the bundle has no scan of the image")
+
+// report is the scan that came with the bundle, judged by today's rules and dates. What was found when the bundle was
+// written stays found; a database that is too old by now proves nothing.
+func (b *bundled) report(c audit.Candidate, p audit.Policy, maxAge age) (*audit.Report, error) {
+	data, ok := b.files["scan/"+c.Service+".json"]
+	if !ok {
+		return nil, &usageError{fmt.Errorf("service %s: %w", c.Service, errNotScanned), "write the bundle again with supply_chain.scan: required"}
+	}
+	var r audit.Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("reading the scan of service %s: %w", c.Service, err)
+	}
+	if i := b.image(c.Reference); i.ID != r.Digest {
+		return nil, fmt.Errorf("service %s: %w: its scan is of %s", c.Service, bundle.ErrDamaged, r.Digest)
+	}
+	for _, d := range r.Databases {
+		if old := d.Age(p.Today); d.Archive != "" && old > maxAge {
+			return nil, fmt.Errorf("service %s: %w", c.Service, &cache.StaleError{Ecosystem: d.Ecosystem, Age: old, Max: maxAge})
+		}
+	}
+	r.Rejudge(p)
+	return &r, nil
+}
