@@ -141,7 +141,7 @@ func sayDraft(s streams, path string, d compose.Draft, before []finding.Finding)
 	for _, name := range sortedKeys(d.Passed) {
 		s.say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
 	}
-	for _, q := range d.Questions {
+	for _, q := range gathered(d.Questions) {
 		s.say("? %s", q)
 	}
 	if len(d.Problems) > 0 {
@@ -158,6 +158,23 @@ func sayDraft(s streams, path string, d compose.Draft, before []finding.Finding)
 	s.say("after   %s", posture(lintProfile(after)))
 	s.say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", count(len(d.Questions), "question"), path)
 	return nil
+}
+
+// gathered asks once what is asked of several services.
+func gathered(questions []string) []string {
+	var order []string
+	who := map[string][]string{}
+	for _, q := range questions {
+		service, text, _ := strings.Cut(q, ": ")
+		if who[text] == nil {
+			order = append(order, text)
+		}
+		who[text] = append(who[text], service)
+	}
+	for i, text := range order {
+		order[i] = strings.Join(who[text], ", ") + ": " + text
+	}
+	return order
 }
 
 func titleOf(service string) string {

@@ -38,3 +38,59 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// FuzzIncludes wants two files that include, extend and anchor each other in any way to end, within bounds.
+func FuzzIncludes(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"include: [b.yml]\nservices: {a: {image: x}}", "include: [a.yml]\nservices: {b: {image: x}}"},
+		{"services: {a: {extends: {file: b.yml, service: b}}}", "services: {b: {extends: {file: a.yml, service: a}}}"},
+		{"services: {a: {extends: a, image: x}}", ""},
+		{"include:\n  - path: [b.yml, b.yml]\n    env_file: b.yml\n    project_directory: .\n", "services: {b: {image: '${X:-${Y:?no}}'}}"},
+		{"x-a: &a {b: c}\nservices: {a: {<<: *a, image: x, environment: {<<: [*a, *a]}}}", "{}"},
+		{"x-a: &a [x, x, x, x, x, x, x, x, x]\nx-b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nx-c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nx-d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\nx-e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nx-f: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e]\nx-g: [*f, *f, *f, *f, *f, *f, *f, *f, *f]\nservices: {a: {image: x}}", ""},
+		{"x-a: &a {b: *a}\nservices: {a: {image: x, labels: *a}}", ""},
+		{"services: {a: {image: x, env_file: b.yml, label_file: b.yml}}", "A=b\nB=${A}\nC=$$\n"},
+		{"include: [a.yml]", ""},
+		{"services: {a: {build: {context: ., additional_contexts: {b: service:b}}, depends_on: [b]}, b: {image: x, depends_on: [a]}}", ""},
+	} {
+		f.Add([]byte(seed[0]), []byte(seed[1]))
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		if len(a)+len(b) > 1<<16 {
+			t.Skip()
+		}
+		for name, data := range map[string][]byte{"a.yml": a, "b.yml": b} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := Load(t.Context(), Source{Files: []string{filepath.Join(dir, "a.yml")}, Read: fromDisk})
+		if err != nil {
+			return
+		}
+		p.Check()
+		if _, err := p.Side(dir, dir); err != nil {
+			t.Skip(err)
+		}
+	})
+}
+
+// FuzzInterpolation wants every text with variables to be replaced or refused, and what is provided never to be unset.
+func FuzzInterpolation(f *testing.F) {
+	for _, seed := range []string{"$A", "${A}", "${A:-b}", "${A-${B:-$C}}", "${A:?no}", "${A?${B}}", "${A:+b}", "$$A", "$", "${", "${A:-$", "${A:?${A:?${A}}}", "${EMPTY:?no}", "${a.b}", "\x00${A}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<12 {
+			t.Skip()
+		}
+		p := &Project{}
+		_, _ = p.substitute(text, func(name string) (string, bool) { return "", name == "EMPTY" })
+		for _, name := range p.Unset {
+			if name == "EMPTY" {
+				t.Errorf("%q: a variable that is set counts as unset", text)
+			}
+		}
+	})
+}

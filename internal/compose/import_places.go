@@ -102,6 +102,9 @@ func (m *moving) place(v types.ServiceVolumeConfig) (entry map[string]any, quest
 	} else {
 		m.shared[v.Source] = m.user
 	}
+	if v.Bind != nil && v.Bind.SELinux != "" && question == "" {
+		question = m.ask("volume %s had the option %s; the engine labels its own volumes for SELinux, so it is left out", v.Source, v.Bind.SELinux)
+	}
 	return entry, question
 }
 
@@ -184,7 +187,7 @@ func (m *moving) ports() {
 		address := p.HostIP
 		if address == "" {
 			address = "0.0.0.0"
-			questions = append(questions, m.ask("port %d is open to every network of the host; is it meant for the world? Drop the address for 127.0.0.1", host))
+			questions = append(questions, m.ask("port %d%s is open to every network of the host; is it meant for the world? Drop the address for 127.0.0.1", host, map[bool]string{true: "/udp"}[p.Protocol == "udp"]))
 		}
 		if strings.Contains(address, ":") {
 			address = "[" + strings.Trim(address, "[]") + "]"

@@ -188,7 +188,11 @@ func (m *moving) identity() {
 		m.set("user", "0:0", m.ask("which user can the service run as? It runs as root"))
 		m.waive("HSE-USR-001", m.name, "imported: user is root in "+m.t.Source)
 	default:
-		m.set("user", "1000:1000", m.ask("which user does the image run as? See: docker image inspect --format '{{.Config.User}}' %s", m.s.Image))
+		where := "docker image inspect --format '{{.Config.User}}' " + m.s.Image
+		if m.s.Image == "" {
+			where = "USER in its Dockerfile"
+		}
+		m.set("user", "1000:1000", m.ask("which user does the image run as? See: %s", where))
 	}
 	if m.take("init") {
 		m.out.set("init", m.s.Init != nil && *m.s.Init)
@@ -238,7 +242,7 @@ func (m *moving) environment() {
 		case strings.Contains(strings.ReplaceAll(raw, "$$", ""), "$"):
 			m.pass(asWritten(raw), "environment", name)
 		case policy.LooksSecret(policy.Variable{Name: name, Value: *value}):
-			out.set(name, flow(map[string]any{"required": true}), m.ask("the value of %s looks like a secret and stays in %s; make it one of secrets:", name, m.t.Source))
+			out.set(name, flow(map[string]any{"required": true}), m.ask("the value of %s looks like a secret and stays in %s; make it one of secrets:, with env: %s_FILE where the image knows that", name, m.t.Source, name))
 		default:
 			out.set(name, *value)
 		}

@@ -66,6 +66,9 @@ func Load(ctx context.Context, from Source) (*Project, error) {
 		}
 		p.places = append(p.places, document{name, &root, data})
 	}
+	if err := p.boundedAll(from); err != nil {
+		return nil, err
+	}
 	loaded, err := p.project(ctx, from)
 	if err != nil {
 		return nil, err
@@ -124,7 +127,9 @@ func (p *Project) substitute(text string, lookup template.Mapping) (string, erro
 		if v, ok := stand[name]; ok {
 			return v, true
 		}
-		p.Unset = append(p.Unset, name)
+		if !provided(text, name) {
+			p.Unset = append(p.Unset, name)
+		}
 		return "", false
 	}
 	for {
@@ -139,6 +144,17 @@ func (p *Project) substitute(text string, lookup template.Mapping) (string, erro
 		p.Unset = append(p.Unset, missing.Variable)
 		stand[missing.Variable] = placeholder
 	}
+}
+
+// provided reports whether a text says itself what an unset variable stands for: ${NAME:-default}, ${NAME-default}, and
+// ${NAME:+value} or ${NAME+value}, which mean nothing without it.
+func provided(text, name string) bool {
+	for _, form := range []string{":-", "-", ":+", "+"} {
+		if strings.Contains(text, "${"+name+form) {
+			return true
+		}
+	}
+	return false
 }
 
 // remote refuses what would have to be fetched.

@@ -202,6 +202,13 @@ func softened(before *Project, name string, was, is map[string]any) {
 	}
 	if l, ok := was["ulimits"].(map[string]any); ok {
 		delete(l, "core")
+		for name, v := range l {
+			if both, ok := v.(map[string]any); ok && both["soft"] == both["hard"] {
+				if is, ok := is["ulimits"].(map[string]any); ok && fmt.Sprint(is[name]) == fmt.Sprint(both["soft"]) {
+					delete(l, name) // one number means both
+				}
+			}
+		}
 	}
 	if d, ok := was["deploy"].(map[string]any); ok {
 		if r, ok := d["resources"].(map[string]any); ok {
@@ -220,6 +227,9 @@ func softened(before *Project, name string, was, is map[string]any) {
 		}
 		for _, v := range asList(service["volumes"]) {
 			if m, ok := v.(map[string]any); ok {
+				if b, ok := m["bind"].(map[string]any); ok && m["type"] == "volume" && m["read_only"] == nil {
+					delete(b, "selinux") // asked about: the engine labels its own volumes
+				}
 				prune(m, "volume")
 				prune(m, "bind")
 			}

@@ -222,7 +222,7 @@ func TestReviewOfComposeFiles(t *testing.T) {
 		"the health test switched off": {edit("{test: [CMD, /app, health], interval: 10s, timeout: 3s, retries: 3}", "{disable: true}"), []string{
 			`weaker medium HSE-HLT-001 app health test: CMD /app health →`,
 			`weaker medium HSE-LIF-004 app restarts are bounded or watched: unless-stopped, with a health test → restarts unless-stopped without a health test`,
-			`weaker low HSE-HLT-004 app the health test tests something: the test can fail → the test "" cannot fail`,
+			`weaker low HSE-HLT-004 app the health test tests something: the test can fail → there is no test, and what is never asked cannot fail`,
 		}},
 		"it does not wait for health any more": {edit("condition: service_healthy", "condition: service_started"), []string{
 			`weaker low app dependency on db: healthy → started`,

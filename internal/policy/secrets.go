@@ -112,6 +112,9 @@ func argumentSecrets(f Facts, _ Intent) Verdict {
 		return unknown(f.Arguments, "the command line")
 	}
 	if bad := SecretArguments(f.Arguments.Value); len(bad) > 0 {
+		if name, _, ok := strings.Cut(f.Arguments.Value[bad[0]-1], "="); ok && !token.MatchString(name) && !strings.Contains(name, "://") {
+			return fail(f.Arguments.Tier, "argument %d (%s) looks like a secret", bad[0], strings.TrimLeft(name, "-"))
+		}
 		return fail(f.Arguments.Tier, "argument %d looks like a secret", bad[0])
 	}
 	for _, name := range f.Exposed.Value {
