@@ -75,7 +75,7 @@ func certificate(t *testing.T, name string) (chain, key []byte, trust *x509.Cert
 }
 
 // visit asks a site of the edge over TLS, or without when there is nobody to trust, and follows no redirect.
-func visit(t *testing.T, name, port, scheme string, trust *x509.CertPool) (*http.Response, error) {
+func visit(t *testing.T, name, port, scheme string, trust *x509.CertPool) (status int, protocol string, header http.Header, err error) {
 	t.Helper()
 	client := &http.Client{
 		Timeout:       10 * time.Second,
@@ -90,34 +90,35 @@ func visit(t *testing.T, name, port, scheme string, trust *x509.CertPool) (*http
 		t.Fatal(err)
 	}
 	answer, err := client.Do(request)
-	if err == nil {
-		defer answer.Body.Close()
+	if err != nil {
+		return 0, "", nil, err
 	}
-	return answer, err
+	defer answer.Body.Close()
+	return answer.StatusCode, answer.Proto, answer.Header, nil
 }
 
 // The edge ends TLS with the certificate that it was given, sends plain HTTP there, sets headers, and does not answer to
 // names that are no site.
 func checkSites(t *testing.T, plain, secure string, trust *x509.CertPool) {
 	t.Helper()
-	answer, err := visit(t, "safe.test", secure, "https", trust)
+	status, protocol, header, err := visit(t, "safe.test", secure, "https", trust)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer.StatusCode != http.StatusOK || answer.Proto != "HTTP/2.0" {
-		t.Errorf("over TLS: %s %s", answer.Proto, answer.Status)
+	if status != http.StatusOK || protocol != "HTTP/2.0" {
+		t.Errorf("over TLS: %s %d", protocol, status)
 	}
 	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Strict-Transport-Security": "max-age=31536000",
 		"Server": "", "Via": "", "Alt-Svc": `h3=":` + secure + `"; ma=2592000`} {
-		if got := answer.Header.Get(name); got != want {
+		if got := header.Get(name); got != want {
 			t.Errorf("header %s is %q, not %q", name, got, want)
 		}
 	}
-	if answer, err = visit(t, "safe.test", plain, "http", nil); err != nil || answer.StatusCode != http.StatusPermanentRedirect {
-		t.Errorf("without TLS: %v, %v", answer, err)
+	if status, _, header, err = visit(t, "safe.test", plain, "http", nil); err != nil || status != http.StatusPermanentRedirect || header.Get("Location") != "https://safe.test:"+secure+"/" {
+		t.Errorf("without TLS: %d to %s, %v", status, header.Get("Location"), err)
 	}
-	if answer, err = visit(t, "other.test", plain, "http", nil); err == nil {
-		t.Errorf("another name got an answer: %s", answer.Status)
+	if status, _, _, err = visit(t, "other.test", plain, "http", nil); err == nil {
+		t.Errorf("another name got an answer: %d", status)
 	}
 }
 
