@@ -103,6 +103,9 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 		return err
 	}
 	defer d.engine.Close()
+	if err := d.options.load.aim(l.stack, d.engine.Local()); err != nil {
+		return err
+	}
 	if l.bundled != nil {
 		if err := l.bundled.bring(ctx, s, d.engine); err != nil {
 			return err
@@ -247,12 +250,8 @@ func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, 
 	if err != nil {
 		return 0, err
 	}
-	if o.load.rate > 0 && last != nil {
-		visit, err := o.load.visit(desired.Stack, s.engine.Local())
-		if err != nil {
-			return 0, err
-		}
-		s.judge = sync.OnceValue(o.load.start(ctx, visit, s.report))
+	if o.load.rate > 0 && last != nil { // before, there is nobody to notice
+		s.judge = sync.OnceValue(o.load.start(ctx, s.report))
 		defer func() { _ = s.judge() }() // what it saw of a deploy that failed for another reason is of no interest
 	}
 	change := deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running}

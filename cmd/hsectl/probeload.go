@@ -18,6 +18,7 @@ type probeLoad struct {
 	rate   int
 	url    string
 	budget float64 // percent of requests that may fail
+	visit  host.Visit
 }
 
 func (o *probeLoad) flags(cmd *cobra.Command) {
@@ -44,28 +45,32 @@ func (e *LoadError) Error() string {
 
 func share(v host.Visited) float64 { return 100 * float64(v.Failed) / float64(max(v.Requests, 1)) }
 
-// visit says what is asked, and refuses what cannot be asked before anything changes.
-func (o probeLoad) visit(s stack.Stack, local bool) (host.Visit, error) {
+// aim decides what is asked, and refuses what cannot be asked before anything changes.
+func (o *probeLoad) aim(s stack.Stack, local bool) error {
 	switch {
 	case o.rate < 0 || o.budget < 0 || o.budget >= 100:
-		return host.Visit{}, &usageError{errors.New("--probe-load must not be below 0, and --probe-budget is a percentage below 100"), ""}
+		return &usageError{errors.New("--probe-load must not be below 0, and --probe-budget is a percentage below 100"), ""}
+	case o.rate == 0:
+		return nil
 	case o.url != "":
-		return host.Visit{URL: o.url, PerSecond: o.rate}, nil
+		o.visit = host.Visit{URL: o.url, PerSecond: o.rate}
+		return nil
 	case s.Edge == nil || len(s.Edge.Sites) == 0:
-		return host.Visit{}, &usageError{errors.New("--probe-load: the stack has no edge"), "name the address to ask with --probe-url"}
+		return &usageError{errors.New("--probe-load: the stack has no edge"), "name the address to ask with --probe-url"}
 	case !local:
-		return host.Visit{}, &usageError{errors.New("--probe-load: the engine is on another machine"), "name the address by which its edge is reached with --probe-url"}
+		return &usageError{errors.New("--probe-load: the engine is on another machine"), "name the address by which its edge is reached with --probe-url"}
 	}
 	site := s.Edge.Sites[0]
 	scheme, _, _ := strings.Cut(site.URL, "://")
-	return host.Visit{URL: scheme + "://" + site.Address + "/", Host: site.Name, Insecure: site.Own(), PerSecond: o.rate}, nil
+	o.visit = host.Visit{URL: scheme + "://" + site.Address + "/", Host: site.Name, Insecure: site.Own(), PerSecond: o.rate}
+	return nil
 }
 
 // start sends the load and returns what ends it and judges what was seen.
-func (o probeLoad) start(ctx context.Context, v host.Visit, report func(deploy.Event)) func() error {
+func (o probeLoad) start(ctx context.Context, report func(deploy.Event)) func() error {
 	ctx, stop := context.WithCancel(ctx)
 	seen := make(chan host.Visited, 1)
-	go func() { seen <- host.Send(ctx, v) }()
+	go func() { seen <- host.Send(ctx, o.visit) }()
 	return func() error {
 		stop()
 		got := <-seen

@@ -108,6 +108,19 @@ func TestTransactionGoesBack(t *testing.T) {
 	}
 }
 
+// A deploy that visitors noticed goes back as well; on the way back nobody asks them again.
+func TestTransactionNoticedByVisitors(t *testing.T) {
+	w := &world{}
+	transaction := w.transaction(true)
+	noticed, asked := errors.New("7 of 900 requests failed"), 0
+	transaction.Judge = func() error { asked++; return noticed }
+	_, err := transaction.Run(t.Context(), change(true))
+	failed, ok := errors.AsType[*deploy.FailedError](err)
+	if !ok || !errors.Is(err, noticed) || failed.Back != 1 || failed.Undo != nil || asked != 1 || !slices.Contains(w.log, "journal: applying judge the load") {
+		t.Errorf("%v, asked %d times, %q", err, asked, w.log)
+	}
+}
+
 // An interrupt goes back as well, and is not stopped by itself.
 func TestTransactionInterrupted(t *testing.T) {
 	for _, entry := range forward[:6] {

@@ -198,23 +198,24 @@ type Declaration struct {
 
 // Intent is what the profile grants a service. Whatever is not in it must not be.
 type Intent struct {
-	UID, GID     int
-	Root         bool // an exception allows uid 0
-	Capabilities uint64
-	Writable     []Mount
-	Host         []Mount // paths of the host that an exception lets the service read
-	Denied       []string
-	Ports        []Port
-	Networks     []string
-	Peers        []string // services that share a network
-	Egress       bool
-	Listen       []int // nil when not declared
-	Memory       int64
-	CPUs         float64
-	PIDs         int64
-	Stop         Stop
-	Secrets      []string
-	Image        string
-	Preset       string // tells what the image is made of, when its name does not
-	Untested     string // why the image cannot test itself, as its preset says; empty when it can
+	UID, GID         int
+	Root             bool   // an exception allows uid 0
+	FileCapabilities uint64 // those of Capabilities that a program carries, and does not start without
+	Capabilities     uint64
+	Writable         []Mount
+	Host             []Mount // paths of the host that an exception lets the service read
+	Denied           []string
+	Ports            []Port
+	Networks         []string
+	Peers            []string // services that share a network
+	Egress           bool
+	Listen           []int // nil when not declared
+	Memory           int64
+	CPUs             float64
+	PIDs             int64
+	Stop             Stop
+	Secrets          []string
+	Image            string
+	Preset           string // tells what the image is made of, when its name does not
+	Untested         string // why the image cannot test itself, as its preset says; empty when it can
 }

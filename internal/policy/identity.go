@@ -30,7 +30,10 @@ func identity() []Control {
 				"does not get an added capability anyway: it only widens what a setuid program could get back.",
 			References: []string{"KICS bc2908f3"},
 			Remedy:     "remove it from capabilities:",
-			judge: func(f Facts, _ Intent) Verdict {
+			judge: func(f Facts, in Intent) Verdict {
+				if in.FileCapabilities&CapabilityMask("NET_BIND_SERVICE") != 0 {
+					return pass(finding.Declared, "the program carries it as a file capability, and does not start without it")
+				}
 				return each(f, "not kept", func(p Process) string {
 					if p.Bounding&CapabilityMask("NET_BIND_SERVICE") != 0 && p.UIDs[1] != 0 {
 						return fmt.Sprintf("process %s keeps it without being able to use it", p.Name)

@@ -115,6 +115,7 @@ type HostPath struct {
 type Capability struct {
 	Name   string `yaml:"name" doc:"name without the CAP_ prefix"`
 	Reason string `yaml:"reason" doc:"why the service cannot do without it"`
+	File   bool   `yaml:"file" doc:"the program carries it as a file capability: the kernel does not start it otherwise, whoever runs it"`
 }
 
 // Resources are bounds of cpu, memory and processes; zero values are not set.

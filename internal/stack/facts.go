@@ -143,6 +143,9 @@ func (s Stack) Intent(service Service) policy.Intent {
 	}
 	for _, c := range service.Capabilities {
 		in.Capabilities |= policy.CapabilityMask(c.Name)
+		if c.File {
+			in.FileCapabilities |= policy.CapabilityMask(c.Name)
+		}
 	}
 	for _, w := range service.Writable {
 		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true}

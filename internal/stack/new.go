@@ -89,7 +89,7 @@ func newService(p *profile.Profile, name string) Service {
 		s.HostPaths = append(s.HostPaths, HostPath(h))
 	}
 	for _, c := range from.Capabilities {
-		s.Capabilities = append(s.Capabilities, Capability{c.Name, c.Reason})
+		s.Capabilities = append(s.Capabilities, Capability(c))
 	}
 	for _, use := range from.Secrets {
 		s.Secrets = append(s.Secrets, SecretFile{use.Name, use.Env})

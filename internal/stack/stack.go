@@ -117,7 +117,10 @@ type Objectives struct {
 }
 
 // Capability is one that the service keeps, and why.
-type Capability struct{ Name, Reason string }
+type Capability struct {
+	Name, Reason string
+	File         bool // the program carries it as a file capability, and does not start without it
+}
 
 // Resources are bounds; zero values are not set.
 type Resources struct {
