@@ -52,6 +52,8 @@ func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
 	for _, d := range found {
 		fmt.Fprintf(s.Out, "✗ %s: %s\n    seen   %s\n", d.Service, d.Cause, d.Evidence)
 		switch {
+		case !d.Patch.Certain() && d.Patch.Path != "":
+			fmt.Fprintf(s.Out, "    mend   %s: %s\n", l.profile.Written(d.Patch.Path), d.Advice)
 		case d.Patch.Path == "":
 			fmt.Fprintf(s.Out, "    mend   %s\n", d.Advice)
 		case d.Patch.Item != "":
@@ -89,7 +91,7 @@ func (g *globals) hideSecrets(ctx context.Context, l loaded, symptoms []verify.S
 func writeFixes(l loaded, s streams, found []verify.Diagnosis) error {
 	data, done := l.data, 0
 	for _, d := range found {
-		if d.Patch.Path == "" {
+		if !d.Patch.Certain() {
 			continue
 		}
 		next, err := profile.Patch(data, profile.Edit(d.Patch))

@@ -1,60 +1,12 @@
 package docker
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/image"
-	"github.com/hsectl/hsectl/internal/profile"
-	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
-	"github.com/hsectl/hsectl/profiles"
 )
-
-// broken is web with a limit of open files and a second secret that it does not read.
-var broken = strings.NewReplacer("    secrets: [token]", "    open_files: 512\n    secrets: [token]", "  token: {env: TOKEN}", "  token: {env: TOKEN}\n  more: {from: token, format: \"{}\"}").Replace(web)
-
-// A stack that does not work is diagnosed, its profile is changed as the doctor says, and then it works and is proven.
-func TestDoctorMends(t *testing.T) {
-	t.Parallel()
-	e := testEngine(t)
-	for mode, path := range map[string]string{"writer": "services.web.writable", "reader": "services.web.secrets", "opener": "services.web.open_files"} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			s := testStack(t, e, broken, mode)
-			if _, err := deployStack(t, e, s, tokenValue); err == nil {
-				t.Fatal("it works although it is broken")
-			}
-			symptoms, err := e.Symptoms(t.Context(), s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			found := verify.Diagnose(s, symptoms)
-			if len(found) == 0 || found[0].Patch.Path != path {
-				t.Fatalf("%+v from %+v", found, symptoms)
-			}
-			text := strings.NewReplacer("NAME", s.Name, "IMAGE", workload(t, e), "MODE", mode).Replace(broken)
-			mended, err := profile.Patch([]byte(text), profile.Edit(found[0].Patch))
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := profile.Parse(mended, profile.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
-			if err != nil {
-				t.Fatalf("%v\n%s", err, mended)
-			}
-			// What restarts over and over is taken away first, so that the deploy does not take its end for a new one.
-			if err := e.Down(t.Context(), s.Name, false); err != nil {
-				t.Fatal(err)
-			}
-			mustDeploy(t, e, stack.New(p))
-			if findings := judge(t, e, stack.New(p)); !finding.Proven(findings) {
-				t.Errorf("mended, but not proven: %+v", findings)
-			}
-		})
-	}
-}
 
 // A container that was killed for memory, and one that is gone, are told apart.
 func TestSymptoms(t *testing.T) {

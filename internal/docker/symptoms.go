@@ -13,6 +13,9 @@ import (
 // symptomLines is how many log lines a doctor reads of each service.
 const symptomLines = 200
 
+// testLines is how much a doctor reads of a health test: the cause often comes before a long trace.
+const testLines = 60
+
 // Symptoms says how the container of each service stands. What is well has no logs read.
 func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom, error) {
 	list, err := e.stackContainers(ctx, s.Name)
@@ -52,7 +55,7 @@ func symptomOf(c container.InspectResponse) verify.Symptom {
 	s := verify.Symptom{Service: c.Config.Labels[composeService], State: stateOf(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
 		Restarts: c.RestartCount, Error: c.State.Error}
 	if h := c.State.Health; h != nil && h.Status == container.Unhealthy && len(h.Log) > 0 {
-		s.Health = strings.Join(lastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
+		s.Health = strings.Join(lastLines(h.Log[len(h.Log)-1].Output, testLines), "\n")
 	}
 	return s
 }

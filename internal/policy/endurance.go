@@ -85,7 +85,11 @@ func diskBounded(f Facts, _ Intent) Verdict {
 	return pass(f.Mounts.Tier, "logs and tmpfs are bounded")
 }
 
-// firstProcess accepts a signal that PID 1 catches, or blocks to wait for it as small inits do.
+// inits are those that engines start as PID 1. While they wait they show neither a caught nor a blocked signal.
+func inits() []string { return []string{"docker-init", "tini", "catatonit"} }
+
+// firstProcess accepts a signal that PID 1 catches, or blocks to wait for it as small inits do. The engine's own init passes
+// it on, so that its child counts.
 func firstProcess(f Facts, in Intent) Verdict {
 	if !f.Processes.Known() {
 		return unknown(f.Processes, "the processes")
@@ -107,6 +111,13 @@ func firstProcess(f Facts, in Intent) Verdict {
 		return fail(f.Processes.Tier, "%d zombies that PID 1 does not wait for", zombies)
 	case signal == 0:
 		return Verdict{finding.Unknown, finding.None, "the signal " + in.Stop.Signal + " has no known number"}
+	case f.Stop.Value.Init && slices.Contains(inits(), first.Name):
+		for _, p := range f.Processes.Value {
+			if p.Parent == 1 && p.Ignored&(1<<(signal-1)) != 0 {
+				return fail(f.Processes.Tier, "the init passes %s on to %s, which ignores it", in.Stop.Signal, p.Name)
+			}
+		}
+		return pass(f.Processes.Tier, "the init (%s) passes %s on", first.Name, in.Stop.Signal)
 	case (first.Caught|first.Blocked)&(1<<(signal-1)) == 0:
 		return fail(f.Processes.Tier, "PID 1 (%s) does not handle %s", first.Name, in.Stop.Signal)
 	}

@@ -110,6 +110,7 @@ type Process struct {
 	State       string // one letter: R, S, D, Z and others
 	Caught      uint64 // signals with a handler, one bit per signal
 	Blocked     uint64
+	Ignored     uint64
 	Entered     bool // started from outside: a hook, a health test, docker exec
 }
 

@@ -191,6 +191,12 @@ func wrongs() []wrong {
 		{"killed for memory", "HSE-RES-006", changed(func(f *policy.Facts) { f.OOMKilled = seen(true) })},
 		{"never killed for memory", "HSE-RES-006", changed(func(f *policy.Facts) { f.OOM = seen(policy.OOM{Disabled: true}) })},
 		{"signal not handled", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.Caught = 0 })},
+		{"signal ignored below the init", "HSE-LIF-001", func(f *policy.Facts, in *policy.Intent) {
+			f.Stop, in.Stop.Init = seen(policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second, Init: true}), true
+			p := slices.Clone(f.Processes.Value)
+			p[0].Name, p[0].Caught = "docker-init", 0
+			f.Processes = seen(append(p, policy.Process{PID: 7, Name: "app", Parent: 1, Ignored: 1 << 14}))
+		}},
 		{"zombie", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.State, p.Parent = "Z", 1 })},
 		{"short grace", "HSE-LIF-002", changed(func(f *policy.Facts) { f.Stop = seen(policy.Stop{Signal: "SIGTERM", Grace: time.Second}) })},
 		{"other signal than the image's", "HSE-LIF-003", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", StopSignal: "SIGQUIT"}) })},

@@ -42,12 +42,15 @@ type Diagnosis struct {
 	Patch    Patch
 }
 
-// Patch is a change of one key of a profile. The zero Patch changes nothing.
+// Patch is a change of one key of a profile. Without a value and an item it only names the place where a person decides.
 type Patch struct {
 	Path  string // such as services.app.writable
 	Value string // new value of a scalar
 	Item  string // or an entry to add to a list
 }
+
+// Certain reports whether the patch can be written without asking anybody.
+func (p Patch) Certain() bool { return p.Value != "" || p.Item != "" }
 
 // Diagnose recognises causes, the most certain first. A sick service whose cause is not recognised says so.
 func Diagnose(s stack.Stack, symptoms []Symptom) []Diagnosis {
@@ -82,8 +85,12 @@ func masked(line string) string {
 
 func diagnose(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis {
 	out := byState(service, symptom)
-	lines := slices.Concat(symptom.Logs, strings.Split(symptom.Health, "\n"), []string{symptom.Error})
-	for _, line := range lines {
+	tested := strings.Split(symptom.Health, "\n")
+	for i, line := range slices.Concat(symptom.Logs, tested, []string{symptom.Error}) {
+		if d, ok := deaf(service, line); ok && i >= len(symptom.Logs) {
+			out = append(out, d)
+			continue
+		}
 		for _, k := range knownLines() {
 			m := k.pattern.FindStringSubmatch(line)
 			if m == nil {
@@ -104,14 +111,17 @@ func byState(service stack.Service, symptom Symptom) []Diagnosis {
 	at := "services." + service.Name
 	switch {
 	case symptom.NoImage:
-		return []Diagnosis{{Cause: "the image is missing: " + service.Image, Evidence: "the engine does not have it", Advice: "run: hsectl build, or hsectl deploy, which pulls it"}}
+		return []Diagnosis{{Cause: "the image is missing: " + service.Image, Evidence: "the engine does not have it", Advice: "run: hsectl build, or hsectl deploy, which pulls it", Patch: Patch{Path: at + ".image"}}}
 	case symptom.Missing:
 		return []Diagnosis{{Cause: "the service has no container", Evidence: "the engine knows none", Advice: "run: hsectl deploy"}}
 	case symptom.State == "created" && len(service.DependsOn) > 0 && symptom.Error == "":
-		return []Diagnosis{{Cause: "a dependency is not healthy", Evidence: "created, never started; waits for " + dependencies(service), Advice: "mend the dependency first: hsectl doctor"}}
+		return []Diagnosis{{Cause: "a dependency is not healthy", Evidence: "created, never started; waits for " + dependencies(service), Advice: "mend the dependency first: hsectl doctor", Patch: Patch{Path: at + ".depends_on"}}}
 	case symptom.OOM:
 		return []Diagnosis{{Cause: "the kernel killed it for memory", Evidence: "limit " + units.BytesSize(float64(service.Limits.Memory.Bytes)),
 			Patch: Patch{Path: at + ".limits.memory", Value: mib(2 * service.Limits.Memory.Bytes)}}}
+	case symptom.ExitCode == 137 && service.Init:
+		return []Diagnosis{{Cause: "it was killed because it did not stop on " + service.Shutdown.Signal, Evidence: "exit code 137, and not for memory",
+			Advice: "let the program handle the signal, or raise the grace period: hsectl drill shutdown " + service.Name + " shows how long it takes", Patch: Patch{Path: at + ".shutdown"}}}
 	case symptom.ExitCode == 137:
 		return []Diagnosis{{Cause: "it was killed because it did not stop on " + service.Shutdown.Signal, Evidence: "exit code 137, and not for memory",
 			Patch: Patch{Path: at + ".init", Value: "true"}}}

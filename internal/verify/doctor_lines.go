@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -21,9 +22,9 @@ var (
 	lineFormat     = regexp.MustCompile(`(?i)exec format error`)
 	lineNoProgram  = regexp.MustCompile(`(?i)exec: "?([^":]+)"?: (?:executable file not found|stat .*no such file|no such file)`)
 	linePortTaken  = regexp.MustCompile(`(?i)port is already allocated|(?:bind|listen).*address already in use|EADDRINUSE`)
-	lineNoName     = regexp.MustCompile(`(?i)(?:ENOTFOUND|EAI_AGAIN|no such host|could not resolve host:?|could not translate host name|name or service not known|temporary failure in name resolution)`)
+	lineNoName     = regexp.MustCompile(`(?i)(?:ENOTFOUND|EAI_AGAIN|no such host|could not resolve host:?|could not translate host name|name or service not known|temporary failure in name resolution|lookup \S+.*(?:i/o timeout|server misbehaving))`)
 	lineManyFiles  = regexp.MustCompile(`(?i)EMFILE|too many open files`)
-	lineManyTasks  = regexp.MustCompile(`(?i)can't start new thread|pthread_create.*(?:failed|resource temporarily)|fork.*resource temporarily unavailable|cannot fork`)
+	lineManyTasks  = regexp.MustCompile(`(?i)can't start new thread|failed to create new OS thread|pthread_create.*(?:failed|resource temporarily)|fork.*resource temporarily unavailable|cannot fork`)
 	lineHeap       = regexp.MustCompile(`(?i)heap out of memory|OutOfMemoryError|out of memory allocating`)
 	lineRefused    = regexp.MustCompile(`(?i)ECONNREFUSED|connection refused`)
 	lineVariable   = regexp.MustCompile(`(?i)\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b.*(?:is not set|is required|must be set|is missing|not defined|is unspecified)`)
@@ -37,18 +38,18 @@ func knownLines() []knownLine {
 		{lineReadOnly, readOnlyPath},
 		{lineSecret, secretPath},
 		{lineShmTooBig, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "shared memory is too small", Patch: Patch{Path: at(s, "shm_size"), Value: mib(max(2*s.ShmSize.Bytes, 256<<20))}}, true
+			return Diagnosis{Cause: "shared memory is too small", Patch: Patch{Path: at(s, "shm_size"), Value: mib(max(2*s.ShmSize.Bytes, 128<<20))}}, true
 		}},
 		{lineNoSpace, noSpace},
 		{lineNoExec, noExec},
 		{lineChown, missingCapability},
 		{lineDenied, denied},
 		{lineFormat, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "the program is for another processor", Advice: "build or pull " + s.Image + " for the engine's platform"}, true
+			return Diagnosis{Cause: "the program is for another processor", Advice: "build or pull " + s.Image + " for the engine's platform", Patch: Patch{Path: at(s, "image")}}, true
 		}},
 		{lineNoProgram, noProgram},
 		{linePortTaken, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "a port is taken", Advice: "end what has it (ss -lntp), or write another host port in " + at(s, "ports")}, true
+			return Diagnosis{Cause: "a port is taken", Advice: "end what has it (ss -lntp), or write another host port in " + at(s, "ports"), Patch: Patch{Path: at(s, "ports")}}, true
 		}},
 		{lineNoName, noName},
 		{lineManyFiles, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
@@ -63,7 +64,7 @@ func knownLines() []knownLine {
 		{lineVariable, missingVariable},
 		{lineRefused, refused},
 		{lineMustBeRoot, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "the program wants to be root", Advice: "start it with the entry point of a non-root variant of the image, or prepare what it does as root in the Dockerfile"}, true
+			return Diagnosis{Cause: "the program wants to be root", Advice: "start it with the entry point of a non-root variant of the image, or prepare what it does as root in the Dockerfile", Patch: Patch{Path: at(s, "entrypoint")}}, true
 		}},
 	}
 }
@@ -82,11 +83,11 @@ func firstPath(line string) string {
 func readOnlyPath(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 	p := firstPath(last(m))
 	if p == "" {
-		return Diagnosis{Cause: "it writes to a path that is not declared", Advice: "find the path in its log, and add it to " + at(s, "writable")}, true
+		return Diagnosis{Cause: "it writes to a path that is not declared", Advice: "find the path in its log, and add it to " + at(s, "writable"), Patch: Patch{Path: at(s, "writable")}}, true
 	}
 	dir := directoryOf(p)
 	if dir == "/" {
-		return Diagnosis{Cause: "it writes to /", Advice: "let the program write to a directory of its own, and declare that in " + at(s, "writable")}, true
+		return Diagnosis{Cause: "it writes to /", Advice: "let the program write to a directory of its own, and declare that in " + at(s, "writable"), Patch: Patch{Path: at(s, "writable")}}, true
 	}
 	return Diagnosis{Cause: "it writes to " + p + ", which is not declared", Patch: Patch{Path: at(s, "writable"), Item: "{path: " + dir + ", tmpfs: 16M}"}}, true
 }
@@ -106,11 +107,11 @@ func noSpace(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 	if w, i, ok := writableAbove(s, firstPath(last(m))); ok && w.Volume == "" {
 		return Diagnosis{Cause: w.Path + " is full", Patch: Patch{Path: fmt.Sprintf("%s[%d].tmpfs", at(s, "writable"), i), Value: mib(2 * w.Size.Bytes)}}, true
 	}
-	return Diagnosis{Cause: "a writable path is full", Advice: "raise the size of its tmpfs in " + at(s, "writable") + ", or free the volume's disk"}, true
+	return Diagnosis{Cause: "a writable path is full", Advice: "raise the size of its tmpfs in " + at(s, "writable") + ", or free the volume's disk", Patch: Patch{Path: at(s, "writable")}}, true
 }
 
 func noExec(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-	return Diagnosis{Cause: "it loads a library from a path that runs no programs", Advice: "write exec: true for that tmpfs in " + at(s, "writable")}, true
+	return Diagnosis{Cause: "it loads a library from a path that runs no programs", Advice: "write exec: true for that tmpfs in " + at(s, "writable"), Patch: Patch{Path: at(s, "writable")}}, true
 }
 
 func missingCapability(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
@@ -118,7 +119,13 @@ func missingCapability(_ stack.Stack, s stack.Service, m []string) (Diagnosis, b
 		"raw socket": "NET_RAW", "ping": "NET_RAW", "mlock": "IPC_LOCK", "nice": "SYS_NICE"}[strings.ToLower(m[1])]
 	if name == "CHOWN" || name == "SETGID" || name == "SETUID" {
 		return Diagnosis{Cause: "its entry point wants to change users, which needs " + name,
-			Advice: "start the program as its own user instead: entrypoint: or a preset; deploy hands volumes over, so that nothing must be chowned"}, true
+			Advice: "start the program as its own user instead: entrypoint: or a preset; deploy hands volumes over, so that nothing must be chowned", Patch: Patch{Path: at(s, "entrypoint")}}, true
+	}
+	if s.User.UID != 0 {
+		// The engine gives an added capability to root only: for others it is in the bounding set, and no program may take it.
+		advice := map[string]string{"NET_RAW": "use datagram sockets of ICMP, which the engine lets every user open"}[name]
+		return Diagnosis{Cause: "it needs the capability " + name, Advice: cmp.Or(advice, "let the program do without") + "; a capability does not reach a user that is not root",
+			Patch: Patch{Path: at(s, "capabilities")}}, true
 	}
 	return Diagnosis{Cause: "it needs the capability " + name, Patch: Patch{Path: at(s, "capabilities"), Item: "{name: " + name + ", reason: the log says that it is refused}"}}, true
 }
@@ -127,19 +134,23 @@ func denied(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 	p := firstPath(last(m))
 	if w, _, ok := writableAbove(s, p); ok && w.Volume != "" {
 		return Diagnosis{Cause: fmt.Sprintf("the files in volume %s are not those of %d:%d", w.Volume, w.Owner.UID, w.Owner.GID),
-			Advice: fmt.Sprintf("hand them over once: docker run --rm -v VOLUME:/v IMAGE chown -R %d:%d /v", w.Owner.UID, w.Owner.GID)}, true
+			Advice: fmt.Sprintf("hand them over once: docker run --rm -v VOLUME:/v IMAGE chown -R %d:%d /v", w.Owner.UID, w.Owner.GID), Patch: Patch{Path: at(s, "writable")}}, true
 	}
 	if p != "" {
-		return Diagnosis{Cause: "its user may not use " + p, Advice: fmt.Sprintf("the service runs as %d:%d: declare the path in %s, or change its owner in the Dockerfile", s.User.UID, s.User.GID, at(s, "writable"))}, true
+		return Diagnosis{Cause: "its user may not use " + p, Advice: fmt.Sprintf("the service runs as %d:%d: declare the path in %s, or change its owner in the Dockerfile", s.User.UID, s.User.GID, at(s, "writable")), Patch: Patch{Path: at(s, "writable")}}, true
 	}
-	return Diagnosis{Cause: "its user may not use a path", Advice: fmt.Sprintf("see whose it is; the service runs as %d:%d", s.User.UID, s.User.GID)}, true
+	return Diagnosis{Cause: "its user may not use a path", Advice: fmt.Sprintf("see whose it is; the service runs as %d:%d", s.User.UID, s.User.GID), Patch: Patch{Path: at(s, "user")}}, true
 }
 
 func noProgram(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 	if s.Health != nil && len(s.Health.Test) > 1 && (s.Health.Test[1] == m[1] || s.Health.Test[0] == "CMD-SHELL" && strings.HasSuffix(m[1], "sh")) {
-		return Diagnosis{Cause: "the program of the health test is not in the image: " + m[1], Advice: "use a program of the image in " + at(s, "health")}, true
+		return Diagnosis{Cause: "the program of the health test is not in the image: " + m[1], Advice: "use a program of the image in " + at(s, "health"), Patch: Patch{Path: at(s, "health")}}, true
 	}
-	return Diagnosis{Cause: "the program is not in the image: " + m[1], Advice: "see " + at(s, "command") + " and " + at(s, "entrypoint")}, true
+	key := "command"
+	if len(s.Entrypoint) > 0 {
+		key = "entrypoint"
+	}
+	return Diagnosis{Cause: "the program is not in the image: " + m[1], Advice: "name one that is, with its whole path", Patch: Patch{Path: at(s, key)}}, true
 }
 
 func noName(in stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
@@ -152,16 +163,29 @@ func noName(in stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 		}
 		return Diagnosis{Cause: "it shares no network with " + other.Name, Patch: Patch{Path: at(s, "networks"), Item: other.Networks[0]}}, true
 	}
-	return Diagnosis{Cause: "a name cannot be found", Advice: "put both services on one network, or give a network egress: true for names outside"}, true
+	return Diagnosis{Cause: "a name cannot be found", Advice: "put both services on one network, or give a network egress: true for names outside", Patch: Patch{Path: at(s, "networks")}}, true
 }
 
 func missingVariable(in stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 	if slices.ContainsFunc(s.Environment, func(v stack.Variable) bool { return v.Name == m[1] }) {
 		return Diagnosis{}, false
 	}
-	return Diagnosis{Cause: "the variable " + m[1] + " is missing", Advice: "set it in " + at(s, "environment") + "; as a secret, when it is one"}, true
+	return Diagnosis{Cause: "the variable " + m[1] + " is missing", Advice: "set it in " + at(s, "environment") + "; as a secret, when it is one", Patch: Patch{Path: at(s, "environment")}}, true
+}
+
+// ownAddress finds the service's own address in what its health test says.
+var ownAddress = regexp.MustCompile(`\b(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?`)
+
+// deaf is a health test that finds nobody at the service's own address.
+func deaf(s stack.Service, line string) (Diagnosis, bool) {
+	own := ownAddress.FindString(line)
+	if own == "" || !lineRefused.MatchString(line) {
+		return Diagnosis{}, false
+	}
+	return Diagnosis{Cause: "nothing listens at " + own + ", where its health test asks", Evidence: strings.TrimSpace(line),
+		Advice: "let the test ask where the service listens, or give it more time to start", Patch: Patch{Path: at(s, "health")}}, true
 }
 
 func refused(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-	return Diagnosis{Cause: "something that it needs does not answer", Advice: "name it in " + at(s, "depends_on") + ", so that it is healthy first"}, true
+	return Diagnosis{Cause: "something that it needs does not answer", Advice: "name it in " + at(s, "depends_on") + ", so that it is healthy first", Patch: Patch{Path: at(s, "depends_on")}}, true
 }

@@ -56,6 +56,8 @@ func parseStatus(text string) (policy.Process, error) {
 			p.Parent, err = strconv.Atoi(value)
 		case "SigCgt":
 			p.Caught, err = strconv.ParseUint(value, 16, 64)
+		case "SigIgn":
+			p.Ignored, err = strconv.ParseUint(value, 16, 64)
 		case "SigBlk":
 			p.Blocked, err = strconv.ParseUint(value, 16, 64)
 		case "NoNewPrivs":

@@ -19,40 +19,15 @@ func main() {
 	switch os.Args[1] {
 	case "serve":
 		serve(syscall.SIGTERM)
-	case "stubborn": // does not stop when asked
-		signal.Ignore(syscall.SIGTERM)
-		serve(syscall.SIGUSR2)
 	case "deaf": // catches nothing at all
 		for n := 1; n < 32; n++ {
 			signal.Ignore(syscall.Signal(n))
 		}
 		serve(syscall.SIGUSR2)
-	case "writer": // needs a directory
-		err := os.Mkdir("/state", 0o700)
-		if err == nil || os.IsExist(err) {
-			err = os.WriteFile("/state/file", []byte("x"), 0o600)
-		}
-		needs(err)
-	case "reader": // needs a secret
-		_, err := os.ReadFile("/run/secrets/more")
-		needs(err)
-	case "opener": // needs many open files
-		var err error
-		var kept []*os.File
-		for i := 0; i < 600 && err == nil; i++ {
-			var f *os.File
-			f, err = os.Open("/program")
-			kept = append(kept, f)
-		}
-		needs(err)
-		fmt.Println(len(kept), "files are open")
 	case "crash":
 		fmt.Println("secret is", content("/run/secrets/token"))
 		fmt.Println("\x1b[31mcannot open /var/cache/app: Read-only file system\x1b[0m")
 		os.Exit(3)
-	case "sick": // runs, but its health test fails
-		http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-		_ = http.ListenAndServe(":8080", nil)
 	case "later": // is well at first, and dies after the deploy has seen it healthy
 		go func() { time.Sleep(5 * time.Second); os.Exit(7) }()
 		serve(syscall.SIGTERM)
@@ -79,6 +54,8 @@ func main() {
 		serve(syscall.SIGTERM)
 	case "once":
 		fmt.Println("done")
+	default:
+		needy(os.Args[1])
 	}
 }
 
