@@ -23,7 +23,9 @@ type buildOptions struct {
 	epoch                            string
 	push, noLint, check              bool
 	parallel                         int
-	remote                           image.RemoteBuild
+	builder                          string
+	platforms                        []string
+	provenance, sbom                 bool
 	key                              signingKey
 	signer                           func(ctx context.Context, reference, digest string) error
 }
@@ -37,8 +39,8 @@ func newBuild(g *globals, s streams) *cobra.Command {
 source of their sources as OCI labels. The Dockerfile is checked first, with BuildKit's own rules
 and the image controls; one that puts a secret into a layer, or switches verification off, is not built.
 
-A BuildKit of its own (--builder) can do more than the one within an engine: several platforms, attestations, and
-caches in a registry.`,
+An engine with the image store of containerd, the default since Docker 29, builds for several platforms and attests how
+an image was built. Older ones do not; a BuildKit of its own (--builder) does, and pushes what it built.`,
 		Example: `  hsectl build
   hsectl build app --no-cache --build-arg NODE_ENV=production
   hsectl build --secret id=npmrc,src=$HOME/.npmrc --source-date-epoch git
@@ -64,10 +66,10 @@ caches in a registry.`,
 	f.BoolVar(&o.noLint, "no-lint", false, "do not check the Dockerfile")
 	f.BoolVar(&o.check, "check", false, "check the Dockerfiles and build nothing; needs no engine")
 	f.IntVar(&o.parallel, "parallel", 2, "number of images built at once")
-	f.StringVar(&o.remote.Address, "builder", "", "address of a BuildKit; the engine's own unless written")
-	f.StringSliceVar(&o.remote.Platforms, "platform", nil, "platforms of the image; needs --builder")
-	f.BoolVar(&o.remote.Provenance, "provenance", false, "attest how the image was built; needs --builder")
-	f.BoolVar(&o.remote.SBOM, "sbom", false, "attest what is in the image; needs --builder")
+	f.StringVar(&o.builder, "builder", "", "address of a BuildKit; the engine's own unless written")
+	f.StringSliceVar(&o.platforms, "platform", nil, "platforms of the image; several need an engine with the containerd image store, or --builder with --push")
+	f.BoolVar(&o.provenance, "provenance", false, "attest how the image was built; needs the same")
+	f.BoolVar(&o.sbom, "sbom", false, "attest what is in the image, with the scanner that BuildKit pulls; needs the same")
 	cmd.MarkFlagsMutuallyExclusive("check", "no-lint")
 	return cmd
 }
@@ -117,10 +119,7 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 	if err := o.checkSecrets(); err != nil {
 		return nil, err
 	}
-	remote, err := o.remoteBuild()
-	if err != nil {
-		return nil, err
-	}
+	remote := o.remoteBuild()
 	extra := map[string]string{}
 	for _, arg := range o.args {
 		name, value, ok := strings.Cut(arg, "=")
@@ -161,7 +160,7 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 		}
 		out = append(out, image.BuildRequest{
 			Service: service.Name, Reference: service.Image, Context: dir, Dockerfile: b.Dockerfile, Target: target, Args: args, NoCache: o.noCache, Pull: o.pull, Network: o.network,
-			Caches: image.BuildCaches{From: o.cacheFrom, To: o.cacheTo}, Secrets: o.secrets, SSH: o.ssh, Epoch: epoch, Remote: remote,
+			Caches: image.BuildCaches{From: o.cacheFrom, To: o.cacheTo}, Secrets: o.secrets, SSH: o.ssh, Epoch: epoch, Platforms: o.platforms, Provenance: o.provenance, SBOM: o.sbom, Remote: remote,
 			Labels: image.Labels(image.Origin{Title: l.stack.Name + "/" + service.Name, Revision: revision.Commit, Source: revision.Source, Created: revision.Created}),
 		})
 	}

@@ -19,16 +19,11 @@ import (
 )
 
 // remoteBuild returns what only a BuildKit of its own can do, or nothing.
-func (o buildOptions) remoteBuild() (*image.RemoteBuild, error) {
-	if o.remote.Address == "" {
-		if len(o.remote.Platforms) > 0 || o.remote.Provenance || o.remote.SBOM {
-			return nil, &usageError{errors.New("the BuildKit within an engine makes neither other platforms nor attestations"), "name a BuildKit with --builder"}
-		}
-		return nil, nil
+func (o buildOptions) remoteBuild() *image.RemoteBuild {
+	if o.builder == "" {
+		return nil
 	}
-	remote := o.remote
-	remote.Push = o.push
-	return &remote, nil
+	return &image.RemoteBuild{Address: o.builder, Push: o.push}
 }
 
 // openKey reads the key before anything is built, so that a wrong password costs no build.

@@ -132,6 +132,9 @@ func hintFor(err error) string {
 	if errors.Is(err, host.ErrDynamic) {
 		return "build hsectl with CGO_ENABLED=0, or set HSECTL_PROBE_PROGRAM to a released binary"
 	}
+	if errors.Is(err, docker.ErrImageStore) || errors.Is(err, docker.ErrEpoch) {
+		return "use an engine with the image store of containerd (Docker 29), or name a BuildKit with --builder"
+	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {
 		return "the step that failed is above; hsectl build --no-cache starts afresh"
 	}

@@ -2,9 +2,11 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	buildkit "github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
@@ -51,7 +53,28 @@ func (e *Engine) Build(ctx context.Context, r image.BuildRequest, progress io.Wr
 		}
 		return "", &image.BuildError{Reference: r.Reference, Err: err}
 	}
-	return result.ExporterResponse["containerimage.digest"], nil
+	digest := result.ExporterResponse["containerimage.digest"]
+	return digest, e.reproducible(ctx, r)
+}
+
+// ErrEpoch is a builder that took a time for the image and did not use it.
+var ErrEpoch = errors.New("this BuildKit does not know SOURCE_DATE_EPOCH: the image has the time of its build, and no build gives it again")
+
+// reproducible sees that the image has the time that was asked for: builders before BuildKit 0.11 say nothing and use
+// their own.
+func (e *Engine) reproducible(ctx context.Context, r image.BuildRequest) error {
+	if r.Epoch == 0 || r.Remote != nil {
+		return nil
+	}
+	found, err := e.api.ImageInspect(ctx, r.Reference)
+	if err != nil {
+		return fmt.Errorf("looking for image %s: %w", r.Reference, err)
+	}
+	created, err := time.Parse(time.RFC3339Nano, found.Created)
+	if err != nil || created.Unix() != r.Epoch {
+		return &image.BuildError{Reference: r.Reference, Err: ErrEpoch}
+	}
+	return nil
 }
 
 // buildkit reaches the BuildKit of the engine, or another one.

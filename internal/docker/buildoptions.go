@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/moby/moby/client"
 	"github.com/tonistiigi/fsutil"
 
 	"github.com/hsectl/hsectl/internal/image"
@@ -60,7 +61,6 @@ func (e *Engine) solveOptions(r image.BuildRequest) (buildkit.SolveOpt, error) {
 	out := buildkit.SolveOpt{
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs,
 		LocalMounts: map[string]fsutil.FS{"context": sources, "dockerfile": recipes},
-		Exports:     []buildkit.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": r.Reference}}},
 		Session: []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
 			AuthConfigProvider: authprovider.LoadAuthConfig(e.cli.ConfigFile()),
 		})},
@@ -101,34 +101,47 @@ func addSession(out *buildkit.SolveOpt, r image.BuildRequest) error {
 	return nil
 }
 
+// ErrImageStore is a build that only engines with the image store of containerd can keep, or a BuildKit of its own.
+var ErrImageStore = errors.New("this engine's image store keeps images of one platform without attestations")
+
 // export says where the image goes. The engine's BuildKit keeps it; another one pushes it, or sends it to be loaded.
 // What it returns is called with the outcome of the build, and ends the loading.
 func (e *Engine) export(ctx context.Context, options *buildkit.SolveOpt, r image.BuildRequest) (func(error) error, error) {
 	same := func(err error) error { return err }
-	if r.Remote == nil {
-		return same, nil
+	if len(r.Platforms) > 0 {
+		options.FrontendAttrs["platform"] = strings.Join(r.Platforms, ",")
 	}
-	remote := r.Remote
-	if len(remote.Platforms) > 1 && !remote.Push {
-		return nil, errors.New("an image of several platforms goes to a registry: it needs --push")
-	}
-	if len(remote.Platforms) > 0 {
-		options.FrontendAttrs["platform"] = strings.Join(remote.Platforms, ",")
-	}
-	if remote.Provenance {
+	if r.Provenance {
 		options.FrontendAttrs["attest:provenance"] = "mode=max"
 	}
-	if remote.SBOM {
+	if r.SBOM {
 		options.FrontendAttrs["attest:sbom"] = ""
 	}
 	attrs := map[string]string{"name": r.Reference}
+	if r.Remote == nil {
+		keeps, err := e.keepsIndexes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !keeps && (len(r.Platforms) > 1 || r.Provenance || r.SBOM) {
+			return nil, ErrImageStore
+		}
+		if keeps && r.Epoch > 0 { // the engine unpacks it when the first container is made: an unpacked layer cannot be rewritten
+			attrs["rewrite-timestamp"], attrs["unpack"] = "true", "false"
+		}
+		options.Exports = []buildkit.ExportEntry{{Type: "moby", Attrs: attrs}}
+		return same, nil
+	}
 	if r.Epoch > 0 {
 		attrs["rewrite-timestamp"] = "true"
 	}
-	if remote.Push {
+	if r.Remote.Push {
 		attrs["push"] = "true"
 		options.Exports = []buildkit.ExportEntry{{Type: "image", Attrs: attrs}}
 		return same, nil
+	}
+	if len(r.Platforms) > 1 || r.Provenance || r.SBOM {
+		return nil, errors.New("an image of several platforms or with attestations goes from a BuildKit to a registry: it needs --push")
 	}
 	reader, writer := io.Pipe()
 	loaded := make(chan error, 1)
@@ -142,4 +155,19 @@ func (e *Engine) export(ctx context.Context, options *buildkit.SolveOpt, r image
 		writer.CloseWithError(err)
 		return errors.Join(err, <-loaded)
 	}, nil
+}
+
+// keepsIndexes tells whether the engine has the image store of containerd, which keeps an image as it was built: with
+// its index, all its platforms and attestations.
+func (e *Engine) keepsIndexes(ctx context.Context) (bool, error) {
+	info, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return false, fmt.Errorf("asking the engine for its image store: %w", err)
+	}
+	for _, pair := range info.Info.DriverStatus {
+		if pair[0] == "driver-type" && strings.HasPrefix(pair[1], "io.containerd.snapshotter") {
+			return true, nil
+		}
+	}
+	return false, nil
 }

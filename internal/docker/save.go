@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -123,7 +124,10 @@ func (e *Engine) Push(ctx context.Context, reference string) (digest string, err
 		return "", fmt.Errorf("pushing image %s: %w", reference, err)
 	}
 	defer func() { err = errors.Join(err, answer.Close()) }()
-	return streamDigest(answer, "pushing image "+reference)
+	if digest, err = streamDigest(answer, "pushing image "+reference); digest == "" && err == nil {
+		return e.repoDigest(ctx, reference) // engines with the store of containerd do not tell it
+	}
+	return digest, err
 }
 
 // RemoveImage takes a name away from the engine, and the image with it when it has no other and nothing uses it.
@@ -132,4 +136,23 @@ func (e *Engine) RemoveImage(ctx context.Context, reference string) error {
 		return fmt.Errorf("removing image %s: %w", reference, err)
 	}
 	return nil
+}
+
+// repoDigest returns the digest that the engine knows an image by in the registry of its reference.
+func (e *Engine) repoDigest(ctx context.Context, reference string) (string, error) {
+	facts, err := e.ImageFacts(ctx, reference)
+	if err != nil {
+		return "", err
+	}
+	want, err := image.Repository(reference)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range facts.RepoDigests {
+		if got, err := image.Repository(r); err == nil && got == want {
+			_, digest, _ := strings.Cut(r, "@")
+			return digest, nil
+		}
+	}
+	return "", fmt.Errorf("pushing image %s: the engine does not tell its digest", reference)
 }

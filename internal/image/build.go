@@ -24,6 +24,9 @@ type BuildRequest struct {
 	Secrets    []string // as docker build takes them: id=NAME,env=VARIABLE or id=NAME,src=FILE
 	SSH        []string // as docker build takes them: default, or id=SOCKET or id=KEY
 	Epoch      int64    // SOURCE_DATE_EPOCH in seconds; zero is none
+	Platforms  []string // such as linux/arm64; none is the builder's own
+	Provenance bool     // attest how it was built
+	SBOM       bool     // attest what is in it
 	Remote     *RemoteBuild
 }
 
@@ -31,13 +34,10 @@ type BuildRequest struct {
 // type=registry,ref=…, type=local,dest=…, type=gha or type=inline.
 type BuildCaches struct{ From, To []string }
 
-// RemoteBuild is what a BuildKit of its own can do, and the one within an engine cannot.
+// RemoteBuild is a BuildKit of its own, beside the one within the engine.
 type RemoteBuild struct {
-	Address    string   // unix:///run/buildkit/buildkitd.sock, tcp://…, docker-container://…
-	Platforms  []string // more than one needs Push
-	Push       bool     // to the registry of the reference; otherwise the image goes to the engine
-	Provenance bool     // attest how it was built
-	SBOM       bool     // attest what is in it
+	Address string // unix:///run/buildkit/buildkitd.sock, tcp://…, docker-container://…
+	Push    bool   // to the registry of the reference; otherwise the image goes to the engine
 }
 
 // Builder builds an image and leaves it on the engine. Progress is written as it goes.
