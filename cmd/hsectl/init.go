@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,15 +45,21 @@ With --preset SERVICE=PRESET it writes a new stack of known images. With --from 
 include, extends, anchors, profiles and variables are resolved, images with a preset are recognised, and hardening is
 added where it can be justified. Nothing is lost: keys that have no place in a profile go to passthrough:, settings that
 are weaker than they should be get an exception that ends in 30 days, and what the files do not tell is asked in comments
-that begin with TODO(hsectl). Values that look like secrets are not copied.`,
+that begin with TODO(hsectl). Values that look like secrets are not copied.
+
+On a terminal init asks what the flags do not say, and tells the flags for the next time. In a script nothing is asked.`,
 		Example: `  hsectl init --preset app=node --preset db=postgres
   hsectl init --from docker-compose.yml
   hsectl init --from docker-compose.yml --from docker-compose.prod.yml --env-file prod.env -f hsectl.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case len(o.from) > 0 && len(o.presets) > 0:
+			if len(o.from) > 0 && len(o.presets) > 0 {
 				return &usageError{errors.New("--from and --preset exclude each other"), "add services to the profile afterwards"}
+			}
+			o, err := askInit(cmd.Context(), g, s, o)
+			switch {
+			case err != nil:
+				return err
 			case len(o.from) > 0:
 				return initFrom(cmd.Context(), g, s, o)
 			case len(o.presets) > 0:
@@ -209,6 +216,9 @@ func initPresets(g *globals, s streams, o initOptions) error {
 			return fmt.Errorf("finding the directory of the profile: %w", err)
 		}
 		name = strings.Trim(strings.Map(lowerName, filepath.Base(dir)), "-_")
+	}
+	if strings.Trim(name, "0123456789_-") == "" || slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, name) {
+		name = strconv.Quote(name) // a directory such as 2027: YAML would take it for a number
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: %s\nkind: Profile\nname: %s\n\nservices:\n", profile.APIVersion, name)

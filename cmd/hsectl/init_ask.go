@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"charm.land/huh/v2"
+	"golang.org/x/term"
+
+	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+// isTerminal reports whether somebody sits there: a script never does.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// askInit completes the flags of init by questions, where there is somebody to answer: both what is typed and what is shown
+// are a terminal. In a script nothing is asked, and the flags are all there is.
+func askInit(ctx context.Context, g *globals, s streams, o initOptions) (initOptions, error) {
+	if !isTerminal(s.In) || !isTerminal(s.Err) || len(o.presets) > 0 {
+		return o, nil
+	}
+	path := g.file.files[0]
+	there := !o.force && exists(path)
+	asked := len(o.from) == 0
+	if !asked && !there {
+		return o, nil
+	}
+	dir := filepath.Dir(path)
+	found := composeFiles(dir)
+	source, chosen := "new", slices.Clone(found)
+	if len(found) > 0 {
+		source = "compose"
+	}
+	fromCompose := func() bool { return asked && source == "compose" }
+	var questions []*huh.Group
+	if asked && len(found) > 0 {
+		questions = append(questions, huh.NewGroup(huh.NewSelect[string]().Title("What do you start from?").Options(
+			huh.NewOption("the Compose files here: "+strings.Join(found, ", "), "compose"),
+			huh.NewOption("a new stack of known images", "new")).Value(&source)))
+	}
+	if asked && len(found) > 1 {
+		questions = append(questions, huh.NewGroup(huh.NewMultiSelect[string]().Title("Which of them, laid over each other in this order?").
+			Options(huh.NewOptions(found...)...).Value(&chosen)).WithHideFunc(func() bool { return !fromCompose() }))
+	}
+	if asked && len(found) > 0 {
+		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title("May what still fails have an exception of 30 days, so that you can deploy today?").
+			Description("Without it, hsectl lint lists what to mend first.").Affirmative("30 days").Negative("No").Value(&o.except)).
+			WithHideFunc(func() bool { return !fromCompose() }))
+	}
+	if asked {
+		questions = append(questions, huh.NewGroup(huh.NewMultiSelect[string]().Title("Which images? (x selects, / searches)").
+			Options(huh.NewOptions(profiles.Library{}.Presets()...)...).Height(12).Value(&o.presets)).WithHideFunc(fromCompose))
+	}
+	if there {
+		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title(path+" is there already. Replace it?").Affirmative("Replace").Negative("Leave it").Value(&o.force)))
+	}
+	err := form(ctx, s, questions...)
+	switch {
+	case err != nil:
+		return o, err
+	case there && !o.force:
+		return o, errLeft()
+	case !asked:
+		return o, nil
+	case source == "compose":
+		o.presets = nil
+		for _, name := range found {
+			if slices.Contains(chosen, name) {
+				o.from = append(o.from, filepath.Join(dir, name))
+			}
+		}
+	}
+	if len(o.from) == 0 && len(o.presets) == 0 {
+		return o, errLeft()
+	}
+	s.say("the same in a script: %s", inWords(path, o))
+	return o, nil
+}
+
+// composeFiles are the Compose files of a directory that nobody rendered, the first being the one that Compose takes.
+func composeFiles(dir string) []string {
+	var out []string
+	for _, name := range composeNames() {
+		stem := strings.TrimSuffix(name, filepath.Ext(name))
+		more, _ := filepath.Glob(filepath.Join(dir, stem+".*"+filepath.Ext(name)))
+		for _, file := range append([]string{filepath.Join(dir, name)}, more...) {
+			data, err := host.ReadFile(file, maxProfileBytes)
+			if err == nil && compose.IsCompose(data) && !rendered(data) {
+				out = append(out, filepath.Base(file))
+			}
+		}
+	}
+	return out
+}
+
+// form shows its questions on the terminal, as plain ones where it cannot move the cursor.
+func form(ctx context.Context, s streams, questions ...*huh.Group) error {
+	f := huh.NewForm(questions...).WithInput(s.In).WithOutput(s.Err).WithShowHelp(true).WithAccessible(os.Getenv("TERM") == "dumb")
+	err := f.RunWithContext(ctx)
+	if errors.Is(err, huh.ErrUserAborted) || errors.Is(err, io.EOF) {
+		return errLeft()
+	}
+	if err != nil {
+		return fmt.Errorf("asking: %w", err)
+	}
+	return nil
+}
+
+func errLeft() error {
+	return &usageError{errors.New("left without an answer; nothing was written"), ""}
+}
+
+// inWords is the command that does the same without questions.
+func inWords(path string, o initOptions) string {
+	words := []string{"hsectl init"}
+	for _, f := range o.from {
+		words = append(words, "--from "+f)
+	}
+	for _, p := range o.presets {
+		words = append(words, "--preset "+p)
+	}
+	if o.except {
+		words = append(words, "--except")
+	}
+	if o.force {
+		words = append(words, "--force")
+	}
+	if path != "hsectl.yaml" {
+		words = append(words, "-f "+path)
+	}
+	return strings.Join(words, " ")
+}
