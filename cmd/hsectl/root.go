@@ -82,15 +82,34 @@ deploys, 130 interrupted.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(
-		newGenerate(g, s), newLint(g, s), newBuild(g, s), newLock(g, s), newScan(g, s), newSign(g, s), newBundle(g, s),
-		newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newMaintenance(g, s), newSecrets(g, s),
-		newVerify(g, s), newDrill(g, s),
-		newProbe(g, s), newChecklist(g, s), newDoctor(g, s),
-		newControls(s), newPresets(s), newSchema(s), newFmt(g, s), newReview(g, s), newInit(g, s), newVersion(s), newProbeContainer(s), newDocs(s),
-	)
+	addVerbs(root, g, s)
 	positional(root)
 	return root
+}
+
+// addVerbs adds them in the groups, and within each in the order, in which a newcomer meets them.
+func addVerbs(root *cobra.Command, g *globals, s streams) {
+	cobra.EnableCommandSorting = false
+	for _, group := range []struct {
+		title string
+		verbs []*cobra.Command
+	}{
+		{"Write a profile, and judge it:", []*cobra.Command{newInit(g, s), newGenerate(g, s), newLint(g, s), newReview(g, s), newFmt(g, s)}},
+		{"Images:", []*cobra.Command{newBuild(g, s), newLock(g, s), newScan(g, s), newSign(g, s), newBundle(g, s)}},
+		{"The running stack:", []*cobra.Command{newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newMaintenance(g, s), newSecrets(g, s)}},
+		{"Evidence:", []*cobra.Command{newVerify(g, s), newProbe(g, s), newDrill(g, s), newChecklist(g, s), newDoctor(g, s)}},
+		{"To look things up:", []*cobra.Command{newControls(s), newPresets(s), newSchema(s), newDocs(s), newVersion(s)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, verb := range group.verbs {
+			verb.GroupID = group.title
+			root.AddCommand(verb)
+		}
+	}
+	last := root.Groups()[len(root.Groups())-1].ID
+	root.SetHelpCommandGroupID(last)
+	root.SetCompletionCommandGroupID(last)
+	root.AddCommand(newProbeContainer(s))
 }
 
 // unhurried lets the collector of memory wait in the verbs that only turn text into text: they end before it is needed,
