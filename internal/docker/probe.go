@@ -25,6 +25,7 @@ import (
 
 const (
 	probeTimeout  = 30 * time.Second
+	startTimeout  = 15 * time.Second  // between making a probe and starting it
 	probeVerb     = "probe-container" // the hidden verb that a probe runs
 	maxProbeBytes = 32 << 20
 )
@@ -204,7 +205,8 @@ func (e *Engine) run(ctx context.Context, id string) (string, error) {
 	return stdout.String(), nil
 }
 
-// removeProbes removes what a killed run left behind: probes older than any probe may live.
+// removeProbes removes what a killed run left behind: probes that have ended, that nobody started in time, or that are
+// older than any may live.
 func (e *Engine) removeProbes(ctx context.Context, project string) error {
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
 		Filters: make(client.Filters).Add("label", labelRole+"=probe", labelStack+"="+project)})
@@ -212,7 +214,8 @@ func (e *Engine) removeProbes(ctx context.Context, project string) error {
 		return fmt.Errorf("listing probes: %w", err)
 	}
 	old := slices.DeleteFunc(list.Items, func(c container.Summary) bool {
-		return time.Since(time.Unix(c.Created, 0)) < 2*probeTimeout && c.State != container.StateExited
+		age := time.Since(time.Unix(c.Created, 0))
+		return c.State != container.StateExited && age < 2*probeTimeout && (c.State != container.StateCreated || age < startTimeout)
 	})
 	for _, c := range old {
 		if _, err := e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {

@@ -1,0 +1,227 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// proxy stands before the engine's socket and does what engines do on bad days.
+type proxy struct {
+	server *http.Server
+	path   string
+}
+
+// newProxy calls before for each request. When that returns false the connection is cut and nothing reaches the engine.
+func newProxy(t *testing.T, direct *Engine, before func(p *proxy, r *http.Request) bool) *proxy {
+	t.Helper()
+	socket, ok := direct.Socket()
+	if !ok {
+		t.Fatal("the engine is not reached by a socket")
+	}
+	p := &proxy{path: filepath.Join(t.TempDir(), "engine.sock")}
+	onward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
+	onward.FlushInterval = -1
+	onward.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	onward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
+	p.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !before(p, r) {
+			panic(http.ErrAbortHandler)
+		}
+		onward.ServeHTTP(w, r)
+	})}
+	listener, err := net.Listen("unix", p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = p.server.Serve(listener) }() // ends with Close
+	t.Cleanup(func() { _ = p.server.Close() })
+	return p
+}
+
+func (p *proxy) connect(t *testing.T) *Engine {
+	t.Helper()
+	e, err := Connect(t.Context(), Endpoint{Host: "unix://" + p.path}, func() ([]byte, error) {
+		built, err := programs()
+		return built["probe"], err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() }) // some are cut before
+	return e
+}
+
+func to(r *http.Request, method, end string) bool {
+	return r.Method == method && strings.HasSuffix(r.URL.Path, end)
+}
+
+// What goes wrong while somebody looks is unknown or failed, never proven, and no probe is left behind.
+func TestVerifyOnABadDay(t *testing.T) {
+	direct := testEngine(t)
+	s := testStack(t, direct, web, "serve")
+	mustDeploy(t, direct, s)
+	original := only(t, direct, s, "web")
+	renew := func(t *testing.T) {
+		t.Helper()
+		recreate(t, direct, original, func(*container.Config, *container.HostConfig) {})
+		awaitHealthTest(t, direct, s)
+	}
+
+	t.Run("the container disappears mid-check", func(t *testing.T) {
+		var once sync.Once
+		p := newProxy(t, direct, func(_ *proxy, r *http.Request) bool {
+			if to(r, http.MethodPost, "/containers/create") { // the probe is made after the container was inspected
+				once.Do(func() { remove(t, direct, s) })
+			}
+			return true
+		})
+		notProven(t, p.connect(t), s)
+		noLeftovers(t, direct, s)
+	})
+
+	t.Run("it disappears from beside whoever looks", func(t *testing.T) {
+		renew(t)
+		p := newProxy(t, direct, func(*proxy, *http.Request) bool { return true })
+		e := p.connect(t)
+		e.Beside(func() verify.Look {
+			look := host.Beside()
+			return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
+				remove(t, direct, s)
+				return look(ctx, pid, id, r)
+			}
+		})
+		notProven(t, e, s)
+		noLeftovers(t, direct, s)
+	})
+
+	t.Run("a crash loop", func(t *testing.T) {
+		recreate(t, direct, original, func(c *container.Config, h *container.HostConfig) {
+			c.Cmd, h.RestartPolicy = []string{"crash"}, container.RestartPolicy{Name: container.RestartPolicyAlways}
+		})
+		notProven(t, direct, s)
+		noLeftovers(t, direct, s)
+	})
+
+	t.Run("a paused container", func(t *testing.T) {
+		renew(t)
+		id := only(t, direct, s, "web").ID
+		if _, err := direct.api.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		notProven(t, direct, s)
+		noLeftovers(t, direct, s)
+		if _, err := direct.api.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	t.Run("an engine that never says how the probe ended", func(t *testing.T) {
+		renew(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		p := newProxy(t, direct, func(_ *proxy, r *http.Request) bool {
+			if to(r, http.MethodPost, "/wait") {
+				// Whoever waits gives up at last: the deadline of a pipeline, or somebody at the keyboard.
+				time.AfterFunc(time.Second, cancel)
+				<-r.Context().Done()
+				return false
+			}
+			return true
+		})
+		if evidence, err := verify.Verify(ctx, s, p.connect(t), verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
+			t.Error("proven by an engine that does not answer")
+		}
+		noLeftovers(t, direct, s)
+	})
+
+	t.Run("an engine that dies while a probe runs", func(t *testing.T) {
+		renew(t)
+		p := newProxy(t, direct, func(p *proxy, r *http.Request) bool {
+			if to(r, http.MethodPost, "/start") { // it is started, and nobody hears of it
+				parts := strings.Split(r.URL.Path, "/")
+				if _, err := direct.api.ContainerStart(t.Context(), parts[len(parts)-2], client.ContainerStartOptions{}); err != nil {
+					t.Error(err)
+				}
+				go func() { _ = p.server.Close() }()
+				return false
+			}
+			return true
+		})
+		if evidence, err := verify.Verify(t.Context(), s, p.connect(t), verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
+			t.Error("proven by an engine that died")
+		}
+		// Nobody could take the probe away. The next look does, and is not disturbed by it.
+		awaitProbesEnd(t, direct, s)
+		for _, f := range judge(t, direct, s) {
+			if !f.Proven() && f.Control != "HSE-HLT-002" && f.Control != "HSE-HLT-003" {
+				t.Errorf("afterwards: %s is %s: %s", f.Control, f.Status, f.Detail)
+			}
+		}
+		noLeftovers(t, direct, s)
+	})
+}
+
+// notProven wants every control that only the processes can answer to be unknown or failed.
+func notProven(t *testing.T, e *Engine, s stack.Stack) {
+	t.Helper()
+	evidence, err := verify.Verify(t.Context(), s, e, verify.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if finding.Proven(evidence.Findings) {
+		t.Error("the stack is proven")
+	}
+	for _, f := range evidence.Findings {
+		switch f.Control {
+		case "HSE-USR-001", "HSE-CAP-001", "HSE-PRV-002", "HSE-KRN-001", "HSE-FS-010", "HSE-SEC-002":
+			if f.Status != finding.Unknown && f.Status != finding.Fail && f.Status != finding.Drift {
+				t.Errorf("%s is %s: %s", f.Control, f.Status, f.Detail)
+			}
+		}
+	}
+}
+
+func remove(t *testing.T, e *Engine, s stack.Stack) {
+	t.Helper()
+	if _, err := e.api.ContainerRemove(t.Context(), s.Name+"-web-1", client.ContainerRemoveOptions{Force: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+// awaitProbesEnd waits until the probes of a stack have ended by themselves.
+func awaitProbesEnd(t *testing.T, e *Engine, s stack.Stack) {
+	t.Helper()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		list, err := e.api.ContainerList(t.Context(), client.ContainerListOptions{Filters: make(client.Filters).Add("label", labelRole+"=probe", labelStack+"="+s.Name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Items) == 0 { // only those that run are listed
+			return
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("a probe never ended")
+		case <-ticker.C:
+		}
+	}
+}
