@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 export CGO_ENABLED = 0
 
-.PHONY: all demo test check bench build engine example browser docs clean
+.PHONY: all demo test check bench build engine sshd example browser docs clean
 
 all: build
 
@@ -17,7 +17,7 @@ demo: build
 
 # Everything: formatting, unit, golden, script and engine tests. Without an engine it fails. Engine tests mostly wait, so
 # more of them run at once than there are processors.
-test: check engine build example browser
+test: check engine sshd build example browser
 	$(GO) test -timeout 15m -parallel 4 ./...
 
 check:
@@ -31,6 +31,10 @@ engine:
 	scripts/engine up
 	scripts/images
 	scripts/monitoring-image
+
+# An OpenSSH server for the tests of remote engines.
+sshd:
+	scripts/sshd
 
 # A browser for the test that opens the HTML report.
 browser:

@@ -79,6 +79,7 @@ func owners() []owner {
 		{"github.com/docker/go-units", []string{"internal/profile", "internal/compose", "internal/policy", "internal/verify"}, "amounts are read and shown as Compose does"},
 		{"github.com/docker/compose/v5", docker, "the Compose SDK changes an engine"},
 		{"github.com/docker/cli", docker, "contexts and credentials are about an engine"},
+		{"github.com/docker/go-connections", docker, "certificates are about an engine"},
 		{"github.com/moby/moby", docker, "the client speaks to an engine"},
 		{"github.com/moby/buildkit", docker, "builds happen on an engine"},
 		{"github.com/tonistiigi/fsutil", docker, "BuildKit's view of a directory"},

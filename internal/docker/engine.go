@@ -3,16 +3,20 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/flags"
+	"github.com/docker/go-connections/tlsconfig"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 	"github.com/sirupsen/logrus"
@@ -66,6 +70,12 @@ func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (
 	// The libraries below log to a global logger; what matters is reported as errors and events.
 	logrus.SetOutput(io.Discard)
 	options := flags.NewClientOptions()
+	if os.Getenv(client.EnvTLSVerify) != "" { // Docker's own command reads it with its flags
+		dir := cmp.Or(os.Getenv(client.EnvOverrideCertPath), config.Dir())
+		options.TLS, options.TLSVerify = true, true
+		options.TLSOptions = &tlsconfig.Options{CAFile: filepath.Join(dir, flags.DefaultCaFile),
+			CertFile: filepath.Join(dir, flags.DefaultCertFile), KeyFile: filepath.Join(dir, flags.DefaultKeyFile)}
+	}
 	options.Context = at.Context
 	if at.Host != "" {
 		options.Hosts = []string{at.Host}

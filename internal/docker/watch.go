@@ -30,16 +30,16 @@ type watcher struct {
 	healthy   map[string]bool // services that were healthy at the last look
 	reported  map[string]bool // containers whose health was told
 	upPending bool
+	upErr     error // of Compose, once it is done
 }
 
 func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 	w.upPending = true
-	var upErr error
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case upErr = <-up:
+		case w.upErr = <-up:
 			w.upPending = false
 			up = nil
 		case <-ticker.C:
@@ -52,12 +52,12 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 		if failed := w.look(containers); failed != nil {
 			return w.diagnose(ctx, *failed)
 		}
-		if gone := w.gone(containers); gone != "" && upErr == nil {
+		if gone := w.gone(containers); gone != "" && w.upErr == nil {
 			return &deploy.UnhealthyError{Service: gone, State: "its container was removed by somebody else", Waited: time.Since(w.started)}
 		}
 		switch {
-		case upErr != nil:
-			return w.blame(ctx, containers, upErr)
+		case w.upErr != nil:
+			return w.blame(ctx, containers, w.upErr)
 		case !w.upPending && len(w.healthy) == len(w.services):
 			return nil
 		case ctx.Err() != nil:
@@ -110,10 +110,10 @@ func (w *watcher) goal() string {
 }
 
 // isNew tells a container that this deploy made from one that it found. What it found may be about to be replaced, and
-// counts only once Compose is done.
+// counts only once Compose is done, and has done it all.
 func (w *watcher) isNew(c container.InspectResponse) bool {
 	_, known := w.known[c.ID]
-	return !known || !w.upPending
+	return !known || !w.upPending && w.upErr == nil
 }
 
 // restartCounts returns how often the containers of a stack have been restarted so far, by id.
@@ -156,14 +156,30 @@ func restarts(c container.InspectResponse) bool {
 
 // blame finds the service that is not healthy; when there is none, the cause is what Compose said.
 func (w *watcher) blame(ctx context.Context, containers []container.InspectResponse, cause error) error {
-	for _, c := range containers {
-		name := c.Config.Labels[composeService]
-		_, known := w.known[c.ID]
-		if (!w.fresh || !known) && slices.Contains(w.services, name) && !w.healthy[name] && c.State.Status != container.StateCreated {
-			return errors.Join(w.diagnose(ctx, c), cause)
-		}
+	if c := w.suspect(containers, cause); c != nil {
+		return errors.Join(w.diagnose(ctx, *c), cause)
 	}
 	return cause
+}
+
+// suspect returns a container that is not well: one that this deploy made, or else one that it found and waited for, or
+// that Compose complains of. What was found broken and not yet replaced is no cause.
+func (w *watcher) suspect(containers []container.InspectResponse, cause error) *container.InspectResponse {
+	var found *container.InspectResponse
+	for _, c := range containers {
+		name := c.Config.Labels[composeService]
+		if !slices.Contains(w.services, name) || w.healthy[name] || c.State.Status == container.StateCreated {
+			continue
+		}
+		if _, known := w.known[c.ID]; !known {
+			return &c
+		}
+		waited := w.upErr == nil && !w.upPending
+		if !w.fresh && (waited || strings.Contains(cause.Error(), strings.TrimPrefix(c.Name, "/"))) {
+			found = &c
+		}
+	}
+	return found
 }
 
 // diagnose gathers what helps to see why a container failed.
