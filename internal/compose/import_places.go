@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -48,7 +49,11 @@ func (m *moving) writable() {
 		}
 		questions = append(questions, m.ask("where else does the service write? The root file system is read-only now"))
 	}
-	if len(list) > 0 {
+	if kept, replaced := m.apart(list); replaced {
+		all := node(append(kept, list...))
+		all.Tag = override
+		m.out.set("writable", all, append(questions, "in place of the paths that the preset has")...)
+	} else if len(list) > 0 {
 		m.out.set("writable", list, questions...)
 	}
 	if len(left) > 0 {
@@ -80,7 +85,7 @@ func (m *moving) place(v types.ServiceVolumeConfig) (entry map[string]any, quest
 	nested := slices.ContainsFunc(m.s.Volumes, func(o types.ServiceVolumeConfig) bool {
 		return o.Type != types.VolumeTypeTmpfs && path.Clean(o.Target) != target && strings.HasPrefix(target, path.Clean(o.Target)+"/")
 	})
-	plain := !v.ReadOnly && movable(target) && v.Consistency == "" && len(v.Extensions) == 0 && !nested && m.caution[m.name] < keepVolumes && !m.collides(target)
+	plain := !v.ReadOnly && movable(target) && v.Consistency == "" && len(v.Extensions) == 0 && !nested && m.caution[m.name] < keepVolumes
 	switch {
 	case v.Type == types.VolumeTypeTmpfs && plain:
 		size := int64(0)
@@ -108,14 +113,33 @@ func (m *moving) place(v types.ServiceVolumeConfig) (entry map[string]any, quest
 	return entry, question
 }
 
-// collides reports whether a path lies within one that the preset writes, or holds it, and the service has been in trouble.
-func (m *moving) collides(target string) bool {
+// override is the directive of Compose and of profiles that a list takes the place of a weaker one.
+const override = "!override"
+
+// apart returns the writable paths of the preset that no path of the file is within, or holds. It reports whether one is
+// left out, once the service has been in trouble: a database keeps its data where the file says.
+func (m *moving) apart(own []any) (kept []any, replaced bool) {
 	list, _ := m.preset["writable"].([]any)
-	return m.caution[m.name] > 0 && slices.ContainsFunc(list, func(item any) bool {
+	if m.caution[m.name] == 0 {
+		return nil, false
+	}
+	for _, item := range list {
 		w, _ := item.(map[string]any)
 		p, _ := w["path"].(string)
-		return p != target && (strings.HasPrefix(target, p+"/") || strings.HasPrefix(p, target+"/"))
-	})
+		same, clash := false, false
+		for _, n := range own {
+			_, v := lookUp(n.(*yaml.Node), "path")
+			same = same || v.Value == p
+			clash = clash || v.Value != p && (strings.HasPrefix(v.Value, p+"/") || strings.HasPrefix(p, v.Value+"/"))
+		}
+		switch {
+		case clash:
+			replaced = true
+		case !same:
+			kept = append(kept, flow(maps.Clone(w)))
+		}
+	}
+	return kept, replaced
 }
 
 func (m *moving) tmpfs(target string, bytes int64) (entry map[string]any, question string) {

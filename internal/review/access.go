@@ -180,6 +180,11 @@ func (s *serviceComparison) newPath(i int, gone map[string]stack.Writable) {
 	w := s.new.Writable[i]
 	c := Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Weaker, Severity: finding.Medium, What: "writable path", New: writableText(w),
 		Key: fmt.Sprintf("writable[%d]", i), Reason: "one more place to leave something behind"}
+	if s.base.Judged != nil {
+		if root, ok := s.judged(s.base, s.old)["HSE-FS-001"]; ok && !root.Proven() && w.Volume == "" {
+			c.Direction, c.Severity, c.Reason = Neutral, finding.Info, "everything in the container was writable before"
+		}
+	}
 	var inside []string
 	for path := range gone {
 		if strings.HasPrefix(path, w.Path+"/") {
@@ -225,6 +230,9 @@ func (s *serviceComparison) samePath(i int, old, now stack.Writable) {
 			Reason: "nothing written there can be run"})
 	}
 	s.amount(amount{what: "size of " + now.Path, control: "HSE-FS-002", key: key, old: old.Size.Bytes, new: now.Size.Bytes, oldText: old.Size.Text, newText: now.Size.Text})
+	if (s.base.Judged == nil) != (s.head.Judged == nil) {
+		return // a Compose file does not say whose a volume is
+	}
 	followed := old.Owner == s.old.User && now.Owner == s.new.User // said with the user
 	if old.Mode != now.Mode || old.Owner != now.Owner && !followed {
 		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", What: "owner of " + now.Path, Old: ownerText(old), New: ownerText(now), Key: key, Reason: "the directory belongs to another, or lets others in differently"}
