@@ -9,8 +9,8 @@ import (
 // The area of a chart inside its frame, in units of the picture.
 const (
 	chartWidth, chartHeight = 720.0, 240.0
-	chartLeft, chartRight   = 84.0, 28.0
-	chartTop, chartBottom   = 14.0, 30.0
+	chartLeft, chartRight   = 104.0, 28.0
+	chartTop, chartBottom   = 20.0, 34.0
 )
 
 // picture is a chart with everything computed that a template would have to.
@@ -63,7 +63,9 @@ func draw(i int, c Chart) picture {
 	for k := range 5 {
 		v := top * float64(k) / 4
 		p.Rules = append(p.Rules, tick{y(v), amount(v, c.Unit)})
-		p.Times = append(p.Times, tick{x(span * float64(k) / 4), fmt.Sprintf("%.3g s", span*float64(k)/4)})
+	}
+	for at := 0.0; at <= span; at += pace(span) {
+		p.Times = append(p.Times, tick{x(at), moment(at)})
 	}
 	if c.Limit.Value > 0 {
 		p.Limit, p.LimitY = c.Limit.Name+" "+amount(c.Limit.Value, c.Unit), y(c.Limit.Value)
@@ -71,6 +73,26 @@ func draw(i int, c Chart) picture {
 	}
 	p.Text = strings.Join(words, "; ")
 	return p
+}
+
+// pace is the time between two marks: a number of seconds, minutes or hours that people count in, so that there are at most six.
+func pace(span float64) float64 {
+	for _, step := range []float64{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600} {
+		if span/step <= 5 {
+			return step
+		}
+	}
+	return 3600 * math.Ceil(span/5/3600)
+}
+
+func moment(seconds float64) string {
+	switch {
+	case seconds >= 3600:
+		return fmt.Sprintf("%.3g h", seconds/3600)
+	case seconds >= 60:
+		return fmt.Sprintf("%.3g min", seconds/60)
+	}
+	return fmt.Sprintf("%.3g s", seconds)
 }
 
 // nice rounds up to a number whose quarters are short.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
@@ -87,7 +89,28 @@ func TestEveryFormat(t *testing.T) {
 	}
 }
 
-// What the schema of OASIS allows, plus what GitHub asks for beyond it.
+// What is written is valid by the schema that OASIS published for SARIF 2.1.0.
+func TestSARIFKeepsTheSchema(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-schema-2.1.0.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string]Document{"example": example(), "empty": {Kind: "Lint", Subject: "shop"}} {
+		var b bytes.Buffer
+		if err := SARIF(&b, d); err != nil {
+			t.Fatal(err)
+		}
+		written, err := jsonschema.UnmarshalJSON(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(written); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the library allows, plus what GitHub asks for beyond it.
 func TestSARIFIsValid(t *testing.T) {
 	for name, d := range map[string]Document{"example": example(), "empty": {Kind: "Lint", Subject: "shop"}} {
 		if err := sarifReport(d).Validate(); err != nil {
