@@ -23,6 +23,7 @@ type deployOptions struct {
 	format  string
 	plan    string
 	only    []string
+	rotate  []string // generated secrets that get a new value
 	dryRun  bool
 	abort   bool
 	load    probeLoad
@@ -230,7 +231,7 @@ func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, 
 	if err != nil {
 		return 0, err
 	}
-	desired.Last = last
+	desired.Last, desired.Rotate = last, o.rotate
 	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.only, s.report)
 	if err != nil {
 		return 0, err

@@ -120,14 +120,17 @@ encrypted for the recipients, or for the identity itself. No value is printed, a
 
 func newSecretsRotate(g *globals, s streams) *cobra.Command {
 	var recipients []string
+	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "rotate SECRET...",
-		Short: "Give age-encrypted secrets a new random value",
-		Long: `Rotate writes a new random value into the secret's age file. The next deploy delivers it and replaces the services
-that read it, and no other; rollback brings the old value back.`,
-		Example: `  hsectl secrets rotate session_key && hsectl deploy`,
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Short: "Give age-encrypted and generated secrets a new random value",
+		Long: `Rotate writes a new random value into the age file of a secret; the next deploy delivers it. The value of a secret
+that is generated is on the engine only: for such a one rotate deploys at once. Either way the services that read it are
+replaced, and no other, and rollback brings the old value back.`,
+		Example: `  hsectl secrets rotate session_key && hsectl deploy   # session_key: {age: …}
+  hsectl secrets rotate queue_password                 # queue_password: {generate: true}`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := load(g.file)
 			if err != nil {
 				return err
@@ -139,6 +142,9 @@ that read it, and no other; rollback brings the old value back.`,
 				switch {
 				case i < 0:
 					return &usageError{fmt.Errorf("there is no secret %q", name), "list them with: hsectl secrets list"}
+				case l.stack.Secrets[i].Generate:
+					o.rotate = append(o.rotate, name)
+					continue
 				case l.stack.Secrets[i].Age == "":
 					return &usageError{fmt.Errorf("secret %s comes from %s", name, l.stack.Secrets[i].Source()), "change it there, and deploy"}
 				}
@@ -150,9 +156,14 @@ that read it, and no other; rollback brings the old value back.`,
 				}
 				s.say("the next deploy replaces: %s", strings.Join(readers(l.stack, from.Name), ", "))
 			}
-			return nil
+			if len(o.rotate) == 0 {
+				return nil
+			}
+			return runDeploy(cmd.Context(), g, s, o)
 		},
 	}
+	o.session.flags(cmd)
+	formatFlag(cmd, &o.format)
 	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key that can decrypt the value; the identity's own unless given")
 	return cmd
 }

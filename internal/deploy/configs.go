@@ -94,12 +94,12 @@ func newConfigs(before, now stack.Service) []string {
 	return append(out, slices.Sorted(maps.Keys(content))...)
 }
 
-// keptSecrets finds for each generated secret the volume that already holds its value. The first service in the order
+// keptSecrets finds for each generated secret that is not rotated the volume that already holds its value. The first service in the order
 // of names decides, so that all services agree.
 func keptSecrets(d Desired, o Observed) map[string]SecretState {
 	kept := map[string]SecretState{}
 	for _, secret := range d.Stack.Secrets {
-		if !secret.Generate {
+		if !secret.Generate || slices.Contains(d.Rotate, secret.Name) {
 			continue
 		}
 		for _, service := range slices.Sorted(maps.Keys(o.Secrets)) {

@@ -22,6 +22,7 @@ type Desired struct {
 	Timeout     time.Duration     // for the whole stack to become healthy
 	Last        *Record           // the release that the stack is at; nil when there is none
 	Only        []string          // services that may change; empty means all
+	Rotate      []string          // generated secrets that get a new value instead of the kept one
 }
 
 // untouched tells whether a service is to be left alone.
