@@ -207,6 +207,7 @@ func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired
 	}
 	p := newProgress(d.streams, d.options.format)
 	p.hide = hider(desired.Secrets)
+	p.trace(ctx, "deploy", l.stack.Name)
 	p.say("deploying %s to engine %s", l.stack.Name, d.engine.Version())
 	sess, err := open(ctx, d.engine, l.stack.Name, d.options.session, p.event)
 	if err != nil {

@@ -70,6 +70,7 @@ func owners() []owner {
 		{"github.com/spf13/viper", []string{"cmd/hsectl"}, "configuration is read in one place"},
 		{"filippo.io/age", []string{"internal/secret"}, "encryption is in one place"},
 		{"charm.land/huh/v2", []string{"cmd/hsectl"}, "only the edge asks questions"},
+		{"go.opentelemetry.io/otel", []string{"cmd/hsectl"}, "spans are told where progress is"},
 		{"golang.org/x/term", []string{"cmd/hsectl"}, "only the edge knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/profile", "generate", "internal/compose"}, "YAML comes in through profile and goes out through generate; compose keeps the places and comments of files that others wrote"},
 		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker", "internal/compose"}, "generate loads what it rendered; the Compose SDK takes its types; compose loads what others wrote"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type progress struct {
 	group   bool // lines are folded by GitHub Actions
 	within  bool
 	hide    func(string) string // takes secrets out of what containers print
+	spans   *spans              // nil where nobody receives them
 }
 
 // newProgress chooses how to tell.
@@ -34,6 +36,21 @@ func newProgress(s streams, format string) *progress {
 		p.json.SetEscapeHTML(false)
 	}
 	return p
+}
+
+// trace sends spans of what happens from now on where the environment asks for it. That they cannot be made fails nothing.
+func (p *progress) trace(ctx context.Context, verb, stack string) {
+	var err error
+	if p.spans, err = newSpans(ctx, verb, stack); err != nil {
+		p.say("warning: %v", err)
+	}
+}
+
+// endSpans sends them. That nobody took them fails nothing either.
+func (p *progress) endSpans(release int, failed string) {
+	if err := p.spans.end(release, p.hide(failed)); err != nil {
+		p.say("warning: sending spans: %v", err)
+	}
 }
 
 // line is one event of the stream.
@@ -48,6 +65,7 @@ func (p *progress) event(e deploy.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.Text = p.hide(e.Text)
+	p.spans.event(e)
 	if p.json != nil {
 		p.write(line{Event: e})
 		return
@@ -104,6 +122,7 @@ func (p *progress) say(format string, args ...any) {
 func (p *progress) done(stack string, release, services int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endSpans(release, "")
 	p.fold("")
 	took := time.Since(p.started).Round(100 * time.Millisecond)
 	if p.json != nil {
@@ -117,6 +136,7 @@ func (p *progress) done(stack string, release, services int) {
 func (p *progress) failed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endSpans(0, err.Error())
 	p.fold("")
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	switch {

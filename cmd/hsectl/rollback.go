@@ -56,6 +56,7 @@ func runRollback(ctx context.Context, g *globals, s streams, o deployOptions, nu
 	}
 	defer engine.Close()
 	p := newProgress(s, o.format)
+	p.trace(ctx, "rollback", name)
 	sess, err := open(ctx, engine, name, o.session, p.event)
 	if err != nil {
 		return err
