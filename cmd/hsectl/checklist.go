@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/report"
+	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -27,7 +30,7 @@ func newChecklist(g *globals, s streams) *cobra.Command {
 		Use:   "checklist",
 		Short: "Answer the production checklist from evidence",
 		Long: `Checklist answers fourteen questions that are asked before production: from the running containers, from the latest
-results of drills, backups and scans on this machine, and from addresses that it asks now. What nothing answers is
+results of drills, backups and scans on this machine, from the engine's machine, and from addresses that it asks now. What nothing answers is
 unknown, with what to run. Exit 3 unless all is answered well.`,
 		Example: `  hsectl checklist
   hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example`,
@@ -62,7 +65,15 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	if err != nil {
 		return err
 	}
-	known := verify.Known{Stack: l.stack, Findings: evidence.Findings, Stored: storedResults(l.stack.Name), Now: time.Now(),
+	machine, err := judgeMachine(ctx, engine)
+	if err != nil {
+		return err
+	}
+	images, err := runningImages(ctx, engine, l.stack)
+	if err != nil {
+		return err
+	}
+	known := verify.Known{Stack: l.stack, Findings: append(evidence.Findings, machine...), Images: images, Stored: storedResults(l.stack.Name), Now: time.Now(),
 		Fresh: time.Duration(o.days) * 24 * time.Hour, Asked: map[string]verify.Answer{}}
 	for name, check := range map[string]verify.Check{
 		"dashboards": {URL: o.dashboards}, "alerts": {URL: o.alerts, Body: `"alerting"`}, "tls": {URL: o.tls, Days: 14},
@@ -78,6 +89,19 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	}
 	o.all = true
 	return o.write(s, report.Document{Kind: "Checklist", Subject: l.stack.Name, Profile: l.path, Findings: findings, Engine: engine.Version(), Made: time.Now()})
+}
+
+// runningImages are the ids of the images of a stack's services. An image that the engine does not have has none.
+func runningImages(ctx context.Context, engine *docker.Engine, s stack.Stack) (map[string]string, error) {
+	out := map[string]string{}
+	for _, service := range s.Services {
+		facts, err := engine.ImageFacts(ctx, service.Image)
+		if err != nil && !errors.Is(err, docker.ErrNoImage) {
+			return nil, err
+		}
+		out[service.Name] = facts.ID
+	}
+	return out, nil
 }
 
 // storedResults reads what earlier runs kept. What cannot be read is not known.

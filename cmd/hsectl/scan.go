@@ -37,7 +37,7 @@ func newScan(g *globals, s streams) *cobra.Command {
 		Short: "Find vulnerabilities, secrets and weak settings in images",
 		Long: `Scan reads images layer by layer and needs no other program. An image is the engine's unless written otherwise:
 registry:REFERENCE asks its registry, and a path means a tar file of docker save or a directory in the OCI layout.
-Without an image, those of the profile are scanned.
+Without an image, those of the profile are scanned, and the result is kept for the checklist.
 
 Advisories come from OSV's databases, which are kept on this machine. When there is none, or it is too old, scan
 fails: nothing found in nothing is no answer.`,
@@ -82,7 +82,8 @@ func runScan(ctx context.Context, g *globals, s streams, changed func(string) bo
 	if err != nil {
 		return err
 	}
-	if len(o.images) == 0 {
+	whole := len(o.images) == 0
+	if whole {
 		o.images = p.images
 	}
 	policy, err := p.policy(o, changed)
@@ -97,7 +98,7 @@ func runScan(ctx context.Context, g *globals, s streams, changed func(string) bo
 		}
 		base = old.Vulnerabilities
 	}
-	good := true
+	good, reports := true, map[string]audit.Report{}
 	for _, ref := range o.images {
 		started := time.Now()
 		r, err := sc.report(ctx, ref, policy, base)
@@ -108,7 +109,10 @@ func runScan(ctx context.Context, g *globals, s streams, changed func(string) bo
 			return err
 		}
 		s.say("scanned %s in %s", ref, time.Since(started).Round(10*time.Millisecond))
-		good = good && passes(r)
+		good, reports[ref] = good && passes(r), r
+	}
+	if whole {
+		keepScan(s, p, reports, changed)
 	}
 	if !good && o.format != "cyclonedx" && o.format != "spdx" {
 		return errFindings

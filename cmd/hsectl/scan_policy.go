@@ -15,13 +15,16 @@ import (
 	"github.com/hsectl/hsectl/internal/image/scanners"
 	"github.com/hsectl/hsectl/internal/image/vuln"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // supplyChain is what a profile says about images.
 type supplyChain struct {
-	images []string
-	rules  *profile.SupplyChain
-	dir    string
+	stack    string
+	services []stack.Service
+	images   []string // of the services, each once
+	rules    *profile.SupplyChain
+	dir      string
 }
 
 // supplyChain reads the profile. Scanning a single image needs none.
@@ -33,7 +36,7 @@ func (g *globals) supplyChain(wanted bool) (supplyChain, error) {
 	if err != nil {
 		return supplyChain{}, err
 	}
-	out := supplyChain{rules: l.profile.SupplyChain, dir: l.dir()}
+	out := supplyChain{stack: l.stack.Name, services: l.stack.Services, rules: l.profile.SupplyChain, dir: l.dir()}
 	if out.rules == nil {
 		out.rules = &profile.SupplyChain{}
 	}

@@ -16,6 +16,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/image/audit"
+	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // saved writes an image with one layer as docker save does.
@@ -62,9 +66,9 @@ func scanned(t *testing.T, args ...string) (int, string) {
 	return code, out.String()
 }
 
-func TestScan(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
+// database is an OSV database with one advisory, about left before 2.0.0.
+func database(t *testing.T, dir string) string {
+	t.Helper()
 	db := filepath.Join(dir, "db")
 	if err := os.MkdirAll(filepath.Join(db, "npm"), 0o755); err != nil {
 		t.Fatal(err)
@@ -82,6 +86,13 @@ func TestScan(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(db, "npm", "all.zip"), archive.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+func TestScan(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	db := database(t, dir)
 	saved(t, "old.tar", map[string]string{"app/node_modules/left/package.json": `{"name":"left","version":"1.0.0"}`})
 	saved(t, "new.tar", map[string]string{"app/node_modules/left/package.json": `{"name":"left","version":"2.0.0"}`})
 	flags := []string{"--db", db, "--cache-dir", filepath.Join(dir, "cache")}
@@ -108,5 +119,65 @@ func TestScan(t *testing.T) {
 	}
 	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitFailed || !strings.Contains(out, "there is no vulnerability database of npm") {
 		t.Errorf("without a database: exit %d\n%s", code, out)
+	}
+}
+
+// The checklist rests on what is kept here, so only a scan by the profile's own rules is.
+func TestScanIsKept(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
+	db := database(t, dir)
+	image := map[string]string{"app/node_modules/left/package.json": `{"name":"left","version":"2.0.0"}`}
+	saved(t, "app.tar", image)
+	profile := "apiVersion: hsectl/v1\nkind: Profile\nname: shop\nservices:\n  app:\n    image: app.tar\n    user: \"1000:1000\"\n    health: {command: [/x]}\n    limits: {cpus: \"0.1\", memory: 16M}\n"
+	for _, c := range []struct {
+		name, env string
+		args      []string
+		code      int
+		want      finding.Status
+		kept      bool
+	}{
+		{"by milder rules", "", []string{"--fail-on", "critical"}, exitOK, 0, false},
+		{"one image", "", []string{"app.tar"}, exitOK, 0, false},
+		{"by the profile", "", nil, exitOK, finding.Pass, true},
+		{"refused", "PASSWORD=ghp_" + strings.Repeat("aB1c", 9), nil, exitFindings, finding.Fail, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.env != "" {
+				image["app/.env"] = c.env
+				saved(t, "app.tar", image)
+			}
+			if err := os.WriteFile("hsectl.yaml", []byte(profile), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if code, out := scanned(t, append(c.args, "--db", db, "--cache-dir", filepath.Join(dir, "cache"))...); code != c.code {
+				t.Fatalf("exit %d, want %d:\n%s", code, c.code, out)
+			}
+			stored, ok := storedResults("shop")["scan"]
+			if ok != c.kept {
+				t.Fatalf("kept: %v, want %v", ok, c.kept)
+			}
+			if ok && (len(stored.Findings) != 1 || stored.Findings[0].Subject != "app" || stored.Findings[0].Status != c.want || !strings.HasPrefix(stored.Findings[0].Detail, "sha256:")) {
+				t.Errorf("kept %+v, want %s", stored.Findings, c.want)
+			}
+		})
+	}
+}
+
+// One control has one title, whether the image or the running container is judged.
+func TestTitlesOfScanAreTheCatalogues(t *testing.T) {
+	titles := map[string]string{}
+	for _, c := range policy.Catalogue() {
+		titles[c.ID] = c.Title
+	}
+	found := audit.Judge(audit.Subject{Reference: "app:1"}, audit.Policy{})
+	if len(found) == 0 {
+		t.Fatal("no control was judged")
+	}
+	for _, f := range found {
+		if titles[f.Control] != f.Title {
+			t.Errorf("%s is %q in scan, and %q in the catalogue", f.Control, f.Title, titles[f.Control])
+		}
 	}
 }

@@ -53,7 +53,7 @@ func exposure() []Control {
 				}
 				return pass(f.Origin.Tier, "the image's user is %s", user)
 			}},
-		{ID: "HSE-IMG-005", Title: "No secret in the image's variables, labels or build steps", Severity: finding.Critical, Key: "image", Runtime: true,
+		{ID: "HSE-IMG-005", Title: "No secret is baked into the image", Severity: finding.Critical, Key: "image", Runtime: true,
 			Rationale:  "Whoever can pull the image can read them, also those of a layer that was deleted later.",
 			References: []string{"CIS 4.10", "dockle CIS-DI-0010", "NIST SP 800-190 4.1.4"},
 			Remedy:     "use RUN --mount=type=secret, and change the secret",

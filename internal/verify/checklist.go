@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // Known is everything that a checklist is answered from.
 type Known struct {
 	Stack    stack.Stack
-	Findings []finding.Finding // of verify, now
+	Findings []finding.Finding // of verify and of the engine, now
+	Images   map[string]string // ids of the images that the services run, by service; empty where the engine has none
 	Stored   map[string]Stored // latest results of drills, backups and scans, by kind
 	Asked    map[string]Answer // addresses that were asked now: dashboards, alerts, tls
 	Now      time.Time
@@ -42,8 +44,8 @@ func Checklist(k Known) []finding.Finding {
 		k.stored(10, "A backup is in place", "backup", "a backup with a restore that was tried"),
 		k.held(11, "Log rotation is configured", "HSE-LOG-001"),
 		k.asked(12, "TLS certificates are installed", "tls", "hsectl checklist --tls tls://your.name"),
-		k.firewall(13, "The firewall covers what is published"),
-		k.stored(14, "Security scanning is done", "scan", "hsectl scan"),
+		k.firewall(13, "The firewall has rules for what is published"),
+		k.scanned(14, "Security scanning is done", "scan", "hsectl scan"),
 	}
 }
 
@@ -138,6 +140,51 @@ func (k Known) drilled(n int, title, kind, run string) finding.Finding {
 	return out
 }
 
+// ScanResult is what is kept of a scan, for each service: the image's id, and whether it passed the profile's rules.
+func ScanResult(service, image, id string, passed bool) finding.Finding {
+	f := finding.Finding{Subject: service, Control: "SCAN", Title: "The image passes the profile's rules", Severity: finding.High,
+		Status: finding.Fail, Tier: finding.Declared, Detail: id, Remedy: "see: hsectl scan " + image}
+	if passed {
+		f.Status, f.Remedy = finding.Pass, ""
+	}
+	return f
+}
+
+// scanned wants a stored result of the very image that each service runs now.
+func (k Known) scanned(n int, title, kind, run string) finding.Finding {
+	out := item(n, title)
+	stored, ok := k.latest(&out, kind, run)
+	if !ok {
+		return out
+	}
+	var refused, missing []string
+	for _, s := range k.Stack.Services {
+		i := slices.IndexFunc(stored.Findings, func(f finding.Finding) bool { return f.Subject == s.Name })
+		switch id := k.Images[s.Name]; {
+		case i < 0:
+			missing = append(missing, s.Name+" was not scanned")
+		case id == "":
+			missing = append(missing, "the engine does not have the image of "+s.Name)
+		case stored.Findings[i].Detail != id:
+			missing = append(missing, s.Name+" has another image since")
+		case !stored.Findings[i].Proven():
+			refused = append(refused, s.Name)
+		}
+	}
+	out.Detail = fmt.Sprintf("%d images, %s", len(stored.Findings), ago(k.Now.Sub(stored.Made)))
+	out.Remedy = "run: " + run
+	switch {
+	case len(refused) > 0:
+		out.Status, out.Tier, out.Remedy = finding.Fail, finding.Declared, "see: "+run
+		out.Detail += "; refused: " + strings.Join(refused, ", ")
+	case len(missing) > 0 || len(k.Stack.Services) == 0:
+		out.Detail += "; " + strings.Join(missing, ", ")
+	default:
+		out.Status, out.Tier, out.Remedy = finding.Pass, finding.Declared, ""
+	}
+	return out
+}
+
 func (k Known) asked(n int, title, what, run string) finding.Finding {
 	out := item(n, title)
 	answer, ok := k.Asked[what]
@@ -152,7 +199,7 @@ func (k Known) asked(n int, title, what, run string) finding.Finding {
 	return out
 }
 
-// firewall is certain only where nothing is published beyond this machine.
+// firewall asks the engine's machine about what is published beyond it.
 func (k Known) firewall(n int, title string) finding.Finding {
 	out := k.held(n, title, "HSE-NET-001", "HSE-NET-002")
 	if out.Status != finding.Pass {
@@ -162,7 +209,7 @@ func (k Known) firewall(n int, title string) finding.Finding {
 	for _, s := range k.Stack.Services {
 		for _, p := range s.Ports {
 			if !strings.HasPrefix(p.Address, "127.") && p.Address != "::1" {
-				open = append(open, fmt.Sprintf("%s:%d", p.Address, p.Host))
+				open = append(open, policy.Port(p).String())
 			}
 		}
 	}
@@ -171,7 +218,16 @@ func (k Known) firewall(n int, title string) finding.Finding {
 		return out
 	}
 	out.Status, out.Tier = finding.Unknown, finding.None
-	out.Detail, out.Remedy = "published to others: "+strings.Join(open, ", "), "see the engine's chain on the host: iptables -S DOCKER-USER"
+	out.Detail, out.Remedy = "published to others: "+strings.Join(open, ", "), "look on the engine's machine, as root: hsectl verify --engine"
+	i := slices.IndexFunc(k.Findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-004" })
+	if i < 0 {
+		return out
+	}
+	seen := k.Findings[i]
+	out.Detail += "; " + seen.Detail
+	if seen.Status == finding.Pass || seen.Status == finding.Fail {
+		out.Status, out.Tier, out.Remedy = seen.Status, seen.Tier, seen.Remedy
+	}
 	return out
 }
 

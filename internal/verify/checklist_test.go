@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -15,9 +16,13 @@ func TestChecklist(t *testing.T) {
 	for _, id := range []string{"HSE-SEC-001", "HSE-RES-001", "HSE-FS-001", "HSE-USR-001", "HSE-FS-002", "HSE-HLT-002", "HSE-LOG-001", "HSE-NET-001"} {
 		all = append(all, finding.Finding{Subject: "app", Control: id, Status: finding.Pass, Tier: finding.Effective})
 	}
+	scanOf := func(id string, passed bool) Stored {
+		return Stored{Made: now.Add(-time.Hour), Findings: []finding.Finding{ScanResult("app", "app:1", id, passed)}}
+	}
 	tried := Stored{Made: now.Add(-time.Hour), Findings: []finding.Finding{{Subject: "app", Status: finding.Pass}}}
 	ready := Known{Stack: stack.Stack{Services: []stack.Service{app}}, Findings: all, Now: now, Fresh: 30 * 24 * time.Hour,
-		Stored: map[string]Stored{"drill-shutdown": tried, "backup": tried, "scan": tried},
+		Images: map[string]string{"app": "sha256:1"},
+		Stored: map[string]Stored{"drill-shutdown": tried, "backup": tried, "scan": scanOf("sha256:1", true)},
 		Asked:  map[string]Answer{"dashboards": {OK: true}, "alerts": {OK: true}, "tls": {OK: true}}}
 
 	answers := Checklist(ready)
@@ -34,8 +39,21 @@ func TestChecklist(t *testing.T) {
 	old.Stored = map[string]Stored{"drill-shutdown": {Made: now.AddDate(0, -2, 0), Findings: tried.Findings}}
 	failed.Findings = []finding.Finding{{Subject: "app", Control: "HSE-FS-001", Status: finding.Drift}}
 	open := app
-	open.Ports = []stack.Port{{Address: "0.0.0.0", Host: 80}}
+	open.Ports = []stack.Port{{Address: "0.0.0.0", Host: 53, Container: 53, Protocol: "udp"}}
 	public.Stack = stack.Stack{Services: []stack.Service{open, {Name: "db"}}}
+	walled := func(status finding.Status) Known {
+		out := public
+		out.Findings = append(slices.Clone(all), finding.Finding{Subject: "engine", Control: "HSE-OPS-004", Status: status, Tier: finding.Effective, Detail: "the chain"})
+		return out
+	}
+	scan := func(s Stored, images map[string]string) Known {
+		out := ready
+		out.Stored, out.Images = map[string]Stored{"scan": s}, images
+		return out
+	}
+	running := ready.Images
+	stale := scanOf("sha256:1", true)
+	stale.Made = now.AddDate(0, -2, 0)
 	for name, c := range map[string]struct {
 		known Known
 		item  int
@@ -46,6 +64,14 @@ func TestChecklist(t *testing.T) {
 		"a port open to others":         {public, 13, finding.Unknown},
 		"a service nobody drilled":      {public, 7, finding.Unknown},
 		"what no control was asked for": {failed, 4, finding.Unknown},
+		"no rules before an open port":  {walled(finding.Fail), 13, finding.Fail},
+		"rules before an open port":     {walled(finding.Pass), 13, finding.Pass},
+		"rules that nobody saw":         {walled(finding.Unknown), 13, finding.Unknown},
+		"a scan that refused":           {scan(scanOf("sha256:1", false), running), 14, finding.Fail},
+		"a scan of another image":       {scan(scanOf("sha256:2", true), running), 14, finding.Unknown},
+		"a scan of nothing":             {scan(Stored{Made: now}, running), 14, finding.Unknown},
+		"a scan too old":                {scan(stale, running), 14, finding.Unknown},
+		"a scanned image that is gone":  {scan(scanOf("", true), nil), 14, finding.Unknown},
 	} {
 		if got := Checklist(c.known)[c.item-1]; got.Status != c.want {
 			t.Errorf("%s: item %d is %s: %s", name, c.item, got.Status, got.Detail)

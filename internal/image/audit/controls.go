@@ -76,7 +76,7 @@ const (
 	titlePinned       = "The image is pinned by its digest"
 	titleUser         = "The image does not start as root by itself"
 	titlePrivileges   = "No file gives privileges"
-	titleSecrets      = "No secret in the image's layers, variables, labels or build steps"
+	titleSecrets      = "No secret is baked into the image"
 	titleHygiene      = "The Dockerfile keeps good habits"
 	titleVerification = "Nothing turns off the check of certificates"
 	titleExposure     = "The image asks for no odd ports or volumes"
