@@ -57,6 +57,7 @@ type loadOptions struct {
 	reportOptions
 	url      string
 	path     string
+	script   string
 	rate     int
 	duration time.Duration
 	budget   verify.Budget
@@ -68,13 +69,21 @@ func newDrillLoad(g *globals, s streams) *cobra.Command {
 		Use:   "load SERVICE",
 		Short: "Prove that a service keeps its budget under load",
 		Long: `Load sends requests at a constant rate to the published port of a running service and measures, beside the answers,
-what every container of the stack uses. It judges errors, latency and memory.`,
+what every container of the stack uses. It judges errors, latency and memory.
+
+With --script the requests are those of an Artillery script, sent by the artillery program of the project that the
+script is in, or of PATH; it is not downloaded. The script's target is replaced by the service's published port, and
+a threshold of its own that is missed fails the drill.`,
 		Example: `  hsectl drill load app --path /api/health --rate 100 --duration 30s --p95 200ms
+  hsectl drill load app --script scripts/load-test.yml --p95 500ms
   hsectl drill load app --format html > load.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if f := cmd.Flags(); o.script != "" && (f.Changed("rate") || f.Changed("duration") || f.Changed("path")) {
+				return &usageError{errors.New("--script excludes --rate, --duration and --path"), "the script's phases and flows say them"}
 			}
 			return runDrillLoad(cmd.Context(), g, s, args, o)
 		},
@@ -83,6 +92,7 @@ what every container of the stack uses. It judges errors, latency and memory.`,
 	f := cmd.Flags()
 	f.StringVar(&o.url, "url", "", "address to ask, instead of the service's published port")
 	f.StringVar(&o.path, "path", "", "path to ask; that of the health test unless given")
+	f.StringVar(&o.script, "script", "", "file of an Artillery script to run instead of a constant rate")
 	f.IntVar(&o.rate, "rate", 50, "requests per second")
 	f.DurationVar(&o.duration, "duration", 20*time.Second, "how long")
 	f.DurationVar(&o.budget.P95, "p95", 500*time.Millisecond, "time within which 95% of the answers must come")
@@ -95,6 +105,13 @@ func runDrillLoad(ctx context.Context, g *globals, s streams, names []string, o 
 	if o.rate <= 0 || o.duration <= 0 {
 		return &usageError{errors.New("rate and duration must be more than 0"), ""}
 	}
+	var program string
+	if o.script != "" {
+		var err error
+		if program, err = host.FindArtillery(o.script); err != nil {
+			return &usageError{err, "artillery comes from npm: npm install --save-dev artillery"}
+		}
+	}
 	d, err := startDrill(ctx, g, s, names)
 	if err != nil {
 		return err
@@ -105,7 +122,13 @@ func runDrillLoad(ctx context.Context, g *globals, s streams, names []string, o 
 	if err != nil {
 		return err
 	}
-	d.say("asking %s %d times a second for %s", url, o.rate, o.duration)
+	send := func() (verify.Loaded, error) { return host.Load(ctx, url, o.rate, o.duration), nil }
+	if o.script != "" {
+		d.say("running %s on %s", o.script, url)
+		send = func() (verify.Loaded, error) { return host.LoadScript(ctx, program, o.script, url) }
+	} else {
+		d.say("asking %s %d times a second for %s", url, o.rate, o.duration)
+	}
 	sampling, stop := context.WithCancel(ctx)
 	samples := make(chan []verify.Sample, 1)
 	failed := make(chan error, 1)
@@ -114,10 +137,10 @@ func runDrillLoad(ctx context.Context, g *globals, s streams, names []string, o 
 		samples <- got
 		failed <- err
 	}()
-	loaded := host.Load(ctx, url, o.rate, o.duration)
+	loaded, err := send()
 	stop()
 	loaded.Samples = <-samples
-	if err := errors.Join(<-failed, ctx.Err()); err != nil {
+	if err := errors.Join(err, <-failed, ctx.Err()); err != nil {
 		return err
 	}
 	d.findings = verify.JudgeLoad(service, loaded, o.budget)
@@ -134,7 +157,7 @@ func loadURL(l loaded, service stack.Service, o loadOptions) (string, error) {
 		return "", &usageError{fmt.Errorf("service %s publishes no port", service.Name), "name an address with --url"}
 	}
 	path := o.path
-	if h := l.profile.Services[service.Name].Health; path == "" && h != nil && h.HTTP != nil {
+	if h := l.profile.Services[service.Name].Health; o.script == "" && path == "" && h != nil && h.HTTP != nil {
 		path = h.HTTP.Path
 	}
 	address := service.Ports[0].Address

@@ -142,6 +142,9 @@ type Loaded struct {
 	P99, Most time.Duration
 	Errors    []string
 	Samples   []Sample
+
+	Unanswered bool   // nothing answered, so no latency is known
+	Ended      string // how a script failed by its own judgement, or empty
 }
 
 // Sample is what the containers of a stack used at one time.
@@ -179,10 +182,16 @@ func JudgeLoad(s stack.Service, o Loaded, b Budget) []finding.Finding {
 	if len(o.Errors) > 0 {
 		detail += "; " + printable(o.Errors[0])
 	}
+	if o.Ended != "" {
+		detail += "; " + o.Ended
+	}
 	out := []finding.Finding{
-		row("HSE-RES-012", "The service answers under load", 1-o.Success <= b.Errors, detail, "read the service's log; raise the limit that was reached"),
+		row("HSE-RES-012", "The service answers under load", 1-o.Success <= b.Errors && o.Ended == "", detail, "read the service's log; raise the limit that was reached"),
 		row("HSE-RES-013", "The service keeps its latency under load", o.P95 <= b.P95, fmt.Sprintf("half within %s, 95%% within %s, 99%% within %s, the slowest %s; budget %s", short(o.P50), short(o.P95), short(o.P99), short(o.Most), b.P95),
 			"raise limits.cpus, or the budget with --p95"),
+	}
+	if o.Unanswered {
+		out[1].Status, out[1].Tier, out[1].Detail = finding.Unknown, finding.None, "nothing answered"
 	}
 	var most int64
 	for _, sample := range o.Samples {
