@@ -75,10 +75,10 @@ type (
 		Bind     *composeBindExtra  `yaml:"bind,omitempty"`
 	}
 
-	// The path must exist: the engine would otherwise make a directory on the host.
+	// The path must exist: the engine would otherwise make a directory on the host. Propagation is left to the engine: it
+	// takes private, and within its own directory, where it refuses private, slave. Neither is a way onto the host.
 	composeBindExtra struct {
-		Propagation    string `yaml:"propagation"`
-		CreateHostPath bool   `yaml:"create_host_path"`
+		CreateHostPath bool `yaml:"create_host_path"`
 	}
 
 	composeConfigUse struct {
@@ -227,7 +227,7 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 	}
 	for _, h := range s.HostPaths {
 		out.Volumes = append(out.Volumes, composeMount{Type: "bind", Source: string(literal(h.Host)), Target: literal(h.Path), ReadOnly: true,
-			Bind: &composeBindExtra{Propagation: "rprivate"}})
+			Bind: &composeBindExtra{}})
 	}
 	out.configs(s, delivered)
 	out.secrets(s, delivered)

@@ -162,12 +162,12 @@ func TestTheReferenceServiceByService(t *testing.T) {
 			[]string{"/tmp:rw,noexec,nosuid,nodev,size=64m,uid=1000,gid=1000,mode=1777"},
 			[]string{"/app/server/public/uploads", "/app/server/public/reports", "/app/logs", "/tmp/app"},
 			[]string{"jwt_secret", "refresh_secret", "database_password", "redis_password"},
-			[]string{"backend", "edge", "monitoring"}, "127.0.0.1:3001:3001/tcp", "CMD node -e fetch('http://127.0.0.1:3001/api/health')"},
+			[]string{"backend", "edge", "monitoring-backend"}, "127.0.0.1:3001:3001/tcp", "CMD node -e fetch('http://127.0.0.1:3001/api/health')"},
 		{"postgres", "999:999", nil, 2, 1, 2 * gib, gib, 300, "SIGINT", 2 * time.Minute,
 			[]string{"/run/postgresql:rw,noexec,nosuid,nodev,size=8m,uid=999,gid=999,mode=0755", "/tmp:rw,noexec,nosuid,nodev,size=64m,uid=999,gid=999,mode=1777"},
-			[]string{"/var/lib/postgresql"}, []string{"database_password"}, []string{"backend", "monitoring"}, "", "CMD-SHELL pg_isready -q -h 127.0.0.1"},
+			[]string{"/var/lib/postgresql"}, []string{"database_password"}, []string{"backend", "monitoring-backend"}, "", "CMD-SHELL pg_isready -q -h 127.0.0.1"},
 		{"redis", "999:999", nil, 1, 0.5, 512 * mib, 256 * mib, 100, "SIGTERM", time.Minute,
-			nil, []string{"/data"}, []string{"redis_conf", "redis_password"}, []string{"backend", "monitoring"}, "", "CMD-SHELL REDISCLI_AUTH="},
+			nil, []string{"/data"}, []string{"redis_conf", "redis_password"}, []string{"backend", "monitoring-backend"}, "", "CMD-SHELL REDISCLI_AUTH="},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := project.Services[c.name]

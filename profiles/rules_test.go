@@ -72,8 +72,8 @@ func TestRules(t *testing.T) {
 			}{
 				{"R1 a numeric user and group, and no capability but a file capability",
 					c.User == service.user() && slices.Equal(c.CapDrop, []string{"ALL"}) && slices.Equal(c.CapAdd, carried[p.Name])},
-				{"R2 R4 nothing starts as root to change its user", service.User.UID != 0 || p.Name == "promtail" || p.Name == "alloy"},
-				{"R3 no init above a server that changed its user", !*c.Init || service.User.UID != 0},
+				{"R2 R4 nothing starts as root to change its user", service.User.UID != 0 || p.Name == "promtail" || p.Name == "alloy" || p.Name == "container-exporter"},
+				{"R3 no init above a server that changed its user", !*c.Init || service.User.UID != 0 || p.Name == "container-exporter"},
 				{"R5 a health test, or the reason why there is none", len(test) > 0 || service.Untested != "" || slices.Contains(excepted(p), "HSE-HLT-001")},
 				{"R6 setcap is not run on a read-only root", p.Name != "vault" || deref(c.Environment["SKIP_SETCAP"]) == "1"},
 				{"R7 R8 no capability for low ports, none for a non-root user to gain", len(c.CapAdd) == 0 || carried[p.Name] != nil},

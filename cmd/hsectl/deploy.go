@@ -134,7 +134,7 @@ type deployment struct {
 func (d *deployment) prepare(ctx context.Context, l loaded) error {
 	stacks := []loaded{l}
 	if d.options.monitoring {
-		beside, ok, err := l.watching(nil)
+		beside, ok, err := l.watching()
 		if err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (o deployOptions) read(g *globals) (loaded, func(), error) {
 // gates judges the images of all stacks before the first one changes.
 func (d *deployment) gates(ctx context.Context, l loaded) error {
 	stacks := []loaded{l}
-	if beside, ok, err := l.watching(nil); err != nil {
+	if beside, ok, err := l.watching(); err != nil {
 		return err
 	} else if ok && d.options.monitoring {
 		stacks = append(stacks, beside)
@@ -181,20 +181,14 @@ func (d *deployment) gates(ctx context.Context, l loaded) error {
 	return nil
 }
 
-// watch deploys the monitoring stack, whose counters are named after the containers as they are now.
+// watch deploys the monitoring stack.
 func (d *deployment) watch(ctx context.Context, l loaded) error {
-	ids, err := d.engine.Identities(ctx, l.stack.Name)
+	beside, _, err := l.watching()
 	if err != nil {
 		return err
 	}
-	beside, _, err := l.watching(ids)
-	if err != nil {
-		return err
-	}
-	desired := d.desired[1]
-	desired.Stack = beside.stack
 	d.options.only = nil // it names services of the other stack
-	if err := d.stack(ctx, beside, desired); err != nil || d.options.dryRun {
+	if err := d.stack(ctx, beside, d.desired[1]); err != nil || d.options.dryRun {
 		return err
 	}
 	return showAddresses(d.streams, beside)

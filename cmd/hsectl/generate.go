@@ -74,7 +74,7 @@ func render(l loaded, out string) ([]generate.File, error) {
 		Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
 		Inputs: l.inputs, Choices: l.choices,
 	}
-	beside, ok, err := l.watching(nil)
+	beside, ok, err := l.watching()
 	if err != nil {
 		return nil, err
 	}

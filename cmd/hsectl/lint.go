@@ -100,7 +100,7 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 			return "", nil, err
 		}
 		findings = append(lintProfile(l), judgeSources(ctx, l)...)
-		if beside, ok, err := l.watching(nil); err != nil {
+		if beside, ok, err := l.watching(); err != nil {
 			return "", nil, err
 		} else if ok {
 			findings = append(findings, lintProfile(beside)...)

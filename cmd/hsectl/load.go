@@ -137,13 +137,12 @@ func (read reader) extend(name, from string) (profile.Document, error) {
 // dir is the directory that paths in the profile are relative to.
 func (l loaded) dir() string { return filepath.Dir(l.path) }
 
-// watching returns the monitoring stack of the profile, or false when it has none. Ids names the containers that are
-// watched, by service; it may be nil.
-func (l loaded) watching(ids map[string]string) (loaded, bool, error) {
+// watching returns the monitoring stack of the profile, or false when it has none.
+func (l loaded) watching() (loaded, bool, error) {
 	if l.profile.Monitoring == nil {
 		return loaded{}, false, nil
 	}
-	beside, err := monitoring.New(l.profile, l.stack, ids)
+	beside, err := monitoring.New(l.profile, l.stack)
 	if err != nil {
 		return loaded{}, false, err
 	}

@@ -178,7 +178,7 @@ func (l loaded) wanted() ([]lock.Wanted, error) {
 		}
 	}
 	add(l)
-	beside, ok, err := l.watching(nil)
+	beside, ok, err := l.watching()
 	if ok && err == nil {
 		add(beside)
 	}

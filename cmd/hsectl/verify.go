@@ -86,7 +86,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 
 // verifyMonitoring judges the monitoring stack when it is deployed. A profile may have one that is not wanted here.
 func verifyMonitoring(ctx context.Context, l loaded, s streams, engine *docker.Engine) ([]finding.Finding, error) {
-	beside, ok, err := l.watching(nil)
+	beside, ok, err := l.watching()
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func appliedMounts(c container.InspectResponse) []policy.Mount {
 			continue // judged as secrets
 		}
 		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Volume: m.Name, Writable: m.RW, Exec: true, SUID: true, Dev: true,
-			Shared: m.Propagation == "shared" || m.Propagation == "rshared" || m.Propagation == "slave" || m.Propagation == "rslave"})
+			Shared: m.Propagation == "shared" || m.Propagation == "rshared"}) // a slave sees the host's mounts come and go, and shows it none
 	}
 	for path, options := range c.HostConfig.Tmpfs { // these are not among the mounts
 		words := strings.Split(options, ",")

@@ -99,7 +99,7 @@ func (e *Engine) changes(ctx context.Context, c container.InspectResponse, dump 
 			paths = append(paths, change.Path)
 		}
 	}
-	own := []string{"/sbin/docker-init", "/dev/console", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv", "/proc", "/sys", "/dev"}
+	own := []string{"/sbin/docker-init", "/usr/sbin/docker-init", "/dev/console", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv", "/proc", "/sys", "/dev"}
 	for _, m := range c.Mounts {
 		own = append(own, m.Destination)
 	}

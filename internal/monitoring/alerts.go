@@ -2,6 +2,7 @@ package monitoring
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -73,35 +74,62 @@ func (s suite) resourceAlerts() []rule {
 			summary:     "{{ $labels.service }} uses more than 90 % of its cpu limit",
 			description: "It has used {{ $value | humanizePercentage }} of the limit in the profile for ten minutes, and is being slowed down."},
 		alert{name: "RestartLoop", wait: "0s", severity: severityCritical,
-			expr:        fmt.Sprintf("changes(%s{%s}[15m]) > 2", recordStart, all),
+			expr:        s.restarts("15m") + " > 2.5", // increase estimates: three restarts are rarely three exactly
 			summary:     "{{ $labels.service }} restarts again and again",
-			description: "It started {{ $value }} times in fifteen minutes."},
+			description: "It was restarted {{ $value | humanize }} times in fifteen minutes."},
 	)
 	if s.p.On(profile.PartNodeExporter) {
 		out = append(out, s.hostAlerts()...)
 	}
-	if s.p.On(profile.PartCadvisor) {
+	if s.p.On(profile.PartContainers) {
 		for _, service := range s.app.Services {
 			out = append(out, s.rule(alert{name: "ContainerNotSeen", wait: "5m", severity: severityWarning, service: service.Name,
-				expr:        fmt.Sprintf("absent(container_memory_working_set_bytes{%s})", s.sel(service.Name)),
-				summary:     "The kernel's counters of " + service.Name + " are not seen",
-				description: "Its container is new since monitoring was deployed, or it does not run. Alerts about its memory and cpu may be silent."}))
+				expr:        fmt.Sprintf("absent(hse_container_info{%s})", s.sel(service.Name)),
+				summary:     service.Name + " has no container",
+				description: "The engine has no record of a container of it, or its records cannot be read. Alerts about its memory, cpu and health are silent."}))
 		}
+	}
+	if killed := s.killed(); killed != "" {
+		out = append(out, s.rule(alert{name: "OOMKilled", wait: "0s", severity: severityCritical, expr: killed,
+			summary:     "{{ $labels.service }} was killed for memory",
+			description: "The kernel killed a process in the last ten minutes, and this service was at its limit or was restarted then."}))
 	}
 	return out
 }
 
-// hostAlerts need the host's own counters. The kernel counts kills for the whole host, so the service is the one that
-// was near its limit.
+// restarts counts those of each service in a window: the engine's own number, or the times that its start changed.
+func (s suite) restarts(window string) string {
+	starts := fmt.Sprintf("changes(%s{%s}[%s])", recordStart, s.sel(""), window)
+	if !s.p.On(profile.PartContainers) {
+		return starts
+	}
+	return fmt.Sprintf("(sum by (stack, service) (increase(hse_container_restarts_total{%s}[%s]))\nor %s)", s.sel(""), window, starts)
+}
+
+// killed finds the services that were killed for memory in the last ten minutes. The engine says so of a container until
+// its next start, which is soon. The kernel counts kills for the whole host, so then it is whoever was near its limit, or
+// was restarted.
+func (s suite) killed() string {
+	all := s.sel("")
+	var ways []string
+	if s.p.On(profile.PartContainers) {
+		ways = append(ways, fmt.Sprintf("max by (stack, service) (max_over_time(hse_container_oom_killed{%s}[10m])) > 0", all))
+	}
+	if s.p.On(profile.PartNodeExporter) {
+		kill := fmt.Sprintf("and on (stack) (increase(node_vmstat_oom_kill{%s}[10m]) > 0)", all)
+		ways = append(ways, fmt.Sprintf("(max_over_time(%s{%s}[10m]) > on (stack, service) 0.9 * %s{%s})\n%s", recordMemory, all, recordMemoryLimit, all, kill))
+		if s.p.On(profile.PartContainers) {
+			ways = append(ways, fmt.Sprintf("(sum by (stack, service) (increase(hse_container_restarts_total{%s}[10m])) > 0)\n%s", all, kill))
+		}
+	}
+	return strings.Join(ways, "\nor ")
+}
+
+// hostAlerts need the host's own counters.
 func (s suite) hostAlerts() []rule {
 	all := s.sel("")
 	disk := fmt.Sprintf(`node_filesystem_avail_bytes{%s,mountpoint="/data"} / node_filesystem_size_bytes{%s,mountpoint="/data"}`, all, all)
 	return s.rules(
-		alert{name: "OOMKilled", wait: "0s", severity: severityCritical,
-			expr: fmt.Sprintf("(max_over_time(%s{%s}[10m]) > on (stack, service) 0.9 * %s{%s})\nand on (stack) (increase(node_vmstat_oom_kill{%s}[10m]) > 0)",
-				recordMemory, all, recordMemoryLimit, all, all),
-			summary:     "{{ $labels.service }} was killed for memory",
-			description: "The kernel killed a process in the last ten minutes, and this service was at its limit."},
 		alert{name: "HostOOMKill", wait: "0s", severity: severityWarning,
 			expr:        fmt.Sprintf("increase(node_vmstat_oom_kill{%s}[10m]) > 0", all),
 			summary:     "The kernel killed a process for memory",
@@ -125,12 +153,14 @@ func (s suite) availabilityAlerts() []rule {
 			summary:     service.Name + " is not scraped at all",
 			description: "Prometheus has no target for it, so no alert about it can fire."}))
 	}
+	if health := s.health(); health != "" {
+		out = append(out, s.rule(alert{name: "ServiceUnhealthy", wait: "1m", severity: severityCritical,
+			expr:        health + " == 0",
+			summary:     "{{ $labels.service }} is unhealthy",
+			description: "It does not run, or does not pass its health test: the one inside its container, or the one from outside."}))
+	}
 	if s.p.On(profile.PartBlackbox) {
 		out = append(out, s.rules(
-			alert{name: "ServiceUnhealthy", wait: "1m", severity: severityCritical,
-				expr:        fmt.Sprintf("probe_success{%s} == 0", all),
-				summary:     "{{ $labels.service }} is unhealthy",
-				description: "{{ $labels.instance }} does not pass its health test, asked from outside its container."},
 			alert{name: "CertificateNearExpiry", wait: "10m", severity: severityWarning,
 				expr:        fmt.Sprintf("probe_ssl_earliest_cert_expiry{%s} - time() < 14 * 86400", all),
 				summary:     "A certificate of {{ $labels.instance }} expires soon",
@@ -157,6 +187,26 @@ func (s suite) availabilityAlerts() []rule {
 			description: "Alertmanager fails to notify {{ $labels.integration }}. Nobody else can say so."}))
 	}
 	return out
+}
+
+// health is one for each service that runs and passes its health tests, inside its container and from outside, and zero
+// otherwise. Empty when nobody asks.
+func (s suite) health() string {
+	var asked []string
+	if s.p.On(profile.PartContainers) {
+		asked = append(asked, "hse_container_running", "hse_container_healthy")
+	}
+	if s.p.On(profile.PartBlackbox) {
+		asked = append(asked, "probe_success")
+	}
+	if len(asked) == 0 {
+		return ""
+	}
+	names := []string{serviceOutside} // jobs are left out: they end, and are well then
+	for _, service := range s.app.Services {
+		names = append(names, regexp.QuoteMeta(service.Name))
+	}
+	return fmt.Sprintf("min by (stack, service) ({__name__=~%q,%s,service=~%q})", strings.Join(asked, "|"), s.sel(""), strings.Join(names, "|"))
 }
 
 // burn is a rate at which the month's budget of failures is spent, and the windows in which it is measured:

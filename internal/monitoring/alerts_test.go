@@ -41,10 +41,16 @@ func healthy() map[string]string {
 		`alertmanager_notifications_failed_total{integration="webhook"}`:                    "0x30",
 	}
 	for _, service := range []string{"app", "postgres", "redis"} {
-		labels := fmt.Sprintf("{service=%q}", service)
-		out["container_memory_working_set_bytes"+labels] = "100000000x30"
-		out["container_cpu_usage_seconds_total"+labels] = "0+6x30"
-		out["container_start_time_seconds"+labels] = "1000x30"
+		id := fmt.Sprintf("{container=%q}", "id of "+service) // the kernel knows no names
+		out["container_memory_working_set_bytes"+id] = "100000000x30"
+		out["container_cpu_usage_seconds_total"+id] = "0+6x30"
+		out["container_start_time_seconds"+id] = "1000x30"
+		record := fmt.Sprintf("{service=%q,container=%q}", service, "id of "+service)
+		out["hse_container_info"+record] = "1x30"
+		out["hse_container_running"+record] = "1x30"
+		out["hse_container_healthy"+record] = "1x30"
+		out["hse_container_oom_killed"+record] = "0x30"
+		out["hse_container_restarts_total"+record] = "2x30"
 	}
 	return out
 }
@@ -59,23 +65,38 @@ func TestAlerts(t *testing.T) {
 		fires   []string
 	}{
 		{"nothing is wrong", nil, nil},
-		{"memory near the limit of 1G", map[string]string{`container_memory_working_set_bytes{service="app"}`: "1000000000x30"}, []string{"MemoryNearLimit"}},
-		{"memory just below", map[string]string{`container_memory_working_set_bytes{service="app"}`: "960000000x30"}, nil},
-		{"cpu near the limit of 2", map[string]string{`container_cpu_usage_seconds_total{service="app"}`: "0+114x30"}, []string{"CPUNearLimit"}},
-		{"a service restarts three times", map[string]string{`container_start_time_seconds{service="app"}`: "1000x9 1600x1 1720x1 1840x20"}, []string{"RestartLoop"}},
-		{"a service restarts once", map[string]string{`container_start_time_seconds{service="app"}`: "1000x9 1600x20"}, nil},
+		{"memory near the limit of 1G", map[string]string{`container_memory_working_set_bytes{container="id of app"}`: "1000000000x30"}, []string{"MemoryNearLimit"}},
+		{"memory just below", map[string]string{`container_memory_working_set_bytes{container="id of app"}`: "960000000x30"}, nil},
+		{"cpu near the limit of 2", map[string]string{`container_cpu_usage_seconds_total{container="id of app"}`: "0+114x30"}, []string{"CPUNearLimit"}},
+		{"a service restarts three times", map[string]string{`hse_container_restarts_total{service="app",container="id of app"}`: "2x9 3 4 5x20"}, []string{"RestartLoop"}},
+		{"a service restarts once", map[string]string{`hse_container_restarts_total{service="app",container="id of app"}`: "2x9 3x20"}, nil},
+		{"a service is deployed anew", map[string]string{
+			`hse_container_info{service="app",container="id of app"}`: "1x9 stale", `container_memory_working_set_bytes{container="id of app"}`: "100000000x9 stale",
+			`hse_container_restarts_total{service="app",container="id of app"}`: "2x9 stale",
+			`hse_container_info{service="app",container="another"}`:             "_x9 1x20", `container_memory_working_set_bytes{container="another"}`: "_x9 100000000x20",
+			`hse_container_restarts_total{service="app",container="another"}`: "_x9 0x20",
+		}, nil},
+		{"memory near the limit after a deploy", map[string]string{
+			`hse_container_info{service="app",container="id of app"}`: "1x9 stale", `container_memory_working_set_bytes{container="id of app"}`: "100000000x9 stale",
+			`hse_container_info{service="app",container="another"}`: "_x9 1x20", `container_memory_working_set_bytes{container="another"}`: "_x9 1000000000x20",
+		}, []string{"MemoryNearLimit"}},
 		{"a service is killed for memory", map[string]string{
-			`container_memory_working_set_bytes{service="app"}`: "100000000x9 1050000000 100000000x20",
-			`node_vmstat_oom_kill{service="host"}`:              "5x10 6x20",
+			`container_memory_working_set_bytes{container="id of app"}`: "100000000x9 1050000000 100000000x20",
+			`node_vmstat_oom_kill{service="host"}`:                      "5x10 6x20",
 		}, []string{"HostOOMKill", "OOMKilled"}},
+		{"a service is killed for memory between two scrapes", map[string]string{
+			`hse_container_restarts_total{service="app",container="id of app"}`: "2x9 3x20", `node_vmstat_oom_kill{service="host"}`: "5x10 6x20",
+		}, []string{"HostOOMKill", "OOMKilled"}},
+		{"the engine says so", map[string]string{`hse_container_oom_killed{service="app",container="id of app"}`: "0x9 1 0x20"}, []string{"OOMKilled"}},
 		{"something else of the host is killed", map[string]string{`node_vmstat_oom_kill{service="host"}`: "5x10 6x20"}, []string{"HostOOMKill"}},
 		{"the disk is nearly full", map[string]string{`node_filesystem_avail_bytes{service="host",mountpoint="/data"}`: "9000x30"}, []string{"VolumeNearlyFull"}},
-		{"a container is new", map[string]string{
-			`container_memory_working_set_bytes{service="redis"}`: gone, `container_cpu_usage_seconds_total{service="redis"}`: gone,
-		}, []string{"ContainerNotSeen"}},
+		{"a container is gone", map[string]string{`hse_container_info{service="redis",container="id of redis"}`: gone}, []string{"ContainerNotSeen"}},
 		{"a target is down", map[string]string{`up{job="redis-exporter",service="redis"}`: "0x30"}, []string{"TargetDown"}},
 		{"a service is not scraped", map[string]string{`up{job="services",service="app"}`: gone}, []string{"NoScrape"}},
 		{"a service is unhealthy", map[string]string{`probe_success{service="app"}`: "0x30"}, []string{"ServiceUnhealthy"}},
+		{"a service without a probe is unhealthy", map[string]string{`hse_container_healthy{service="redis",container="id of redis"}`: "0x30"}, []string{"ServiceUnhealthy"}},
+		{"a service does not run", map[string]string{`hse_container_running{service="redis",container="id of redis"}`: "0x30"}, []string{"ServiceUnhealthy"}},
+		{"a job has ended", map[string]string{`hse_container_running{service="migrate",container="id of migrate"}`: "0x30"}, nil},
 		{"a certificate expires in ten days", map[string]string{
 			`probe_ssl_earliest_cert_expiry{service="outside",instance="https://example.test"}`: "864000x30"}, []string{"CertificateNearExpiry"}},
 		{"the database refuses", map[string]string{`pg_up{service="postgres"}`: "0x30"}, []string{"PostgresDown"}},

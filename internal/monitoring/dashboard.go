@@ -54,6 +54,9 @@ type (
 		AsDropdown  bool     `json:"asDropdown"`
 		IncludeVars bool     `json:"includeVars"`
 		KeepTime    bool     `json:"keepTime"`
+		Icon        string   `json:"icon"`
+		Tooltip     string   `json:"tooltip"`
+		TargetBlank bool     `json:"targetBlank"`
 	}
 
 	datasource struct {
@@ -68,6 +71,7 @@ type (
 		Description string       `json:"description,omitempty"`
 		GridPos     gridPos      `json:"gridPos"`
 		Collapsed   *bool        `json:"collapsed,omitempty"` // rows only
+		Panels      *[]panel     `json:"panels,omitempty"`    // rows only: those of a row that is collapsed
 		Datasource  *datasource  `json:"datasource,omitempty"`
 		Targets     []target     `json:"targets,omitempty"`
 		FieldConfig *fieldConfig `json:"fieldConfig,omitempty"`
@@ -144,7 +148,7 @@ func (s *sheet) add(p panel, width, height int) *panel {
 func (s *sheet) row(title string) {
 	s.y, s.x = s.next(), 0
 	open := false
-	s.add(panel{Type: "row", Title: title, Collapsed: &open}, gridWidth, 1)
+	s.add(panel{Type: "row", Title: title, Collapsed: &open, Panels: &[]panel{}}, gridWidth, 1)
 	s.y, s.x = s.y+1, 0
 }
 
@@ -164,7 +168,7 @@ func (s *sheet) graph(title, unit, description string, queries ...query) *panel 
 		FieldConfig: &fieldConfig{Overrides: []settings{}, Defaults: fieldDefaults{Unit: unit, Min: &zero,
 			Color: settings{"mode": "palette-classic"}, Thresholds: levels(),
 			Custom: settings{"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never", "thresholdsStyle": settings{"mode": "off"}}}},
-		Options: settings{"legend": settings{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": settings{"mode": "multi", "sort": "desc"}},
+		Options: settings{"legend": settings{"calcs": []string{}, "displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": settings{"mode": "multi", "sort": "desc"}},
 	}, gridWidth/2, panelHeight)
 }
 
@@ -173,7 +177,7 @@ func (s *sheet) stat(title, unit, description string, queries ...query) *panel {
 	return s.add(panel{Type: "stat", Title: title, Description: description, Datasource: metricsSource(), Targets: newTargets(queries),
 		FieldConfig: &fieldConfig{Overrides: []settings{}, Defaults: fieldDefaults{Unit: unit, Color: settings{"mode": "thresholds"}, Thresholds: levels()}},
 		Options: settings{"reduceOptions": settings{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}, "colorMode": "value", "graphMode": "none",
-			"orientation": "auto", "textMode": "auto", "justifyMode": "auto"},
+			"orientation": "auto", "textMode": "auto", "justifyMode": "auto", "wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard"},
 	}, gridWidth/4, statHeight)
 }
 
@@ -220,7 +224,7 @@ func (s suite) document(uid, title, description string, panels []panel) ([]byte,
 		Refresh: "30s", GraphTooltip: 1, Time: timeRange{"now-1h", "now"}, Templating: variables{[]string{}},
 		Annotations: annotations{[]annotation{{Name: "Alerts", Datasource: *metricsSource(), Enable: true, IconColor: "red",
 			Expr: fmt.Sprintf(`ALERTS{alertstate="firing",%s}`, s.sel("")), TitleText: "{{alertname}} {{service}}"}}},
-		Links:  []link{{Title: "Dashboards of " + s.app.Name, Type: "dashboards", Tags: []string{"hsectl"}, AsDropdown: true, KeepTime: true}},
+		Links:  []link{{Title: "Dashboards of " + s.app.Name, Type: "dashboards", Tags: []string{"hsectl"}, AsDropdown: true, KeepTime: true, Icon: "external link"}},
 		Panels: panels,
 	}
 	out, err := json.MarshalIndent(d, "", "  ")

@@ -56,14 +56,20 @@ func (s suite) resourcePanels() []panel {
 	b.graph("Memory", "bytes", "Memory of each container that the kernel cannot take back, and its limit.",
 		query{fmt.Sprintf("%s{%s}", recordMemory, all), "{{service}}"}, query{fmt.Sprintf("%s{%s}", recordMemoryLimit, all), "{{service}} limit"})
 	b.graph("Restarts", "short", "Starts of each container in the last hour, without the first.",
-		query{fmt.Sprintf("changes(%s{%s}[1h])", recordStart, all), "{{service}}"}).none()
+		query{s.restarts("1h"), "{{service}}"}).none()
+	var kills []query
 	if s.p.On(profile.PartNodeExporter) {
-		b.graph("OOM kills", "short", "Processes of the host that the kernel killed for memory in the last hour. It does not count them by container.",
-			query{fmt.Sprintf("increase(node_vmstat_oom_kill{%s}[1h])", all), "killed"}).none()
+		kills = append(kills, query{fmt.Sprintf("increase(node_vmstat_oom_kill{%s}[1h])", all), "on the host"})
 	}
-	if s.p.On(profile.PartBlackbox) {
-		b.graph("Health", "short", "Whether each service passes its health test, asked from outside its container: 1 is healthy.",
-			query{fmt.Sprintf("min by (service) (probe_success{%s})", all), "{{service}}"}).alive()
+	if s.p.On(profile.PartContainers) {
+		kills = append(kills, query{fmt.Sprintf("sum by (service) (max_over_time(hse_container_oom_killed{%s}[1h]))", all), "{{service}}"})
+	}
+	if len(kills) > 0 {
+		b.graph("OOM kills", "short", "Containers that the engine saw killed for memory in the last hour, and processes that the kernel killed on the whole host.", kills...).none()
+	}
+	if health := s.health(); health != "" {
+		b.graph("Health", "short", "Whether each service runs and passes its health tests, inside its container and from outside: 1 is healthy.",
+			query{health, "{{service}}"}).alive()
 	}
 	for _, service := range s.watched() {
 		s.servicePanels(b, service)
@@ -126,8 +132,8 @@ func (s suite) overviewPanels() []panel {
 	}
 	b.stat("Services measured", "short", "Services of the stack whose memory is seen.", query{fmt.Sprintf("count(%s{%s})", recordMemory, all), "services"})
 	b.row("Services")
-	if s.p.On(profile.PartBlackbox) {
-		b.graph("Healthy", "short", "1 while a service passes its health test.", query{fmt.Sprintf("min by (service) (probe_success{%s})", all), "{{service}}"}).alive()
+	if health := s.health(); health != "" {
+		b.graph("Healthy", "short", "1 while a service runs and passes its health tests.", query{health, "{{service}}"}).alive()
 	}
 	b.graph("Scraped", "short", "1 while Prometheus reaches a target.", query{fmt.Sprintf("min by (service, job) (up{%s})", all), "{{service}} {{job}}"}).alive()
 	b.graph("Uptime", "s", "Time since each service started.", query{fmt.Sprintf("time() - %s{%s}", recordStart, all), "{{service}}"})

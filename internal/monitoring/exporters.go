@@ -2,17 +2,34 @@ package monitoring
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/templates"
 )
 
 // redisPasswords is the secret from which the exporter takes the password of each server.
 const redisPasswords = "redis_exporter_passwords"
 
 const redisPort, postgresPort = 6379, 5432
+
+// The container exporter is busybox httpd with one script.
+const (
+	containersPort = 9119
+	fileContainers = "metrics.cgi"
+)
+
+func (s suite) containers(part *stack.Service) error {
+	part.Configs = append(part.Configs,
+		stack.ConfigFile{Path: fileContainers, Data: templates.Containers()},
+		stack.ConfigFile{Path: "httpd.conf", Data: []byte("*.cgi:/bin/sh\n")})
+	part.Environment = append(part.Environment, stack.Variable{Name: "HSE_STACK", Value: s.app.Name})
+	part.Command = append(part.Command, "httpd", "-f", "-p", strconv.Itoa(containersPort), "-h", stack.ConfigDir, "-c", config("httpd.conf"))
+	return nil
+}
 
 func (s suite) postgresExporter(part *stack.Service) error {
 	database, _ := s.first("postgres") // the part is on only when there is one

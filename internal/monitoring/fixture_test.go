@@ -41,7 +41,7 @@ func watch(t *testing.T, replacements ...string) (*profile.Profile, stack.Stack)
 	t.Helper()
 	text := strings.NewReplacer(replacements...).Replace(string(reference(t)))
 	p := parse(t, []byte(text))
-	s, err := monitoring.New(p, stack.New(p), map[string]string{"app": "aaaa", "postgres": "bbbb", "redis": "cccc"})
+	s, err := monitoring.New(p, stack.New(p))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,13 +26,11 @@ type suite struct {
 	p   *profile.Profile
 	m   *profile.Monitoring
 	app stack.Stack
-	ids map[string]string
 }
 
-// New returns the monitoring stack of a profile that has a monitoring section. Ids names the containers of the stack
-// that is watched, by service; without them the kernel's counters of containers cannot be told apart, and an alert says so.
-func New(p *profile.Profile, app stack.Stack, ids map[string]string) (stack.Stack, error) {
-	s := suite{p: p, m: p.Monitoring, app: app, ids: ids}
+// New returns the monitoring stack of a profile that has a monitoring section. App is the stack that it watches.
+func New(p *profile.Profile, app stack.Stack) (stack.Stack, error) {
+	s := suite{p: p, m: p.Monitoring, app: app}
 	base := stack.New(p.MonitoringProfile())
 	out := stack.Stack{Name: base.Name, Volumes: base.Volumes}
 	for _, service := range base.Services {
@@ -47,15 +45,28 @@ func New(p *profile.Profile, app stack.Stack, ids map[string]string) (stack.Stac
 	return out, nil
 }
 
-// appNetwork is the name that Compose gives the network on which the stack is watched.
-func (s suite) appNetwork() string { return s.app.Name + "_" + profile.NetworkMonitoring }
+// meets returns the networks, as Compose names them, on which services are watched for which wanted is true.
+func (s suite) meets(wanted func(stack.Service) bool) []string {
+	var out []string
+	for _, service := range s.app.Services {
+		for _, n := range service.Networks {
+			name := s.app.Name + "_" + n
+			if strings.HasPrefix(n, profile.NetworkMonitoring) && wanted(service) && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
 
 func (s suite) networks(services []stack.Service) []stack.Network {
 	known := []stack.Network{
 		{Name: networkInside, Internal: true},
 		{Name: networkEdge},
-		{Name: s.appNetwork(), External: true}, // internal: the stack that is watched made it so
 		{Name: networkOut, Egress: true},
+	}
+	for _, name := range s.meets(func(stack.Service) bool { return true }) {
+		known = append(known, stack.Network{Name: name, External: true}) // internal: the stack that is watched made it so
 	}
 	var out []stack.Network
 	for _, n := range known {
@@ -108,6 +119,7 @@ func (s suite) wire(part stack.Service) (stack.Service, error) {
 		profile.PartBlackbox:         s.blackbox,
 		profile.PartCollector:        s.collector,
 		profile.PartTempo:            s.tempo,
+		profile.PartContainers:       s.containers,
 	}
 	if f := wiring[part.Name]; f != nil {
 		if err := f(&part); err != nil {
@@ -122,9 +134,8 @@ func (s suite) wire(part stack.Service) (stack.Service, error) {
 // joins gives a part the networks that its work needs, and no other.
 func (s suite) joins(part stack.Service) []string {
 	out := []string{networkInside}
-	switch part.Name {
-	case profile.PartPrometheus, profile.PartPostgresExporter, profile.PartRedisExporter, profile.PartBlackbox, profile.PartCollector:
-		out = append(out, s.appNetwork())
+	if asks := s.asks(part.Name); asks != nil {
+		out = append(out, s.meets(asks)...)
 	}
 	if len(part.Ports) > 0 {
 		out = append(out, networkEdge)
@@ -136,6 +147,29 @@ func (s suite) joins(part stack.Service) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// asks says which services a part speaks to, or nil when it speaks to none.
+func (s suite) asks(part string) func(stack.Service) bool {
+	named := func(preset string) func(stack.Service) bool {
+		first, _ := s.first(preset) // the exporter is on only when there is one
+		return func(service stack.Service) bool { return service.Name == first.Name }
+	}
+	switch part {
+	case profile.PartPrometheus:
+		return func(service stack.Service) bool { return service.Metrics != nil }
+	case profile.PartPostgresExporter:
+		return named("postgres")
+	case profile.PartRedisExporter:
+		return named("redis")
+	case profile.PartBlackbox:
+		return func(service stack.Service) bool {
+			return slices.ContainsFunc(s.probes(), func(p probe) bool { return p.service == service.Name })
+		}
+	case profile.PartCollector: // services send it their traces
+		return func(stack.Service) bool { return true }
+	}
+	return nil
 }
 
 // watched returns the services of the stack that show metrics of their own.

@@ -75,8 +75,8 @@ func TestSecretsOfMonitoringAreNotAskedForWithoutIt(t *testing.T) {
 
 func TestEachPartCanBeSwitchedOff(t *testing.T) {
 	also := map[string][]string{
-		"prometheus": {"alertmanager", "cadvisor", "node-exporter", "postgres-exporter", "redis-exporter", "blackbox-exporter"},
-		"alloy":      {"loki"}, "otel-collector": {"tempo"},
+		"container-exporter": {"cadvisor"}, "prometheus": {"alertmanager", "cadvisor", "container-exporter", "node-exporter", "postgres-exporter", "redis-exporter", "blackbox-exporter"},
+		"alloy": {"loki"}, "otel-collector": {"tempo"},
 	}
 	for part := range profile.Parts() {
 		t.Run(part, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestEachPartCanBeSwitchedOff(t *testing.T) {
 			text, _, _ = strings.Cut(text, "  exceptions:\n")
 			text = strings.Replace(text, "monitoring:\n", "monitoring:\n  off: ["+off+"]\n", 1) + exceptions(off)
 			p := parse(t, []byte(text))
-			s, err := monitoring.New(p, stack.New(p), nil)
+			s, err := monitoring.New(p, stack.New(p))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestEachPartCanBeSwitchedOff(t *testing.T) {
 func exceptions(off string) string {
 	var b strings.Builder
 	for _, e := range [][2]string{
-		{"HSE-FS-003", "cadvisor"}, {"HSE-FS-003", "alloy"}, {"HSE-USR-001", "alloy"}, {"HSE-USR-002", "alloy"},
+		{"HSE-FS-003", "cadvisor"}, {"HSE-FS-003", "container-exporter"}, {"HSE-USR-001", "container-exporter"}, {"HSE-USR-002", "container-exporter"}, {"HSE-FS-003", "alloy"}, {"HSE-USR-001", "alloy"}, {"HSE-USR-002", "alloy"},
 	} {
 		if !strings.Contains(off, e[1]) {
 			if b.Len() == 0 {
@@ -150,20 +150,61 @@ func TestTheComposeFileLoadsAndNamesEveryFile(t *testing.T) {
 	}
 }
 
-func TestBothStacksMeetOnAnInternalNetwork(t *testing.T) {
+func TestBothStacksMeetOnInternalNetworks(t *testing.T) {
 	p, s := watch(t)
 	app := stack.New(p)
-	i := slices.IndexFunc(app.Networks, func(n stack.Network) bool { return n.Name == "monitoring" })
+	i := slices.IndexFunc(app.Networks, func(n stack.Network) bool { return n.Name == "monitoring-backend" })
 	if i < 0 || !app.Networks[i].Internal {
 		t.Fatalf("the stack that is watched has no internal network for it: %v", app.Networks)
 	}
-	if !slices.Contains(s.Networks, stack.Network{Name: "hse-digital_monitoring", External: true}) {
+	if !slices.Contains(s.Networks, stack.Network{Name: "hse-digital_monitoring-backend", External: true}) {
 		t.Errorf("the monitoring stack does not join it: %v", s.Networks)
 	}
 	for _, name := range []string{"app", "postgres", "redis"} {
-		if service, _ := app.Service(name); !slices.Contains(service.Networks, "monitoring") {
+		if service, _ := app.Service(name); !slices.Contains(service.Networks, "monitoring-backend") {
 			t.Errorf("%s is not on it", name)
 		}
+	}
+}
+
+// Services that may not reach each other must not meet where they are watched, and everybody who watches must reach them.
+func TestBeingWatchedOpensNoWayBetweenServices(t *testing.T) {
+	const text = `apiVersion: hsectl/v1
+kind: Profile
+name: shop
+services:
+  web: {preset: node, image: "web:1", health: {http: {port: 3000, path: /up}}, metrics: {port: 3000}, networks: [front]}
+  api: {preset: node, image: "api:1", health: {http: {port: 3000, path: /up}}, metrics: {port: 3000}, networks: [front, middle]}
+  jobs: {preset: node, image: "jobs:1", health: {http: {port: 3000, path: /up}}, metrics: {port: 3000}, networks: [middle, back]}
+  postgres: {preset: postgres, secrets: [{name: password, env: POSTGRES_PASSWORD_FILE}], networks: [back]}
+  lonely: {preset: node, image: "lonely:1", health: {http: {port: 3000, path: /up}}, metrics: {port: 3000}, networks: [alone]}
+secrets: {password: {env: PASSWORD}}
+networks: {front: {}, middle: {}, back: {}, alone: {}}
+`
+	plain := stack.New(parse(t, []byte(text)))
+	p := parse(t, []byte(text+"monitoring:\n"+exceptions("")))
+	app := stack.New(p)
+	for _, service := range app.Services {
+		before, _ := plain.Service(service.Name)
+		if got, want := app.Intent(service).Peers, plain.Intent(before).Peers; !slices.Equal(got, want) {
+			t.Errorf("%s reaches %v when it is watched, and %v otherwise", service.Name, got, want)
+		}
+	}
+	s, err := monitoring.New(p, app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, watches := range map[string][]string{"prometheus": {"web", "api", "jobs", "lonely"}, "postgres-exporter": {"postgres"}, "otel-collector": {"web", "api", "jobs", "lonely", "postgres"}} {
+		watcher, _ := s.Service(part)
+		for _, name := range watches {
+			service, _ := app.Service(name)
+			if !slices.ContainsFunc(service.Networks, func(n string) bool { return slices.Contains(watcher.Networks, "shop_"+n) }) {
+				t.Errorf("%s on %v does not reach %s on %v", part, watcher.Networks, name, service.Networks)
+			}
+		}
+	}
+	if exporter, _ := s.Service("postgres-exporter"); len(exporter.Networks) != 2 {
+		t.Errorf("postgres-exporter is on %v, and needs inside and one other only", exporter.Networks)
 	}
 }
 

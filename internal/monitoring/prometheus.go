@@ -38,6 +38,7 @@ type (
 	scrape struct {
 		Job           string    `yaml:"job_name"`
 		Path          string    `yaml:"metrics_path,omitempty"`
+		HonorLabels   bool      `yaml:"honor_labels,omitempty"`
 		Static        []targets `yaml:"static_configs"`
 		Relabel       []relabel `yaml:"relabel_configs,omitempty"`
 		MetricRelabel []relabel `yaml:"metric_relabel_configs,omitempty"`
@@ -63,6 +64,9 @@ const (
 	jobProbes   = "probes"
 	jobOutside  = "outside"
 )
+
+// serviceOutside stands for the service where an address of the outside is asked.
+const serviceOutside = "outside"
 
 func (s suite) prometheus(part *stack.Service) error {
 	c := prometheusConfig{Global: prometheusGlobal{
@@ -119,7 +123,10 @@ func (s suite) scrapes() []scrape {
 	for _, e := range s.endpoints() {
 		one := scrape{Job: e.part, Static: []targets{{[]string{fmt.Sprintf("%s:%d", e.part, e.port)}, s.labels(e.service)}}}
 		if e.part == profile.PartCadvisor {
-			one.MetricRelabel = s.identify()
+			one.MetricRelabel = identify()
+		}
+		if e.part == profile.PartContainers { // its samples say themselves whose they are
+			one.HonorLabels, one.Path = true, "/"+fileContainers
 		}
 		out = append(out, one)
 	}
@@ -132,7 +139,7 @@ func (s suite) scrapes() []scrape {
 	if len(s.m.Probes) > 0 {
 		var outside []probe
 		for _, address := range s.m.Probes {
-			outside = append(outside, probe{address, moduleHTTP, "outside"})
+			outside = append(outside, probe{address, moduleHTTP, serviceOutside})
 		}
 		out = append(out, s.probing(jobOutside, outside))
 	}
@@ -159,6 +166,7 @@ func (s suite) endpoints() []endpoint {
 		{profile.PartAlloy, 12345, profile.PartAlloy},
 		{profile.PartBlackbox, 9115, profile.PartBlackbox},
 		{profile.PartCadvisor, 8080, profile.PartCadvisor},
+		{profile.PartContainers, containersPort, profile.PartContainers},
 		{profile.PartGrafana, 3000, profile.PartGrafana},
 		{profile.PartLoki, 3100, profile.PartLoki},
 		{profile.PartNodeExporter, 9100, "host"},
@@ -175,17 +183,16 @@ func (s suite) endpoints() []endpoint {
 	return out
 }
 
-// identify names the counters of containers by the service. They come with the id of the container only, because
-// cAdvisor is not let near the engine; those of other containers are dropped.
-func (s suite) identify() []relabel {
-	empty := ""
-	out := []relabel{{Source: []string{"__name__"}, Regex: "container_.+", Target: "service", Replacement: &empty}}
-	for _, service := range slices.Sorted(maps.Keys(s.ids)) {
-		name := service
-		out = append(out, relabel{Source: []string{"id"}, Regex: fmt.Sprintf(`/.*?(?:docker-)?%s(?:\.scope)?`, s.ids[service]),
-			Target: "service", Replacement: &name})
+// identify keeps the kernel's counters of containers, by id. They know no names, because cAdvisor is not let near the
+// engine; which service a container is, the container exporter tells. Everything else that cAdvisor counts is dropped.
+func identify() []relabel {
+	empty, id := "", "$1"
+	return []relabel{
+		{Source: []string{"__name__"}, Regex: "container_.+", Target: "service", Replacement: &empty},
+		{Source: []string{"id"}, Regex: `/.*[/-]([0-9a-f]{64})(?:\.scope)?`, Target: "container", Replacement: &id},
+		{Source: []string{"__name__", "container"}, Regex: "container_.+;", Action: "drop"},
+		{Regex: "id", Action: "labeldrop"},
 	}
-	return append(out, relabel{Source: []string{"__name__", "service"}, Regex: "container_.+;", Action: "drop"})
 }
 
 func (s suite) probing(job string, probes []probe) scrape {

@@ -114,7 +114,7 @@ func heapLimit(service stack.Service) int64 {
 func (s suite) memorySources() []string {
 	var out []string
 	if s.p.On(profile.PartCadvisor) {
-		out = append(out, s.sum("container_memory_working_set_bytes", ""))
+		out = append(out, "sum by (stack, service) ("+s.named("container_memory_working_set_bytes{"+s.sel("")+"}")+")")
 	}
 	for _, service := range s.watched() {
 		out = append(out, s.sum(service.Metrics.Prefix+"process_resident_memory_bytes", service.Name))
@@ -131,7 +131,7 @@ func (s suite) cpuSources() []string {
 		return fmt.Sprintf("sum by (stack, service) (rate(%s{%s}[5m]))", metric, s.sel(service))
 	}
 	if s.p.On(profile.PartCadvisor) {
-		out = append(out, rate("container_cpu_usage_seconds_total", ""))
+		out = append(out, "sum by (stack, service) ("+s.named("rate(container_cpu_usage_seconds_total{"+s.sel("")+"}[5m])")+")")
 	}
 	for _, service := range s.watched() {
 		out = append(out, rate(service.Metrics.Prefix+"process_cpu_seconds_total", service.Name))
@@ -148,7 +148,7 @@ func (s suite) startSources() []string {
 		return fmt.Sprintf("max by (stack, service) (%s{%s})", metric, s.sel(service))
 	}
 	if s.p.On(profile.PartCadvisor) {
-		out = append(out, newest("container_start_time_seconds", ""))
+		out = append(out, "max by (stack, service) ("+s.named("container_start_time_seconds{"+s.sel("")+"}")+")")
 	}
 	for _, service := range s.watched() {
 		out = append(out, newest(service.Metrics.Prefix+"process_start_time_seconds", service.Name))
@@ -160,6 +160,11 @@ func (s suite) startSources() []string {
 		out = append(out, newest("redis_start_time_seconds", ""))
 	}
 	return out
+}
+
+// named gives the kernel's counters of containers the name of the service.
+func (s suite) named(counters string) string {
+	return fmt.Sprintf("%s * on (stack, container) group_left (service) max by (stack, container, service) (hse_container_info{%s})", counters, s.sel(""))
 }
 
 func (s suite) sum(metric, service string) string {

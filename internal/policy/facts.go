@@ -80,7 +80,7 @@ type Mount struct {
 	SUID     bool // setuid bits on it count
 	Dev      bool // device files on it work
 	Size     int64
-	Shared   bool // mount events propagate to or from the host
+	Shared   bool // mount events propagate to the host
 	Owned    bool // a tmpfs that says whose it is
 }
 

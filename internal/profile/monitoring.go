@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -104,6 +105,7 @@ const (
 	PartLoki             = "loki"
 	PartAlloy            = "alloy"
 	PartCadvisor         = "cadvisor"
+	PartContainers       = "container-exporter"
 	PartNodeExporter     = "node-exporter"
 	PartPostgresExporter = "postgres-exporter"
 	PartRedisExporter    = "redis-exporter"
@@ -115,13 +117,14 @@ const (
 // Parts returns the parts of the monitoring stack and the port on 127.0.0.1 that each publishes; zero for none.
 func Parts() map[string]int {
 	return map[string]int{
-		PartPrometheus: 9090, PartAlertmanager: 9093, PartGrafana: 3000, PartLoki: 0, PartAlloy: 0, PartCadvisor: 0,
+		PartPrometheus: 9090, PartAlertmanager: 9093, PartGrafana: 3000, PartLoki: 0, PartAlloy: 0, PartCadvisor: 0, PartContainers: 0,
 		PartNodeExporter: 0, PartPostgresExporter: 0, PartRedisExporter: 0, PartBlackbox: 0, PartCollector: 0, PartTempo: 0,
 	}
 }
 
-// NetworkMonitoring joins the services that are watched with those that watch them. It is internal.
-const NetworkMonitoring = "monitoring"
+// NetworkMonitoring begins the name of the networks that join the services that are watched with those that watch them.
+// They are internal.
+const NetworkMonitoring = "monitoring-"
 
 // MonitoringSecret is the name of the generated secret with the password of Grafana's admin.
 const MonitoringSecret = "grafana_admin_password"
@@ -158,6 +161,28 @@ func (p *Profile) watched(s Service) bool {
 		s.Preset == "postgres" && p.On(PartPostgresExporter) ||
 		s.Preset == "redis" && p.On(PartRedisExporter) ||
 		s.Health != nil && s.Health.HTTP != nil && p.On(PartBlackbox)
+}
+
+// watch puts each service that is watched on a network on which it meets those that watch it. Two services share one only
+// when they share a network already, so that being watched opens no way from one to the other. There is one such network
+// for each declared network that is needed, not one for each service: an engine has addresses for about thirty networks.
+func (p *Profile) watch() {
+	members := map[string]int{}
+	for _, s := range p.Services {
+		if p.watched(s) {
+			for _, n := range s.Networks {
+				members[n]++
+			}
+		}
+	}
+	for name, s := range p.Services {
+		if !p.watched(s) {
+			continue
+		}
+		meets := slices.MaxFunc(slices.Sorted(slices.Values(s.Networks)), func(a, b string) int { return cmp.Compare(members[a], members[b]) })
+		s.Networks = append(slices.Clone(s.Networks), NetworkMonitoring+meets)
+		p.Services[name] = s
+	}
 }
 
 // MonitoringSecrets returns the names of the secrets that the monitoring section asks for.

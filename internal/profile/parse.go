@@ -161,19 +161,12 @@ func relayer(n *node, from, to string) *node {
 
 // complete fills what follows from other values, and is nobody's to write.
 func complete(p *Profile) {
-	used := map[string]bool{}
 	for name, s := range p.Services {
 		if len(s.Networks) == 0 && (p.Edge == nil || name != EdgeService) {
 			s.Networks = []string{NetworkBackend}
 			if len(s.Ports) > 0 {
 				s.Networks = append(s.Networks, NetworkEdge)
 			}
-		}
-		if p.Monitoring != nil && p.watched(s) && !slices.Contains(s.Networks, NetworkMonitoring) {
-			s.Networks = append(slices.Clone(s.Networks), NetworkMonitoring)
-		}
-		for _, n := range s.Networks {
-			used[n] = true
 		}
 		if s.Metrics != nil && s.Metrics.Path == "" {
 			metrics := *s.Metrics
@@ -207,14 +200,30 @@ func complete(p *Profile) {
 		p.Services[name] = s
 	}
 	completeEdge(p)
+	if p.Monitoring != nil {
+		p.watch()
+	}
+	p.declare()
+}
+
+// declare adds the networks that are used and need no declaration.
+func (p *Profile) declare() {
+	used := map[string]Network{}
 	if p.Edge != nil {
-		used[NetworkEdge] = true
+		used[NetworkEdge] = Network{Publish: true}
+	}
+	for _, s := range p.Services {
+		for _, name := range s.Networks {
+			if name == NetworkBackend || name == NetworkEdge || p.Monitoring != nil && strings.HasPrefix(name, NetworkMonitoring) {
+				used[name] = Network{Publish: name == NetworkEdge}
+			}
+		}
 	}
 	if p.Networks == nil {
 		p.Networks = map[string]Network{}
 	}
-	for name, network := range map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}, NetworkMonitoring: {}} {
-		if _, ok := p.Networks[name]; !ok && used[name] {
+	for name, network := range used {
+		if _, ok := p.Networks[name]; !ok {
 			p.Networks[name] = network
 		}
 	}

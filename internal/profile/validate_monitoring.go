@@ -114,6 +114,7 @@ func (v *validator) unknownParts(parts []string) {
 func (v *validator) needs() {
 	for _, n := range [][2]string{
 		{PartAlertmanager, PartPrometheus}, {PartCadvisor, PartPrometheus}, {PartNodeExporter, PartPrometheus},
+		{PartContainers, PartPrometheus}, {PartCadvisor, PartContainers},
 		{PartPostgresExporter, PartPrometheus}, {PartRedisExporter, PartPrometheus}, {PartBlackbox, PartPrometheus},
 		{PartTempo, PartCollector}, {PartLoki, PartAlloy},
 	} {

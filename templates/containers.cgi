@@ -1,0 +1,41 @@
+# Rendered by hsectl. Change the profile, not this file.
+#
+# Shows what the engine has written down about each container of one stack: which service it is (the Compose labels),
+# whether it is healthy, how often it was restarted, whether it was killed for memory. The engine itself is not asked.
+#
+# A record is one line of JSON. Inside a string every quote is escaped, so a quoted key followed by a colon is a key.
+# Values that are not plain words are taken for absent. Nothing of the request is used.
+printf 'Content-Type: text/plain; version=0.0.4\r\n\r\n'
+for record in /var/lib/docker/containers/*/config.v2.json; do
+	[ -f "$record" ] && cat "$record" && echo
+done | awk -v stack="$HSE_STACK" '
+function word(key) {
+	if (!match($0, "\"" key "\":\"[A-Za-z0-9_.-]+\"")) return ""
+	return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5)
+}
+function value(key) {
+	if (!match($0, "\"" key "\":(true|false|[0-9]+)")) return ""
+	return substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
+}
+function show(name, number) { lines[name] = lines[name] sprintf("%s{stack=\"%s\",service=\"%s\",container=\"%s\"} %s\n", name, stack, service, id, number) }
+NF { records++ }
+word("com.docker.compose.project") == stack && stack != "" {
+	id = word("ID"); service = word("com.docker.compose.service"); health = word("Status"); restarts = value("RestartCount")
+	if (length(id) != 64 || service == "") next
+	show("hse_container_info", 1)
+	show("hse_container_running", value("Running") == "true" && value("Restarting") != "true" ? 1 : 0)
+	show("hse_container_oom_killed", value("OOMKilled") == "true" ? 1 : 0)
+	show("hse_container_restarts_total", restarts == "" ? 0 : restarts)
+	if (health == "healthy" || health == "unhealthy") show("hse_container_healthy", health == "healthy" ? 1 : 0)
+}
+function metric(name, type, help) { if (name in lines) printf "# HELP %s %s\n# TYPE %s %s\n%s", name, help, name, type, lines[name] }
+END {
+	metric("hse_container_info", "gauge", "A container of the stack, and its service.")
+	metric("hse_container_running", "gauge", "1 while the container runs.")
+	metric("hse_container_oom_killed", "gauge", "1 when the engine saw the container killed for memory since its last start.")
+	metric("hse_container_restarts_total", "counter", "Times that the engine has restarted the container.")
+	metric("hse_container_healthy", "gauge", "1 when the health test passes, 0 when it fails; absent before the first answer.")
+	print "# HELP hse_container_records Records of containers that could be read, of all stacks."
+	print "# TYPE hse_container_records gauge"
+	print "hse_container_records " records + 0
+}'
