@@ -9,10 +9,8 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
-	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // session is a stack on an engine under its lock, with everything the engine has recorded of it.
@@ -82,24 +80,6 @@ func (s *session) transaction() deploy.Transaction {
 		t.Verify = func(ctx context.Context, model stack.Stack) (deploy.Proof, error) { return prove(ctx, s.engine, model) }
 	}
 	return t
-}
-
-// prove verifies the running stack against its model.
-func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (deploy.Proof, error) {
-	evidence, err := verify.Verify(ctx, model, engine, verify.Options{})
-	if err != nil {
-		return deploy.Proof{}, err
-	}
-	p := deploy.Proof{Proven: finding.Proven(evidence.Findings), Counts: map[string]int{}}
-	for status, n := range finding.Tally(evidence.Findings) {
-		p.Counts[status.String()] = n
-	}
-	for _, f := range evidence.Findings {
-		if !f.Proven() {
-			p.Failed = append(p.Failed, fmt.Sprintf("%s %s is %s: %s", f.Subject, f.Control, f.Status, f.Detail))
-		}
-	}
-	return p, nil
 }
 
 // resume ends what an earlier run left open. With undo the stack returns to the release it was at.
