@@ -21,6 +21,8 @@ type checklistOptions struct {
 	dashboards string
 	alerts     string
 	tls        string
+	backup     string
+	backupAge  time.Duration
 	days       int
 }
 
@@ -30,10 +32,11 @@ func newChecklist(g *globals, s streams) *cobra.Command {
 		Use:   "checklist",
 		Short: "Answer the production checklist from evidence",
 		Long: `Checklist answers fourteen questions that are asked before production: from the running containers, from the latest
-results of drills, backups and scans on this machine, from the engine's machine, and from addresses that it asks now. What nothing answers is
-unknown, with what to run. Exit 3 unless all is answered well.`,
+results of drills and scans on this machine, from the engine's machine, from a backup that it is shown, and from addresses
+that it asks now. What nothing answers is unknown, with what to run. Exit 3 unless all is answered well.`,
 		Example: `  hsectl checklist
-  hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example`,
+  hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example
+  hsectl checklist --backup /var/backups/shop`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -47,6 +50,8 @@ unknown, with what to run. Exit 3 unless all is answered well.`,
 	f.StringVar(&o.dashboards, "dashboards", "", "address of the dashboards, to be asked")
 	f.StringVar(&o.alerts, "alerts", "", "address of Prometheus' rules, which must hold an alert")
 	f.StringVar(&o.tls, "tls", "", "address whose certificate is looked at, as tls://name")
+	f.StringVar(&o.backup, "backup", "", "file of the last backup, or the directory of all; its age and size are looked at")
+	f.DurationVar(&o.backupAge, "backup-age", 26*time.Hour, "age after which a backup does not count")
 	f.IntVar(&o.days, "days", 30, "age in days after which a stored result does not count")
 	return cmd
 }
@@ -83,6 +88,9 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 			known.Asked[name] = host.Ask(ctx, check)
 		}
 	}
+	if o.backup != "" {
+		known.Asked["backup"] = host.LastBackup(o.backup, time.Now(), o.backupAge)
+	}
 	findings := verify.Checklist(known)
 	for i := range findings {
 		findings[i].Where = l.profile.Written("").String()
@@ -111,7 +119,7 @@ func storedResults(stack string) map[string]verify.Stored {
 	if err != nil {
 		return out
 	}
-	for _, kind := range []string{"drill-shutdown", "backup", "scan"} {
+	for _, kind := range []string{"drill-shutdown", "scan"} {
 		data, err := host.ReadFile(filepath.Join(dir, stack, kind+".json"), maxReportBytes)
 		if err != nil {
 			continue

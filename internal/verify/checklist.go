@@ -16,8 +16,8 @@ type Known struct {
 	Stack    stack.Stack
 	Findings []finding.Finding // of verify and of the engine, now
 	Images   map[string]string // ids of the images that the services run, by service; empty where the engine has none
-	Stored   map[string]Stored // latest results of drills, backups and scans, by kind
-	Asked    map[string]Answer // addresses that were asked now: dashboards, alerts, tls
+	Stored   map[string]Stored // latest results of drills and scans, by kind
+	Asked    map[string]Answer // what was asked now: dashboards, alerts, tls, backup
 	Now      time.Time
 	Fresh    time.Duration // how old a stored result may be
 }
@@ -41,7 +41,7 @@ func Checklist(k Known) []finding.Finding {
 		k.drilled(7, "Graceful shutdown is tested", "drill-shutdown", "hsectl drill shutdown"),
 		k.asked(8, "Monitoring dashboards are accessible", "dashboards", "hsectl checklist --dashboards http://127.0.0.1:3000/api/health"),
 		k.asked(9, "Alerts are configured", "alerts", "hsectl checklist --alerts http://127.0.0.1:9090/api/v1/rules"),
-		k.stored(10, "A backup is in place", "backup", "a backup with a restore that was tried"),
+		k.asked(10, "A backup is in place", "backup", "hsectl checklist --backup FILE, or the directory of the backups"),
 		k.held(11, "Log rotation is configured", "HSE-LOG-001"),
 		k.asked(12, "TLS certificates are installed", "tls", "hsectl checklist --tls tls://your.name"),
 		k.firewall(13, "The firewall has rules for what is published"),
