@@ -3,8 +3,10 @@ package docker
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -33,6 +35,9 @@ func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom,
 			if !symptom.Sick() {
 				break
 			}
+			if symptom.ExitCode == killed && !symptom.OOM {
+				symptom.OOM = e.wasKilledForMemory(ctx, c)
+			}
 			logs, err := e.logs(ctx, c.ID, symptomLines)
 			if err != nil {
 				return nil, err
@@ -49,6 +54,28 @@ func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom,
 		out = append(out, symptom)
 	}
 	return out, nil
+}
+
+// killed is the exit code of a process that SIGKILL has ended.
+const killed = 137
+
+// wasKilledForMemory asks the engine's latest events: the mark on the container is gone as soon as it is started again. An
+// engine that does not answer has not said so.
+func (e *Engine) wasKilledForMemory(ctx context.Context, c container.InspectResponse) bool {
+	now, err := e.now(ctx)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	events := e.api.Events(ctx, client.EventsListOptions{Since: c.Created, Until: now.Format(time.RFC3339Nano),
+		Filters: make(client.Filters).Add("container", c.ID).Add("event", "oom")})
+	select {
+	case _, told := <-events.Messages:
+		return told
+	case <-events.Err: // the end of the list, too
+		return false
+	}
 }
 
 func symptomOf(c container.InspectResponse) verify.Symptom {
