@@ -28,7 +28,8 @@ func (e *Engine) daemon(ctx context.Context) (daemon, error) {
 	if err != nil {
 		return daemon{}, fmt.Errorf("asking the engine for its time: %w", err)
 	}
-	return daemon{now: now, remaps: slices.Contains(securityOptions(answer.Info.SecurityOptions), "userns")}, nil
+	options := securityOptions(answer.Info.SecurityOptions)
+	return daemon{now: now, remaps: slices.Contains(options, "userns") || slices.Contains(options, "rootless")}, nil
 }
 
 // securityOptions returns the names in name=seccomp,profile=default.

@@ -64,17 +64,29 @@ func (p *prober) kernel() {
 
 // try does what the request asks, in the container whose files are below target.
 func (p *prober) try(target string, r verify.Request) {
+	p.dump.Reached = reach(r.Connect)
+	// Where the probe may not go in, a security module perhaps, a write that fails says nothing of the container.
+	if _, err := os.Stat(target); err != nil {
+		p.note("entering the container's file system: %v", err)
+		p.dump.Barred = p.dump.Errors[len(p.dump.Errors)-1]
+		return
+	}
 	for _, path := range r.Write {
 		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWriteIn(target, path)})
 	}
 	if r.Secrets != "" {
 		p.secrets(target, r.Secrets)
 	}
-	p.dump.Reached = reach(r.Connect)
 }
 
 func (p *prober) note(format string, args ...any) {
 	p.dump.Errors = append(p.dump.Errors, fmt.Sprintf(format, args...))
+}
+
+// hide notes why a process, or what decides about it, is missing: the others do not speak for it.
+func (p *prober) hide(format string, args ...any) {
+	p.note(format, args...)
+	p.dump.Hidden = p.dump.Errors[len(p.dump.Errors)-1]
 }
 
 // listed returns the processes to look at: all that proc shows but the probe itself, unless they are given.
@@ -99,13 +111,13 @@ func (p *prober) listed() (map[int]int, error) {
 func (p *prober) processes() {
 	members, err := p.listed()
 	if err != nil {
-		p.note("listing processes: %v", err)
+		p.hide("listing processes: %v", err)
 		return
 	}
 	each, first := verify.ProcessFiles()
 	for _, pid := range slices.Sorted(maps.Keys(members)) {
 		if len(p.dump.Processes) == maxProcesses {
-			p.note("more than %d processes", maxProcesses)
+			p.hide("there are more than %d", maxProcesses)
 			return
 		}
 		raw := p.process(pid, each)
@@ -163,11 +175,17 @@ func (p *prober) read(pid int, name string, into map[string]string) {
 	switch {
 	case err == nil:
 		into[name] = text
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH), name == "attr/current", verify.OptionalFile(name): // ended meanwhile; a kernel without a security module
+	case gone(err), verify.OptionalFile(name):
+	case name == "attr/current" && errors.Is(err, syscall.EINVAL): // a kernel without a security module
+	case name == "status", name == "attr/current":
+		p.hide("reading %s of process %d: %v", name, pid, err)
 	default:
 		p.note("reading %s of process %d: %v", name, pid, err)
 	}
 }
+
+// gone tells a process that is gone, with all of its files.
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) }
 
 func readBounded(path string) (string, error) {
 	f, err := os.Open(path)

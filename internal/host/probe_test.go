@@ -73,11 +73,22 @@ func TestProbe(t *testing.T) {
 // What cannot be seen is said, never left out without a word.
 func TestProbeSaysWhatItCannotSee(t *testing.T) {
 	dump := host.Probe(t.TempDir(), verify.Request{Write: []string{"/"}, Secrets: "/run/secrets"})
-	if len(dump.Processes) != 0 || len(dump.Errors) != 2 || !strings.Contains(dump.Errors[0], "listing processes") || !strings.Contains(dump.Errors[1], "listing secrets") {
+	if len(dump.Processes) != 0 || len(dump.Errors) != 2 || !strings.Contains(dump.Hidden, "listing processes") || !strings.Contains(dump.Barred, "entering") {
 		t.Errorf("got %+v", dump)
 	}
-	if len(dump.Trials) != 1 || dump.Trials[0].Error != "ENOENT" {
-		t.Errorf("trials: %+v", dump.Trials)
+	if len(dump.Trials) != 0 {
+		t.Errorf("a probe that could not go in says that writes fail: %+v", dump.Trials)
+	}
+	root := fake(t)
+	if err := os.RemoveAll(filepath.Join(root, "proc/1/root/run")); err != nil {
+		t.Fatal(err)
+	}
+	if dump := host.Probe(root, verify.Request{Secrets: "/run/secrets"}); len(dump.Errors) != 1 || !strings.Contains(dump.Errors[0], "listing secrets") {
+		t.Errorf("errors: %v", dump.Errors)
+	}
+	write(t, filepath.Join(root, "proc/7/attr/current/x"), "") // a directory cannot be read as a file
+	if dump := host.Probe(root, verify.Request{}); !strings.Contains(dump.Hidden, "attr/current of process 7") {
+		t.Errorf("a label that cannot be read is taken for none: %+v", dump)
 	}
 }
 

@@ -24,7 +24,7 @@ func (p *prober) namespaces(pid int) {
 func (p *prober) exposed(pid int, status string) {
 	dir := filepath.Join(p.root, "proc", strconv.Itoa(pid))
 	name := verify.ProcessName(status)
-	if text, err := readBounded(filepath.Join(dir, "environ")); err == nil {
+	if text, err := readBounded(filepath.Join(dir, "environ")); err == nil || gone(err) {
 		p.dump.EnvironRead++
 		p.dump.Exposed = append(p.dump.Exposed, verify.ExposedVariables(name, text)...)
 	}

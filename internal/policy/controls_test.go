@@ -118,6 +118,13 @@ func processControls() []broken {
 		{"HSE-KRN-001", "off", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.Seccomp = 0 }) }), fail, "node runs without a filter"},
 		{"HSE-KRN-001", "not built in", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.Seccomp = -1 }) }), fail, "without a filter"},
 		{"HSE-KRN-003", "unconfined", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.LSM = "unconfined" }) }), fail, "node is unconfined"},
+		{"HSE-KRN-003", "in force", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.LSM = "docker-default (enforce)" }) }), pass, "confined"},
+		{"HSE-KRN-003", "only written down", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.LSM = "docker-default (complain)" }) }), fail, "docker-default in mode complain, not enforced"},
+		{"HSE-KRN-003", "a profile without rules", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.LSM = "runc (unconfined)" }) }), fail, "in mode unconfined"},
+		{"HSE-KRN-003", "SELinux", shape(func(f *policy.Facts) {
+			second(f, func(p *policy.Process) { p.LSM = "system_u:system_r:container_t:s0:c1,c2" })
+		}), pass, "confined"},
+		{"HSE-KRN-003", "SELinux without labels", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.LSM = "system_u:system_r:spc_t:s0" }) }), fail, "spc_t"},
 		{"HSE-KRN-003", "one without", shape(func(f *policy.Facts) { second(f, func(p *policy.Process) { p.LSM = "" }) }), fail, "node is unconfined"},
 		{"HSE-KRN-003", "no module", shape(func(f *policy.Facts) {
 			first(f, func(p *policy.Process) { p.LSM = "" })

@@ -89,7 +89,7 @@ func entered(f Facts, in Intent) Verdict {
 	if len(f.Processes.Value) == 0 {
 		return Verdict{finding.Unknown, finding.None, "no process was seen"}
 	}
-	return pass(f.Processes.Tier, "%d processes entered, none with more rights", n)
+	return passAll(f, "%d processes entered, none with more rights", n)
 }
 
 func sources(f Facts, in Intent) Verdict {

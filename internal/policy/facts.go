@@ -35,6 +35,7 @@ type Facts struct {
 	Mounts       Fact[[]Mount]   // tmpfs, volumes and binds; not the kernel's own
 	Trials       Fact[[]Trial]   // writes that were tried
 	Processes    Fact[[]Process] // of the container's pid namespace
+	Hidden       string          // why some of its processes were not seen in full; empty when all were
 	Privileged   Fact[bool]
 	Masked       Fact[[]string] // kernel paths hidden from the container
 	Namespaces   Fact[Namespaces]

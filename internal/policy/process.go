@@ -25,7 +25,15 @@ func each(f Facts, ok string, wrong func(Process) string) Verdict {
 	if len(out) > 0 {
 		return fail(f.Processes.Tier, "%s", strings.Join(out, "; "))
 	}
-	return pass(f.Processes.Tier, "%s", ok)
+	return passAll(f, "%s", ok)
+}
+
+// passAll passes when no process was hidden from who looked: what is right for those that were seen says nothing of others.
+func passAll(f Facts, format string, args ...any) Verdict {
+	if f.Hidden != "" {
+		return Verdict{finding.Unknown, finding.None, "not every process could be seen: " + f.Hidden}
+	}
+	return pass(f.Processes.Tier, format, args...)
 }
 
 func users() []Control {
@@ -163,12 +171,12 @@ func kernel() []Control {
 			References: []string{"CIS 5.2", "CIS 5.3", "PSS appArmorProfile", "OWASP Docker rule 6"},
 			Remedy:     "load AppArmor or SELinux on the host and restart the engine",
 			judge: func(f Facts, _ Intent) Verdict {
-				if f.Processes.Known() && !slices.ContainsFunc(f.Processes.Value, func(p Process) bool { return p.LSM != "" }) {
+				if f.Processes.Known() && f.Hidden == "" && !slices.ContainsFunc(f.Processes.Value, func(p Process) bool { return p.LSM != "" }) {
 					return notApplicable(f.Processes.Tier, "the kernel has no security module: /proc/PID/attr/current cannot be read")
 				}
 				return each(f, "every process is confined", func(p Process) string {
-					if p.LSM == "" || strings.HasPrefix(p.LSM, "unconfined") {
-						return fmt.Sprintf("process %s is unconfined", p.Name)
+					if why := unconfined(p.LSM); why != "" {
+						return fmt.Sprintf("process %s %s", p.Name, why)
 					}
 					return ""
 				})
@@ -192,6 +200,22 @@ func kernel() []Control {
 			Remedy:     "always masked; the container was not made by hsectl",
 			judge:      maskedPaths},
 	}
+}
+
+// unconfined says what is wrong with the label of a process, if anything. AppArmor writes "profile (mode)", and refuses only
+// in two of its modes (apparmor_parser(8), flags); SELinux writes "user:role:type:level", and some of its types may do everything.
+func unconfined(label string) string {
+	profile, mode, modal := strings.Cut(label, " (")
+	mode = strings.TrimSuffix(mode, ")")
+	switch parts := strings.Split(label, ":"); {
+	case label == "" || profile == "unconfined":
+		return "is unconfined"
+	case modal && mode != "enforce" && mode != "kill":
+		return fmt.Sprintf("has the profile %s in mode %s, not enforced", profile, mode)
+	case len(parts) >= 3 && slices.Contains([]string{"unconfined_t", "spc_t", "kernel_t", "initrc_t", "container_runtime_t"}, parts[2]):
+		return "has the type " + parts[2] + ", which may do everything"
+	}
+	return ""
 }
 
 // maskedPaths wants the least that every supported engine masks where the kernel has the path.

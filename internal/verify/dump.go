@@ -20,6 +20,8 @@ type Dump struct {
 	Secrets   []SecretFile      `json:"secrets"` // files under /run/secrets
 	Kernel    []string          `json:"kernel"`  // those of KernelPaths that this kernel has
 	Errors    []string          `json:"errors"`  // what could not be read, and why
+	Hidden    string            `json:"hidden"`  // why some processes are missing, or their state is
+	Barred    string            `json:"barred"`  // why nothing could be tried in the container's file system
 
 	Namespaces  map[string]string `json:"namespaces"`  // of PID 1, by name: pid:[4026531836]
 	Reached     []Reached         `json:"reached"`     // connections that were tried

@@ -32,7 +32,7 @@ func facts(c Container) policy.Facts {
 		return f
 	}
 	d := c.Dump
-	f.Processes = processes(d)
+	f.Processes, f.Hidden = processes(d), printable(d.Hidden)
 	if first := d.process(1); first != nil {
 		mounts(&f, first.Files["mountinfo"])
 		for _, path := range KernelPaths() {
@@ -45,6 +45,10 @@ func facts(c Container) policy.Facts {
 		surface(&f, d, *first)
 	}
 	cgroup(d.Cgroup).limits(&f)
+	if d.Barred != "" {
+		f.Trials, f.Secrets = policy.Unseen[[]policy.Trial](printable(d.Barred)), policy.Unseen[[]policy.Secret](printable(d.Barred))
+		return f
+	}
 	var trials []policy.Trial
 	for _, t := range d.Trials {
 		trials = append(trials, policy.Trial(t))

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,8 +36,8 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 	if d.HostNet != "" && d.Namespaces["net"] != "" {
 		f.HostNet = policy.Seen(d.Namespaces["net"] == d.HostNet, finding.Effective)
 	}
-	if fields := strings.Fields(first.Files["uid_map"]); len(fields) == 3 {
-		f.Remap = policy.Seen(policy.Remap{Engine: f.Remap.Value.Engine, Identity: fields[0] == "0" && fields[1] == "0"}, finding.Effective)
+	if root, ok := outsideRoot(first.Files["uid_map"]); ok {
+		f.Remap = policy.Seen(policy.Remap{Engine: f.Remap.Value.Engine, Identity: root == "0"}, finding.Effective)
 	}
 	shm(f, first.Files["mountinfo"])
 	if n, err := strconv.Atoi(strings.TrimSpace(first.Files["oom_score_adj"])); err == nil {
@@ -46,8 +47,8 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 		f.WayOut = policy.Seen(defaultRoute(text) || defaultRoute6(first.Files["net/ipv6_route"]), finding.Effective)
 	}
 	f.Exposed = policy.Seen(d.Exposed, finding.Effective)
-	if d.EnvironRead == 0 && len(d.Exposed) == 0 {
-		f.Exposed = policy.Unseen[[]string]("the probe may not read it")
+	if unread := len(d.Processes) - d.EnvironRead; unread > 0 && len(d.Exposed) == 0 {
+		f.Exposed = policy.Unseen[[]string](fmt.Sprintf("the probe may not read it of %d processes", unread))
 	}
 	f.Reach = reached(f.Reach, d.Reached)
 	if d.Attempts != nil {
@@ -57,6 +58,22 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 		}
 		f.Attempts = policy.Seen(tried, finding.Behaved)
 	}
+}
+
+// outsideRoot returns which user root of a container is outside it, by /proc/PID/uid_map (user_namespaces(7)): lines of an id
+// inside, the id outside, and how many. A rootless engine's has several. Root that is not mapped at all is nobody outside.
+func outsideRoot(text string) (string, bool) {
+	root := "nobody"
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			return "", false
+		}
+		if fields[0] == "0" {
+			root = fields[1]
+		}
+	}
+	return root, text != ""
 }
 
 // groupsWritable looks for a control group mount that can be written. In version 1 the directory of the hierarchies is
