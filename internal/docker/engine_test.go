@@ -31,7 +31,26 @@ import (
 
 // These tests need a real engine: what they show cannot be imitated. Without one they fail, and say how to get one.
 
-const deployTimeout = 90 * time.Second
+const (
+	deployTimeout = 90 * time.Second
+	slowTimeout   = 10 * time.Minute
+)
+
+func patience() time.Duration {
+	if os.Getenv("HSECTL_TEST_SLOW") != "" {
+		return slowTimeout
+	}
+	return deployTimeout
+}
+
+// slowly rewrites the times of a profile's health tests for an engine whose processors are emulated, as in the machine of
+// scripts/vm: there a program takes seconds to start. Nothing else is different.
+func slowly(profile string) string {
+	if os.Getenv("HSECTL_TEST_SLOW") == "" {
+		return profile
+	}
+	return strings.NewReplacer("interval: 1s", "interval: 20s", "timeout: 1s", "timeout: 20s", "start_period: 1s", "start_period: 1m", "grace: 3s", "grace: 1m").Replace(profile)
+}
 
 // programs are built once for all tests: the probe is the real command, the workload the server under test. Where there is
 // no Go, as in the machine of scripts/vm, HSECTL_TEST_PROGRAMS names a directory that has them.
@@ -134,7 +153,7 @@ const tokenValue = "never-to-be-seen-8c1f"
 func testStack(t *testing.T, e *Engine, text, mode string) stack.Stack {
 	t.Helper()
 	name := "hsectl-test-" + strings.ToLower(rand.Text()[:8])
-	text = strings.NewReplacer("NAME", name, "IMAGE", workload(t, e), "MODE", mode).Replace(text)
+	text = strings.NewReplacer("NAME", name, "IMAGE", workload(t, e), "MODE", mode).Replace(slowly(text))
 	p, err := profile.Parse([]byte(text), profile.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +168,7 @@ func testStack(t *testing.T, e *Engine, text, mode string) stack.Stack {
 
 func deployStack(t *testing.T, e *Engine, s stack.Stack, secret string) (deploy.Plan, error) {
 	t.Helper()
-	d := deploy.Desired{Stack: s, Secrets: map[string]deploy.Secret{"token": deploy.NewSecret([]byte(secret)), "more": deploy.NewSecret([]byte(secret))}, Timeout: deployTimeout}
+	d := deploy.Desired{Stack: s, Secrets: map[string]deploy.Secret{"token": deploy.NewSecret([]byte(secret)), "more": deploy.NewSecret([]byte(secret))}, Timeout: patience()}
 	observed, err := e.Observe(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // Observe implements deploy.Engine. All volumes are looked at through one carrier.
@@ -78,12 +79,17 @@ func inUse(newest map[string]deploy.SecretState, release map[string]string, exis
 }
 
 func (e *Engine) readVolumes(ctx context.Context, id string, mounts map[string]string, out *deploy.Observed) error {
+	root, err := e.rootOf(ctx, id, "/proc") // the engine made it, for the container's root
+	if err != nil {
+		return err
+	}
 	for at, name := range mounts {
 		if strings.HasPrefix(at, "/volumes/") {
 			state, err := e.rootOf(ctx, id, at)
 			if err != nil {
 				return err
 			}
+			state.Owner = unmapped(state.Owner, root.Owner)
 			out.Volumes[name] = state
 		}
 	}
@@ -92,10 +98,20 @@ func (e *Engine) readVolumes(ctx context.Context, id string, mounts map[string]s
 			if err := e.readDelivered(ctx, id, "/delivered/"+state.Volume, &state); err != nil {
 				return err
 			}
+			state.Owner = unmapped(state.Owner, root.Owner)
 			states[service] = state
 		}
 	}
 	return nil
+}
+
+// unmapped returns the number that a user has inside of containers. An engine that maps user ids takes those of the
+// inside when files are written, and tells those of its machine when they are read: root's, and the others counted from it.
+func unmapped(u, root stack.User) stack.User {
+	if u.UID >= root.UID && u.GID >= root.GID {
+		return stack.User{UID: u.UID - root.UID, GID: u.GID - root.GID}
+	}
+	return u
 }
 
 // findImage returns the id that a reference means, and the name@sha256:… by which a registry has it, or nothing.

@@ -24,20 +24,25 @@ type private struct {
 	t    *testing.T
 	dir  string
 	host string
-	init int // pid of the first process of its namespaces, which does nothing
+	args []string // more of the engine's arguments
+	init int      // pid of the first process of its namespaces, which does nothing
 	log  *os.File
 }
 
-// newPrivate starts an engine. It needs root and dockerd, which scripts/engine installs.
-func newPrivate(t *testing.T) *private {
+// remapped are the ids that a private engine may give to containers when it maps them, by their owner.
+const remapped = "nobody:100000:65536"
+
+// newPrivate starts an engine with more arguments than it needs. It wants root and dockerd, which scripts/engine installs.
+func newPrivate(t *testing.T, args ...string) *private {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hsectl-") // a short path: it names sockets
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &private{t: t, dir: dir, host: "unix://" + filepath.Join(dir, "s")}
-	if err := errors.Join(os.Mkdir(p.data(), 0o711), os.Mkdir(filepath.Join(dir, "exec"), 0o711)); err != nil {
+	p := &private{t: t, dir: dir, host: "unix://" + filepath.Join(dir, "s"), args: args}
+	if err := errors.Join(os.Mkdir(p.data(), 0o711), os.Mkdir(filepath.Join(dir, "exec"), 0o711), os.Chmod(dir, 0o711),
+		os.WriteFile(filepath.Join(dir, "ids"), []byte(remapped+"\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if p.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
@@ -55,7 +60,8 @@ func (p *private) data() string { return filepath.Join(p.dir, "data") }
 // end of its input.
 func (p *private) hold() {
 	p.t.Helper()
-	script := fmt.Sprintf("exec 3<&0; ip link set lo up && mount -t tmpfs -o size=%s tmpfs %s && echo ready && { cat <&3 & wait $!; }", privateSize, p.data())
+	script := fmt.Sprintf("exec 3<&0; ip link set lo up && mount -t tmpfs -o size=%s tmpfs %s && mount --bind %[3]s /etc/subuid && mount --bind %[3]s /etc/subgid && echo ready && { cat <&3 & wait $!; }",
+		privateSize, p.data(), filepath.Join(p.dir, "ids"))
 	cmd := exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -92,9 +98,9 @@ func (p *private) within(args ...string) *exec.Cmd {
 // start starts the engine and waits until it answers.
 func (p *private) start() {
 	p.t.Helper()
-	cmd := p.within("dockerd", "--data-root", p.data(), "--exec-root", filepath.Join(p.dir, "exec"), "--host", p.host,
+	cmd := p.within(append([]string{"dockerd", "--data-root", p.data(), "--exec-root", filepath.Join(p.dir, "exec"), "--host", p.host,
 		"--pidfile", filepath.Join(p.dir, "pid"), "--iptables=false", "--ip-masq=false",
-		"--containerd-namespace", "hsectl", "--containerd-plugins-namespace", "hsectl-plugins")
+		"--containerd-namespace", "hsectl", "--containerd-plugins-namespace", "hsectl-plugins"}, p.args...)...)
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -166,4 +172,22 @@ func (p *private) tail() string {
 		return err.Error()
 	}
 	return strings.Join(lastLines(string(text), 20), "\n")
+}
+
+// pidHere is the number on this machine of a process that has another one in the engine's pid namespace.
+func (p *private) pidHere(inner int) int {
+	p.t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	want := fmt.Sprintf("\nNSpid:\t%%d\t%d\t", inner)
+	for _, entry := range entries {
+		status, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "status"))
+		if pid, number := strconv.Atoi(entry.Name()); err == nil && number == nil && strings.Contains(string(status), fmt.Sprintf(want, pid)) {
+			return pid
+		}
+	}
+	p.t.Fatalf("process %d of the private engine is not found", inner)
+	return 0
 }

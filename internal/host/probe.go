@@ -71,6 +71,7 @@ func (p *prober) try(target string, r verify.Request) {
 		p.dump.Barred = p.dump.Errors[len(p.dump.Errors)-1]
 		return
 	}
+	p.dump.Foreign = foreign(target)
 	for _, path := range r.Write {
 		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWriteIn(target, path)})
 	}

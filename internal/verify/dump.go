@@ -16,6 +16,7 @@ var ErrElsewhere = errors.New("the container runs elsewhere")
 type Dump struct {
 	Processes []RawProcess      `json:"processes"`
 	Cgroup    map[string]string `json:"cgroup"`  // content of the files of PID 1's control group, by name
+	Foreign   bool              `json:"foreign"` // the files of the limits belong to nobody whom the container knows
 	Trials    []Trial           `json:"trials"`  // writes
 	Secrets   []SecretFile      `json:"secrets"` // files under /run/secrets
 	Kernel    []string          `json:"kernel"`  // those of KernelPaths that this kernel has

@@ -11,8 +11,8 @@ import (
 // Whose root a container's root is, by the kernel's map.
 func TestOutsideRoot(t *testing.T) {
 	for text, want := range map[string]string{
-		"         0          0 4294967295\n": "0",
-		"         0     100000      65536\n": "100000",
+		"         0          0 4294967295\n":                                   "0",
+		"         0     100000      65536\n":                                   "100000",
 		"         0       1000          1\n         1     100000      65536\n": "1000", // a rootless engine
 		"         5          0          1\n":                                   "nobody",
 	} {
@@ -87,5 +87,18 @@ func TestBarredProbe(t *testing.T) {
 	}
 	if f := found["HSE-FS-001"]; f.Status != finding.Pass { // the mount table tells
 		t.Errorf("%s is %s: %s", f.Control, f.Status, f.Detail)
+	}
+}
+
+// An engine that maps user ids mounts control groups writable; the owner of their files decides whether that is a way out.
+func TestWritableGroups(t *testing.T) {
+	s := parse(t, small)
+	for foreign, want := range map[bool]finding.Status{true: finding.Pass, false: finding.Drift} {
+		c := container(s)
+		c.Dump.Namespaces, c.Dump.Foreign = map[string]string{"cgroup": "cgroup:[4026532300]"}, foreign
+		c.Dump.Processes[0].Files["mountinfo"] += "1032 1018 0:29 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw\n"
+		if f := byControl(judged(t, s, c).Findings)["HSE-KRN-007"]; f.Status != want {
+			t.Errorf("files of somebody else %v: %s: %s", foreign, f.Status, f.Detail)
+		}
 	}
 }

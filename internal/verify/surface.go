@@ -30,7 +30,8 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 	if d.Namespaces["cgroup"] != "" {
 		group := f.Cgroup.Value
 		group.Host, group.V2 = host("cgroup"), strings.HasPrefix(first.Files["cgroup"], "0::")
-		group.Writable = groupsWritable(first.Files["mountinfo"])
+		// Where user ids are mapped engines mount them writable, and the files belong to the machine's root: to nobody here.
+		group.Writable = groupsWritable(first.Files["mountinfo"]) && !d.Foreign
 		f.Cgroup = policy.Seen(group, finding.Effective)
 	}
 	if d.HostNet != "" && d.Namespaces["net"] != "" {
