@@ -31,7 +31,8 @@ func newReview(g *globals, s streams) *cobra.Command {
 		Short: "Say what a change of a profile, or of a Compose file, does to the posture",
 		Long: `Review compares two versions of a profile, or of any Compose file, and says for each service what became weaker, what became stronger, and what
 only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images, exceptions. It judges
-the stack that is meant after presets and defaults, not the text.
+the stack that is meant after presets and defaults, not the text. The stack that watches is compared in the same way, and so
+are receivers of alerts, retention, probes and objectives.
 
 BASE and HEAD are each a file, a directory (every profile in it, and every compose.yml), or a git revision: REV, REV:path or
 REV:directory. A revision without a path means the profile of -f, or the Compose file beside when there is none. Without HEAD
@@ -121,12 +122,14 @@ func compareSnapshots(ctx context.Context, g *globals, s streams, before, after 
 		if before.single && after.single {
 			name = after.names[0]
 		}
-		r, err := compareProfile(ctx, g, s, before, after, name)
+		pair, err := compareProfile(ctx, g, s, before, after, name)
 		if err != nil {
 			return nil, err
 		}
-		if len(r.Changes) > 0 || r.Diff != "" {
-			reviews = append(reviews, r)
+		for _, r := range pair {
+			if len(r.Changes) > 0 || r.Diff != "" {
+				reviews = append(reviews, r)
+			}
 		}
 		if before.single && after.single {
 			break
@@ -135,56 +138,86 @@ func compareSnapshots(ctx context.Context, g *globals, s streams, before, after 
 	return reviews, nil
 }
 
-func compareProfile(ctx context.Context, g *globals, s streams, before, after *snapshot, name string) (review.Review, error) {
+// compareProfile compares the stack of a profile, and the one that watches it where either version has one.
+func compareProfile(ctx context.Context, g *globals, s streams, before, after *snapshot, name string) ([]review.Review, error) {
 	was := name
 	if before.single {
 		was = before.names[0]
 	}
-	old, _, err := before.side(ctx, g, was, time.Time{}) // an exception that has expired since was valid then
+	old, err := before.sides(ctx, g, was, time.Time{}) // an exception that has expired since was valid then
 	if err != nil {
 		s.say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
-		old = review.Side{}
+		old = sides{}
 	}
-	now, l, err := after.side(ctx, g, name, time.Now())
+	now, err := after.sides(ctx, g, name, time.Now())
 	if err != nil {
-		return review.Review{}, err
+		return nil, err
 	}
-	r := review.Compare(old, now, time.Now())
-	for i, c := range r.Changes {
-		switch {
-		case l.profile != nil:
-			r.Changes[i].Where = l.profile.Written(c.Key).String()
-		case l.project != nil:
-			r.Changes[i].Where = after.where(l.project, c)
+	reviews := []review.Review{review.Compare(old.stack, now.stack, time.Now())}
+	if old.watching.Monitoring != nil || now.watching.Monitoring != nil {
+		reviews = append(reviews, review.Compare(old.watching, now.watching, time.Now()))
+	}
+	for _, r := range reviews {
+		for i, c := range r.Changes {
+			switch {
+			case now.from.profile != nil:
+				r.Changes[i].Where = now.from.profile.Written(c.Key).String()
+			case now.from.project != nil:
+				r.Changes[i].Where = after.where(now.from.project, c)
+			}
 		}
 	}
-	return r, nil
+	return reviews, nil
 }
 
-// side loads one profile of a version. One that is not there is an empty stack.
-func (v *snapshot) side(ctx context.Context, g *globals, name string, today time.Time) (review.Side, loaded, error) {
+// sides are the stacks of one version of a profile. Watching is empty where nothing watches.
+type sides struct {
+	stack, watching review.Side
+	from            loaded
+}
+
+// sides loads one profile of a version. One that is not there is an empty stack.
+func (v *snapshot) sides(ctx context.Context, g *globals, name string, today time.Time) (sides, error) {
 	if !slices.Contains(v.names, name) {
-		return review.Side{}, loaded{}, nil
+		return sides{}, nil
 	}
 	if data, err := v.read(name, maxProfileBytes); err == nil && compose.IsCompose(data) {
 		side, p, err := v.composeSide(ctx, name)
-		return side, loaded{project: p}, err
+		return sides{stack: side, from: loaded{project: p}}, err
 	}
 	from := g.file
 	from.files = append([]string{name}, v.overlays...)
 	l, err := loadFrom(from, v.read, today)
 	if err != nil {
-		return review.Side{}, loaded{}, err
-	}
-	files, err := generate.Render(l.stack, generate.Source{Profile: path.Base(name), BuildRoot: ".", Generator: "hsectl"})
-	if err != nil {
-		return review.Side{}, loaded{}, err
+		return sides{}, err
 	}
 	lock, err := v.read(path.Join(path.Dir(name), lockFile), maxProfileBytes)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return review.Side{}, loaded{}, fmt.Errorf("reading the lock: %w", err)
+		return sides{}, fmt.Errorf("reading the lock: %w", err)
 	}
-	return review.Side{Stack: l.stack, Rendered: files[0].Data, Lock: lock}, l, nil
+	out := sides{stack: review.Side{Stack: l.stack, Lock: lock}, from: l}
+	source := generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"}
+	beside, watched, err := l.watching()
+	if err != nil {
+		return sides{}, err
+	}
+	if watched {
+		source.Monitoring = &beside.stack
+		out.watching = review.Side{Stack: beside.stack, Lock: lock, Monitoring: l.profile.Monitoring}
+	}
+	files, err := generate.Render(l.stack, source)
+	if err != nil {
+		return sides{}, err
+	}
+	for _, f := range files {
+		switch f.Path {
+		case generate.ComposeFile:
+			out.stack.Rendered = f.Data
+		case generate.MonitoringFile:
+			out.watching.Rendered = f.Data
+		}
+	}
+	return out, nil
 }
 
 // lockFile holds the digests of a stack's images, beside its profile.

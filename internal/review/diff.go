@@ -13,7 +13,11 @@ import (
 var assignment = regexp.MustCompile(`^(\s+)("?)([A-Za-z_][A-Za-z0-9_.-]*)("?): (.+)$`)
 
 func (c *comparison) diff() string {
-	return string(diff.Diff("base/docker-compose.yml", discreet(c.base.Rendered), "head/docker-compose.yml", discreet(c.head.Rendered)))
+	file := "docker-compose.yml"
+	if c.watching() {
+		file = "docker-compose.monitoring.yml"
+	}
+	return string(diff.Diff("base/"+file, discreet(c.base.Rendered), "head/"+file, discreet(c.head.Rendered)))
 }
 
 // discreet leaves out the values that look like secrets, so that a comment on a pull request cannot show them.

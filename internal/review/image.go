@@ -95,6 +95,7 @@ func (s *serviceComparison) rest() {
 	}
 	s.named("environment", "variable", variables(s.old), variables(s.new))
 	s.named("labels", "label", labels(s.old), labels(s.new))
+	s.configs()
 }
 
 // words shows a command line, unless one of its words looks like a secret.
@@ -125,6 +126,23 @@ func labels(s stack.Service) map[string]string {
 		out[l.Name] = l.Value
 	}
 	return out
+}
+
+// configs names the files that hsectl writes for a service. What is in them follows from what other rows name.
+func (s *serviceComparison) configs() {
+	in := func(list []stack.ConfigFile, f stack.ConfigFile) bool {
+		return slices.ContainsFunc(list, func(other stack.ConfigFile) bool { return other.Path == f.Path })
+	}
+	for _, f := range s.new.Configs {
+		if !in(s.old.Configs, f) {
+			s.change(Change{Rule: RuleOther, What: "configuration file", New: f.Path, Reason: "it is written for the service now"})
+		}
+	}
+	for _, f := range s.old.Configs {
+		if !in(s.new.Configs, f) {
+			s.change(Change{Rule: RuleOther, What: "configuration file", Old: f.Path, Reason: "it is not written any more"})
+		}
+	}
 }
 
 func (s *serviceComparison) named(key, noun string, old, now map[string]string) {

@@ -118,7 +118,10 @@ func (s *serviceComparison) joined(i int, name string) {
 	if len(fresh) > 0 {
 		c.Direction, c.Severity, c.Reason = Weaker, finding.Medium, "it reaches more services now: "+strings.Join(fresh, ", ")
 	}
-	if n, ok := network(s.head.Stack, name); ok && n.External {
+	switch n, ok := network(s.head.Stack, name); {
+	case ok && n.External && s.watching(): // of the stack that is watched, and internal
+		c.Reason = "it meets what it watches there"
+	case ok && n.External:
 		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the network belongs to others: whoever is on it reaches the service"
 	}
 	s.change(c)

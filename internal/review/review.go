@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -40,6 +41,7 @@ const (
 	RuleUser      = "HSE-REV-007" // who the service runs as
 	RuleHealth    = "HSE-REV-008" // how failure and stopping are noticed
 	RuleOther     = "HSE-REV-009" // everything else
+	RuleWatch     = "HSE-REV-010" // how the stack is watched, and who is told
 )
 
 // Rules returns what each rule is about, by its id.
@@ -49,6 +51,7 @@ func Rules() map[string]string {
 		RuleGrant: "What a service is granted changed", RuleImage: "What a service runs changed", RuleLimit: "A limit changed",
 		RuleNetwork: "Ports or networks changed", RuleUser: "The user of a service changed",
 		RuleHealth: "Health, shutdown or order changed", RuleOther: "Something else changed",
+		RuleWatch: "How the stack is watched changed",
 	}
 }
 
@@ -76,6 +79,9 @@ type Side struct {
 	// Judged is what the controls say of a Compose file that nobody rendered from a profile: there a control may well
 	// not hold before and after. It is nil for a profile, which is judged here.
 	Judged []finding.Finding
+
+	// Monitoring is what the profile says of the watching, when the stack is the one that watches another.
+	Monitoring *profile.Monitoring
 }
 
 // Review is the result of a comparison.
@@ -89,13 +95,19 @@ type Review struct {
 func Compare(base, head Side, today time.Time) Review {
 	c := &comparison{base: base, head: head, today: today}
 	c.stackItself()
-	for _, name := range c.names() {
+	names := c.names()
+	if base.Monitoring != nil && head.Monitoring == nil {
+		names = nil // one row says that all of them are gone
+	}
+	for _, name := range names {
 		old, had := base.Stack.Service(name)
 		now, has := head.Stack.Service(name)
 		s := &serviceComparison{comparison: c, name: name, old: old, new: now}
 		switch {
 		case !had:
 			s.added()
+		case !has && c.watching():
+			s.part(true)
 		case !has:
 			s.removed()
 		default:
@@ -167,5 +179,6 @@ func (c *comparison) stackItself() {
 	c.secretSources()
 	c.volumes()
 	c.sites()
+	c.monitoring()
 	c.passthrough()
 }

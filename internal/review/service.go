@@ -30,6 +30,7 @@ func (s *serviceComparison) compare() {
 	s.limits()
 	s.health()
 	s.shutdown()
+	s.observation()
 	s.image()
 	s.exceptions()
 	s.proofs()
@@ -42,7 +43,11 @@ func (s *serviceComparison) compare() {
 // added reports a new service with everything it is granted: all of it is new.
 func (s *serviceComparison) added() {
 	since := len(s.changes)
-	s.change(Change{Rule: RuleOther, What: "service", New: describe(s.new), Reason: "the service is new"})
+	if s.watching() {
+		s.part(false)
+	} else {
+		s.change(Change{Rule: RuleOther, What: "service", New: describe(s.new), Reason: "the service is new"})
+	}
 	s.old = stack.Service{Name: s.name, User: s.new.User, Networks: nil}
 	s.capabilities()
 	s.hostPaths()
@@ -86,7 +91,7 @@ func describe(s stack.Service) string {
 // change notes a change of this service; key is relative to the service.
 func (s *serviceComparison) change(c Change) {
 	c.Service = s.name
-	c.Key = strings.TrimSuffix("services."+s.name+"."+c.Key, ".")
+	c.Key = strings.TrimSuffix(s.root()+"services."+s.name+"."+c.Key, ".")
 	s.changes = append(s.changes, c)
 }
 

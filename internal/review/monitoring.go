@@ -1,0 +1,243 @@
+package review
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// Controls that a change of how a stack is watched touches.
+const (
+	controlWatched = "HSE-MON-001"
+	controlAlerts  = "HSE-MON-002"
+)
+
+// watching reports whether the stacks are those that watch another.
+func (c *comparison) watching() bool { return c.base.Monitoring != nil || c.head.Monitoring != nil }
+
+// root begins the keys of the services in the profile.
+func (c *comparison) root() string {
+	if c.watching() {
+		return "monitoring."
+	}
+	return ""
+}
+
+// monitoring compares how a stack is watched. The parts themselves are compared as the services they are.
+func (c *comparison) monitoring() {
+	old, now := c.base.Monitoring, c.head.Monitoring
+	switch {
+	case old == nil && now == nil:
+		return
+	case now == nil:
+		c.watch(Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Medium, What: "monitoring", Old: count(len(c.base.Stack.Services), "part"),
+			Reason: "nobody watches the stack any more; the parts and their volumes stay on the engine until they are removed"})
+		return
+	case old == nil:
+		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Medium, What: "monitoring", New: count(len(c.head.Stack.Services), "part"),
+			Reason: "the stack is watched; what each part is granted follows"})
+	default:
+		c.kept(old.Retention, now.Retention)
+		c.logSink(old.Logs, now.Logs)
+		c.asked(old.Probes, now.Probes)
+		c.scrapes(old, now)
+	}
+	c.receivers()
+}
+
+// watch notes a change of the monitoring section; the key is relative to it.
+func (c *comparison) watch(change Change) {
+	change.Key = strings.TrimSuffix("monitoring."+change.Key, ".")
+	change.Rule = cmp.Or(change.Rule, RuleWatch)
+	c.changes = append(c.changes, change)
+}
+
+// loss is what nobody sees any more when a part is off.
+type loss struct {
+	severity finding.Severity
+	control  string
+	reason   string
+}
+
+func losses() map[string]loss {
+	return map[string]loss{
+		profile.PartPrometheus:       {finding.Medium, controlAlerts, "nothing is measured, and no alert can fire"},
+		profile.PartAlertmanager:     {finding.Medium, controlAlerts, "alerts fire, and nobody is told"},
+		profile.PartContainers:       {finding.Medium, controlAlerts, "unhealthy services, restarts and OOM kills are not seen any more"},
+		profile.PartCadvisor:         {finding.Medium, controlAlerts, "nobody sees a service come near its limits"},
+		profile.PartNodeExporter:     {finding.Low, controlAlerts, "full disks of the host, and OOM kills that the engine missed, are not seen any more"},
+		profile.PartBlackbox:         {finding.Low, controlWatched, "nobody asks the services from outside their containers, and no certificate is watched"},
+		profile.PartPostgresExporter: {finding.Low, controlWatched, "the databases are not measured any more"},
+		profile.PartRedisExporter:    {finding.Low, controlWatched, "the caches are not measured any more"},
+		profile.PartGrafana:          {finding.Low, "", "nobody can look at dashboards"},
+		profile.PartLoki:             {finding.Medium, "", "logs are not kept beyond their rotation"},
+		profile.PartAlloy:            {finding.Medium, "", "logs are not shipped, and end with their rotation"},
+		profile.PartCollector:        {finding.Low, "", "nobody takes traces"},
+		profile.PartTempo:            {finding.Low, "", "traces are not kept"},
+	}
+}
+
+// part notes a part of the monitoring that is there now, or no more. One that has nothing to do any more is no loss.
+func (s *serviceComparison) part(gone bool) {
+	l := losses()[s.name]
+	c := Change{Rule: RuleWatch, Control: l.control, Severity: l.severity, What: "part"}
+	switch {
+	case !gone:
+		c.Direction, c.New, c.Reason = Stronger, describe(s.new), "one more part watches"
+	case slices.Contains(s.head.Monitoring.Off, s.name):
+		c.Direction, c.Old, c.Reason = Weaker, describe(s.old), l.reason
+	default:
+		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "there is nothing left for it to do"
+	}
+	s.change(c)
+	if gone && c.Direction == Weaker {
+		s.changes[len(s.changes)-1].Key = "monitoring.off"
+	}
+}
+
+// kept compares how long observations are kept.
+func (c *comparison) kept(old, now profile.Retention) {
+	days := func(n int) string { return count(n, "day") }
+	for _, k := range []struct {
+		key, what string
+		old, new  int64
+		text      func(int) string
+	}{
+		{"metrics", "retention of metrics", int64(old.Metrics), int64(now.Metrics), days},
+		{"size", "bytes of metrics", old.Size.N, now.Size.N, nil},
+		{"logs", "retention of logs", int64(old.Logs), int64(now.Logs), days},
+		{"traces", "retention of traces", int64(old.Traces), int64(now.Traces), days},
+	} {
+		if k.old == k.new {
+			continue
+		}
+		change := Change{What: k.what, Old: old.Size.Text, New: now.Size.Text, Key: "retention." + k.key, Direction: Stronger, Severity: finding.Low, Reason: "more of the past can be looked at, and needs more disk"}
+		if k.text != nil {
+			change.Old, change.New = k.text(int(k.old)), k.text(int(k.new))
+		}
+		if k.new < k.old {
+			change.Direction, change.Reason = Weaker, "whoever looks for the cause of something sees less of the past"
+			if 2*k.new < k.old {
+				change.Severity = finding.Medium
+			}
+		}
+		c.watch(change)
+	}
+}
+
+// logSink compares where everything goes that the services write.
+func (c *comparison) logSink(old, now profile.LogSink) {
+	was, is := sinkText(old), sinkText(now)
+	if was != is {
+		change := Change{What: "logs", Old: was, New: is, Key: "logs", Severity: finding.Medium, Reason: "everything that the services write goes elsewhere; what was written before stays where it is"}
+		switch plain := strings.HasPrefix(now.URL, "http://"); {
+		case plain && !strings.HasPrefix(old.URL, "http://"):
+			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everybody on the way can read what the services write"
+		case !plain && strings.HasPrefix(old.URL, "http://"):
+			change.Direction, change.Reason = Stronger, "nobody on the way can read what the services write"
+		}
+		c.watch(change)
+	}
+	if old.To == now.To && (old.User != now.User || old.Password != now.Password) {
+		c.watch(Change{What: "login for logs", Old: loginText(old), New: loginText(now), Key: "logs", Severity: finding.Low, Reason: "logs are sent in another name; see that it may only write"})
+	}
+}
+
+func sinkText(l profile.LogSink) string { return strings.TrimSpace(l.To + " " + l.URL) }
+
+func loginText(l profile.LogSink) string {
+	if l.User == "" {
+		return "none"
+	}
+	return l.User + ", secret " + l.Password
+}
+
+// asked compares the addresses that are asked from outside.
+func (c *comparison) asked(old, now []string) {
+	for _, address := range old {
+		if !slices.Contains(now, address) {
+			c.watch(Change{Control: controlWatched, Direction: Weaker, Severity: finding.Low, What: "probe", Old: address, Key: "probes", Reason: "nobody notices when it does not answer, or when its certificate ends"})
+		}
+	}
+	for i, address := range now {
+		if !slices.Contains(old, address) {
+			c.watch(Change{Control: controlWatched, Direction: Stronger, Severity: finding.Low, What: "probe", New: address, Key: fmt.Sprintf("probes[%d]", i), Reason: "it is asked from outside, also for its certificate"})
+		}
+	}
+}
+
+// scrapes compares how often is looked, who may look at dashboards, and where alerts point.
+func (c *comparison) scrapes(old, now *profile.Monitoring) {
+	if old.Interval.D != now.Interval.D {
+		change := Change{Control: controlWatched, Direction: Stronger, Severity: finding.Low, What: "time between two scrapes", Old: old.Interval.Text, New: now.Interval.Text, Key: "interval", Reason: "failure is noticed sooner"}
+		if now.Interval.D > old.Interval.D {
+			change.Direction, change.Reason = Weaker, "failure is noticed later, and short ones not at all"
+		}
+		c.watch(change)
+	}
+	if old.GrafanaPassword != now.GrafanaPassword && old.GrafanaPassword != "" && now.GrafanaPassword != "" {
+		change := Change{Control: "HSE-SEC-002", What: "password of Grafana", Old: "secret " + old.GrafanaPassword, New: "secret " + now.GrafanaPassword, Key: "grafana_password",
+			Severity: finding.Medium, Reason: "another value opens the dashboards; see that it cannot be guessed"}
+		switch profile.MonitoringSecret {
+		case old.GrafanaPassword:
+			change.Direction, change.Severity, change.Reason = Weaker, finding.Low, "somebody chooses it now; the generated one could not be guessed"
+		case now.GrafanaPassword:
+			change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "it is generated, and cannot be guessed"
+		}
+		c.watch(change)
+	}
+	if old.Runbooks != now.Runbooks {
+		c.watch(Change{What: "runbooks", Old: old.Runbooks, New: now.Runbooks, Key: "runbooks", Severity: finding.Low, Reason: "alerts send their readers to another place"})
+	}
+}
+
+// observation compares what a service lets others measure, and what its users may expect.
+func (s *serviceComparison) observation() {
+	old, now := s.old.Metrics, s.new.Metrics
+	c := Change{Rule: RuleWatch, Control: controlWatched, What: "metrics", Key: "metrics", Severity: finding.Low}
+	switch {
+	case old != nil && now == nil:
+		c.Direction, c.Old, c.Reason = Weaker, fmt.Sprintf("%d%s", old.Port, old.Path), "Prometheus does not ask it any more: what it counts is not seen"
+		s.change(c)
+	case old == nil && now != nil:
+		c.Direction, c.New, c.Reason = Stronger, fmt.Sprintf("%d%s", now.Port, now.Path), "Prometheus asks it"
+		s.change(c)
+	case old != nil && *old != *now:
+		c.Old, c.New = fmt.Sprintf("%d%s %s", old.Port, old.Path, old.Prefix), fmt.Sprintf("%d%s %s", now.Port, now.Path, now.Prefix)
+		c.Reason = "see that it answers there, under these names: alerts and dashboards ask for nothing else"
+		s.change(c)
+	}
+	s.objective("slo.latency_p95", "objective of latency", float64(s.old.SLO.LatencyP95), float64(s.new.SLO.LatencyP95), s.old.SLO.LatencyP95.String(), s.new.SLO.LatencyP95.String(), false)
+	s.objective("slo.availability", "objective of availability", s.old.SLO.Availability, s.new.SLO.Availability, percent(s.old.SLO.Availability), percent(s.new.SLO.Availability), true)
+}
+
+func percent(p float64) string { return strconv.FormatFloat(p, 'f', -1, 64) + " %" }
+
+// objective notes one that was loosened, tightened, removed or set; more says whether a higher value is the stricter one.
+func (s *serviceComparison) objective(key, what string, old, now float64, oldText, newText string, more bool) {
+	if old == now {
+		return
+	}
+	c := Change{Rule: RuleWatch, Control: controlAlerts, What: what, Old: oldText, New: newText, Key: key, Direction: Stronger, Severity: finding.Low, Reason: "an alert fires sooner"}
+	switch {
+	case now == 0:
+		c.Direction, c.New, c.Key, c.Reason = Weaker, "", "slo", "no alert fires for it any more"
+	case old == 0:
+		c.Old, c.Reason = "", "an alert fires when it is missed"
+	case now > old != more:
+		c.Direction, c.Reason = Weaker, "an alert fires later"
+	}
+	s.change(c)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
