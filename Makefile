@@ -3,7 +3,6 @@
 
 GO      ?= go
 BIN     := bin/hsectl
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 export CGO_ENABLED = 0
 

@@ -148,6 +148,9 @@ func sayDraft(s streams, path string, d compose.Draft, before []finding.Finding)
 	for _, name := range sortedKeys(d.Passed) {
 		s.say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
 	}
+	for _, line := range d.Filed {
+		s.say("%s", line)
+	}
 	for _, q := range gathered(d.Questions) {
 		s.say("? %s", q)
 	}

@@ -21,6 +21,7 @@ type Draft struct {
 	Text      []byte
 	Presets   map[string]string   // the preset of each service that has one
 	Passed    map[string][]string // the keys of each service that are passed through; "" is the stack itself
+	Filed     []string            // variables that became secrets, as in the comments: SERVICE: WHAT IS NOW
 	Questions []string            // what could not be decided, as in the comments: SERVICE: QUESTION
 	Problems  []*profile.Problem  // what must be mended before the profile is one
 }
@@ -60,6 +61,7 @@ type importer struct {
 	waivers []waiver
 	shared  map[string]string // the user of each volume
 	presets map[string]map[string]any
+	files   map[string]fromVariable // secrets that were variables, by name
 }
 
 type waiver struct{ control, service, reason string }
@@ -114,7 +116,7 @@ func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
 	if err != nil {
 		return Draft{}, err
 	}
-	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}, presets: map[string]map[string]any{}}
+	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}, presets: map[string]map[string]any{}, files: map[string]fromVariable{}}
 	services, _ := written["services"].(map[string]any)
 	delete(written, "services")
 	delete(written, "name")
@@ -229,31 +231,6 @@ func (i *importer) verbatimKey(key string, v any) any {
 		return out
 	}
 	return v
-}
-
-// secrets keeps those with a source that a profile knows; the others are passed through.
-func (i *importer) secrets(out ordered) {
-	all, _ := i.extra["secrets"].(map[string]any)
-	mine := newOrdered()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := i.p.types.Secrets[name]
-		if bool(s.External) || s.Driver != "" || s.TemplateDriver != "" || len(s.Labels) > 0 {
-			continue
-		}
-		switch {
-		case s.File != "":
-			mine.set(name, flow(map[string]any{"file": strings.ReplaceAll(relative(i.t.Dir, s.File), "${", "$${")}))
-		case s.Environment != "":
-			mine.set(name, flow(map[string]any{"env": s.Environment}))
-		default:
-			continue
-		}
-		delete(all, name)
-	}
-	if len(mine.n.Content) > 0 {
-		out.set("secrets", mine)
-	}
-	i.drop("secrets", all)
 }
 
 // drop takes an empty section out of what is passed through.

@@ -162,36 +162,6 @@ func long(raw []any, n int, v types.ServiceVolumeConfig) any {
 	return map[string]any{"type": v.Type, "source": v.Source, "target": v.Target, "read_only": v.ReadOnly}
 }
 
-func (m *moving) secretUses() {
-	m.take("secrets")
-	var mine, left []any
-	for _, use := range m.s.Secrets {
-		source := m.p.types.Secrets[use.Source]
-		standard := use.Target == "" || use.Target == use.Source || use.Target == "/run/secrets/"+use.Source
-		known := (source.File != "" || source.Environment != "") && !bool(source.External) && source.Driver == "" && source.TemplateDriver == "" && len(source.Labels) == 0
-		if standard && known && use.UID == "" && use.GID == "" && use.Mode == nil {
-			mine = append(mine, use.Source)
-			continue
-		}
-		one := map[string]any{"source": use.Source}
-		for key, value := range map[string]string{"target": use.Target, "uid": use.UID, "gid": use.GID} {
-			if value != "" {
-				one[key] = value
-			}
-		}
-		if use.Mode != nil {
-			one["mode"] = fmt.Sprintf("%04o", *use.Mode)
-		}
-		left = append(left, one)
-	}
-	if len(mine) > 0 {
-		m.out.set("secrets", flow(mine))
-	}
-	if len(left) > 0 {
-		m.rest["secrets"] = left
-	}
-}
-
 // ports moves one port to one port. Ranges, and ports that the engine chooses, are passed through.
 func (m *moving) ports() {
 	raw, _ := m.rest["ports"].([]any)

@@ -22,10 +22,11 @@ type moving struct {
 	out    ordered
 	preset map[string]any // values of the preset; nil without one
 	user   string
+	filed  map[string]bool // variables that became files
 }
 
 func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
-	m := &moving{importer: i, s: s, name: clean(s.Name), rest: rest, out: newOrdered()}
+	m := &moving{importer: i, s: s, name: clean(s.Name), rest: rest, out: newOrdered(), filed: map[string]bool{}}
 	delete(rest, "extends")
 	m.image()
 	m.runs()
@@ -233,6 +234,7 @@ func (m *moving) environment() {
 	for _, name := range slices.Sorted(maps.Keys(m.s.Environment)) {
 		value, raw := m.s.Environment[name], m.p.raw(m.s.Name, name)
 		switch form := sameVariable.FindStringSubmatch(raw); {
+		case m.filed[name]:
 		case value == nil:
 			m.pass(nil, "environment", name)
 		case !envName.MatchString(name):

@@ -215,6 +215,7 @@ func softened(before *Project, name string, was, is map[string]any) {
 			delete(r, "limits")
 		}
 	}
+	movedToFiles(was, is)
 	tmpfsByPath(was, is)
 	for _, service := range []map[string]any{was, is} {
 		for _, port := range asList(service["ports"]) {
@@ -244,6 +245,19 @@ func softened(before *Project, name string, was, is map[string]any) {
 		for key, v := range n {
 			delete(n, key)
 			n[clean(key)] = v
+		}
+	}
+}
+
+// movedToFiles takes out the variables that are read from the file of a secret now, after checking that they can be.
+func movedToFiles(was, is map[string]any) {
+	old, now := sectionOf(was, "environment"), sectionOf(is, "environment")
+	for name := range old {
+		for _, use := range asList(is["secrets"]) {
+			source, _ := use.(map[string]any)["source"].(string)
+			if now[name+"_FILE"] == "/run/secrets/"+source && old[name+"_FILE"] == nil {
+				delete(old, name)
+			}
 		}
 	}
 }
