@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type initOptions struct {
 	name     string
 	force    bool
 	except   bool
+	running  bool
 }
 
 func newInit(g *globals, s streams) *cobra.Command {
@@ -47,12 +49,19 @@ added where it can be justified. Nothing is lost: keys that have no place in a p
 are weaker than they should be get an exception that ends in 30 days, and what the files do not tell is asked in comments
 that begin with TODO(hsectl). Values that look like secrets are not copied.
 
+With --running the containers of that project answer what the files do not tell: the user of their processes, where they
+wrote, the memory that they held, the image's own test of health. Nothing in them is changed or restarted.
+
 On a terminal init asks what the flags do not say, and tells the flags for the next time. In a script nothing is asked.`,
 		Example: `  hsectl init --preset app=node --preset db=postgres
   hsectl init --from docker-compose.yml
+  hsectl init --from docker-compose.yml --running
   hsectl init --from docker-compose.yml --from docker-compose.prod.yml --env-file prod.env -f hsectl.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.running && len(o.from) == 0 {
+				return &usageError{errors.New("--running needs the Compose files of the project"), "name them with --from"}
+			}
 			if len(o.from) > 0 && len(o.presets) > 0 {
 				return &usageError{errors.New("--from and --preset exclude each other"), "add services to the profile afterwards"}
 			}
@@ -71,6 +80,7 @@ On a terminal init asks what the flags do not say, and tells the flags for the n
 	cmd.Flags().StringArrayVar(&o.from, "from", nil, "a Compose file; repeated, each further file is laid over it")
 	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "variables of the Compose files; .env beside the first when not given")
 	cmd.Flags().StringArrayVar(&o.presets, "preset", nil, "a service of a new stack: NAME=PRESET, or PRESET alone")
+	cmd.Flags().BoolVar(&o.running, "running", false, "with --from: let the project's running containers answer what the files do not tell")
 	cmd.Flags().StringVar(&o.name, "name", "", "name of the new stack; that of the directory when not given")
 	cmd.Flags().BoolVar(&o.except, "except", false, "give each control that still fails an exception of 30 days, so that deploy takes the profile today")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace the profile when there is one")
@@ -105,6 +115,11 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 		}
 	}
 	target := compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
+	if o.running {
+		if target.Seen, err = lookAtRunning(ctx, g, s, cmp.Or(o.name, p.Name)); err != nil {
+			return err
+		}
+	}
 	before := make(chan []finding.Finding, 1)
 	go func() { before <- judged.Check() }() // the two read the same project, and write nothing
 	draft, err := p.Profile(target)

@@ -32,7 +32,8 @@ type Target struct {
 	Source  string // name of the Compose file, for comments
 	Today   time.Time
 	Library profile.Library
-	Excepts []Except // further exceptions, each for the time of an import
+	Seen    map[string]Seen // what running containers show, by service; empty when nobody looked
+	Excepts []Except        // further exceptions, each for the time of an import
 }
 
 // Except lets a control of a service fail for the time of an import.

@@ -51,6 +51,7 @@ func (m *moving) health() {
 	if !tested {
 		inPreset, _ := m.preset["health"].(map[string]any)
 		hasTest := slices.ContainsFunc([]string{"command", "shell", "http", "tcp", "none"}, func(k string) bool { return inPreset[k] != nil })
+		own := h == nil && !hasTest && m.testSeen()
 		if h != nil && !hasTest {
 			if len(h.Test) > 0 || h.Disable { // otherwise only times of the image's own test: they stay as they are
 				m.rest["healthcheck"] = map[string]any{"disable": true}
@@ -58,9 +59,9 @@ func (m *moving) health() {
 		} else {
 			m.take("healthcheck")
 		}
-		if !hasTest {
+		if !hasTest && !own {
 			m.waive("HSE-HLT-001", m.name, "imported: "+m.t.Source+" has no health test for it")
-			m.ask("how can one tell that the service works? Write health:")
+			m.ask("how can one tell that the service works? %sWrite health:", m.listens())
 		}
 		return
 	}

@@ -9,14 +9,19 @@ func (m *moving) limits() {
 	m.take("mem_limit", "memswap_limit", "cpus", "pids_limit", "mem_reservation", "cpu_quota", "cpu_period", "shm_size")
 	defaults, _ := m.preset["limits"].(map[string]any)
 	limits := map[string]any{}
-	var guessed []string
+	var guessed, comments []string
 	for _, l := range []struct{ key, value, guess string }{
 		{"cpus", decimal(cpus(m.s)), "1.0"}, {"memory", size(memory(m.s)), "512M"}, {"pids", number(max(0, pids(m.s))), "200"},
 	} {
 		switch {
 		case l.value != "":
 			limits[l.key] = l.value
-		case defaults[l.key] == nil && l.key != "pids":
+		case defaults[l.key] != nil || l.key == "pids":
+		default:
+			if limit, comment, ok := m.memorySeen(); ok && l.key == "memory" {
+				limits[l.key], comments = limit, append(comments, comment)
+				continue
+			}
 			limits[l.key] = l.guess
 			guessed = append(guessed, l.key)
 		}
@@ -24,12 +29,11 @@ func (m *moving) limits() {
 	if n, ok := limits["pids"].(string); ok {
 		limits["pids"], _ = strconv.Atoi(n)
 	}
-	comment := ""
 	if len(guessed) > 0 {
-		comment = m.ask("what does the service need of %s? This is a guess", strings.Join(guessed, " and "))
+		comments = append(comments, m.ask("what does the service need of %s? This is a guess", strings.Join(guessed, " and ")))
 	}
 	if len(limits) > 0 {
-		m.out.set("limits", flow(limits), comment)
+		m.out.set("limits", flow(limits), comments...)
 	}
 	m.reservations()
 	if m.s.ShmSize > 0 {

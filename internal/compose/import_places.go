@@ -10,8 +10,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // writable moves named volumes and tmpfs. Binds, read-only volumes and anonymous ones have no place: they are passed through.
@@ -44,10 +42,14 @@ func (m *moving) writable() {
 		list, questions = append(list, flow(entry)), append(questions, question)
 	}
 	if m.preset == nil && !m.s.ReadOnly {
-		if !slices.ContainsFunc(m.p.mounts(m.s), func(o policy.Mount) bool { return o.Path == "/tmp" || strings.HasPrefix(o.Path, "/tmp/") }) {
+		if m.temporary() {
 			list = append(list, flow(map[string]any{"path": "/tmp", "tmpfs": "64M", "mode": "1777"}))
 		}
-		questions = append(questions, m.ask("where else does the service write? The root file system is read-only now"))
+		more, asked, looked := m.writtenSeen()
+		if !looked {
+			asked = []string{m.ask("where else does the service write? The root file system is read-only now")}
+		}
+		list, questions = append(list, more...), append(questions, asked...)
 	}
 	if kept, replaced := m.apart(list); replaced {
 		all := node(append(kept, list...))

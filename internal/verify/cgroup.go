@@ -12,8 +12,8 @@ import (
 // (kernel: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/).
 func CgroupFiles() map[string][]string {
 	return map[string][]string{
-		"":       {"memory.max", "memory.swap.max", "pids.max", "cpu.max", "memory.events"},
-		"memory": {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"},
+		"":       {"memory.max", "memory.swap.max", "pids.max", "cpu.max", "memory.events", "memory.peak"},
+		"memory": {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control", "memory.max_usage_in_bytes"},
 		"pids":   {"pids.max"},
 		"cpu":    {"cpu.cfs_quota_us", "cpu.cfs_period_us"},
 	}

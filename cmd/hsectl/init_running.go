@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// lookAtRunning asks the engine what the running containers of a Compose project show of what its files do not tell. It
+// changes none of them.
+func lookAtRunning(ctx context.Context, g *globals, s streams, project string) (map[string]compose.Seen, error) {
+	engine, err := g.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	containers, err := engine.Containers(ctx, project, func(string) verify.Request { return verify.Request{} })
+	if err != nil {
+		return nil, fmt.Errorf("looking at the containers of %s: %w", project, err)
+	}
+	out := map[string]compose.Seen{}
+	for _, c := range containers {
+		if c.Error != "" {
+			s.say("%s could not be looked at: %s", c.Name, c.Error)
+			continue
+		}
+		out[c.Service] = compose.Seen(verify.NeedsOf(c))
+	}
+	if len(out) == 0 {
+		return nil, &usageError{fmt.Errorf("no running container of Compose project %s was found", project),
+			"start it with docker compose up -d and use it for a while; --name says under which project name it runs"}
+	}
+	s.say("looked at %s; what a service has not done since its start was not seen", count(len(out), "running service"))
+	return out, nil
+}

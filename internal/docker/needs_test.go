@@ -1,0 +1,39 @@
+package docker
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// A container that nobody has hardened shows what its service needs: to who looks from beside it, and to a probe.
+func TestNeedsOfARunningContainer(t *testing.T) {
+	e := testEngine(t)
+	s := testStack(t, e, web, "serve")
+	mustDeploy(t, e, s)
+	recreate(t, e, only(t, e, s, "web"), func(_ *container.Config, h *container.HostConfig) { h.ReadonlyRootfs = false })
+	if err := e.put(t.Context(), only(t, e, s, "web").ID, "/state", []byte("written")); err != nil {
+		t.Fatal(err)
+	}
+	for name, look := range map[string]func() verify.Look{"from beside": host.Beside, "by a probe": nil} {
+		t.Run(name, func(t *testing.T) {
+			e.Beside(look)
+			seen, err := e.Containers(t.Context(), s.Name, func(string) verify.Request { return verify.Request{} })
+			if err != nil || len(seen) != 1 {
+				t.Fatalf("%d containers: %v", len(seen), err)
+			}
+			n := verify.NeedsOf(seen[0])
+			if !slices.Equal(n.Users, []string{"10001:10001"}) || !slices.Equal(n.Written, []string{"/"}) || !slices.Contains(n.Listening, 8080) || len(n.Test) < 2 {
+				t.Errorf("%+v", n)
+			}
+			if n.Memory <= 0 && name == "from beside" { // a probe sees its own control group's directory only where the engine mounts them
+				t.Error("nobody saw the memory that it held")
+			}
+		})
+	}
+	noLeftovers(t, e, s)
+}
