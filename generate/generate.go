@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/stack"
@@ -57,7 +58,7 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 		{ComposeFile, append([]byte(header(from)), body...)},
 		{EnvFile, envExample(s, from)},
 	}
-	files = append(files, configFiles(s)...)
+	files = slices.Concat(files, configFiles(s), cronFiles(s, from))
 	if from.Monitoring != nil {
 		beside, err := monitoringFiles(*from.Monitoring, from)
 		if err != nil {

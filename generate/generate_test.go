@@ -407,3 +407,21 @@ func TestLoadRefusesWhatComposeDoes(t *testing.T) {
 		}
 	}
 }
+
+// A backup with a schedule becomes a line for cron, and none makes no file.
+func TestCronFile(t *testing.T) {
+	const text = head + "services: {db: {preset: redis}}\nvolumes: {db-data: {backup: {to: /backups, schedule: \"15 3 * * 1-5\"}}}\n"
+	i := slices.IndexFunc(render(t, parse(t, text), generate.Source{Profile: "a/shop.yaml"}), func(f generate.File) bool { return f.Path == generate.CronFile })
+	if i < 0 {
+		t.Fatal("no file for cron")
+	}
+	got := string(render(t, parse(t, text), generate.Source{Profile: "a/shop.yaml"})[i].Data)
+	if !strings.Contains(got, "\n15 3 * * 1-5 root hsectl backup db-data\n") || !strings.Contains(got, "HSECTL_FILE=/etc/hsectl/shop.yaml\n") {
+		t.Errorf("got:\n%s", got)
+	}
+	for _, f := range render(t, parse(t, strings.Replace(text, ", schedule: \"15 3 * * 1-5\"", "", 1)), generate.Source{}) {
+		if f.Path == generate.CronFile {
+			t.Error("a file for cron without a schedule")
+		}
+	}
+}

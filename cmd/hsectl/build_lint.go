@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/hsectl/hsectl/internal/docker"
@@ -17,23 +19,11 @@ import (
 func lintDockerfiles(ctx context.Context, s streams, l loaded, requests []image.BuildRequest) error {
 	refused := false
 	for _, r := range requests {
-		path := filepath.Join(r.Context, r.Dockerfile)
-		data, err := host.ReadFile(path, maxProfileBytes)
+		findings, err := judgeDockerfile(ctx, r)
 		if err != nil {
-			return &usageError{fmt.Errorf("reading the Dockerfile: %w", err), "name it with build.dockerfile in the profile"}
+			return &usageError{err, "name it with build.dockerfile in the profile, or mend what cannot be read"}
 		}
-		warnings, err := docker.LintDockerfile(ctx, path, data, r)
-		if err != nil {
-			return err
-		}
-		for _, w := range warnings {
-			s.say("%s:%d: %s: %s", path, w.Line, w.Rule, w.Text)
-		}
-		steps, err := docker.Instructions(path, data)
-		if err != nil {
-			return err
-		}
-		for _, f := range audit.JudgeDockerfile(path, steps, r.Target) {
+		for _, f := range findings {
 			w, waived := l.waiver(r.Service, f.Control)
 			switch {
 			case waived:
@@ -52,6 +42,57 @@ func lintDockerfiles(ctx context.Context, s streams, l loaded, requests []image.
 		return errFindings
 	}
 	return nil
+}
+
+// judgeDockerfile returns what BuildKit's rules and the image controls say about a Dockerfile, line by line.
+func judgeDockerfile(ctx context.Context, r image.BuildRequest) ([]finding.Finding, error) {
+	path := filepath.Join(r.Context, r.Dockerfile)
+	data, err := host.ReadFile(path, maxProfileBytes)
+	if err != nil {
+		return nil, fmt.Errorf("reading the Dockerfile: %w", err)
+	}
+	warnings, err := docker.LintDockerfile(ctx, path, data, r)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := docker.Instructions(path, data)
+	if err != nil {
+		return nil, err
+	}
+	return append(audit.Hygiene(path, warnings), audit.JudgeDockerfile(path, steps, r.Target)...), nil
+}
+
+// lintBuilds judges the Dockerfiles of a profile that are on this machine. As in build, only what could not be taken back
+// fails; the rest is advice.
+func lintBuilds(ctx context.Context, l loaded) []finding.Finding {
+	var out []finding.Finding
+	for _, service := range l.stack.Services {
+		b := service.Build
+		if b == nil {
+			continue
+		}
+		r := image.BuildRequest{Service: service.Name, Context: l.beside(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
+		whole := finding.Finding{Subject: service.Name, Control: audit.HygieneControl, Title: audit.HygieneTitle, Severity: finding.Low, Status: finding.Pass, Tier: finding.Declared,
+			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
+		found, err := judgeDockerfile(ctx, r)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			whole.Status, whole.Detail = finding.NotApplicable, "there is no "+filepath.Join(b.Context, b.Dockerfile)+" here to look at"
+		case err != nil:
+			whole.Status, whole.Tier, whole.Detail = finding.Unknown, finding.None, err.Error()
+		}
+		if len(found) == 0 {
+			found = []finding.Finding{whole}
+		}
+		for i, f := range found {
+			found[i].Subject, found[i].Owner = service.Name, service.Owner
+			if f.Status == finding.Fail && f.Severity < finding.High {
+				found[i].Status = finding.Advice
+			}
+		}
+		out = append(out, service.Waive(found)...)
+	}
+	return out
 }
 
 // waiver returns the exception of a service for a control.

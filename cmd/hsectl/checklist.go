@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,8 @@ func newChecklist(g *globals, s streams) *cobra.Command {
 		Use:   "checklist",
 		Short: "Answer the production checklist from evidence",
 		Long: `Checklist answers fourteen questions that are asked before production: from the running containers, from the latest
-results of drills and scans on this machine, from the engine's machine, from a backup that it is shown, and from addresses
-that it asks now. What nothing answers is unknown, with what to run. Exit 3 unless all is answered well.`,
+results of drills and scans on this machine, from the engine's machine, from the backups that the profile declares or one
+that it is shown, and from addresses that it asks now. What nothing answers is unknown, with what to run. Exit 3 unless all is answered well.`,
 		Example: `  hsectl checklist
   hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example
   hsectl checklist --backup /var/backups/shop`,
@@ -78,7 +79,7 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	if err != nil {
 		return err
 	}
-	known := verify.Known{Stack: l.stack, Findings: append(evidence.Findings, machine...), Images: images, Stored: storedResults(l.stack.Name), Now: time.Now(),
+	known := verify.Known{Stack: l.stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine), Images: images, Stored: storedResults(l.stack.Name), Now: time.Now(),
 		Fresh: time.Duration(o.days) * 24 * time.Hour, Asked: map[string]verify.Answer{}}
 	for name, check := range map[string]verify.Check{
 		"dashboards": {URL: o.dashboards}, "alerts": {URL: o.alerts, Body: `"alerting"`}, "tls": {URL: o.tls, Days: 14},

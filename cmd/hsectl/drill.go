@@ -32,7 +32,7 @@ func newDrill(g *globals, s streams) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDrillShutdown(g, s), newDrillRestart(g, s), newDrillDependency(g, s), newDrillMemory(g, s), newDrillLoad(g, s))
+	cmd.AddCommand(newDrillShutdown(g, s), newDrillRestart(g, s), newDrillDependency(g, s), newDrillMemory(g, s), newDrillLoad(g, s), newDrillRestore(g, s))
 	return cmd
 }
 
@@ -167,7 +167,12 @@ func drillShutdown(ctx context.Context, d *drill, service stack.Service, o shutd
 }
 
 // withTwin calls f with the name of a running, healthy copy of a service and all it depends on, and takes it away again.
-func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout time.Duration, f func(twin string) error) (err error) {
+func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout time.Duration, f func(twin string) error) error {
+	return d.withPrepared(ctx, service, timeout, func(stack.Stack) error { return nil }, f)
+}
+
+// withPrepared is withTwin after something was done for the copy, such as filling one of its volumes.
+func (d *drill) withPrepared(ctx context.Context, service stack.Service, timeout time.Duration, before func(twin stack.Stack) error, f func(twin string) error) (err error) {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand
 	twin := d.loaded.stack.Twin(d.loaded.stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
@@ -179,6 +184,9 @@ func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout tim
 	defer func() {
 		err = errors.Join(err, d.engine.Down(context.WithoutCancel(ctx), twin.Name, true))
 	}()
+	if err := before(twin); err != nil {
+		return err
+	}
 	observed, err := d.engine.Observe(ctx, desired)
 	if err != nil {
 		return err

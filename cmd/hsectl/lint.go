@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,7 +100,7 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 		if err != nil {
 			return "", nil, err
 		}
-		findings = append(lintProfile(l), judgeSources(ctx, l)...)
+		findings = slices.Concat(lintProfile(l), judgeSources(ctx, l), lintBuilds(ctx, l))
 		if beside, ok, err := l.watching(); err != nil {
 			return "", nil, err
 		} else if ok {

@@ -58,6 +58,7 @@ type serviceStatus struct {
 	State   string   `json:"state"`
 	Well    bool     `json:"well"`
 	URLs    []string `json:"urls,omitempty"` // seen from the engine's machine
+	Owner   string   `json:"owner,omitempty"`
 	Drift   []string `json:"drift,omitempty"`
 }
 
@@ -138,7 +139,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 	}
 	for _, c := range deploy.Compare(current, observed) {
 		service, _ := current.Release.Model.Service(c.Service)
-		out.Services = append(out.Services, serviceStatus{c.Service, c.State, c.Well, addresses(service), c.Drift})
+		out.Services = append(out.Services, serviceStatus{Service: c.Service, State: c.State, Well: c.Well, URLs: addresses(service), Owner: service.Owner, Drift: c.Drift})
 	}
 	return out, nil
 }
@@ -170,7 +171,11 @@ func (s stackStatus) write(to streams) error {
 	}
 	for _, service := range s.Services {
 		state := strings.Join(append([]string{service.State}, service.Drift...), "; ")
-		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{"  " + service.Service, state, strings.Join(service.URLs, " ")}, "\t"), "\t"))
+		owner := ""
+		if service.Owner != "" {
+			owner = "owner: " + service.Owner
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{"  " + service.Service, state, strings.Join(service.URLs, " "), owner}, "\t"), "\t"))
 	}
 	if err := w.Flush(); err != nil || s.Monitoring == nil {
 		return err

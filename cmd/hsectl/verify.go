@@ -73,7 +73,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if err != nil {
 		return err
 	}
-	evidence.Findings = slices.Concat(evidence.Findings, beside, judgeSources(ctx, l))
+	evidence.Findings = slices.Concat(evidence.Findings, beside, judgeSources(ctx, l), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
 	if o.engine {
 		machine, err := judgeMachine(ctx, engine)
 		if err != nil {
@@ -113,6 +113,9 @@ func located(l loaded, findings []finding.Finding) []finding.Finding {
 			path += "." + f.Where
 		}
 		findings[i].Where = l.profile.Written(path).String()
+		if service, ok := l.stack.Service(f.Subject); ok {
+			findings[i].Owner = service.Owner
+		}
 	}
 	return findings
 }

@@ -53,7 +53,19 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 	f.OpenFiles, f.CoreSize = ulimits(s)
 	f.Processes = declared(processes(s))
 	f.Surface = surface(s)
+	f.Keeping = declared(keeping(s))
 	return f
+}
+
+// keeping are the named volumes of a service. A Compose file has no place to say how they are backed up.
+func keeping(s types.ServiceConfig) policy.Keeping {
+	out := policy.Keeping{Silent: true}
+	for _, v := range s.Volumes {
+		if v.Type == types.VolumeTypeVolume && v.Source != "" && !v.ReadOnly {
+			out.Volumes = append(out.Volumes, policy.Kept{Volume: v.Source})
+		}
+	}
+	return out
 }
 
 // declaration is the text of the service, for the controls that judge what is written.

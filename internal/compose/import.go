@@ -288,6 +288,7 @@ func (i *importer) unnamed(rest map[string]any, name string) {
 
 func (i *importer) volumes(out ordered) {
 	all, _ := i.extra["volumes"].(map[string]any)
+	named := slices.Sorted(maps.Keys(all))
 	mine := newOrdered()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		rest, _ := all[name].(map[string]any)
@@ -307,8 +308,8 @@ func (i *importer) volumes(out ordered) {
 			all[name] = map[string]any{}
 		}
 	}
-	if len(mine.n.Content) > 0 {
-		out.set("volumes", mine)
+	if len(named) > 0 {
+		out.set("volumes", mine, i.ask("volumes", "how is %s backed up? Write NAME: {backup: {to: DIRECTORY}}, or NAME: {ephemeral: why it may be lost}", strings.Join(named, ", ")))
 	}
 	i.drop("volumes", all)
 }

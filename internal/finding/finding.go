@@ -58,6 +58,7 @@ type Finding struct {
 	Detail   string   `json:"detail,omitempty"`
 	Remedy   string   `json:"remedy,omitempty"`
 	Where    string   `json:"where,omitempty"` // file:line:column of the profile line that decides it
+	Owner    string   `json:"owner,omitempty"` // who answers for the subject
 	Waiver   *Waiver  `json:"waiver,omitempty"`
 }
 

@@ -13,10 +13,7 @@ import (
 // LastBackup looks at a backup: a file, or the newest file of a directory. It must not be empty, nor older than a time.
 // That it can be restored is not known from that, and the answer says so.
 func LastBackup(path string, now time.Time, within time.Duration) verify.Answer {
-	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
-		info, err = newest(path)
-	}
+	info, err := Newest(path)
 	switch {
 	case err != nil:
 		return verify.Answer{Text: fmt.Sprintf("looking at the backup: %v", err)}
@@ -32,6 +29,15 @@ func LastBackup(path string, now time.Time, within time.Duration) verify.Answer 
 		return verify.Answer{Text: fmt.Sprintf("%s, more than %s", text, within)}
 	}
 	return verify.Answer{OK: true, Text: text + "; whether it can be restored was not tried"}
+}
+
+// Newest returns a file, or the file of a directory that was written last, or nil when that has none.
+func Newest(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return newest(path)
+	}
+	return info, err
 }
 
 // newest returns the file of a directory that was written last, or nil when it has none.

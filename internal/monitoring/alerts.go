@@ -43,10 +43,31 @@ func (s suite) rule(a alert) rule {
 	if a.service != "" {
 		labels["service"] = a.service
 	}
+	if owner := s.owner(a.service); owner != "" {
+		labels["owner"] = owner
+	}
 	return rule{Alert: a.name, Expr: a.expr, For: a.wait, Labels: labels, Annotations: map[string]string{
 		"summary": a.summary, "description": a.description,
 		"runbook_url": strings.TrimSuffix(s.m.Runbooks, "/") + "/" + a.name + ".md",
 	}}
+}
+
+// owner is who answers for a service or, where only the alert itself knows the service, a template that finds it out. An
+// empty label is none for Prometheus. The profile lets no owner hold what a template reads.
+func (s suite) owner(service string) string {
+	var cases []string
+	for _, known := range s.app.Services {
+		if known.Owner != "" && known.Name == service {
+			return known.Owner
+		}
+		if known.Owner != "" {
+			cases = append(cases, fmt.Sprintf("if eq $labels.service %q }}%s", known.Name, known.Owner))
+		}
+	}
+	if service != "" || len(cases) == 0 {
+		return ""
+	}
+	return "{{ " + strings.Join(cases, "{{ else ") + "{{ end }}"
 }
 
 // scrapesInARow is how long something must be seen when it must be seen n times: whoever looks more often knows sooner.

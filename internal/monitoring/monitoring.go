@@ -32,7 +32,10 @@ type suite struct {
 func New(p *profile.Profile, app stack.Stack) (stack.Stack, error) {
 	s := suite{p: p, m: p.Monitoring, app: app}
 	base := stack.New(p.MonitoringProfile())
-	out := stack.Stack{Name: base.Name, Volumes: base.Volumes}
+	out := stack.Stack{Name: base.Name, Volumes: slices.Clone(base.Volumes)}
+	for i := range out.Volumes {
+		out.Volumes[i].Ephemeral = "what was measured; rules and dashboards come from the profile"
+	}
 	for _, service := range base.Services {
 		part, err := s.wire(service)
 		if err != nil {

@@ -260,6 +260,12 @@ func lifecycle() []broken {
 		{"HSE-LOG-001", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Log] { return &f.Log }), unknown, "the log settings"},
 		{"HSE-LOG-002", "none", shape(func(f *policy.Facts) { f.Log.Value.Driver = "none" }), fail, "the log driver is none"},
 		{"HSE-LOG-002", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Log] { return &f.Log }), unknown, "the log settings"},
+		{"HSE-OPS-003", "no TLS", shape(func(f *policy.Facts) { f.Sites.Value[0].TLS = "off" }), fail, "shop.example: no TLS"},
+		{"HSE-OPS-003", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Site] { return &f.Sites }), unknown, "the sites"},
+		{"HSE-OPS-001", "one more volume", shape(func(f *policy.Facts) {
+			f.Keeping.Value.Volumes = append(f.Keeping.Value.Volumes, policy.Kept{Volume: "other"})
+		}), fail, "other: nobody says how it is backed up"},
+		{"HSE-OPS-001", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Keeping] { return &f.Keeping }), unknown, "how the volumes are backed up"},
 		{"HSE-IMG-002", "another image", shape(func(f *policy.Facts) { f.Image.Value.Reference = "example/app:2" }), fail, "runs example/app:2"},
 		{"HSE-IMG-002", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Image] { return &f.Image }), unknown, "the image"},
 	}

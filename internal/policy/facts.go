@@ -58,6 +58,8 @@ type Facts struct {
 	Secrets      Fact[[]Secret]
 	Log          Fact[Log]
 	Image        Fact[Image]
+	Keeping      Fact[Keeping]
+	Sites        Fact[[]Site] // that the service serves to the world
 	Surface
 	Declaration Fact[Declaration]
 }

@@ -41,7 +41,7 @@ func Controls() []Control {
 	for _, group := range [][]Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(),
 		network(), resources(), lifecycle(), health(), secrets(), logging(), images(), presets(),
-		storage(), identity(), confinement(), contact(), endurance(), exposure(), entry(), imageControls(),
+		storage(), identity(), confinement(), contact(), endurance(), exposure(), entry(), imageControls(), backups(), transport(),
 	} {
 		all = append(all, group...)
 	}

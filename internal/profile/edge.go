@@ -152,6 +152,20 @@ func completeEdge(p *Profile) {
 	}
 	s.Networks = append(networks, s.Networks...)
 	p.Services[EdgeService] = s
+	p.keepEdge(s)
+}
+
+// keepEdge says of the volumes of the edge that nobody backs them up, where the profile says nothing else.
+func (p *Profile) keepEdge(edge Service) {
+	for _, w := range edge.Writable {
+		if v := p.Volumes[w.Volume]; w.Volume != "" && v.Ephemeral == "" && v.Backup == nil {
+			v.Ephemeral = "certificates are issued again, and the rest comes from the profile"
+			if p.Volumes == nil {
+				p.Volumes = map[string]Volume{}
+			}
+			p.Volumes[w.Volume] = v
+		}
+	}
 }
 
 func (e *Edge) defaults() {

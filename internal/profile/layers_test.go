@@ -30,6 +30,7 @@ func (l library) Presets() []string { return slices.Sorted(maps.Keys(l.presets))
 // layered has two values for every key of a service: one as a weaker layer brings it, and one as the user writes it.
 func layered() map[string][2]string {
 	return map[string][2]string{
+		"owner":        {"weak", "strong"},
 		"image":        {"example/weak:1", "example/strong:1"},
 		"build":        {"{context: weak, target: weak, args: {A: weak}}", "{context: strong, dockerfile: D, target: strong, args: {A: strong}}"},
 		"entrypoint":   {"[weak, weak]", "[strong]"},

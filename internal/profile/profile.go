@@ -50,6 +50,7 @@ type Overlay struct {
 // Service is one service of the stack.
 type Service struct {
 	Preset       string          `yaml:"preset" doc:"name of a preset that knows this image: its user, paths, health command and tuning"`
+	Owner        string          `yaml:"owner" doc:"who answers for the service: a team or an address; its exceptions are theirs unless they name another"`
 	Image        string          `yaml:"image" doc:"image reference; a built service may leave it out"`
 	Build        *Build          `yaml:"build" doc:"how to build the image from source"`
 	Entrypoint   []string        `yaml:"entrypoint" doc:"replaces the image's entry point"`
@@ -201,6 +202,9 @@ type Network struct {
 type Volume struct {
 	External bool `yaml:"external" doc:"the volume exists already"`
 	Shared   bool `yaml:"shared" doc:"two containers may write it at once, so that it does not stand against start-first"`
+
+	Ephemeral string  `yaml:"ephemeral" doc:"why the data may be lost, so that nobody backs it up"`
+	Backup    *Backup `yaml:"backup" doc:"who keeps the data elsewhere, and how often it must be proven that it can be brought back"`
 }
 
 // Dependency is a service that another one needs.

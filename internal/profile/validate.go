@@ -96,6 +96,7 @@ func (v *validator) profile() {
 	v.sharedVolumes()
 	v.cycles()
 	v.jobs()
+	v.backups()
 	v.exceptions()
 	v.edge()
 	v.monitoring()

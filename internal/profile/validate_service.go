@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -20,6 +21,7 @@ type serviceValidator struct {
 func (v *serviceValidator) at(key string) string { return v.path + "." + key }
 
 func (v *serviceValidator) service() {
+	v.owner()
 	v.image()
 	v.user()
 	v.writable()
@@ -37,6 +39,13 @@ func (v *serviceValidator) service() {
 	v.observation()
 	v.passthrough()
 	v.rest()
+}
+
+// owner becomes a label of alerts and a word in tables, so it holds nothing that ends either.
+func (v *serviceValidator) owner() {
+	if strings.ContainsFunc(v.s.Owner, unicode.IsControl) || strings.ContainsAny(v.s.Owner, "{}\"\\`<>|") || len(v.s.Owner) > 100 {
+		v.bad(v.at("owner"), "write the name of a team or an address, such as team-web or ops@example.com", "%q cannot name an owner", v.s.Owner)
+	}
 }
 
 func (v *serviceValidator) image() {

@@ -23,7 +23,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
 		tally := finding.Tally(mine)
-		fmt.Fprintf(&b, "%s %-14s %s\n", p.mark(worst(mine)), subject, summary(tally, len(mine)))
+		fmt.Fprintf(&b, "%s %-14s %s%s\n", p.mark(worst(mine)), subject, summary(tally, len(mine)), ownerOf(mine))
 		blind := map[string][]string{} // controls that are unknown for the same cause
 		for _, f := range mine {
 			if !o.All && (f.Status == finding.Pass || f.Status == finding.NotApplicable) {
@@ -70,6 +70,16 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 	fmt.Fprintf(&b, "\n%s: %s — %s\n", d.Subject, verdict, summary(total, len(d.Findings)))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// ownerOf says whom to turn to about findings that are not proven.
+func ownerOf(findings []finding.Finding) string {
+	for _, f := range findings {
+		if f.Owner != "" && !finding.Proven(findings) {
+			return "; owner: " + f.Owner
+		}
+	}
+	return ""
 }
 
 func subjects(findings []finding.Finding) []string {

@@ -15,6 +15,9 @@ func Markdown(w io.Writer, reviews []Review) error {
 	b.WriteString(Marker + "\n## hsectl review\n")
 	for _, r := range reviews {
 		fmt.Fprintf(b, "\n### %s: %s\n", cell(r.Stack), summary(r))
+		if owners := r.Owners(); len(owners) > 0 {
+			fmt.Fprintf(b, "\nTo be looked at by %s.\n", cell(strings.Join(owners, ", ")))
+		}
 		markdownRows(b, r)
 		markdownDiff(b, r.Diff)
 	}

@@ -5,6 +5,7 @@ package review
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -58,6 +59,7 @@ func Rules() map[string]string {
 // Change is one difference between two versions of a service, or of the stack when Service is empty.
 type Change struct {
 	Service   string           `json:"service,omitempty"`
+	Owner     string           `json:"owner,omitempty"` // who answers for the service
 	Direction Direction        `json:"direction"`
 	Severity  finding.Severity `json:"severity"`
 	Rule      string           `json:"rule"`
@@ -115,6 +117,11 @@ func Compare(base, head Side, today time.Time) Review {
 		}
 	}
 	slices.SortStableFunc(c.changes, order)
+	for i, change := range c.changes {
+		old, _ := base.Stack.Service(change.Service)
+		now, _ := head.Stack.Service(change.Service)
+		c.changes[i].Owner = cmp.Or(now.Owner, old.Owner)
+	}
 	return Review{Stack: cmp.Or(head.Stack.Name, base.Stack.Name), Changes: c.changes, Diff: c.diff()}
 }
 
@@ -140,6 +147,25 @@ func (r Review) Worst() (finding.Severity, bool) {
 // Counts reports whether a change deserves attention: it is weaker, or neutral with a severity above info.
 func (c Change) Counts() bool {
 	return c.Direction == Weaker || c.Direction == Neutral && c.Severity > finding.Info
+}
+
+// Owners names who has to look at what counts, each with the services, in the order of the changes.
+func (r Review) Owners() []string {
+	services := map[string][]string{}
+	var order []string
+	for _, c := range r.Changes {
+		if c.Owner == "" || !c.Counts() || slices.Contains(services[c.Owner], c.Service) {
+			continue
+		}
+		if services[c.Owner] == nil {
+			order = append(order, c.Owner)
+		}
+		services[c.Owner] = append(services[c.Owner], c.Service)
+	}
+	for i, owner := range order {
+		order[i] = owner + " (" + strings.Join(services[owner], ", ") + ")"
+	}
+	return order
 }
 
 // Tally counts the changes by direction.
@@ -178,6 +204,7 @@ func (c *comparison) stackItself() {
 	}
 	c.secretSources()
 	c.volumes()
+	c.backups()
 	c.sites()
 	c.monitoring()
 	c.passthrough()

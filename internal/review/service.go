@@ -36,6 +36,7 @@ func (s *serviceComparison) compare() {
 	s.proofs()
 	s.passthrough()
 	s.rest()
+	s.owner()
 	s.controls(before)
 	s.unnamed(before)
 }

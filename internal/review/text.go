@@ -19,6 +19,9 @@ func Text(w io.Writer, reviews []Review) error {
 			b.WriteString("\n")
 		}
 		fmt.Fprintf(b, "%s: %s\n", r.Stack, summary(r))
+		if owners := r.Owners(); len(owners) > 0 {
+			fmt.Fprintf(b, "to be looked at by %s\n", strings.Join(owners, ", "))
+		}
 		service := "\x00"
 		for _, c := range r.Changes {
 			if c.Service != service {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/edge"
+	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
@@ -25,6 +26,8 @@ type Site struct {
 	Name    string
 	URL     string // as people type it
 	Address string // host:port on which the host of the engine listens for it
+	Local   bool   // only that host reaches it
+	Private bool   // the profile names an authority of its own
 	TLS     string // acme, files, internal or off
 	Routes  []Route
 	Headers []Label // of every answer; sorted by name
@@ -98,10 +101,23 @@ func newSite(e profile.Edge, name string) Site {
 		out.URL += fmt.Sprintf(":%d", port)
 	}
 	address, err := netip.ParseAddr(e.Address)
+	out.Local, out.Private = err == nil && address.IsLoopback(), e.CA != ""
 	if err == nil && address.IsUnspecified() {
 		address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	out.Address = netip.AddrPortFrom(address, uint16(port)).String()
+	return out
+}
+
+// Sites are what a service serves to the world, when it is the edge.
+func (s Stack) Sites(service Service) []policy.Site {
+	if s.Edge == nil || s.Edge.Service != service.Name {
+		return nil
+	}
+	var out []policy.Site
+	for _, site := range s.Edge.Sites {
+		out = append(out, policy.Site{Name: site.Name, Address: site.Address, Local: site.Local, TLS: site.TLS, Private: site.Private})
+	}
 	return out
 }
 

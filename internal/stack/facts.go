@@ -52,6 +52,10 @@ func (s Stack) Facts(service Service) policy.Facts {
 			User: fmt.Sprintf("%d:%d", in.UID, in.GID), Hostname: service.Hostname, Prepared: true, Target: "compose",
 		}),
 	}
+	f.Keeping = declared(s.Keeping(service))
+	if sites := s.Sites(service); len(sites) > 0 {
+		f.Sites = declared(sites)
+	}
 	f.Surface = s.surface(service)
 	f.Environment = declared(service.variables())
 	var files []policy.Secret

@@ -20,7 +20,7 @@ func New(p *profile.Profile) Stack {
 		s.Services = append(s.Services, service)
 	}
 	for _, name := range slices.Sorted(maps.Keys(volumes)) {
-		s.Volumes = append(s.Volumes, Volume{Name: name, External: p.Volumes[name].External})
+		s.Volumes = append(s.Volumes, newVolume(p, name))
 	}
 	s.Secrets = ownSecrets(p)
 	for _, name := range slices.Sorted(maps.Keys(p.Networks)) {
@@ -62,7 +62,7 @@ func newService(p *profile.Profile, name string) Service {
 	from := p.Services[name]
 	user := User{from.User.UID, from.User.GID}
 	s := Service{
-		Name: name, Preset: from.Preset, Image: from.Image, Entrypoint: from.Entrypoint,
+		Name: name, Preset: from.Preset, Owner: from.Owner, Image: from.Image, Entrypoint: from.Entrypoint,
 		Command: slices.Concat(from.Command, from.Arguments), Hostname: from.Hostname, User: user,
 		Init:   from.Init != nil && *from.Init,
 		Limits: newResources(from.Limits), Reservations: newResources(from.Reservations),
@@ -114,7 +114,7 @@ func newService(p *profile.Profile, name string) Service {
 	}
 	for _, e := range p.Exceptions {
 		if e.Service == name {
-			s.Exceptions = append(s.Exceptions, Exception{e.Control, e.Reason, e.Owner, e.Expires.String()})
+			s.Exceptions = append(s.Exceptions, Exception{e.Control, e.Reason, cmp.Or(e.Owner, from.Owner), e.Expires.String()})
 		}
 	}
 	return s

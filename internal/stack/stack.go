@@ -29,6 +29,7 @@ type Stack struct {
 type Service struct {
 	Name         string
 	Preset       string
+	Owner        string // who answers for it; empty when nobody said
 	Image        string
 	Build        *Build
 	Entrypoint   []string
@@ -205,8 +206,10 @@ type Network struct {
 
 // Volume is a named volume of the stack.
 type Volume struct {
-	Name     string
-	External bool
+	Name      string
+	External  bool
+	Ephemeral string  // why the data may be lost; empty when it must not
+	Backup    *Backup // nil when nobody said
 }
 
 // Exception lets a control fail for a time.

@@ -41,7 +41,7 @@ func Checklist(k Known) []finding.Finding {
 		k.drilled(7, "Graceful shutdown is tested", "drill-shutdown", "hsectl drill shutdown"),
 		k.asked(8, "Monitoring dashboards are accessible", "dashboards", "hsectl checklist --dashboards http://127.0.0.1:3000/api/health"),
 		k.asked(9, "Alerts are configured", "alerts", "hsectl checklist --alerts http://127.0.0.1:9090/api/v1/rules"),
-		k.asked(10, "A backup is in place", "backup", "hsectl checklist --backup FILE, or the directory of the backups"),
+		k.backedUp(10, "A backup is in place"),
 		k.held(11, "Log rotation is configured", "HSE-LOG-001"),
 		k.asked(12, "TLS certificates are installed", "tls", "hsectl checklist --tls tls://your.name"),
 		k.firewall(13, "The firewall has rules for what is published"),
@@ -195,6 +195,20 @@ func (k Known) asked(n int, title, what, run string) finding.Finding {
 		out.Status, out.Tier, out.Detail = finding.Pass, finding.Behaved, answer.Text
 	default:
 		out.Status, out.Tier, out.Detail, out.Remedy = finding.Fail, finding.Behaved, answer.Text, "see what answers there: "+run
+	}
+	return out
+}
+
+// backedUp asks what is declared and seen of the backups. Where the profile says nothing, a backup must be shown.
+func (k Known) backedUp(n int, title string) finding.Finding {
+	said := slices.ContainsFunc(k.Findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-001" })
+	silent := slices.ContainsFunc(k.Findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-001" && f.Status == finding.Advice })
+	if !said || silent {
+		return k.asked(n, title, "backup", "hsectl checklist --backup FILE or DIRECTORY; better: declare it, volumes: {NAME: {backup: {to: DIRECTORY}}}")
+	}
+	out := k.held(n, title, "HSE-OPS-001")
+	if out.Status != finding.Pass {
+		out.Remedy = "make and try it: hsectl backup, hsectl drill restore; what is missing is told by: hsectl verify"
 	}
 	return out
 }

@@ -26,6 +26,25 @@ func JudgeDockerfile(name string, steps []image.Instruction, target string) []fi
 	return d.out
 }
 
+// What the findings of BuildKit's own linter come under, with ours about good habits.
+const (
+	HygieneControl = "HSE-IMG-013"
+	HygieneTitle   = titleHygiene
+)
+
+// Hygiene returns what BuildKit's own linter says about a Dockerfile as findings of one control.
+func Hygiene(name string, warnings []image.LintWarning) []finding.Finding {
+	d := dockerfile{name: name}
+	for _, w := range warnings {
+		remedy := "see BuildKit's rule " + w.Rule
+		if w.See != "" {
+			remedy = "see " + w.See
+		}
+		d.add(w.Line, HygieneControl, titleHygiene, finding.Low, finding.Fail, w.Rule+": "+w.Text, remedy)
+	}
+	return d.out
+}
+
 func lineOf(where string) int {
 	n, _ := strconv.Atoi(where[strings.LastIndexByte(where, ':')+1:])
 	return n

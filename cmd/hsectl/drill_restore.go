@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/backup"
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+func newDrillRestore(g *globals, s streams) *cobra.Command {
+	var o recoveryOptions
+	cmd := &cobra.Command{
+		Use:   "restore [VOLUME...]",
+		Short: "Prove that the newest backup of a volume can be restored",
+		Long: `Restore takes the newest backup of each volume that hsectl backs up, compares it with its digest, and brings it back
+into a throw-away copy of the service, with volumes of its own. A backup of files must come back byte for byte before the
+copy starts from it; what a program dumped is brought back by the profile's restore program. Then the copy must be healthy,
+and the profile's check program must end with 0. The live service and its data are not touched. The result is kept beside
+the backups, where verify and the checklist look for it.`,
+		Example: `  hsectl drill restore
+  hsectl drill restore postgres-data --format json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return runDrillRestore(cmd.Context(), g, s, args, o)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func runDrillRestore(ctx context.Context, g *globals, s streams, names []string, o recoveryOptions) error {
+	d, err := startDrill(ctx, g, s, nil)
+	if err != nil {
+		return err
+	}
+	defer d.engine.Close()
+	volumes, err := backedUp(d.loaded, names)
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		if err := d.restore(ctx, v, o); err != nil {
+			return fmt.Errorf("restoring %s: %w", v.Name, err)
+		}
+	}
+	return d.finish("restore", o.reportOptions)
+}
+
+// restore tries the newest backup of one volume, judges it, and keeps the proof beside it.
+func (d *drill) restore(ctx context.Context, v stack.Volume, o recoveryOptions) error {
+	dir := d.loaded.beside(v.Backup.To)
+	records, err := host.Backups(dir, d.loaded.stack.Name, v.Name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(records) == 0 {
+		return &usageError{fmt.Errorf("there is no backup of %s in %s", v.Name, dir), "make one: hsectl backup " + v.Name}
+	}
+	if err != nil {
+		return err
+	}
+	newest := records[0]
+	r := verify.Restored{Made: newest.Made, Old: time.Since(newest.Made), Entries: newest.Entries, Checked: len(v.Backup.Check) > 0}
+	begun := time.Now()
+	err = d.tryRestore(ctx, v, dir, newest, o)
+	r.Took = time.Since(begun)
+	if err != nil {
+		if ctx.Err() != nil || !wrongBackup(err) {
+			return err
+		}
+		r.Wrong = err.Error()
+	}
+	f := verify.JudgeRestore(v.Backup.Service, v.Name, r)
+	d.findings = append(d.findings, f)
+	return host.StoreProof(dir, backup.NewProof(newest, time.Now(), f.Proven(), f.Detail))
+}
+
+// differsError says that what came back is not what was taken.
+type differsError struct{ error }
+
+// Unwrap returns the cause.
+func (e *differsError) Unwrap() error { return e.error }
+
+// wrongBackup tells what is wrong with a backup from what kept it from being tried.
+func wrongBackup(err error) bool {
+	return isType[*host.DamageError](err) || isType[*docker.TaskError](err) || isType[*deploy.UnhealthyError](err) || isType[*differsError](err)
+}
+
+func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o recoveryOptions) error {
+	archive, err := host.OpenBackup(dir, r) // before anything is started for it
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	service, ok := d.loaded.stack.Service(v.Backup.Service)
+	if !ok {
+		return fmt.Errorf("there is no service %q", v.Backup.Service)
+	}
+	before := func(twin stack.Stack) error {
+		if r.Form != backup.Files {
+			return nil
+		}
+		d.say("filling its volume %s from %s", v.Name, r.Archive)
+		name := deploy.VolumeName(twin, v.Name)
+		if err := d.engine.CreateVolume(ctx, name, twin.Name, v.Name); err != nil {
+			return err
+		}
+		return d.fill(ctx, name, archive, r)
+	}
+	return d.withPrepared(ctx, service, o.timeout, before, func(twin string) error {
+		if r.Form == backup.Dump {
+			if err := d.undump(ctx, twin, v, archive, r); err != nil {
+				return err
+			}
+		}
+		return d.checkRestored(ctx, twin, v, o)
+	})
+}
+
+// fill brings an archive back into a volume, and compares what is there then with what was taken.
+func (d *drill) fill(ctx context.Context, volume string, archive io.Reader, r backup.Record) error {
+	err := d.engine.FillVolume(ctx, volume, func(w io.Writer, dir string) error {
+		if _, err := backup.Unpack(w, archive, dir); err != nil {
+			return &differsError{err}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var came backup.Content
+	err = d.engine.ReadVolume(ctx, volume, func(tar io.Reader) (err error) {
+		came, err = backup.Digest(tar)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if came != r.Content {
+		return &differsError{fmt.Errorf("what came back differs from what was taken: %d files and directories instead of %d, or other ones", came.Entries, r.Entries)}
+	}
+	return nil
+}
+
+// undump lets the profile's program bring back what its other program dumped.
+func (d *drill) undump(ctx context.Context, twin string, v stack.Volume, archive io.Reader, r backup.Record) error {
+	return d.engine.WithScratch(ctx, twin, func(scratch string) error {
+		if err := d.fill(ctx, scratch, archive, r); err != nil {
+			return err
+		}
+		if len(v.Backup.Restore) == 0 {
+			return &differsError{errors.New("a program dumped it, and the profile has no restore program any more")}
+		}
+		d.say("restoring with %s", v.Backup.Restore[0])
+		return d.engine.RunTask(ctx, twin, docker.Task{Service: v.Backup.Service, Command: v.Backup.Restore, Scratch: scratch, Timeout: v.Backup.Timeout})
+	})
+}
+
+// checkRestored wants the copy healthy, and what the profile checks of its data.
+func (d *drill) checkRestored(ctx context.Context, twin string, v stack.Volume, o recoveryOptions) error {
+	back, err := d.engine.Await(ctx, twin, v.Backup.Service, true, o.budget)
+	if err != nil {
+		return err
+	}
+	if !back.Healthy {
+		return &differsError{fmt.Errorf("the service is %s with the restored data", back.State)}
+	}
+	if len(v.Backup.Check) == 0 {
+		return nil
+	}
+	d.say("checking with %s", v.Backup.Check[0])
+	return d.engine.RunTask(ctx, twin, docker.Task{Service: v.Backup.Service, Command: v.Backup.Check, Timeout: v.Backup.Timeout})
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// judgeBackups judges what this machine and the engine show of the backups of each service's volumes.
+func judgeBackups(ctx context.Context, l loaded, engine *docker.Engine) []finding.Finding {
+	var out []finding.Finding
+	for _, service := range l.stack.Services {
+		keeping := l.stack.Keeping(service)
+		for i, k := range keeping.Volumes {
+			v, _ := l.stack.Volume(k.Volume)
+			if v.Backup == nil {
+				continue
+			}
+			k.Looked, k.Age = true, volumeAge(ctx, l, engine, v)
+			if v.Backup.By != "" {
+				k.Last, k.Restored = outsideEvidence(l, v.Backup.Evidence, "evidence:"), outsideEvidence(l, v.Backup.Tested, "tested:")
+			} else {
+				k.Last, k.Restored = ownEvidence(l, v)
+			}
+			keeping.Volumes[i] = k
+		}
+		facts := policy.Facts{Service: service.Name, Keeping: policy.Seen(keeping, finding.Declared)}
+		if len(keeping.Volumes) > 0 {
+			out = append(out, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-001", facts, l.stack.Intent(service))})...)
+		}
+	}
+	return located(l, out)
+}
+
+func volumeAge(ctx context.Context, l loaded, engine *docker.Engine, v stack.Volume) policy.Fact[time.Duration] {
+	made, ok, err := engine.VolumeMade(ctx, deploy.VolumeName(l.stack, v.Name))
+	switch {
+	case err != nil:
+		return policy.Unseen[time.Duration](err.Error())
+	case !ok:
+		return policy.Unseen[time.Duration]("there is no such volume")
+	}
+	return policy.Seen(time.Since(made), finding.Applied)
+}
+
+// outsideEvidence is the age of the newest file that an outside system writes.
+func outsideEvidence(l loaded, path, key string) policy.Fact[policy.Past] {
+	if path == "" {
+		return policy.Unseen[policy.Past]("an outside system makes it, and the profile names no file with " + key)
+	}
+	info, err := host.Newest(l.beside(path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return policy.Unseen[policy.Past](fmt.Sprintf("there is no %s on this machine", path))
+	case err != nil:
+		return policy.Unseen[policy.Past](err.Error())
+	case info == nil:
+		return policy.Seen(policy.Past{Never: true}, finding.Applied)
+	}
+	past := policy.Past{Ago: time.Since(info.ModTime())}
+	if info.Size() == 0 {
+		past.Bad = info.Name() + " is empty"
+	}
+	return policy.Seen(past, finding.Applied)
+}
+
+// ownEvidence is what lies in the directory of the backups that hsectl makes.
+func ownEvidence(l loaded, v stack.Volume) (last, restored policy.Fact[policy.Past]) {
+	dir := l.beside(v.Backup.To)
+	if _, err := os.Stat(filepath.Clean(dir)); err != nil {
+		why := fmt.Sprintf("there is no directory %s on this machine; look where the backups are made", v.Backup.To)
+		if !errors.Is(err, fs.ErrNotExist) {
+			why = err.Error()
+		}
+		return policy.Unseen[policy.Past](why), policy.Unseen[policy.Past](why)
+	}
+	return lastBackup(dir, l.stack.Name, v.Name), lastRestore(dir, l.stack.Name, v.Name)
+}
+
+func lastBackup(dir, stackName, volume string) policy.Fact[policy.Past] {
+	records, err := host.Backups(dir, stackName, volume)
+	switch {
+	case err != nil:
+		return policy.Unseen[policy.Past](err.Error())
+	case len(records) == 0:
+		return policy.Seen(policy.Past{Never: true}, finding.Applied)
+	}
+	past := policy.Past{Ago: time.Since(records[0].Made)}
+	if err := host.ArchiveSize(dir, records[0]); err != nil {
+		past.Bad = err.Error()
+	}
+	return policy.Seen(past, finding.Applied)
+}
+
+func lastRestore(dir, stackName, volume string) policy.Fact[policy.Past] {
+	proof, ok, err := host.LastProof(dir, stackName, volume)
+	switch {
+	case err != nil:
+		return policy.Unseen[policy.Past](err.Error())
+	case !ok:
+		return policy.Seen(policy.Past{Never: true}, finding.Behaved)
+	}
+	past := policy.Past{Ago: time.Since(proof.Made)}
+	if !proof.Passed {
+		past.Bad = proof.Detail
+	}
+	return policy.Seen(past, finding.Behaved)
+}

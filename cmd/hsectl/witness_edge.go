@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// judgeSites speaks TLS with each site of the edge as a visitor does, where the edge's ports are on this machine.
+func judgeSites(ctx context.Context, l loaded, engine *docker.Engine) []finding.Finding {
+	if l.stack.Edge == nil {
+		return nil
+	}
+	service, ok := l.stack.Service(l.stack.Edge.Service)
+	if !ok {
+		return nil
+	}
+	_, here := engine.Socket()
+	sites := l.stack.Sites(service)
+	for i, s := range sites {
+		if s.TLS == "off" {
+			continue
+		}
+		sites[i].Looked = true
+		if !here {
+			sites[i].Seen = policy.Unseen[policy.Handshake]("the engine is on another machine; ask from outside: hsectl probe tls://" + s.Name)
+			continue
+		}
+		h, err := host.ShakeHands(ctx, s.Address, s.Name)
+		sites[i].Seen = policy.Seen(policy.Handshake(h), finding.Behaved)
+		if err != nil {
+			sites[i].Seen = policy.Unseen[policy.Handshake](err.Error())
+		}
+	}
+	facts := policy.Facts{Service: service.Name, Sites: policy.Seen(sites, finding.Declared)}
+	return located(l, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-003", facts, l.stack.Intent(service))}))
+}

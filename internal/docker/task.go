@@ -1,0 +1,193 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Task is a program that runs once beside a service, in a container with the very settings of the service's own: image,
+// user, capabilities, filters, limits, secrets, volumes and networks. It publishes nothing and has no test of health.
+type Task struct {
+	Service string
+	Command []string
+	Scratch string // volume that is mounted at stack.BackupDir, and handed to the service's user
+	Timeout time.Duration
+}
+
+// TaskError is a task that ended badly.
+type TaskError struct {
+	Program string
+	Code    int
+	Output  []string // last lines, without values of the service's secrets
+}
+
+// Error implements error.
+func (e *TaskError) Error() string {
+	text := fmt.Sprintf("%s ended with code %d", e.Program, e.Code)
+	if len(e.Output) > 0 {
+		text += ": " + strings.Join(e.Output, " / ")
+	}
+	return text
+}
+
+const roleTask = "task"
+
+// maxTaskLines is what is shown of the output of a task that failed.
+const maxTaskLines = 5
+
+// RunTask runs a task to its end. One that does not end with 0 is a TaskError.
+func (e *Engine) RunTask(ctx context.Context, project string, t Task) (err error) {
+	c, err := e.serviceContainer(ctx, project, t.Service)
+	if err != nil {
+		return err
+	}
+	if !c.State.Running || c.State.Restarting {
+		return fmt.Errorf("service %s is %s: %s needs it running", t.Service, stateOf(c), t.Command[0])
+	}
+	if err := e.handScratch(ctx, t.Scratch, c.Config.User); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
+	defer cancel()
+	id, err := e.createTask(ctx, project, c, t)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
+			err = errors.Join(err, fmt.Errorf("removing the container of %s: %w", t.Command[0], removeErr))
+		}
+	}()
+	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return fmt.Errorf("starting %s: %w", t.Command[0], err)
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%s has not ended within %s: %w", t.Command[0], t.Timeout, ctx.Err())
+	case err := <-wait.Error:
+		return fmt.Errorf("waiting for %s: %w", t.Command[0], err)
+	case end := <-wait.Result:
+		if end.StatusCode == 0 {
+			return nil
+		}
+		output, err := e.taskOutput(ctx, id, c)
+		return errors.Join(&TaskError{t.Command[0], int(end.StatusCode), output}, err)
+	}
+}
+
+// handScratch gives the scratch volume to the user of the service.
+func (e *Engine) handScratch(ctx context.Context, volume, user string) error {
+	if volume == "" {
+		return nil
+	}
+	var owner stack.User
+	if _, err := fmt.Sscanf(user, "%d:%d", &owner.UID, &owner.GID); err != nil {
+		return fmt.Errorf("handing %s over: the user %q has no numbers", stack.BackupDir, user)
+	}
+	ref, err := e.carrierImage(ctx)
+	if err != nil {
+		return err
+	}
+	return e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) error {
+		return e.own(ctx, id, carrierMount, owner, 0o700)
+	})
+}
+
+func (e *Engine) createTask(ctx context.Context, project string, c container.InspectResponse, t Task) (string, error) {
+	config := *c.Config
+	config.Image, config.Entrypoint, config.Cmd = c.Image, t.Command[:1], t.Command[1:]
+	config.Hostname, config.Domainname, config.ExposedPorts, config.Volumes = "", "", nil, nil
+	config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+	config.Labels = map[string]string{labelRole: roleTask, labelStack: project, labelService: t.Service}
+	host := *c.HostConfig
+	host.PortBindings, host.PublishAllPorts, host.Links, host.ContainerIDFile, host.AutoRemove = nil, false, nil, "", false
+	host.RestartPolicy = container.RestartPolicy{Name: container.RestartPolicyDisabled}
+	host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}}
+	host.Mounts = slices.Clone(host.Mounts)
+	if t.Scratch != "" {
+		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Source: t.Scratch, Target: stack.BackupDir})
+	}
+	networking := &network.NetworkingConfig{}
+	var others []string
+	for name := range c.NetworkSettings.Networks {
+		if name == string(host.NetworkMode) {
+			networking.EndpointsConfig = map[string]*network.EndpointSettings{name: {}}
+			continue
+		}
+		others = append(others, name)
+	}
+	created, err := e.create(ctx, client.ContainerCreateOptions{Config: &config, HostConfig: &host, NetworkingConfig: networking})
+	if err != nil {
+		return "", fmt.Errorf("creating a container for %s: %w", t.Command[0], err)
+	}
+	for _, name := range others {
+		if _, err := e.api.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: created.ID}); err != nil {
+			_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			return "", errors.Join(fmt.Errorf("joining network %s: %w", name, err), removeErr)
+		}
+	}
+	return created.ID, nil
+}
+
+// taskOutput returns the last lines of a task, with the values of the secrets that it could read taken out.
+func (e *Engine) taskOutput(ctx context.Context, id string, c container.InspectResponse) ([]string, error) {
+	text, err := e.logs(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	values, err := e.secretsOf(ctx, id, c)
+	if err != nil {
+		return nil, nil // what cannot be taken out is not shown
+	}
+	for _, v := range values {
+		text = strings.ReplaceAll(text, v, "[secret]")
+	}
+	return lastLines(text, maxTaskLines), nil
+}
+
+// secretsOf reads the values that are delivered to a container, line by line, into memory.
+func (e *Engine) secretsOf(ctx context.Context, id string, c container.InspectResponse) ([]string, error) {
+	if !slices.ContainsFunc(c.Mounts, func(m container.MountPoint) bool { return m.Destination == stack.SecretDir }) {
+		return nil, nil
+	}
+	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: stack.SecretDir + "/."})
+	if err != nil {
+		return nil, fmt.Errorf("reading what a task must not show: %w", err)
+	}
+	defer answer.Content.Close()
+	var out []string
+	r := tar.NewReader(answer.Content)
+	for {
+		if _, err := r.Next(); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading what a task must not show: %w", err)
+		}
+		data, err := io.ReadAll(io.LimitReader(r, maxSecretBytes))
+		if err != nil {
+			return nil, fmt.Errorf("reading what a task must not show: %w", err)
+		}
+		for line := range bytes.Lines(data) {
+			if line = bytes.TrimSpace(line); len(line) > 3 {
+				out = append(out, string(line))
+			}
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+)
+
+// Site is one host name that a service serves to the world, and what a visitor would see there.
+type Site struct {
+	Name    string
+	Address string // host:port at which the host of the engine answers
+	Local   bool   // only that host reaches it
+	TLS     string // acme, files, internal or off
+	Private bool   // an authority of the profile's own vouches: not every visitor knows it
+	Looked  bool
+	Seen    Fact[Handshake]
+}
+
+// Handshake is what a visitor of a site gets.
+type Handshake struct {
+	Version string        // such as TLS 1.3
+	Old     string        // a version before 1.2 that is accepted, too; empty when none is
+	Left    time.Duration // until the certificate expires; negative when it has
+	Names   bool          // the certificate is for the site's name
+	Trusted bool          // an authority that this machine trusts vouches for it
+	Why     string        // why it is not trusted
+	Refused string        // why there is no handshake at all
+}
+
+// certificateLeft is the least time that a certificate must have left: whoever renews it must notice in time.
+const certificateLeft = 14 * 24 * time.Hour
+
+func transport() []Control {
+	return []Control{
+		{ID: "HSE-OPS-003", Title: "Visitors speak TLS with whom they mean", Severity: finding.High, Key: "ports",
+			Rationale:  "Without a certificate that is valid, known and for this name, anybody on the way can read and change what is said.",
+			References: []string{"NIST SP 800-190 4.2.1"},
+			Remedy:     "leave tls out of the site for a certificate by ACME, or name one with certificate: and key:",
+			asked:      func(f Facts) bool { return f.Sites.Known() && len(f.Sites.Value) > 0 },
+			judge:      sitesSecured},
+	}
+}
+
+func sitesSecured(f Facts, _ Intent) Verdict {
+	if !f.Sites.Known() {
+		return unknown(f.Sites, "the sites")
+	}
+	var wrong, blind, weak, good, local []string
+	tier := finding.Behaved
+	for _, s := range f.Sites.Value {
+		status, at, text := s.judge(f.Sites.Tier)
+		text = s.Name + ": " + text
+		switch status {
+		case finding.Fail:
+			wrong = append(wrong, text)
+		case finding.Unknown:
+			blind = append(blind, text)
+		case finding.Advice:
+			weak = append(weak, text)
+		case finding.NotApplicable:
+			local = append(local, text)
+			continue
+		default:
+			good = append(good, text)
+		}
+		tier = min(tier, at)
+	}
+	switch {
+	case len(wrong) > 0:
+		return fail(tier, "%s", strings.Join(append(wrong, blind...), "; "))
+	case len(blind) > 0:
+		return Verdict{finding.Unknown, finding.None, strings.Join(blind, "; ")}
+	case len(weak) > 0:
+		return Verdict{finding.Advice, tier, strings.Join(weak, "; ")}
+	case len(good) == 0:
+		return notApplicable(f.Sites.Tier, "%s", strings.Join(local, "; "))
+	}
+	return pass(tier, "%s", strings.Join(good, "; "))
+}
+
+// judge answers for one site. What is only served to this machine needs no certificate.
+func (s Site) judge(declared finding.Tier) (finding.Status, finding.Tier, string) {
+	switch {
+	case s.Local && (s.TLS == "off" || s.TLS == "internal"):
+		return finding.NotApplicable, declared, "only this machine reaches " + s.Address
+	case s.TLS == "off":
+		return finding.Fail, declared, "no TLS at " + s.Address
+	case !s.Looked && s.TLS == "internal":
+		return finding.Advice, declared, "the edge vouches for itself, so visitors cannot tell it from an impostor"
+	case !s.Looked:
+		return finding.Pass, declared, "certificate by " + s.TLS
+	case !s.Seen.Known():
+		why := s.Seen.Why
+		if why == "" {
+			why = "nobody could connect"
+		}
+		return finding.Unknown, finding.None, why
+	}
+	return s.seen(s.Seen.Value)
+}
+
+func (s Site) seen(h Handshake) (finding.Status, finding.Tier, string) {
+	days := int(h.Left.Hours() / 24)
+	switch {
+	case h.Refused != "":
+		return finding.Fail, finding.Behaved, "it gives no certificate: " + h.Refused
+	case h.Old != "":
+		return finding.Fail, finding.Behaved, h.Old + " is accepted"
+	case !h.Names:
+		return finding.Fail, finding.Behaved, "the certificate is for another name"
+	case h.Left <= 0:
+		return finding.Fail, finding.Behaved, "the certificate has expired"
+	// What the edge signs itself lasts hours, and is renewed as it should be.
+	case h.Left <= certificateLeft && s.TLS != "internal":
+		return finding.Fail, finding.Behaved, fmt.Sprintf("the certificate expires in %d days", days)
+	case s.TLS == "internal":
+		return finding.Advice, finding.Behaved, h.Version + "; the edge vouches for itself, so visitors cannot tell it from an impostor"
+	case !h.Trusted && s.Private:
+		return finding.Advice, finding.Behaved, fmt.Sprintf("%s, %d days left; this machine does not know the authority: %s", h.Version, days, h.Why)
+	case !h.Trusted:
+		return finding.Fail, finding.Behaved, "the certificate is not trusted: " + h.Why
+	}
+	return finding.Pass, finding.Behaved, fmt.Sprintf("%s, the certificate has %d days left", h.Version, days)
+}
