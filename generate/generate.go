@@ -58,7 +58,7 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 		{ComposeFile, append([]byte(header(from)), body...)},
 		{EnvFile, envExample(s, from)},
 	}
-	files = slices.Concat(files, configFiles(s), cronFiles(s, from))
+	files = slices.Concat(files, configFiles(s), cronFiles(s, from), firewallFiles(s, from))
 	if from.Monitoring != nil {
 		beside, err := monitoringFiles(*from.Monitoring, from)
 		if err != nil {

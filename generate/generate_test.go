@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -422,6 +423,36 @@ func TestCronFile(t *testing.T) {
 	for _, f := range render(t, parse(t, strings.Replace(text, ", schedule: \"15 3 * * 1-5\"", "", 1)), generate.Source{}) {
 		if f.Path == generate.CronFile {
 			t.Error("a file for cron without a schedule")
+		}
+	}
+}
+
+// The rules of the firewall let in whom the profile names, by the port that was come to, and leave everything else alone.
+func TestFirewallFiles(t *testing.T) {
+	const text = head + `services: {web: {preset: redis, ports: ["0.0.0.0:443:6379"], networks: [edge]}}
+networks: {edge: {publish: true}}
+firewall: [{port: 443, from: [10.0.0.0/8, "2001:db8::/32"]}]
+`
+	want := map[string][]string{
+		generate.IptablesFile:  {"*filter\n:HSECTL-shop - [0:0]\n", "-A HSECTL-shop -s 10.0.0.0/8 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 443 --ctdir ORIGINAL -j RETURN\n-A HSECTL-shop -p tcp -m conntrack --ctstate DNAT --ctorigdstport 443 --ctdir ORIGINAL -j DROP\nCOMMIT\n"},
+		generate.Ip6tablesFile: {"-A HSECTL-shop -s 2001:db8::/32 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 443 --ctdir ORIGINAL -j RETURN\n-A HSECTL-shop -p tcp"},
+		generate.NftablesFile:  {"table inet hsectl-shop {\n", "\t\tip saddr 10.0.0.0/8 meta l4proto tcp ct status dnat ct original proto-dst 443 accept\n\t\tip6 saddr 2001:db8::/32 ", " ct original proto-dst 443 drop\n"},
+	}
+	for _, f := range render(t, parse(t, text), generate.Source{Profile: "shop.yaml"}) {
+		for _, part := range want[f.Path] {
+			if !strings.Contains(string(f.Data), part) {
+				t.Errorf("%s lacks %q:\n%s", f.Path, part, f.Data)
+			}
+		}
+		delete(want, f.Path)
+	}
+	if len(want) > 0 {
+		t.Errorf("not rendered: %v", want)
+	}
+	long := strings.Replace(text, "name: shop", "name: "+strings.Repeat("a", 50), 1)
+	for _, f := range render(t, parse(t, long), generate.Source{}) {
+		if f.Path == generate.IptablesFile && !regexp.MustCompile(`(?m)^:HSECTL-[a-z0-9-]{20} - `).Match(f.Data) {
+			t.Errorf("the kernel takes 28 characters:\n%s", f.Data)
 		}
 	}
 }

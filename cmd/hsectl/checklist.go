@@ -71,7 +71,7 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	if err != nil {
 		return err
 	}
-	machine, err := judgeMachine(ctx, engine)
+	machine, err := judgeMachine(ctx, l, engine)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/compose"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/report"
 )
@@ -129,7 +130,31 @@ func lintProfile(l loaded) []finding.Finding {
 			findings = append(findings, passed(s.Name, s.Extra))
 		}
 	}
-	return located(l, findings)
+	return located(l, append(findings, opened(l)...))
+}
+
+// opened says of each service that others can reach whether the profile says who may: HSE-OPS-004, as declared.
+func opened(l loaded) []finding.Finding {
+	var out []finding.Finding
+	for _, s := range l.stack.Services {
+		var beyond []string
+		for _, p := range s.Ports {
+			if p.Beyond() {
+				beyond = append(beyond, policy.Port(p).String())
+			}
+		}
+		if len(beyond) == 0 {
+			continue
+		}
+		f := finding.Finding{Subject: s.Name, Control: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, Where: "ports", Status: finding.Pass, Tier: finding.Declared,
+			Detail: "firewall: says who may reach " + strings.Join(beyond, ", ") + "; that the machine does so is judged by hsectl verify --engine"}
+		if l.stack.Firewall == nil {
+			f.Status, f.Detail = finding.Advice, "nobody says who may reach "+strings.Join(beyond, ", ")
+			f.Remedy = "say it under firewall: - {port: PORT, from: [NETWORK]}, or from: [world]; hsectl generate writes the rules"
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // passed is the finding about what a service passes through: unknown when no control judges a part of it.

@@ -75,7 +75,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	}
 	evidence.Findings = slices.Concat(evidence.Findings, beside, judgeSources(ctx, l), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
 	if o.engine {
-		machine, err := judgeMachine(ctx, engine)
+		machine, err := judgeMachine(ctx, l, engine)
 		if err != nil {
 			return err
 		}

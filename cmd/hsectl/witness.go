@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -14,15 +15,17 @@ import (
 )
 
 // judgeMachine judges the engine, and its machine where that is this one.
-func judgeMachine(ctx context.Context, engine *docker.Engine) ([]finding.Finding, error) {
+func judgeMachine(ctx context.Context, l loaded, engine *docker.Engine) ([]finding.Finding, error) {
 	m, err := engine.Machine(ctx)
 	if err != nil {
 		return nil, err
 	}
+	m.Openings = l.stack.Openings()
 	socket, here := engine.Socket()
 	if !here {
 		const why = "the engine is on another machine"
 		m.Files, m.Forwarding, m.LogBounded = policy.Unseen[[]policy.EngineFile](why), policy.Unseen[[]string](why), policy.Unseen[bool](why)
+		m.Filter = policy.Unseen[[]string](why)
 		return policy.CheckMachine(m), nil
 	}
 	var files []policy.EngineFile
@@ -32,6 +35,12 @@ func judgeMachine(ctx context.Context, engine *docker.Engine) ([]finding.Finding
 	}
 	m.Files = witnessed(files, err)
 	m.Forwarding = witnessed(host.ForwardRules(ctx))
+	if m.Openings != nil {
+		m.Filter = witnessed(host.FilterRules(ctx))
+		if table := generate.NftTable(l.stack.Name); host.HasNftTable(ctx, table) {
+			m.Filter = policy.Unseen[[]string]("the rules are in the table " + table + " of nftables, which is not read; look at it with: nft list table inet " + table)
+		}
+	}
 	m.LogBounded = witnessed(host.EngineLogSize())
 	return policy.CheckMachine(m), nil
 }

@@ -60,6 +60,21 @@ func ForwardRules(ctx context.Context) ([]string, error) {
 	return rules, nil
 }
 
+// FilterRules returns every rule of the packet filter for IPv4.
+func FilterRules(ctx context.Context) ([]string, error) {
+	out, err := Output(ctx, "/", []string{"iptables", "-w", "5", "-S"}, 8<<20)
+	if err != nil {
+		return nil, fmt.Errorf("reading the rules of the firewall: %w", err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+}
+
+// HasNftTable reports whether nftables has a table of the family inet. Where there is no nft, there is none.
+func HasNftTable(ctx context.Context, name string) bool {
+	out, err := Output(ctx, "/", []string{"nft", "list", "tables", "inet"}, 1<<20)
+	return err == nil && strings.Contains("\n"+string(out)+"\n", "\ntable inet "+name+"\n")
+}
+
 // EngineLogSize reports whether the engine's default for new log files has a bound, by its configuration file or the
 // command lines of the engines that run here.
 func EngineLogSize() (bool, error) {

@@ -26,6 +26,8 @@ type Machine struct {
 	Files      Fact[[]EngineFile]
 	Published  Fact[[]string] // ports of any container that are open beyond the machine
 	Forwarding Fact[[]string] // rules of the chain that sees what is forwarded to published ports
+	Filter     Fact[[]string] // all rules of the firewall
+	Openings   []Opening      // what the profile says of them; nil when it says nothing
 }
 
 // EngineFile is a file or socket that belongs to the engine.
@@ -63,7 +65,7 @@ func machine() []Control {
 		{ID: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, By: by,
 			Rationale:  "Published ports are forwarded before ufw and firewalld are asked; only the chain DOCKER-USER comes first.",
 			References: []string{"CIS 2.4", "OWASP Docker rule 5"},
-			Remedy:     "publish on 127.0.0.1, or write rules: iptables -I DOCKER-USER",
+			Remedy:     "say under firewall: who may reach each port, and load the rules that hsectl generate writes; or publish on 127.0.0.1",
 			machine:    firewall},
 		{ID: "HSE-OPS-005", Title: "Engine and runtime have the fixes of known escapes", Severity: finding.High, By: by,
 			Rationale:  "A container escape needs one old component.",
@@ -145,6 +147,8 @@ func firewall(m Machine) Verdict {
 		return unknown(m.Published, "the published ports")
 	case len(m.Published.Value) == 0:
 		return notApplicable(m.Published.Tier, "no container publishes a port beyond the machine")
+	case m.Openings != nil:
+		return judgeOpenings(m)
 	case !m.Forwarding.Known():
 		return unknown(m.Forwarding, "the chain DOCKER-USER")
 	}

@@ -22,6 +22,7 @@ type Profile struct {
 	Volumes     map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
 	Exceptions  []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
 	Edge        *Edge              `yaml:"edge" doc:"what stands between the world and the services: sites, certificates, routes"`
+	Firewall    []Opening          `yaml:"firewall" doc:"from where the published ports may be reached; a word about each, once there is one"`
 	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 	Passthrough Passthrough        `yaml:"passthrough" doc:"keys of Compose beside services that have no place here, as Compose writes them"`
 	Jobs        map[string]Job     `yaml:"jobs" doc:"programs that run once in each deploy that changes their service, by name"`
@@ -45,6 +46,7 @@ type Overlay struct {
 	Volumes    map[string]Volume  `yaml:"volumes" doc:"other options of volumes"`
 	Exceptions []Exception        `yaml:"exceptions" doc:"further exceptions"`
 	Edge       *Edge              `yaml:"edge" doc:"other sites and ports of the edge"`
+	Firewall   []Opening          `yaml:"firewall" doc:"from where the published ports may be reached here, in place of what the profile says"`
 }
 
 // Service is one service of the stack.

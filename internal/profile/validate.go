@@ -99,6 +99,7 @@ func (v *validator) profile() {
 	v.backups()
 	v.exceptions()
 	v.edge()
+	v.firewall()
 	v.monitoring()
 	v.supplyChain()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {

@@ -207,5 +207,6 @@ func (c *comparison) stackItself() {
 	c.backups()
 	c.sites()
 	c.monitoring()
+	c.firewall()
 	c.passthrough()
 }

@@ -30,6 +30,7 @@ func New(p *profile.Profile) Stack {
 		})
 	}
 	s.Jobs = newJobs(p)
+	s.Firewall = newFirewall(p, s.Services)
 	s.addEdge(p)
 	return s
 }

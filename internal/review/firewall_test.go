@@ -1,0 +1,42 @@
+package review_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hsectl/hsectl/internal/review"
+)
+
+// Who may come that could not before makes a change weaker, whatever else it takes away.
+func TestFirewallChanges(t *testing.T) {
+	open := edit{`["8080:8080"]`, `["0.0.0.0:8080:8080"]`}
+	with := func(from string) review.Side {
+		return side(t, shop+"firewall:\n  - {port: 8080, from: ["+from+"]}\n", open)
+	}
+	for _, c := range []struct {
+		name       string
+		base, head review.Side
+		want       string
+	}{
+		{"the same in another order", with("10.0.0.0/8, 192.0.2.0/24"), with("192.0.2.0/24, 10.0.0.0/8"), ""},
+		{"the world", with("10.0.0.0/8"), with("world"), "weaker high everybody may reach it now; load the rules anew"},
+		{"one network more, one less", with("10.0.0.0/8, 192.0.2.0/24"), with("10.0.0.0/8, 198.51.100.0/24"), "weaker high 198.51.100.0/24 may reach it now; load the rules anew"},
+		{"a wider network", with("10.0.0.0/8"), with("10.0.0.0/7"), "weaker high 10.0.0.0/7 may reach it now; load the rules anew"},
+		{"a part of it", with("10.0.0.0/8"), with("10.1.0.0/16"), "stronger low fewer may reach it; load the rules anew"},
+		{"no longer the world", with("world"), with("10.0.0.0/8"), "stronger low fewer may reach it; load the rules anew"},
+		{"nobody says it any more", with("10.0.0.0/8"), side(t, shop, open), "weaker high nobody says any more who may reach what is published"},
+		{"somebody says it", side(t, shop, open), with("10.0.0.0/8"), "stronger medium it is said, and judged, who may reach what is published"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			for _, change := range review.Compare(c.base, c.head, today).Changes {
+				if change.Control == "HSE-OPS-004" {
+					got += fmt.Sprint(change.Direction, " ", change.Severity, " ", change.Reason)
+				}
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
