@@ -6,7 +6,7 @@ BIN     := bin/hsectl
 
 export CGO_ENABLED = 0
 
-.PHONY: all demo test check bench build engine sshd example browser docs clean
+.PHONY: all demo test check bench vm build engine sshd example browser docs clean
 
 all: build
 
@@ -42,6 +42,11 @@ browser:
 # The reference application's own tests, against real PostgreSQL and Redis.
 example:
 	scripts/test-example
+
+# The engine tests that a kernel decides, in a virtual machine with control groups version 2 and AppArmor. Emulated it takes
+# an hour or more, so it is not part of the gate.
+vm:
+	scripts/vm test
 
 # Speed, printed as ratios to a peer measured in the same run; never a pass or a fail.
 bench: build engine
