@@ -94,6 +94,22 @@ func judgedBy(c policy.Control) string {
 	return "by hsectl lint on the rendered stack, and by hsectl verify on the running container"
 }
 
+// newProbeMachine is what runs inside a probe that looks at all containers of a machine.
+func newProbeMachine(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:    "probe-machine",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var subjects []verify.Subject
+			if err := json.NewDecoder(s.In).Decode(&subjects); err != nil {
+				return fmt.Errorf("reading the request: %w", err)
+			}
+			return host.Survey(cmd.Context(), subjects, json.NewEncoder(s.Out).Encode)
+		},
+	}
+}
+
 // newProbeContainer is what runs inside probes; people have no use for it.
 func newProbeContainer(s streams) *cobra.Command {
 	return &cobra.Command{

@@ -79,7 +79,7 @@ func owners() []owner {
 		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/scanners", "internal/image/signature"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/profile"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/profile"}, "did you mean"},
-		{"github.com/docker/go-units", []string{"internal/profile", "internal/compose", "internal/policy", "internal/verify"}, "amounts are read and shown as Compose does"},
+		{"github.com/docker/go-units", []string{"internal/profile", "internal/docker", "internal/compose", "internal/policy", "internal/verify"}, "amounts are read and shown as Compose does"},
 		{"github.com/docker/compose/v5", docker, "the Compose SDK changes an engine"},
 		{"github.com/docker/cli", docker, "contexts and credentials are about an engine"},
 		{"github.com/docker/go-connections", docker, "certificates are about an engine"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -48,13 +49,21 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 	origins := e.origins(ctx, list)
 	out := make([]verify.Container, len(list))
 	round := e.newRound(ctx, project)
+	requests := make([]verify.Request, len(list))
+	for i, c := range list {
+		requests[i] = ask(c.Config.Labels[composeService])
+		requests[i].Connect = addressed(requests[i].Connect, list)
+	}
+	if e.survey {
+		if round.beside, err = e.surveyed(ctx, project, list, requests); err != nil {
+			return nil, err
+		}
+	}
 	var wg errgroup.Group
 	wg.SetLimit(lookParallel)
 	for i, c := range list {
 		wg.Go(func() error {
-			service := c.Config.Labels[composeService]
-			r := ask(service)
-			r.Connect = addressed(r.Connect, list)
+			service, r := c.Config.Labels[composeService], requests[i]
 			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, engine.now)}
 			surface(&out[i].Engine, c)
 			out[i].Engine.Remap = is(policy.Remap{Engine: engine.remaps})
@@ -148,10 +157,24 @@ func appliedMounts(c container.InspectResponse) []policy.Mount {
 	}
 	for path, options := range c.HostConfig.Tmpfs { // these are not among the mounts
 		words := strings.Split(options, ",")
-		out = append(out, policy.Mount{Path: path, Kind: "tmpfs", Writable: !slices.Contains(words, "ro"), Exec: slices.Contains(words, "exec")})
+		out = append(out, policy.Mount{Path: path, Kind: "tmpfs", Writable: !slices.Contains(words, "ro"), Exec: slices.Contains(words, "exec"), Size: tmpfsSize(words)})
 	}
 	slices.SortFunc(out, func(a, b policy.Mount) int { return strings.Compare(a.Path, b.Path) })
 	return out
+}
+
+// tmpfsSize reads size=8m as the kernel does (tmpfs(5)); 0 is no bound, or one in percent of a memory that is not known.
+func tmpfsSize(options []string) int64 {
+	for _, o := range options {
+		if value, ok := strings.CutPrefix(o, "size="); ok {
+			n, err := units.RAMInBytes(value)
+			if err != nil {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 func devices(h *container.HostConfig) []string {

@@ -20,8 +20,8 @@ func (p probe) config(request string) *container.Config {
 	}
 }
 
-// throwAway creates, runs and removes a container, and returns what it wrote.
-func (e *Engine) throwAway(ctx context.Context, config *container.Config, host *container.HostConfig) (out string, err error) {
+// throwAway creates, runs and removes a container, and returns what it wrote. In is what it reads, if anything.
+func (e *Engine) throwAway(ctx context.Context, config *container.Config, host *container.HostConfig, in []byte) (out string, err error) {
 	created, err := e.create(ctx, client.ContainerCreateOptions{Config: config, HostConfig: host})
 	if err != nil {
 		return "", fmt.Errorf("creating a probe: %w", err)
@@ -32,7 +32,7 @@ func (e *Engine) throwAway(ctx context.Context, config *container.Config, host *
 			err = errors.Join(err, fmt.Errorf("removing a probe: %w", removeErr))
 		}
 	}()
-	return e.run(ctx, created.ID)
+	return e.run(ctx, created.ID, in)
 }
 
 // tryCopy runs a probe with the very settings of a container, and lets it try what they allow. The copy has no network,
@@ -47,7 +47,7 @@ func (e *Engine) tryCopy(ctx context.Context, p probe, h *container.HostConfig) 
 		MaskedPaths: h.MaskedPaths, ReadonlyPaths: h.ReadonlyPaths, Init: &off, LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: h.PidsLimit, Ulimits: h.Ulimits},
 	}
-	out, err := e.throwAway(ctx, p.config(`{"attempt":true}`), copied)
+	out, err := e.throwAway(ctx, p.config(`{"attempt":true}`), copied, nil)
 	if err != nil {
 		return nil, fmt.Errorf("trying on a copy: %w", err)
 	}

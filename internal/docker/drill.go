@@ -73,7 +73,7 @@ func (e *Engine) Exhaust(ctx context.Context, project, service string) (out veri
 	if err != nil {
 		return out, fmt.Errorf("asking the probe: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 4*probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
 	config := probe{image: ref, stack: project, user: "65532:65532"}.config(string(request))
 	config.Env = nil
@@ -91,7 +91,7 @@ func (e *Engine) Exhaust(ctx context.Context, project, service string) (out veri
 			err = fmt.Errorf("removing a probe: %w", removeErr)
 		}
 	}()
-	if _, err := e.run(ctx, created.ID); err != nil && ctx.Err() != nil {
+	if _, err := e.run(ctx, created.ID, nil); err != nil && ctx.Err() != nil {
 		return out, err // any other end is what is looked at below
 	}
 	after, err := e.api.ContainerInspect(ctx, created.ID, client.ContainerInspectOptions{})

@@ -39,6 +39,7 @@ type Engine struct {
 	version string
 	probe   func() ([]byte, error) // the program that runs inside probes
 	beside  func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
+	survey  bool                   // one probe looks at all containers of the engine's machine
 	held    *Lock                  // the lock under which this connection works; nil when it only reads
 }
 

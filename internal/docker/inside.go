@@ -32,7 +32,7 @@ func (e *Engine) Inside(ctx context.Context, project, service string, check veri
 		NetworkMode: container.NetworkMode("container:" + c.ID), CapDrop: []string{"ALL"}, ReadonlyRootfs: true,
 		SecurityOpt: []string{"no-new-privileges:true"}, LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
-	})
+	}, nil)
 	if err != nil {
 		return verify.Answer{}, err
 	}

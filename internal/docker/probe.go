@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	probeTimeout  = 30 * time.Second
-	startTimeout  = 15 * time.Second  // between making a probe and starting it
+	probeTimeout  = time.Minute       // a probe takes less than a second; on a machine that has no time it takes half a minute
+	startTimeout  = time.Minute       // between making a probe and starting it
 	probeVerb     = "probe-container" // the hidden verb that a probe runs
 	maxProbeBytes = 32 << 20
 )
@@ -64,13 +64,8 @@ func elsewhere(context.Context, int, string, verify.Request) (*verify.Dump, erro
 
 // look sees a container from beside it, where this machine runs it, and otherwise by a probe in its pid namespace.
 func (r round) look(ctx context.Context, c container.InspectResponse, ask verify.Request) (*verify.Dump, error) {
-	switch {
-	case !c.State.Running || c.State.Restarting:
-		return nil, fmt.Errorf("the container is %s", c.State.Status)
-	case c.State.Paused:
-		return nil, errors.New("the container is paused")
-	case c.HostConfig.PidMode.IsHost():
-		return nil, errors.New("the container shares the pid namespace of the host, where a probe is not let in")
+	if err := lookable(c); err != nil {
+		return nil, err
 	}
 	p := probe{stack: r.stack, target: c.ID, user: c.Config.User, request: ask, network: container.NetworkMode("container:" + c.ID)}
 	if c.HostConfig.NetworkMode.IsHost() {
@@ -102,6 +97,19 @@ func (r round) look(ctx context.Context, c container.InspectResponse, ask verify
 		dump.Attempts, err = r.engine.tryCopy(ctx, p, c.HostConfig)
 	}
 	return dump, err
+}
+
+// lookable says why nobody can look at a container, if so.
+func lookable(c container.InspectResponse) error {
+	switch {
+	case !c.State.Running || c.State.Restarting:
+		return fmt.Errorf("the container is %s", c.State.Status)
+	case c.State.Paused:
+		return errors.New("the container is paused")
+	case c.HostConfig.PidMode.IsHost():
+		return errors.New("the container shares the pid namespace of the host, where a probe is not let in")
+	}
+	return nil
 }
 
 // probed runs a probe with the container's own user, because only that user may look through /proc/1/root; when PID 1
@@ -156,7 +164,7 @@ func (e *Engine) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
 		LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
 		Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -167,9 +175,10 @@ func (e *Engine) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
 	return dump, nil
 }
 
-// run starts a container, waits for its end, and returns what it wrote. Ending with anything but 0 is an error.
-func (e *Engine) run(ctx context.Context, id string) (string, error) {
-	attached, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+// run starts a container, gives it what it reads, waits for its end, and returns what it wrote. Ending with anything but 0
+// is an error.
+func (e *Engine) run(ctx context.Context, id string, in []byte) (string, error) {
+	attached, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: in != nil, Stdout: true, Stderr: true})
 	if err != nil {
 		return "", fmt.Errorf("attaching to a probe: %w", err)
 	}
@@ -184,6 +193,14 @@ func (e *Engine) run(ctx context.Context, id string) (string, error) {
 		_, err := stdcopy.StdCopy(&stdout, &stderr, io.LimitReader(attached.Reader, maxProbeBytes))
 		read <- err
 	}()
+	if in != nil {
+		if _, err := attached.Conn.Write(in); err != nil {
+			return "", fmt.Errorf("telling a probe what to do: %w", err)
+		}
+		if err := attached.CloseWrite(); err != nil {
+			return "", fmt.Errorf("telling a probe what to do: %w", err)
+		}
+	}
 	select {
 	case <-ctx.Done():
 		return "", fmt.Errorf("waiting for a probe: %w", ctx.Err())

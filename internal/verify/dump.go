@@ -11,6 +11,14 @@ type Look func(ctx context.Context, pid int, id string, r Request) (*Dump, error
 // ErrElsewhere is a container that does not run on this machine, or that this program may not look at.
 var ErrElsewhere = errors.New("the container runs elsewhere")
 
+// Subject is a container that a survey of a whole machine looks at, and what was seen of it, if it could be entered.
+type Subject struct {
+	PID  int     `json:"pid"` // of its first process, on the machine
+	ID   string  `json:"id"`
+	Ask  Request `json:"ask"`
+	Dump *Dump   `json:"dump"`
+}
+
 // Dump is what a probe inside a container's pid namespace saw, unjudged: the kernel's own text, and the result of
 // what was tried. Parsing it is pure, so a probe stays small and every parser can be fuzzed.
 type Dump struct {
