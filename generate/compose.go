@@ -103,6 +103,7 @@ type (
 	}
 
 	composeDeploy struct {
+		Replicas  int              `yaml:"replicas,omitempty"` // left out for one
 		Resources composeResources `yaml:"resources"`
 	}
 
@@ -194,10 +195,13 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 		Environment: environment(s), Networks: s.Networks,
 		StopSignal: s.Shutdown.Signal, StopGrace: duration(s.Shutdown.Grace), Restart: s.Restart,
 		MemswapMax: s.Limits.Memory.Text, Ulimits: composeUlimits{Nofile: s.OpenFiles},
-		Deploy: composeDeploy{composeResources{
+		Deploy: composeDeploy{Resources: composeResources{
 			Limits: composeAmounts{quoted(s.Limits.CPUs), s.Limits.Memory.Text, s.Limits.PIDs},
 		}},
 		Logging: composeLogging{Driver: s.Log.Driver},
+	}
+	if n := s.Wanted(); n > 1 {
+		out.Deploy.Replicas = n
 	}
 	if s.Reservations.Nano > 0 || s.Reservations.Memory.Bytes > 0 {
 		out.Deploy.Resources.Reservations = &composeAmounts{CPUs: quoted(s.Reservations.CPUs), Memory: s.Reservations.Memory.Text}

@@ -28,6 +28,7 @@ func presetParts(p profile.Preset) []part {
 		{"tested", []string{healthTimes(s)}, false},
 		{"stop", []string{fmt.Sprintf("%s, then %s of grace", s.Shutdown.Signal, s.Shutdown.Grace)}, false},
 		{"limits", []string{limitLine(s)}, false},
+		{"containers", []string{singleLine(s)}, false},
 		{"tuning", formulaLines(p), true},
 		{"command", []string{strings.Join(s.Command, " ")}, true},
 		{"environment", environmentLines(p), true},
@@ -109,6 +110,14 @@ func limitLine(s profile.Service) string {
 		out += fmt.Sprintf("; %s memory reserved", s.Reservations.Memory)
 	}
 	return out
+}
+
+// singleLine says why there is one container, or nothing where there may be several.
+func singleLine(s profile.Service) string {
+	if s.Single == "" {
+		return ""
+	}
+	return "one: " + s.Single
 }
 
 // formulaLines leaves out the names that only repeat the service's.

@@ -61,6 +61,7 @@ type importer struct {
 	extra   map[string]any // keys of the stack that are passed through
 	waivers []waiver
 	shared  map[string]string // the user of each volume
+	several map[string]bool   // volumes that several containers of a service write
 	presets map[string]map[string]any
 	files   map[string]fromVariable // secrets that were variables, by name
 }
@@ -117,7 +118,7 @@ func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
 	if err != nil {
 		return Draft{}, err
 	}
-	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}, presets: map[string]map[string]any{}, files: map[string]fromVariable{}}
+	i := &importer{p: p, t: t, caution: caution, draft: &Draft{Presets: map[string]string{}, Passed: map[string][]string{}}, extra: written, shared: map[string]string{}, several: map[string]bool{}, presets: map[string]map[string]any{}, files: map[string]fromVariable{}}
 	services, _ := written["services"].(map[string]any)
 	delete(written, "services")
 	delete(written, "name")
@@ -292,11 +293,19 @@ func (i *importer) volumes(out ordered) {
 	mine := newOrdered()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		rest, _ := all[name].(map[string]any)
+		options, comment := map[string]any{}, ""
 		if bool(i.p.types.Volumes[name].External) {
-			mine.set(name, flow(map[string]any{"external": true}))
+			options["external"] = true
 			if i.shared[name] != "" {
 				delete(rest, "external")
 			}
+		}
+		if i.several[name] {
+			options["shared"] = true
+			comment = i.ask("volumes."+name, "may several containers write it at once? %s lets them", i.t.Source)
+		}
+		if len(options) > 0 {
+			mine.set(name, flow(options), comment)
 		}
 		i.unnamed(rest, name)
 		if len(rest) == 0 && i.shared[name] != "" {

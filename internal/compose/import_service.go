@@ -33,6 +33,7 @@ func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
 	m.identity()
 	m.capabilities()
 	m.writable()
+	m.replicas()
 	m.limits()
 	m.lifecycle()
 	m.health()

@@ -144,6 +144,13 @@ func compareProjects(t *testing.T, before, after *Project) {
 		was, _ := old["services"].(map[string]any)[s.Name].(map[string]any)
 		is, _ := services[clean(s.Name)].(map[string]any)
 		softened(before, s.Name, was, is)
+		delete(was, "scale") // the same as deploy.replicas, and as nothing where it is one
+		if d, ok := was["deploy"].(map[string]any); ok {
+			delete(d, "replicas")
+		}
+		if other := after.types.Services[clean(s.Name)]; s.GetScale() != other.GetScale() {
+			t.Errorf("%s: had %d containers, has %d", s.Name, s.GetScale(), other.GetScale())
+		}
 		for _, key := range slices.Sorted(maps.Keys(was)) {
 			if lost := missing(was[key], is[key]); lost != "" {
 				t.Errorf("%s.%s: lost %s; is %v", s.Name, key, lost, is[key])

@@ -118,7 +118,7 @@ func (p *Project) reviewed(at checkout, s types.ServiceConfig, raw map[string]an
 	out := stack.Service{
 		Name: s.Name, Image: s.Image, Build: built(at, s.Build), Entrypoint: s.Entrypoint, Command: s.Command, Hostname: s.Hostname,
 		User: userOf(s.User), Init: s.Init != nil && *s.Init, Writable: p.writable(at, s), Limits: limitsOf(s), ShmSize: sizeOf(int64(s.ShmSize)),
-		Shutdown: shutdownOf(s), Health: testOf(s), Networks: slices.Sorted(maps.Keys(s.Networks)), Restart: restartOf(s), Log: logOf(s), Extra: raw,
+		Shutdown: shutdownOf(s), Replicas: s.GetScale(), Health: testOf(s), Networks: slices.Sorted(maps.Keys(s.Networks)), Restart: restartOf(s), Log: logOf(s), Extra: raw,
 	}
 	for _, c := range policy.CapabilityList(bounding(s)) {
 		out.Capabilities = append(out.Capabilities, stack.Capability{Name: c})
@@ -142,13 +142,13 @@ func (p *Project) reviewed(at checkout, s types.ServiceConfig, raw map[string]an
 	for _, r := range surface(s).DependsOn.Value {
 		out.DependsOn = append(out.DependsOn, stack.Dependency{Service: r.Service, Condition: r.Condition})
 	}
-	said(raw)
+	said(raw, s.GetScale() > 0)
 	return out
 }
 
 // said takes out of a written service what the fields of a stack or the controls have said. User stays where only the
-// image knows who it is.
-func said(raw map[string]any) {
+// image knows who it is, and the number of containers where it is none.
+func said(raw map[string]any, many bool) {
 	for _, key := range strings.Fields(`image entrypoint command hostname init cap_add cap_drop ports environment labels read_only tmpfs privileged
 		mem_limit memswap_limit cpus cpu_quota cpu_period pids_limit shm_size stop_signal stop_grace_period restart`) {
 		delete(raw, key)
@@ -166,6 +166,10 @@ func said(raw map[string]any) {
 	inner("build", "context", "dockerfile", "target", "args")
 	inner("healthcheck", "test", "interval", "timeout", "retries", "start_period", "disable")
 	inner("deploy", "restart_policy")
+	if many {
+		delete(raw, "scale")
+		inner("deploy", "replicas")
+	}
 	if d, ok := raw["deploy"].(map[string]any); ok {
 		if r, ok := d["resources"].(map[string]any); ok {
 			delete(r, "limits")

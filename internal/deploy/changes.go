@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// Action is what happens to the container of a service.
+// Action is what happens to the containers of a service.
 type Action string
 
 // The actions.
@@ -20,6 +20,7 @@ const (
 	Replace Action = "replace"
 	Remove  Action = "remove"
 	Start   Action = "start"
+	Scale   Action = "scale" // more or fewer of the same
 )
 
 // ServiceChange is what a plan does to one service, and why.
@@ -71,7 +72,6 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 		c.Action, c.Causes = Create, []string{"it has no container"}
 		return c
 	}
-	first := running[0]
 	want := Expected(d.Stack, s, p.Delivery)
 	var was Fields
 	if d.Last != nil {
@@ -79,29 +79,37 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 		if before, ok := d.Last.Release.Model.Service(s.Name); ok {
 			was = Expected(d.Last.Release.Model, before, d.Last.Release.delivery())
 		}
-		if ids := d.Last.Outcome.Containers[s.Name]; len(running) == 1 && !slices.Contains(ids, first.ID) {
-			c.Causes = append(c.Causes, fmt.Sprintf("its container is not the one of release %d", d.Last.Number))
+		if cause := strangers(running, *d.Last, s); cause != "" {
+			c.Causes = append(c.Causes, cause)
 		}
 	} else {
 		c.Causes = append(c.Causes, "the engine has no release of the stack")
 	}
-	c.Fields = compare(first.Fields, was, want)
+	odd := oddest(running, was)
+	c.Fields = compare(odd.Fields, was, want)
 	for _, f := range c.Fields {
 		if was != nil && f.Running != f.Release {
 			c.Drifted = true
-			c.Causes = append(c.Causes, fmt.Sprintf("%s was changed on the running container", f.Field))
+			c.Causes = append(c.Causes, fmt.Sprintf("%s was changed on %s", f.Field, called(odd, running)))
 		}
 	}
-	if id := o.Images[s.Image]; id != "" && first.Image != id {
-		c.Causes = append(c.Causes, fmt.Sprintf("image %s is %s and it runs %s", s.Image, short(id), short(first.Image)))
+	for _, r := range running {
+		if id := o.Images[s.Image]; id != "" && r.Image != id {
+			c.Causes = append(c.Causes, fmt.Sprintf("image %s is %s and %s runs %s", s.Image, short(id), subject(r, running), short(r.Image)))
+			break
+		}
 	}
-	if len(running) > 1 {
-		c.Causes = append(c.Causes, fmt.Sprintf("it has %d containers", len(running)))
-	}
-	if len(c.Causes) > 0 {
+	number := resized(running, d.Last, s)
+	switch sick := unwell(running); {
+	case len(c.Causes) > 0:
 		c.Action, c.How = Replace, replacement(d.Stack, s, running)
-	} else if !first.Well {
-		c.Action, c.Causes = Start, []string{"it is " + first.State}
+		if number != "" {
+			c.Causes = append(c.Causes, number)
+		}
+	case number != "":
+		c.Action, c.How, c.Causes = Scale, scaling(d.Stack, s, running), []string{number}
+	case sick != "":
+		c.Action, c.Causes = Start, []string{sick}
 	}
 	return c
 }

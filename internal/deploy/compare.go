@@ -25,19 +25,14 @@ func Compare(r Record, o Observed) []Condition {
 			out = append(out, Condition{Service: s.Name, State: "no container"})
 			continue
 		}
-		first := running[0]
-		c := Condition{Service: s.Name, State: first.State, Well: first.Well}
-		if ids := r.Outcome.Containers[s.Name]; !slices.Contains(ids, first.ID) {
-			c.Drift = append(c.Drift, "its container is another one")
-		}
+		c := Condition{Service: s.Name}
+		c.State, c.Well = together(running, s.Wanted())
 		want := Expected(r.Release.Model, s, r.Release.delivery())
-		for _, field := range slices.Sorted(maps.Keys(want)) {
-			if first.Fields[field] != want[field] {
-				c.Drift = append(c.Drift, fmt.Sprintf("%s is %q, not %q", field, first.Fields[field], want[field]))
-			}
+		for _, one := range running {
+			c.Drift = append(c.Drift, drifted(one, running, r.Outcome.Containers[s.Name], want)...)
 		}
-		if len(running) > 1 {
-			c.Drift = append(c.Drift, fmt.Sprintf("it has %d containers", len(running)))
+		if len(running) != s.Wanted() {
+			c.Drift = append(c.Drift, miscounted(len(running), s.Wanted()))
 		}
 		out = append(out, c)
 	}
@@ -48,6 +43,24 @@ func Compare(r Record, o Observed) []Condition {
 				c.Drift = []string{"the release has no such service"}
 			}
 			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// drifted says what is not as the release left it on one of the containers of a service.
+func drifted(one Running, all []Running, ids []string, want Fields) []string {
+	var out []string
+	of := ""
+	if len(all) > 1 {
+		of = one.Name + ": "
+	}
+	if !slices.Contains(ids, one.ID) {
+		out = append(out, of+"its container is another one")
+	}
+	for _, field := range slices.Sorted(maps.Keys(want)) {
+		if one.Fields[field] != want[field] {
+			out = append(out, fmt.Sprintf("%s%s is %q, not %q", of, field, one.Fields[field], want[field]))
 		}
 	}
 	return out

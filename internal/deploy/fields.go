@@ -74,7 +74,7 @@ func walk(v any, path string, out map[string]string) {
 			switch key {
 			case "Text":
 				walk(value, path, out)
-			case "Bytes", "Nano", "Configs", "Rollout": // files count by their content, not by its text; a rollout is no part of a container
+			case "Bytes", "Nano", "Configs", "Rollout", "Replicas": // files count by their content, not by its text; a rollout and a number are no part of a container
 			default:
 				walk(value, strings.TrimPrefix(path+"."+strings.ToLower(key), "."), out)
 			}

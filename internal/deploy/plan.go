@@ -45,6 +45,7 @@ type Observed struct {
 // Running is a container of the stack.
 type Running struct {
 	ID     string
+	Name   string
 	Image  string // id
 	Well   bool   // healthy, or running where there is no test, or ended well where that is the end
 	State  string
@@ -257,7 +258,7 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 		}
 	}
 	compose.Partial = len(d.Only) > 0
-	rolled, quiet := map[string]RollStep{}, true
+	rolled, quiet := map[string]Step{}, true
 	g, edge := gate(d.Stack, plan.Delivery.Configs)
 	if edge {
 		compose.Gate = &g
@@ -267,8 +268,8 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 			compose.Force = append(compose.Force, c.Service)
 		}
 		s, ok := d.Stack.Service(c.Service)
-		if ok && edge && c.Action == Replace && startsFirst(d.Stack, s, o.Running[c.Service]) {
-			rolled[c.Service] = newRoll(s, g, c.Drifted)
+		if ok && edge && (c.Action == Replace || c.Action == Scale) && startsFirst(d.Stack, s, o.Running[c.Service]) {
+			rolled[c.Service] = newRoll(s, g, c.Drifted, rollCause(c))
 		} else if c.Real() {
 			quiet = false
 		}

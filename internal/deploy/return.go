@@ -61,16 +61,16 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 		names = append(names, s.Name)
 	}
 	compose := ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names}
-	rolled := map[string]RollStep{}
+	rolled, cause := map[string]Step{}, fmt.Sprintf("containers return to release %d", r.Number)
 	if g, ok := gate(r.Model, r.Configs); ok {
 		compose.Gate = &g
 		for _, s := range r.Model.Services {
 			if startsFirst(r.Model, s, o.Running[s.Name]) {
-				rolled[s.Name] = newRoll(s, g, false)
+				rolled[s.Name] = newRoll(s, g, false, cause)
 			}
 		}
 	}
-	plan.Steps = append(plan.Steps, transition(compose, rolled, false, fmt.Sprintf("containers return to release %d", r.Number))...)
+	plan.Steps = append(plan.Steps, transition(compose, rolled, false, cause)...)
 	return plan, nil
 }
 

@@ -15,8 +15,9 @@ type Gate struct {
 	Upstreams []string   // services that have slots
 }
 
-// RollStep replaces the container of one service start-first: the next one is started beside it and must become healthy,
-// then the edge sends it the traffic, and then the old one is stopped. A container that is already what it should be stays.
+// RollStep replaces the containers of one service start-first, one after the other: the next one is started beside those that
+// answer and must become healthy, then the edge sends it its share of the traffic, and then an old one is stopped, unless
+// there were too few. A container that is already what it should be stays, and what is too many goes.
 type RollStep struct {
 	Compose ComposeStep // whose only service it is
 	Gate    Gate
@@ -45,7 +46,7 @@ func startsFirst(in stack.Stack, s stack.Service, running []Running) bool {
 // transition returns the steps by which the containers follow a file: first everything that is replaced stop-first, the
 // edge among it, then each service that starts first, and at last the whole, by which Compose has the last word. In a
 // quiet one nothing else is replaced.
-func transition(whole ComposeStep, rolled map[string]RollStep, quiet bool, cause string) []Step {
+func transition(whole ComposeStep, rolled map[string]Step, quiet bool, cause string) []Step {
 	if len(rolled) == 0 {
 		return []Step{{Kind: Converge, Subject: whole.Stack, Cause: cause, Compose: &whole}}
 	}
@@ -62,21 +63,32 @@ func transition(whole ComposeStep, rolled map[string]RollStep, quiet bool, cause
 		if !ok {
 			continue
 		}
-		step.Compose = whole
-		step.Compose.Services, step.Compose.Partial, step.Compose.Force, step.Compose.Gate = []string{name}, true, nil, nil
-		out = append(out, Step{Kind: Roll, Subject: name, Cause: cause, Roll: &step})
+		step.Roll.Compose = whole
+		step.Roll.Compose.Services, step.Roll.Compose.Partial, step.Roll.Compose.Force, step.Roll.Compose.Gate = []string{name}, true, nil, nil
+		out = append(out, step)
 	}
 	whole.Force = nil // done by the steps before
 	return append(out, Step{Kind: Converge, Subject: whole.Stack, Cause: "Compose has the last word", Compose: &whole})
 }
 
-func newRoll(s stack.Service, g Gate, force bool) RollStep {
-	return RollStep{Gate: g, Settle: s.Rollout.Settle, Drain: s.Rollout.Drain, Force: force}
+func newRoll(s stack.Service, g Gate, force bool, cause string) Step {
+	return Step{Kind: Roll, Subject: s.Name, Cause: cause, Roll: &RollStep{Gate: g, Settle: s.Rollout.Settle, Drain: s.Rollout.Drain, Force: force}}
 }
 
-// replacement says how the container of a service gives way to the next one.
+// rollCause is why the containers of a service change behind the edge.
+func rollCause(c ServiceChange) string {
+	if c.Action == Scale {
+		return c.Causes[0]
+	}
+	return "containers follow the rendered stack"
+}
+
+// replacement says how the containers of a service give way to the next ones.
 func replacement(in stack.Stack, s stack.Service, running []Running) string {
 	if startsFirst(in, s, running) {
+		if s.Wanted() > 1 {
+			return fmt.Sprintf("start-first, one at a time: the edge moves the traffic, %s after each is healthy", s.Rollout.Settle)
+		}
 		return fmt.Sprintf("start-first: the edge moves the traffic, %s after it is healthy", s.Rollout.Settle)
 	}
 	if s.Rollout.StopFirst == "" {

@@ -101,7 +101,11 @@ func (e *Engine) converge(ctx context.Context, project string, step *deploy.Comp
 	if len(step.Force) > 0 {
 		create.Services, create.Recreate = step.Force, composeapi.RecreateForce
 	}
-	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}, known: known, once: step.Once}
+	w := &watcher{engine: e, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}, known: known, once: step.Once,
+		want: map[string]int{}}
+	for name, service := range u.project.Services {
+		w.want[name] = service.GetScale()
+	}
 	if err := u.run(ctx, step.Timeout, create, w); err != nil {
 		return err
 	}

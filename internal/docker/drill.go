@@ -110,7 +110,7 @@ func (e *Engine) Sample(ctx context.Context, project string, interval time.Durat
 	}
 	var out []verify.Sample
 	begun := time.Now()
-	var before map[string]container.StatsResponse
+	var before map[string]reading
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -131,9 +131,15 @@ func (e *Engine) Sample(ctx context.Context, project string, interval time.Durat
 	}
 }
 
-// allStats asks for all containers at once, by service. One that ended uses nothing.
-func (e *Engine) allStats(ctx context.Context, list []container.InspectResponse) map[string]container.StatsResponse {
-	out := map[string]container.StatsResponse{}
+// reading is what one container had used at a time.
+type reading struct {
+	service string
+	stats   container.StatsResponse
+}
+
+// allStats asks for all containers at once, by id. One that ended uses nothing.
+func (e *Engine) allStats(ctx context.Context, list []container.InspectResponse) map[string]reading {
+	out := map[string]reading{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, c := range list {
@@ -144,22 +150,25 @@ func (e *Engine) allStats(ctx context.Context, list []container.InspectResponse)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			out[c.Config.Labels[composeService]] = stats
+			out[c.ID] = reading{c.Config.Labels[composeService], stats}
 		})
 	}
 	wg.Wait()
 	return out
 }
 
-func usage(before, now map[string]container.StatsResponse) map[string]verify.Usage {
+// usage is what the busiest container of each service used: each has the limits for itself.
+func usage(before, now map[string]reading) map[string]verify.Usage {
 	out := map[string]verify.Usage{}
-	for name, stats := range now {
-		u := verify.Usage{Memory: memoryOf(stats)}
-		if last, ok := before[name]; ok && stats.Read.After(last.Read) && stats.CPUStats.CPUUsage.TotalUsage >= last.CPUStats.CPUUsage.TotalUsage {
-			used := float64(stats.CPUStats.CPUUsage.TotalUsage - last.CPUStats.CPUUsage.TotalUsage)
-			u.CPU = used / float64(stats.Read.Sub(last.Read).Nanoseconds())
+	for id, r := range now {
+		u := out[r.service]
+		u.Memory = max(u.Memory, memoryOf(r.stats))
+		last, ok := before[id]
+		if ok && r.stats.Read.After(last.stats.Read) && r.stats.CPUStats.CPUUsage.TotalUsage >= last.stats.CPUStats.CPUUsage.TotalUsage {
+			used := float64(r.stats.CPUStats.CPUUsage.TotalUsage - last.stats.CPUStats.CPUUsage.TotalUsage)
+			u.CPU = max(u.CPU, used/float64(r.stats.Read.Sub(last.stats.Read).Nanoseconds()))
 		}
-		out[name] = u
+		out[r.service] = u
 	}
 	return out
 }

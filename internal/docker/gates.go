@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/edge"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // turn changes slots of an edge, in order. Caddy sees each change with the next request.
@@ -37,7 +39,11 @@ func (e *Engine) turn(ctx context.Context, g deploy.Gate, switches []edge.Switch
 func packSwitches(switches []edge.Switch, g deploy.Gate) (*bytes.Buffer, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
+	made := map[string]bool{}
 	for _, s := range switches {
+		if err := above(w, path.Dir(s.Path), g.Owner, made); err != nil {
+			return nil, err
+		}
 		h := &tar.Header{Name: s.Path, Mode: 0o444, Uid: g.Owner.UID, Gid: g.Owner.GID, Size: int64(len(s.Data))}
 		if s.Closed {
 			h.Name, h.Typeflag, h.Mode, h.Size = s.Path+"/", tar.TypeDir, 0o555, 0
@@ -50,6 +56,18 @@ func packSwitches(switches []edge.Switch, g deploy.Gate) (*bytes.Buffer, error) 
 		}
 	}
 	return &b, w.Close()
+}
+
+// above writes the directories above a slot, which the configuration does not bring.
+func above(w *tar.Writer, dir string, owner stack.User, made map[string]bool) error {
+	if dir == "." || made[dir] {
+		return nil
+	}
+	made[dir] = true
+	if err := above(w, path.Dir(dir), owner, made); err != nil {
+		return err
+	}
+	return w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o555, Uid: owner.UID, Gid: owner.GID})
 }
 
 // Maintain lets an edge show its maintenance page to everybody, or lets the services answer again.

@@ -4,19 +4,41 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// Inside puts a question from the network namespace of a service's container, as the service itself would: its
-// addresses, its names, its networks.
+// Inside puts a question from the network namespace of each running container of a service, as the service itself would:
+// its addresses, its names, its networks. The first answer that is not good counts, otherwise the slowest.
 func (e *Engine) Inside(ctx context.Context, project, service string, check verify.Check) (verify.Answer, error) {
-	c, err := e.runningContainer(ctx, project, service)
+	running, err := e.runningContainers(ctx, project, service)
 	if err != nil {
 		return verify.Answer{}, err
 	}
+	var out verify.Answer
+	for _, c := range running {
+		answer, err := e.insideOne(ctx, project, c, check)
+		if err != nil {
+			return answer, err
+		}
+		if !answer.OK && len(running) > 1 {
+			answer.Text = strings.TrimPrefix(c.Name, "/") + ": " + answer.Text
+		}
+		if !answer.OK || !out.OK || answer.Took > out.Took {
+			out = answer
+		}
+		if !answer.OK {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (e *Engine) insideOne(ctx context.Context, project string, c container.InspectResponse, check verify.Check) (verify.Answer, error) {
 	ref, err := e.probeImage(ctx)
 	if err != nil {
 		return verify.Answer{}, err
@@ -43,15 +65,15 @@ func (e *Engine) Inside(ctx context.Context, project, service string, check veri
 	return *dump.Answer, nil
 }
 
-func (e *Engine) runningContainer(ctx context.Context, project, service string) (container.InspectResponse, error) {
-	list, err := e.stackContainers(ctx, project)
+// runningContainers returns at least one.
+func (e *Engine) runningContainers(ctx context.Context, project, service string) ([]container.InspectResponse, error) {
+	list, err := e.ofService(ctx, project, service)
 	if err != nil {
-		return container.InspectResponse{}, err
+		return nil, err
 	}
-	for _, c := range list {
-		if c.Config.Labels[composeService] == service && c.State.Running {
-			return c, nil
-		}
+	list = slices.DeleteFunc(list, func(c container.InspectResponse) bool { return !c.State.Running })
+	if len(list) == 0 {
+		return nil, fmt.Errorf("service %s of stack %s does not run", service, project)
 	}
-	return container.InspectResponse{}, fmt.Errorf("service %s of stack %s does not run", service, project)
+	return list, nil
 }

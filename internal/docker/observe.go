@@ -157,7 +157,7 @@ func (e *Engine) running(ctx context.Context, stack string) (map[string][]deploy
 	out := map[string][]deploy.Running{}
 	for _, c := range list {
 		service := c.Config.Labels[composeService]
-		r := deploy.Running{ID: c.ID, Image: c.Image, Well: wellOff(c) && !replaced.MatchString(c.Name), State: stateOf(c), Fields: fieldsOf(c, stack)}
+		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: wellOff(c) && !replaced.MatchString(c.Name), State: stateOf(c), Fields: fieldsOf(c, stack)}
 		out[service] = append(out[service], r)
 	}
 	return out, nil

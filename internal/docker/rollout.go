@@ -13,13 +13,15 @@ import (
 	"github.com/docker/compose/v5/pkg/compose"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/edge"
 )
 
-// roll replaces the container of one service while it goes on answering. Whatever an earlier run has left — two
-// containers, a slot that names one of them — is where it starts from.
+// roll brings the containers of one service to what they should be, in kind and number, while it goes on answering: one
+// after the other the next one starts beside those that answer. Whatever an earlier run has left — containers of both kinds,
+// slots that name some of them — is where it starts from.
 func (e *Engine) roll(ctx context.Context, service string, step *deploy.RollStep, report func(deploy.Event)) error {
 	up, err := e.upFor(ctx, &step.Compose, report)
 	if err != nil {
@@ -29,30 +31,74 @@ func (e *Engine) roll(ctx context.Context, service string, step *deploy.RollStep
 	if err != nil {
 		return err
 	}
-	keep, err := e.survivor(ctx, up.project.Services[service], running, step.Force)
-	if err != nil || keep.ID == "" {
+	s := up.project.Services[service]
+	r := rolling{engine: e, service: service, step: step, want: s.GetScale(), report: report}
+	serving, err := e.survivors(ctx, s, running, step.Force, r.want)
+	if err != nil || len(serving) == 0 {
 		return err // nothing runs: Compose starts the service
 	}
-	if err := e.turn(ctx, step.Gate, edge.Pin(service, keep.ID[:12])); err != nil {
+	if err := r.move(ctx, up.project.Name, serving, len(running) > len(serving), ""); err != nil {
 		return err
 	}
-	if len(running) > 1 {
-		if err := e.retire(ctx, service, keep.ID, step.Drain, report); err != nil {
+	for {
+		stale := slices.IndexFunc(serving, func(k kept) bool { return !k.fresh })
+		if stale < 0 && len(serving) == r.want {
+			return nil
+		}
+		next, err := r.start(ctx, len(serving)+1)
+		if err != nil {
+			return err
+		}
+		full := len(serving) == r.want
+		if full {
+			serving = slices.Delete(serving, stale, stale+1)
+		}
+		serving = append(serving, kept{next, true})
+		text := "traffic moved"
+		if r.want > 1 {
+			text = fmt.Sprintf("traffic moved, %d of %d", fresh(serving), r.want)
+		}
+		if err := r.move(ctx, up.project.Name, serving, full, text); err != nil {
 			return err
 		}
 	}
-	if keep.fresh {
+}
+
+// rolling is one service whose containers change behind the edge.
+type rolling struct {
+	engine  *Engine
+	service string
+	step    *deploy.RollStep
+	want    int // containers
+	report  func(deploy.Event)
+}
+
+func fresh(list []kept) int {
+	n := 0
+	for _, k := range list {
+		if k.fresh {
+			n++
+		}
+	}
+	return n
+}
+
+// move lets some containers answer and no other, tells it, and then stops the others, if there are any.
+func (r rolling) move(ctx context.Context, project string, serving []kept, others bool, text string) error {
+	var ids, names []string
+	for _, k := range serving {
+		ids, names = append(ids, k.ID), append(names, k.ID[:12])
+	}
+	if err := r.engine.turn(ctx, r.step.Gate, edge.Point(r.service, edge.Slots(r.want), names...)); err != nil {
+		return err
+	}
+	if text != "" {
+		r.report(deploy.Event{Subject: r.service, Text: text, Done: true})
+	}
+	if !others {
 		return nil
 	}
-	next, err := e.startNext(ctx, up, service, step, report)
-	if err != nil {
-		return err
-	}
-	if err := e.turn(ctx, step.Gate, edge.Move(service, next[:12])); err != nil {
-		return err
-	}
-	report(deploy.Event{Subject: service, Text: "traffic moved", Done: true})
-	return e.retire(ctx, service, next, step.Drain, report)
+	return r.engine.retire(ctx, project, r.service, ids, r.step.Drain, r.report)
 }
 
 // ofService returns the containers of one service of a stack.
@@ -61,51 +107,55 @@ func (e *Engine) ofService(ctx context.Context, project, service string) ([]cont
 	return slices.DeleteFunc(list, func(c container.InspectResponse) bool { return c.Config.Labels[composeService] != service }), err
 }
 
-// kept is the container that answers while the next one starts.
+// kept is a container that answers while the next one starts.
 type kept struct {
 	ID    string
 	fresh bool // it is what it should be already
 }
 
-// survivor chooses among the containers of a service the one that goes on answering: one that is well, and among these
-// one that is what it should be. It chooses none when nothing runs.
-func (e *Engine) survivor(ctx context.Context, s types.ServiceConfig, running []container.InspectResponse, force bool) (kept, error) {
+// survivors chooses among the containers of a service those that go on answering, as many as are wanted: those that are
+// well, and first among these what is as it should be. Where none is well, what runs is better than nothing.
+func (e *Engine) survivors(ctx context.Context, s types.ServiceConfig, running []container.InspectResponse, force bool, want int) ([]kept, error) {
 	hash, err := compose.ServiceHash(s)
 	if err != nil {
-		return kept{}, fmt.Errorf("comparing service %q: %w", s.Name, err)
+		return nil, fmt.Errorf("comparing service %q: %w", s.Name, err)
 	}
 	image, _, err := e.findImage(ctx, s.Image)
 	if err != nil {
-		return kept{}, err
+		return nil, err
 	}
-	var out kept
-	best := 0
+	var good, stale, weak []kept
 	for _, c := range running {
-		fresh := !force && c.Config.Labels[composeapi.ConfigHashLabel] == hash && c.Image == image && wellOff(c)
-		rank := 0
 		switch {
-		case fresh:
-			rank = 3
+		case wellOff(c) && !force && c.Config.Labels[composeapi.ConfigHashLabel] == hash && c.Image == image:
+			good = append(good, kept{c.ID, true})
 		case wellOff(c):
-			rank = 2
+			stale = append(stale, kept{ID: c.ID})
 		case c.State.Running:
-			rank = 1
-		}
-		if rank > best {
-			best, out = rank, kept{c.ID, fresh}
+			weak = append(weak, kept{ID: c.ID})
 		}
 	}
-	return out, nil
+	out := slices.Concat(good, stale)
+	if len(out) == 0 {
+		out = weak
+	}
+	return out[:min(len(out), want)], nil
 }
 
-// startNext starts one more container of a service and waits until it is, and stays, healthy. It returns its id.
-func (e *Engine) startNext(ctx context.Context, up up, service string, step *deploy.RollStep, report func(deploy.Event)) (string, error) {
+// start brings a service to so many containers, which is one more than it has, and waits until that one is, and stays,
+// healthy. It returns its id.
+func (r rolling) start(ctx context.Context, containers int) (string, error) {
+	e, service, step, report := r.engine, r.service, r.step, r.report
+	up, err := e.upFor(ctx, &step.Compose, report) // anew: the SDK may change what it is given
+	if err != nil {
+		return "", err
+	}
 	known, err := e.restartCounts(ctx, up.project.Name)
 	if err != nil {
 		return "", err
 	}
 	s := up.project.Services[service]
-	s.SetScale(2)
+	s.SetScale(containers)
 	up.project.Services[service] = s
 	report(deploy.Event{Subject: service, Text: "starting beside the running one"})
 	create := composeapi.CreateOptions{Services: []string{service}, IgnoreOrphans: true, Recreate: composeapi.RecreateNever, RecreateDependencies: composeapi.RecreateNever}
@@ -129,13 +179,9 @@ func (e *Engine) startNext(ctx context.Context, up up, service string, step *dep
 	return running[i].ID, e.settleDown(ctx, up.project.Name, &deploy.SettleStep{For: step.Settle, Known: old})
 }
 
-// retire stops and removes all containers of a service but one, after what they have begun had time to reach them.
-func (e *Engine) retire(ctx context.Context, service, keep string, drain time.Duration, report func(deploy.Event)) error {
-	kept, err := e.api.ContainerInspect(ctx, keep, client.ContainerInspectOptions{})
-	if err != nil {
-		return fmt.Errorf("inspecting the container of %s: %w", service, err)
-	}
-	running, err := e.ofService(ctx, kept.Container.Config.Labels[composeProject], service)
+// retire stops and removes all containers of a service but some, after what they have begun had time to reach them.
+func (e *Engine) retire(ctx context.Context, project, service string, keep []string, drain time.Duration, report func(deploy.Event)) error {
+	running, err := e.ofService(ctx, project, service)
 	if err != nil {
 		return err
 	}
@@ -146,24 +192,31 @@ func (e *Engine) retire(ctx context.Context, service, keep string, drain time.Du
 		return ctx.Err()
 	case <-timer.C:
 	}
+	stopping, stopped := errgroup.WithContext(ctx)
 	for _, c := range running {
-		if c.ID == keep {
+		if slices.Contains(keep, c.ID) {
 			continue
 		}
-		// Stopping takes as long as the container's own grace period at most; the engine kills it then.
-		if _, err := e.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{}); err != nil && !errdefs.IsNotFound(err) {
-			return fmt.Errorf("stopping container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
-		}
-		_, err := e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-			return fmt.Errorf("removing container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
-		}
-		report(deploy.Event{Subject: service, Text: "old container stopped", Done: true})
+		stopping.Go(func() error {
+			// Stopping takes as long as the container's own grace period at most; the engine kills it then.
+			if _, err := e.api.ContainerStop(stopped, c.ID, client.ContainerStopOptions{}); err != nil && !errdefs.IsNotFound(err) {
+				return fmt.Errorf("stopping container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
+			}
+			_, err := e.api.ContainerRemove(stopped, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+				return fmt.Errorf("removing container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
+			}
+			return nil
+		})
 	}
+	if err := stopping.Wait(); err != nil {
+		return err
+	}
+	report(deploy.Event{Subject: service, Text: "old container stopped", Done: true})
 	return nil
 }
 
-// rest lets the services behind an edge be found by their own names again.
+// rest lets all containers of the services behind an edge answer again.
 func (e *Engine) rest(ctx context.Context, step *deploy.ComposeStep) error {
 	var switches []edge.Switch
 	for _, service := range step.Gate.Upstreams {

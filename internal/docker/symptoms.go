@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -18,7 +19,8 @@ const symptomLines = 200
 // testLines is how much a doctor reads of a health test: the cause often comes before a long trace.
 const testLines = 60
 
-// Symptoms says how the container of each service stands. What is well has no logs read.
+// Symptoms says how the containers of each service stand: the first that is sick speaks for all. What is well has no logs
+// read.
 func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom, error) {
 	list, err := e.stackContainers(ctx, s.Name)
 	if err != nil {
@@ -26,14 +28,17 @@ func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom,
 	}
 	var out []verify.Symptom
 	for _, service := range s.Services {
-		symptom := verify.Symptom{Service: service.Name, Missing: true}
+		symptom, have := verify.Symptom{Service: service.Name, Missing: true}, 0
 		for _, c := range list {
 			if c.Config.Labels[composeService] != service.Name {
 				continue
 			}
-			symptom = symptomOf(c)
-			if !symptom.Sick() {
-				break
+			have++
+			if !symptom.Missing && symptom.Sick() {
+				continue
+			}
+			if symptom = symptomOf(c); !symptom.Sick() {
+				continue
 			}
 			if symptom.ExitCode == killed && !symptom.OOM {
 				symptom.OOM = e.wasKilledForMemory(ctx, c)
@@ -43,6 +48,9 @@ func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom,
 				return nil, err
 			}
 			symptom.Logs = lastLines(logs, symptomLines)
+		}
+		if want := service.Wanted(); have < want && !symptom.Sick() {
+			symptom.Short = fmt.Sprintf("%d of %d containers", have, want)
 		}
 		if symptom.Missing {
 			id, _, err := e.findImage(ctx, service.Image)

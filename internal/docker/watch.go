@@ -27,6 +27,7 @@ type watcher struct {
 	once      bool            // services must end
 	fresh     bool            // only containers that were not there before count
 	known     map[string]int  // restarts of the containers that were there before, by id
+	want      map[string]int  // containers that must be well, by service; one where nothing is said
 	healthy   map[string]bool // services that were healthy at the last look
 	reported  map[string]bool // containers whose health was told
 	upPending bool
@@ -70,6 +71,7 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 // looked at like any other: it is the newest state that there is.
 func (w *watcher) look(containers []container.InspectResponse) *container.InspectResponse {
 	w.healthy = map[string]bool{}
+	well := map[string]int{}
 	for _, c := range containers {
 		name := c.Config.Labels[composeService]
 		_, known := w.known[c.ID]
@@ -77,36 +79,55 @@ func (w *watcher) look(containers []container.InspectResponse) *container.Inspec
 		case !slices.Contains(w.services, name), w.fresh && known:
 		case w.isNew(c) && w.failed(c):
 			return &c
-		case w.once && c.State.Running:
-		case wellOff(c):
-			w.healthy[name] = true
+		case w.isWell(c):
+			well[name]++
+			if well[name] >= w.wanted(name) {
+				w.healthy[name] = true
+			}
 			if !w.reported[c.ID] && (!w.upPending || w.isNew(c)) {
 				w.reported[c.ID] = true
-				w.report(deploy.Event{Subject: name, Text: w.goal(), Done: true})
+				w.report(deploy.Event{Subject: name, Text: w.goal(well[name], w.wanted(name)), Done: true})
 			}
 		}
 	}
 	return nil
 }
 
-// gone returns a service that has no container although Compose is done.
+// wanted is how many containers of a service must be well.
+func (w *watcher) wanted(service string) int { return max(w.want[service], 1) }
+
+// isWell tells whether a container is where it should get to: working, or ended where that is the end.
+func (w *watcher) isWell(c container.InspectResponse) bool {
+	return wellOff(c) && !(w.once && c.State.Running)
+}
+
+// gone returns a service that has too few containers although Compose is done.
 func (w *watcher) gone(containers []container.InspectResponse) string {
 	if w.upPending {
 		return ""
 	}
+	have := map[string]int{}
+	for _, c := range containers {
+		have[c.Config.Labels[composeService]]++
+	}
 	for _, name := range w.services {
-		if !slices.ContainsFunc(containers, func(c container.InspectResponse) bool { return c.Config.Labels[composeService] == name }) {
+		if have[name] < w.wanted(name) {
 			return name
 		}
 	}
 	return ""
 }
 
-func (w *watcher) goal() string {
+// goal is what was reached, by how many of how many containers.
+func (w *watcher) goal(well, wanted int) string {
+	text := "healthy"
 	if w.once {
-		return "completed"
+		text = "completed"
 	}
-	return "healthy"
+	if wanted > 1 {
+		return fmt.Sprintf("%s, %d of %d", text, min(well, wanted), wanted)
+	}
+	return text
 }
 
 // isNew tells a container that this deploy made from one that it found. What it found may be about to be replaced, and
@@ -168,7 +189,7 @@ func (w *watcher) suspect(containers []container.InspectResponse, cause error) *
 	var found *container.InspectResponse
 	for _, c := range containers {
 		name := c.Config.Labels[composeService]
-		if !slices.Contains(w.services, name) || w.healthy[name] || c.State.Status == container.StateCreated {
+		if !slices.Contains(w.services, name) || w.isWell(c) || c.State.Status == container.StateCreated {
 			continue
 		}
 		if _, known := w.known[c.ID]; !known {

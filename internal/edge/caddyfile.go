@@ -26,8 +26,9 @@ type File struct {
 // Config is what the files are made of.
 type Config struct {
 	Edge  profile.Edge
-	Dir   string        // where the files are in the container
-	Grace time.Duration // until the engine kills the edge
+	Dir   string         // where the files are in the container
+	Grace time.Duration  // until the engine kills the edge
+	Many  map[string]int // containers of a service; one where nothing is said
 }
 
 const (
@@ -42,12 +43,7 @@ func Program(dir string) []string {
 
 // Files returns the configuration, sorted by path.
 func Files(c Config) []File {
-	files := []File{{caddyfile, []byte(text(c))}, {pageFile, []byte(page)}}
-	for _, service := range c.Edge.Upstreams() {
-		files = append(files, initial(service)...)
-	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return files
+	return []File{{caddyfile, []byte(text(c))}, {pageFile, []byte(page)}}
 }
 
 // writer indents as `caddy fmt` does.
@@ -76,7 +72,7 @@ func text(c Config) string {
 	options(w, c)
 	shared(w)
 	for _, service := range c.Edge.Upstreams() {
-		slotSnippet(w, c.Dir, service)
+		slotSnippet(w, c.Dir, service, Slots(c.Many[service]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Edge.Sites)) {
 		site(w, c, name, c.Edge.Sites[name])
@@ -132,6 +128,7 @@ func shared(w *writer) {
 	w.line("")
 	w.line("# A service that is being replaced is asked again until it answers; only requests that it never got are sent twice.")
 	w.line("(upstream) {")
+	w.line("lb_policy round_robin")
 	w.line("lb_try_duration 5s")
 	w.line("lb_try_interval 50ms")
 	w.line("transport http {")

@@ -2,8 +2,10 @@ package edge
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,53 +60,119 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
-// state plays the changes of a volume one by one, and says after each who answers.
-func answers(t *testing.T, files map[string]string, switches []Switch) []string {
-	t.Helper()
-	var out []string
-	for _, s := range switches {
-		if s.Closed {
-			delete(files, s.Path)
-		} else {
-			files[s.Path] = string(s.Data)
-		}
-		if _, open := files["slots/web/next.on"]; open {
-			out = append(out, files["slots/web/next"])
-		} else {
-			out = append(out, files["slots/web/now"])
+// volume is what Caddy sees of the slots of a service.
+type volume map[string]string
+
+func (v volume) apply(s Switch) {
+	if s.Closed {
+		delete(v, s.Path)
+	} else {
+		v[s.Path] = string(s.Data)
+	}
+}
+
+// counts is the bank that answers now, or nothing at rest.
+func (v volume) counts() string {
+	for _, bank := range []string{nextBank, nowBank} {
+		if _, open := v[switchOf("web", bank)]; open {
+			return bank
 		}
 	}
+	return ""
+}
+
+// answering are the containers that a request may meet; at rest those that DNS knows.
+func (v volume) answering(slots int) []string {
+	bank := v.counts()
+	if bank == "" {
+		return []string{"rest"}
+	}
+	var out []string
+	for i := range slots {
+		if name := v[slot("web", bank, i+1)]; !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 
-// At no moment of a swap is there nobody to answer, and no container answers that was not meant to yet.
+// A service of any number of containers is rolled, one after the other: at no moment is nobody named, nobody answers who was
+// not meant to yet or no longer, and no bank is written while it counts. Whatever is cut off is where it starts from again.
 func TestSwap(t *testing.T) {
-	files := map[string]string{}
-	for _, f := range initial("web") {
-		files[f.Path] = string(f.Data)
-	}
-	for _, step := range []struct {
-		name     string
-		switches []Switch
-		may      string // who may answer while it happens
-		end      string // who answers then
-	}{
-		{"pin", Pin("web", "old"), "web old", "old"},
-		{"move", Move("web", "new"), "old new", "new"},
-		{"rest", Rest("web"), "new web", "web"},
-		{"pin again", Pin("web", "new"), "web new", "new"},
-		{"move after a kill", Move("web", "newer"), "new newer", "newer"},
-		{"pin after a kill", Pin("web", "newer"), "newer", "newer"},
-		{"rest at last", Rest("web"), "newer web", "web"},
-	} {
-		got := answers(t, files, step.switches)
-		for _, who := range got {
-			if !strings.Contains(" "+step.may+" ", " "+who+" ") {
-				t.Errorf("%s: %q answered meanwhile, not one of %s", step.name, who, step.may)
+	for containers := 1; containers <= 13; containers++ {
+		slots := Slots(containers)
+		var steps [][]string // who is to answer; nobody in particular at rest
+		var now []string
+		for i := range containers {
+			now = append(now, fmt.Sprintf("old-%d", i+1))
+		}
+		steps = append(steps, now)
+		for i := range containers {
+			now = slices.Clone(now)
+			now[i] = fmt.Sprintf("new-%d", i+1)
+			steps = append(steps, now)
+		}
+		steps = append(steps, nil)
+		for cut := -1; cut < 2*slots+3; cut++ { // the change before each step was cut off after so many switches; -1 is whole
+			v, before := volume{}, []string{"rest"}
+			for i, step := range steps {
+				switches, after := Rest("web"), []string{"rest"}
+				if step != nil {
+					switches, after = Point("web", slots, step...), slices.Sorted(slices.Values(step))
+				}
+				if cut >= 0 {
+					for _, s := range switches[:min(cut, len(switches))] {
+						v.apply(s)
+					}
+					before = slices.Concat(before, after)
+				}
+				for _, s := range switches {
+					bank := v.counts()
+					if cut < 0 && bank != "" && !strings.HasSuffix(s.Path, ".on") && strings.Contains(s.Path, "/"+bank+"-") {
+						t.Errorf("%d containers, step %d: %s is written while it counts", containers, i, s.Path)
+					}
+					v.apply(s)
+					for _, who := range v.answering(slots) {
+						if !slices.Contains(before, who) && !slices.Contains(after, who) {
+							t.Errorf("%d containers, step %d, cut after %d: %q answers", containers, i, cut, who)
+						}
+					}
+				}
+				if got := v.answering(slots); !slices.Equal(got, after) {
+					t.Errorf("%d containers, step %d, cut after %d: %q answer, not %q", containers, i, cut, got, after)
+				}
+				before = after
 			}
 		}
-		if got[len(got)-1] != step.end {
-			t.Errorf("%s: ends with %q, not %q", step.name, got[len(got)-1], step.end)
+	}
+}
+
+// Between one and six containers the configuration is the same, so that another number does not replace the edge; and the
+// containers of one number share the slots evenly as far as that goes.
+func TestShares(t *testing.T) {
+	edge := sites()["public"]
+	text := func(n int) string {
+		return string(Files(Config{Edge: edge, Dir: "/etc/hsectl", Grace: 30 * time.Second, Many: map[string]int{"web": n}})[0].Data)
+	}
+	for n := 1; n <= 40; n++ {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprint(i))
+		}
+		shares := map[string]int{}
+		for _, s := range filled("web", nowBank, Slots(n), names) {
+			shares[string(s.Data)]++
+		}
+		least, most := Slots(n), 0
+		for _, share := range shares {
+			least, most = min(least, share), max(most, share)
+		}
+		if len(shares) != n || least < 1 || most-least > 1 {
+			t.Errorf("%d containers have %v", n, shares)
+		}
+		if same := text(n) == text(1); same != (n <= bank) {
+			t.Errorf("%d containers: the same configuration as for one: %v", n, same)
 		}
 	}
 }

@@ -110,6 +110,7 @@ func (s suite) resourceAlerts() []rule {
 				description: "The engine has no record of a container of it, or its records cannot be read. Alerts about its memory, cpu and health are silent."}))
 		}
 	}
+	out = append(out, s.missing()...)
 	if killed := s.killed(); killed != "" {
 		out = append(out, s.rule(alert{name: "OOMKilled", wait: "0s", severity: severityCritical, expr: killed,
 			summary:     "{{ $labels.service }} was killed for memory",
@@ -271,7 +272,7 @@ func (s suite) runtimeAlerts(service stack.Service) []rule {
 		description: "It is {{ $value | humanizeDuration }} behind: something computes instead of waiting, and every request waits for it."})
 	if heapLimit(service) > 0 {
 		out = append(out, s.rule(alert{name: "HeapNearLimit", wait: "5m", severity: severityWarning,
-			expr:        fmt.Sprintf("%snodejs_heap_size_used_bytes{%s} / on (stack, service) %s{%s} > 0.9", prefix, sel, recordHeapLimit, sel),
+			expr:        fmt.Sprintf("%snodejs_heap_size_used_bytes{%s} / on (stack, service) group_left () %s{%s} > 0.9", prefix, sel, recordHeapLimit, sel),
 			summary:     "The heap of " + service.Name + " is near max-old-space-size",
 			description: "It is {{ $value | humanizePercentage }} full. At 100 % Node.js ends itself."}))
 	}

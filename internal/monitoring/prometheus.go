@@ -39,9 +39,18 @@ type (
 		Job           string    `yaml:"job_name"`
 		Path          string    `yaml:"metrics_path,omitempty"`
 		HonorLabels   bool      `yaml:"honor_labels,omitempty"`
-		Static        []targets `yaml:"static_configs"`
+		Static        []targets `yaml:"static_configs,omitempty"`
+		DNS           []lookup  `yaml:"dns_sd_configs,omitempty"`
 		Relabel       []relabel `yaml:"relabel_configs,omitempty"`
 		MetricRelabel []relabel `yaml:"metric_relabel_configs,omitempty"`
+	}
+
+	// One target for each address that a name has.
+	lookup struct {
+		Names   []string `yaml:"names,flow"`
+		Type    string   `yaml:"type"`
+		Port    int      `yaml:"port"`
+		Refresh string   `yaml:"refresh_interval"`
 	}
 
 	targets struct {
@@ -107,10 +116,14 @@ func seconds(d time.Duration) string {
 }
 
 func (s suite) scrapes() []scrape {
-	var out []scrape
+	var out, several []scrape
 	byPath := map[string][]targets{}
 	for _, service := range s.watched() {
 		m := service.Metrics
+		if service.Wanted() > 1 {
+			several = append(several, s.scrapeEach(service))
+			continue
+		}
 		byPath[m.Path] = append(byPath[m.Path], targets{[]string{fmt.Sprintf("%s:%d", service.Name, m.Port)}, s.labels(service.Name)})
 	}
 	for i, path := range slices.Sorted(maps.Keys(byPath)) {
@@ -120,6 +133,7 @@ func (s suite) scrapes() []scrape {
 		}
 		out = append(out, scrape{Job: job, Path: path, Static: byPath[path]})
 	}
+	out = append(out, several...)
 	for _, e := range s.endpoints() {
 		one := scrape{Job: e.part, Static: []targets{{[]string{fmt.Sprintf("%s:%d", e.part, e.port)}, s.labels(e.service)}}}
 		if e.part == profile.PartCadvisor {

@@ -114,7 +114,7 @@ func heapLimit(service stack.Service) int64 {
 func (s suite) memorySources() []string {
 	var out []string
 	if s.p.On(profile.PartCadvisor) {
-		out = append(out, "sum by (stack, service) ("+s.named("container_memory_working_set_bytes{"+s.sel("")+"}")+")")
+		out = append(out, s.busiest(s.named("container_memory_working_set_bytes{"+s.sel("")+"}")))
 	}
 	for _, service := range s.watched() {
 		out = append(out, s.sum(service.Metrics.Prefix+"process_resident_memory_bytes", service.Name))
@@ -128,10 +128,10 @@ func (s suite) memorySources() []string {
 func (s suite) cpuSources() []string {
 	var out []string
 	rate := func(metric, service string) string {
-		return fmt.Sprintf("sum by (stack, service) (rate(%s{%s}[5m]))", metric, s.sel(service))
+		return s.busiest(fmt.Sprintf("rate(%s{%s}[5m])", metric, s.sel(service)))
 	}
 	if s.p.On(profile.PartCadvisor) {
-		out = append(out, "sum by (stack, service) ("+s.named("rate(container_cpu_usage_seconds_total{"+s.sel("")+"}[5m])")+")")
+		out = append(out, s.busiest(s.named("rate(container_cpu_usage_seconds_total{"+s.sel("")+"}[5m])")))
 	}
 	for _, service := range s.watched() {
 		out = append(out, rate(service.Metrics.Prefix+"process_cpu_seconds_total", service.Name))
@@ -168,7 +168,7 @@ func (s suite) named(counters string) string {
 }
 
 func (s suite) sum(metric, service string) string {
-	return fmt.Sprintf("sum by (stack, service) (%s{%s})", metric, s.sel(service))
+	return s.busiest(fmt.Sprintf("%s{%s}", metric, s.sel(service)))
 }
 
 // errorWindows are those of the burn alerts: a long one to be sure, a short one to end soon.

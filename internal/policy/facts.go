@@ -31,6 +31,7 @@ func Unseen[T any](why string) Fact[T] { return Fact[T]{Why: why} }
 type Facts struct {
 	Service      string
 	State        Fact[State]
+	Containers   Fact[[]string] // names of all containers of the service
 	RootReadOnly Fact[bool]
 	Mounts       Fact[[]Mount]   // tmpfs, volumes and binds; not the kernel's own
 	Trials       Fact[[]Trial]   // writes that were tried
@@ -218,6 +219,7 @@ type Intent struct {
 	CPUs             float64
 	PIDs             int64
 	Stop             Stop
+	Replicas         int // containers; 0 is one
 	Secrets          []string
 	Image            string
 	Preset           string // tells what the image is made of, when its name does not

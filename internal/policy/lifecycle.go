@@ -28,7 +28,28 @@ func lifecycle() []Control {
 			References: []string{"NIST SP 800-190 4.4.5"},
 			Remedy:     "read its log: docker compose logs SERVICE",
 			judge:      running},
+		{ID: "HSE-LIF-007", Title: "The service has as many containers as declared", Severity: finding.High, Key: "replicas", Runtime: true,
+			Rationale:  "One that is missing is load on the others, and one too many answers with what nobody declared.",
+			References: []string{"NIST SP 800-190 4.4.5"},
+			Remedy:     "the profile is right and the engine is not: hsectl deploy",
+			judge:      counted},
 	}
+}
+
+// counted compares with the number that the profile grants, so what is wrong is always drift.
+func counted(f Facts, in Intent) Verdict {
+	if !f.Containers.Known() {
+		return unknown(f.Containers, "the containers of the service")
+	}
+	have, want := len(f.Containers.Value), max(in.Replicas, 1)
+	if have != want {
+		text := fmt.Sprintf("%d of %d containers", have, want)
+		if have > want {
+			text = fmt.Sprintf("%d containers, not %d", have, want)
+		}
+		return Verdict{finding.Drift, f.Containers.Tier, text + ": " + strings.Join(f.Containers.Value, ", ")}
+	}
+	return pass(f.Containers.Tier, "%d of %d containers", have, want)
 }
 
 func stop(f Facts, in Intent) Verdict {

@@ -41,6 +41,7 @@ func proper() policy.Facts {
 		State:        seen(policy.State{Running: true}),
 		Sites:        seen([]policy.Site{{Name: "shop.example", TLS: "acme"}}),
 		Keeping:      seen(policy.Keeping{Volumes: []policy.Kept{{Volume: "data", Declared: true}}}),
+		Containers:   seen([]string{"shop-app-1"}),
 		RootReadOnly: seen(true),
 		Mounts: seen([]policy.Mount{
 			{Path: "/data", Kind: "volume", Source: "/var/lib/docker/volumes/data/_data", Writable: true, Exec: true, SUID: true, Dev: true},

@@ -46,6 +46,7 @@ func layered() map[string][2]string {
 		"shm_size":     {"1M", "2M"},
 		"open_files":   {"1", "2"},
 		"shutdown":     {"{signal: SIGINT, grace: 10s, timeout: 5s, logs: [weak, weak]}", "{signal: SIGHUP, grace: 20s, timeout: 6s, logs: [strong]}"},
+		"replicas":     {"3", "1"},
 		"rollout":      {"{order: start-first, settle: 1s, drain: 1s}", "{order: stop-first, settle: 2s, drain: 2s}"},
 		"health": {"{shell: weak, interval: 1m, timeout: 1s, retries: 1, start_period: 1s}",
 			"{command: [strong], interval: 2m, timeout: 2s, retries: 2, start_period: 2s}"},
@@ -82,7 +83,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	service := reflect.TypeFor[profile.Service]()
 	for i := range service.NumField() {
 		key := service.Field(i).Tag.Get("yaml")
-		if _, ok := layered()[key]; !ok && !slices.Contains([]string{"preset", "probes", "secret_files"}, key) {
+		if _, ok := layered()[key]; !ok && !slices.Contains([]string{"preset", "probes", "secret_files", "single"}, key) {
 			t.Errorf("the table has no values for the key %q", key)
 		}
 	}
@@ -91,7 +92,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 		"exceptions: [{control: HSE-FS-003, service: app, reason: a test, owner: nobody, expires: 2099-01-01}]\nsecrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
 		"services:\n  peer: {image: example/peer:1, user: \"1:1\", health: {command: [x]}}\n"
 	alone := text + "  app:\n" + layer(1, "    ")
-	weakDefaults := layer(0, "  ", "image", "build", "command", "entrypoint", "hostname", "ports", "host_paths", "metrics", "slo")
+	weakDefaults := layer(0, "  ", "image", "build", "command", "entrypoint", "hostname", "ports", "host_paths", "metrics", "slo", "replicas")
 	covered := text + "  app:\n    preset: weak\n" + layer(1, "    ") + "defaults:\n" + weakDefaults
 	weak := layer(0, "", "secrets", "networks", "depends_on")
 	// The peer needs what the baseline usually gives.
@@ -103,8 +104,8 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	if err != nil {
 		t.Fatal(problems(err))
 	}
-	// A peer may not read the host without an exception of its own.
-	o.Library = library{baseline: layer(0, "", "secrets", "networks", "depends_on", "host_paths"), presets: map[string]string{"weak": weak}}
+	// A peer may not read the host without an exception of its own, nor have containers that write one volume.
+	o.Library = library{baseline: layer(0, "", "secrets", "networks", "depends_on", "host_paths", "replicas"), presets: map[string]string{"weak": weak}}
 	// The defaults name secrets, networks and services that only weak layers would ask for: the peer gets them too.
 	covered = strings.Replace(covered, "services:\n", "services:\n  weak: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n"+
 		"  other: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n", 1)

@@ -71,7 +71,7 @@ func ownPlaces() map[string]string {
 		"image": "image:", "user": "user:", "read_only": "an exception for HSE-FS-001", "init": "init:", "cap_add": "capabilities:, each with its reason",
 		"cap_drop": "nothing: all capabilities are dropped", "tmpfs": "writable: with tmpfs:", "mem_limit": "limits.memory:", "memswap_limit": "nothing: there is no swap",
 		"cpus": "limits.cpus:", "pids_limit": "limits.pids:", "mem_reservation": "reservations.memory:", "stop_signal": "shutdown.signal:", "stop_grace_period": "shutdown.grace:",
-		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:",
+		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:", "scale": "replicas:",
 	}
 }
 
@@ -79,7 +79,7 @@ func ownPlaces() map[string]string {
 func harmless() []string {
 	return strings.Fields(`annotations attach blkio_config container_name cpu_count cpu_percent cpu_shares cpuset depends_on dns dns_opt
 		dns_search domainname expose healthcheck label_file labels links logging mac_address mem_swappiness platform profiles pull_policy
-		scale stdin_open storage_opt tty ulimits working_dir command entrypoint environment env_file configs secrets`)
+		stdin_open storage_opt tty ulimits working_dir command entrypoint environment env_file configs secrets`)
 }
 
 // judged keys are turned into facts, and judged by controls.
@@ -93,7 +93,7 @@ func (p Passthrough) Unjudged() []string {
 	for _, key := range slices.Sorted(maps.Keys(p)) {
 		switch {
 		case strings.HasPrefix(key, "x-"), slices.Contains(harmless(), key), slices.Contains(judged(), key):
-		case key == "deploy" && len(without(p.mapping("deploy"), "replicas", "mode", "labels", "update_config", "rollback_config", "placement", "endpoint_mode", "resources", "restart_policy")) == 0:
+		case key == "deploy" && len(without(p.mapping("deploy"), "mode", "labels", "update_config", "rollback_config", "placement", "endpoint_mode", "resources", "restart_policy")) == 0:
 		case key == "networks" && !carries(p["networks"], "driver_opts"):
 		case key == "build" && len(without(p.mapping("build"), "cache_from", "cache_to", "no_cache", "pull", "platforms", "labels", "tags", "shm_size", "isolation", "ulimits")) == 0:
 		default:
@@ -155,6 +155,9 @@ func (v *serviceValidator) passthrough() {
 	limits, _ := mappingOf(v.s.Passthrough.mapping("deploy"), "resources")["limits"]
 	if limits != nil {
 		v.bad(at+".deploy.resources.limits", "write limits:", "deploy.resources.limits has a place of its own")
+	}
+	if v.s.Passthrough.mapping("deploy")["replicas"] != nil {
+		v.bad(at+".deploy.replicas", "write replicas:", "deploy.replicas has a place of its own")
 	}
 	for i, item := range v.s.Passthrough.list("volumes") {
 		if _, ok := item.(map[string]any); !ok {

@@ -69,6 +69,7 @@ type Service struct {
 	ShmSize      Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
 	OpenFiles    int             `yaml:"open_files" doc:"limit of open files"`
 	Shutdown     Shutdown        `yaml:"shutdown" doc:"how the service stops"`
+	Replicas     *int            `yaml:"replicas" doc:"number of containers, all alike; 1 unless written"`
 	Rollout      *Rollout        `yaml:"rollout" doc:"how the next container takes the place of the last"`
 	Health       *Health         `yaml:"health" doc:"how to tell that the service works"`
 	Secrets      []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
@@ -85,6 +86,7 @@ type Service struct {
 	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
 	Notes        []string        `yaml:"notes" doc:"what is known to break; shown by presets"`
 	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that have no place here, as Compose writes them; lint reports them"`
+	Single       string          `yaml:"single" doc:"presets only: why the service has one container only"`
 	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
 }
 

@@ -133,6 +133,8 @@ func constraint(key string) object {
 		return object{"enum": logDrivers()}
 	case "Logging.max_files", "Health.retries":
 		return object{"minimum": 1}
+	case "Service.replicas":
+		return object{"minimum": 1, "maximum": mostReplicas}
 	case "Dependency.condition":
 		return object{"enum": conditions()}
 	case "Port.protocol":

@@ -29,6 +29,7 @@ func (v *serviceValidator) service() {
 	v.capabilities()
 	v.resources()
 	v.shutdown()
+	v.replicas()
 	v.rollout()
 	v.health()
 	v.secretUses()
@@ -350,6 +351,9 @@ func (v *serviceValidator) rest() {
 	}
 	if v.s.Probes != nil && v.written("probes") {
 		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
+	}
+	if v.s.Single != "" && v.written("single") {
+		v.bad(v.at("single"), "drop it; one container is what a service has unless replicas: says more", "single belongs to presets")
 	}
 	if v.s.SecretFiles != nil && v.written("secret_files") {
 		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")

@@ -138,6 +138,7 @@ func TestVerdicts(t *testing.T) {
 		"a network of others": {[]edit{{"networks: [backend, edge]", "networks: [backend, edge, partners]"}, {"  backend: {}", "  backend: {}\n  partners: {external: true}"}},
 			[]string{"weaker high HSE-NET-004 app network: → partners", "weaker high HSE-NET-005 app way out"}},
 		"a network less":       {[]edit{{"reason: sends pings}]\n    networks: [backend]", "reason: sends pings}]\n    networks: [apart]"}, {"  backend: {}", "  backend: {}\n  apart: {}"}}, []string{"stronger low HSE-NET-004 worker network: backend →", "neutral info HSE-NET-004 worker network: → apart"}},
+		"more containers":      {[]edit{{"registry.example/worker:1\n", "registry.example/worker:1\n    replicas: 3\n"}}, []string{"neutral info HSE-LIF-007 worker containers: 1 → 3 (more are left when one fails; together they may use 3 × "}},
 		"more memory":          {[]edit{{"memory: 512M", "memory: 768M"}}, []string{"weaker low HSE-RES-001 app memory limit: 512M → 768M"}},
 		"four times as much":   {[]edit{{"memory: 512M", "memory: 2G"}}, []string{"weaker medium HSE-RES-001 app memory limit: 512M → 2G"}},
 		"the same in words":    {[]edit{{"memory: 512M", "memory: 512m"}}, []string{"neutral low app rendered service"}},
@@ -191,6 +192,21 @@ func printed(r review.Review) []string {
 		out = append(out, strings.Join(strings.Fields(fmt.Sprintf("%s %s: %s → %s (%s)", strings.Join(words, " "), c.What, c.Old, c.New, c.Reason)), " "))
 	}
 	return out
+}
+
+// Fewer containers are weaker, and a single one is weaker still.
+func TestFewerContainers(t *testing.T) {
+	with := func(n string) review.Side {
+		return side(t, shop, edit{"registry.example/worker:1\n", "registry.example/worker:1\n    replicas: " + n + "\n"})
+	}
+	for _, c := range []struct{ from, to, want string }{
+		{"3", "2", "weaker low HSE-LIF-007 worker containers: 3 → 2"}, {"3", "1", "weaker medium HSE-LIF-007 worker containers: 3 → 1 (when the only container fails"},
+	} {
+		got := printed(review.Compare(with(c.from), with(c.to), today))
+		if len(got) != 1 || !strings.HasPrefix(got[0], c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
 }
 
 // The reverse of a change that weakens strengthens, wherever there is a direction at all.

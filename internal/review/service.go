@@ -31,6 +31,7 @@ func (s *serviceComparison) compare() {
 	s.health()
 	s.shutdown()
 	s.observation()
+	s.replicas()
 	s.image()
 	s.exceptions()
 	s.proofs()

@@ -78,7 +78,11 @@ func (s *Stack) addEdge(p *profile.Profile) {
 	if len(service.Command) == 0 {
 		service.Command = edge.Program(ConfigDir)
 	}
-	for _, f := range edge.Files(edge.Config{Edge: *e, Dir: ConfigDir, Grace: service.Shutdown.Grace}) {
+	many := map[string]int{}
+	for _, name := range s.Edge.Upstreams {
+		many[name] = p.Services[name].Containers()
+	}
+	for _, f := range edge.Files(edge.Config{Edge: *e, Dir: ConfigDir, Grace: service.Shutdown.Grace, Many: many}) {
 		service.Configs = append(service.Configs, ConfigFile(f))
 	}
 }

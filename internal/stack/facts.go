@@ -142,8 +142,9 @@ func (s Stack) Intent(service Service) policy.Intent {
 		UID: service.User.UID, GID: service.User.GID,
 		Denied: service.Denied, Networks: service.Networks, Peers: s.peers(service), Listen: service.Listen,
 		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
-		Stop:  policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
-		Image: service.Image, Preset: service.Preset, Untested: service.Untested,
+		Replicas: service.Wanted(),
+		Stop:     policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
+		Image:    service.Image, Preset: service.Preset, Untested: service.Untested,
 	}
 	for _, c := range service.Capabilities {
 		in.Capabilities |= policy.CapabilityMask(c.Name)

@@ -35,7 +35,7 @@ func (s Stack) Running(j Job) Stack {
 	service, _ := s.Service(j.Service)
 	service.Name, service.Command, service.Entrypoint = j.Name, j.Command, nil
 	service.Ports, service.Health, service.DependsOn, service.Build = nil, nil, nil, nil
-	service.Hostname, service.Restart = "", "no"
+	service.Hostname, service.Restart, service.Replicas = "", "no", 1
 	out := s
 	out.Services, out.Jobs, out.Edge = []Service{service}, nil, nil
 	return out

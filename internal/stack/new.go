@@ -69,8 +69,8 @@ func newService(p *profile.Profile, name string) Service {
 		Limits: newResources(from.Limits), Reservations: newResources(from.Reservations),
 		ShmSize: size(from.ShmSize), OpenFiles: from.OpenFiles,
 		Shutdown: Shutdown{Signal: from.Shutdown.Signal, Grace: from.Shutdown.Grace.D, Timeout: from.Shutdown.Timeout.D, Logs: from.Shutdown.Logs},
-		Rollout:  newRollout(p, name),
-		Health:   newHealth(from), Networks: from.Networks, Restart: from.Restart,
+		Replicas: from.Containers(), Rollout: newRollout(p, name),
+		Health: newHealth(from), Networks: from.Networks, Restart: from.Restart,
 		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
 		Denied: from.Verify.Denied, Listen: from.Verify.Listen, Extra: from.Passthrough,
 	}

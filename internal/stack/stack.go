@@ -47,6 +47,7 @@ type Service struct {
 	ShmSize      Size
 	OpenFiles    int
 	Shutdown     Shutdown
+	Replicas     int // containers; read it with Wanted
 	Rollout      Rollout
 	Health       *Health
 	Untested     string // why the image cannot test itself; empty when it can
@@ -247,6 +248,9 @@ func (s Stack) Service(name string) (Service, bool) {
 	}
 	return Service{}, false
 }
+
+// Wanted returns how many containers the service has. A release that was recorded before there was a choice says nothing.
+func (s Service) Wanted() int { return max(s.Replicas, 1) }
 
 // Excepted returns the exception for a control, or false.
 func (s Service) Excepted(control string) (Exception, bool) {

@@ -2,8 +2,8 @@ package stack
 
 import "slices"
 
-// Twin returns a throw-away copy of one service and all it depends on, as a stack of another name: its own containers,
-// networks and volumes, nothing published, nothing shared with the original.
+// Twin returns a throw-away copy of one service and all it depends on, as a stack of another name: one container of each,
+// networks and volumes of its own, nothing published, nothing shared with the original.
 func (s Stack) Twin(name, service string) Stack {
 	wanted := map[string]bool{}
 	var want func(string)
@@ -24,7 +24,7 @@ func (s Stack) Twin(name, service string) Stack {
 			continue
 		}
 		copied := original
-		copied.Ports = nil
+		copied.Ports, copied.Replicas = nil, 1
 		copied.Restart = "no" // a twin that dies must be seen dead
 		copied.Build = nil
 		out.Services = append(out.Services, copied)

@@ -17,8 +17,9 @@ import (
 // Symptom is how a service's container stands, with what it printed last.
 type Symptom struct {
 	Service  string
-	Missing  bool // there is no container
-	NoImage  bool // nor its image
+	Missing  bool   // there is no container
+	NoImage  bool   // nor its image
+	Short    string // fewer containers than declared, and the others are well: 2 of 3 containers
 	State    string
 	ExitCode int
 	OOM      bool
@@ -30,7 +31,7 @@ type Symptom struct {
 
 // Sick reports whether anything is wrong.
 func (s Symptom) Sick() bool {
-	return s.Missing || s.OOM || s.Restarts > 0 || s.Error != "" || s.Health != "" || !slices.Contains([]string{"running", "healthy", "starting", "exited"}, s.State) || s.State == "exited" && s.ExitCode != 0
+	return s.Missing || s.Short != "" || s.OOM || s.Restarts > 0 || s.Error != "" || s.Health != "" || !slices.Contains([]string{"running", "healthy", "starting", "exited"}, s.State) || s.State == "exited" && s.ExitCode != 0
 }
 
 // Diagnosis is a cause that was recognised, what shows it, and what mends it.
@@ -114,6 +115,8 @@ func byState(service stack.Service, symptom Symptom) []Diagnosis {
 		return []Diagnosis{{Cause: "the image is missing: " + service.Image, Evidence: "the engine does not have it", Advice: "run: hsectl build, or hsectl deploy, which pulls it", Patch: Patch{Path: at + ".image"}}}
 	case symptom.Missing:
 		return []Diagnosis{{Cause: "the service has no container", Evidence: "the engine knows none", Advice: "run: hsectl deploy"}}
+	case symptom.Short != "":
+		return []Diagnosis{{Cause: "containers are missing", Evidence: symptom.Short, Advice: "run: hsectl deploy", Patch: Patch{Path: at + ".replicas"}}}
 	case symptom.State == "created" && len(service.DependsOn) > 0 && symptom.Error == "":
 		return []Diagnosis{{Cause: "a dependency is not healthy", Evidence: "created, never started; waits for " + dependencies(service), Advice: "mend the dependency first: hsectl doctor", Patch: Patch{Path: at + ".depends_on"}}}
 	case symptom.OOM:

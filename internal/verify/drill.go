@@ -153,7 +153,7 @@ type Sample struct {
 	Used map[string]Usage // by service
 }
 
-// Usage is what one container used.
+// Usage is what one container used: the busiest of its service.
 type Usage struct {
 	Memory int64   // bytes, without the page cache
 	CPU    float64 // processors

@@ -46,7 +46,8 @@ type Options struct {
 	Deep bool // also try, on a copy of each container, what its settings allow
 }
 
-// Verify judges every container of the stack. Services that have no container fail.
+// Verify judges every container of the stack. Services that have no container fail. What several containers of a service
+// have in common is one finding.
 func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Evidence, error) {
 	containers, err := o.Containers(ctx, s.Name, func(name string) Request {
 		service, _ := s.Service(name)
@@ -58,21 +59,28 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		return Evidence{}, fmt.Errorf("observing stack %q: %w", s.Name, err)
 	}
 	out := Evidence{APIVersion: "hsectl/v1", Kind: "Evidence", Stack: s.Name, Containers: len(containers)}
-	seen := map[string]bool{}
-	users := usersOf(containers)
+	users, names := usersOf(containers), map[string][]string{}
+	for _, c := range containers {
+		names[c.Service] = append(names[c.Service], printable(c.Name))
+	}
+	seen := map[string][]found{}
 	for _, c := range containers {
 		service, ok := s.Service(c.Service)
 		if !ok {
 			out.Findings = append(out.Findings, orphan(c))
 			continue
 		}
-		seen[c.Service] = true
-		out.Findings = append(out.Findings, judge(s, service, c, users)...)
+		if c.Engine.State.Known() {
+			c.Engine.Containers = policy.Seen(names[c.Service], finding.Applied)
+		}
+		seen[c.Service] = append(seen[c.Service], found{printable(c.Name), judge(s, service, c, users)})
 	}
 	for _, service := range s.Services {
-		if !seen[service.Name] {
+		if len(seen[service.Name]) == 0 {
 			out.Findings = append(out.Findings, absent(service.Name))
+			continue
 		}
+		out.Findings = append(out.Findings, together(seen[service.Name])...)
 	}
 	slices.SortStableFunc(out.Findings, func(a, b finding.Finding) int { return strings.Compare(a.Subject, b.Subject) })
 	return out, nil

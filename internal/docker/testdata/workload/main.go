@@ -79,7 +79,11 @@ func content(path string) string {
 func serve(stop syscall.Signal) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, stop)
-	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	name, _ := os.Hostname()
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Served-By", name) // where several are alike
+		fmt.Fprintln(w, "ok")
+	})
 	go func() { _ = http.ListenAndServe(":8080", nil) }()
 	fmt.Println("serving")
 	<-c

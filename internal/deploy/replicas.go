@@ -1,0 +1,121 @@
+package deploy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// strangers says which containers are not those of the last release, when their number is right.
+func strangers(running []Running, last Record, s stack.Service) string {
+	if len(running) != s.Wanted() {
+		return ""
+	}
+	ids := last.Outcome.Containers[s.Name]
+	n := 0
+	for _, r := range running {
+		if !slices.Contains(ids, r.ID) {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return ""
+	case len(running) == 1:
+		return fmt.Sprintf("its container is not the one of release %d", last.Number)
+	}
+	return fmt.Sprintf("%d of its %d containers are not those of release %d", n, len(running), last.Number)
+}
+
+// oddest is the first container that is not as the release left it, or the first of all.
+func oddest(running []Running, was Fields) Running {
+	for _, r := range running {
+		for name, value := range was {
+			if r.Fields[name] != value {
+				return r
+			}
+		}
+	}
+	return running[0]
+}
+
+// called names a container among its like.
+func called(r Running, all []Running) string {
+	if len(all) == 1 {
+		return "the running container"
+	}
+	return r.Name
+}
+
+func subject(r Running, all []Running) string {
+	if len(all) == 1 {
+		return "it"
+	}
+	return r.Name
+}
+
+// resized says that there are more or fewer containers than wanted, and why, or nothing.
+func resized(running []Running, last *Record, s stack.Service) string {
+	have, want := len(running), s.Wanted()
+	if have == want {
+		return ""
+	}
+	if last != nil {
+		if before, ok := last.Release.Model.Service(s.Name); ok && before.Wanted() != want {
+			return fmt.Sprintf("replicas: %d → %d", before.Wanted(), want)
+		}
+	}
+	return miscounted(have, want)
+}
+
+func miscounted(have, want int) string {
+	if have < want {
+		return fmt.Sprintf("%d of %d containers are there", have, want)
+	}
+	return fmt.Sprintf("%d containers are there, not %d", have, want)
+}
+
+// unwell says which containers do not work, or nothing.
+func unwell(running []Running) string {
+	var out []string
+	for _, r := range running {
+		if !r.Well {
+			out = append(out, subject(r, running)+" is "+r.State)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// scaling says how containers come and go when nothing else changes.
+func scaling(in stack.Stack, s stack.Service, running []Running) string {
+	more := s.Wanted() > len(running)
+	switch {
+	case more && startsFirst(in, s, running):
+		return "beside those that run, with traffic once it is healthy"
+	case more:
+		return "beside those that run"
+	case startsFirst(in, s, running):
+		return "the edge takes its traffic away before it stops"
+	}
+	return "it stops within its grace period"
+}
+
+// together is the state of all containers of a service in a few words, and whether all are well.
+func together(running []Running, want int) (string, bool) {
+	if len(running) == 1 && want == 1 {
+		return running[0].State, running[0].Well
+	}
+	well, word := 0, "healthy"
+	for _, r := range running {
+		if r.Well {
+			well, word = well+1, r.State
+		}
+	}
+	text := fmt.Sprintf("%d/%d %s", well, want, word)
+	if sick := unwell(running); sick != "" {
+		return text + "; " + sick, false
+	}
+	return text, true
+}

@@ -1,0 +1,111 @@
+package deploy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+const three = `apiVersion: hsectl/v1
+kind: Profile
+name: shop
+services:
+  web: {image: example/web:1, user: "1:1", replicas: 3, limits: {cpus: "0.5", memory: 64M}, health: {command: [x]}}
+`
+
+// scaled is a stack of three containers of one service, as release 1 left it.
+func scaled(t *testing.T) (deploy.Desired, deploy.Observed) {
+	t.Helper()
+	s := parse(t, three)
+	d := deploy.Desired{Stack: s, Timeout: time.Minute}
+	o := deploy.Observed{Images: map[string]string{"example/web:1": "sha256:web"}}
+	plan, err := deploy.NewPlan(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := &deploy.Record{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: deploy.Outcome{Status: deploy.Deployed, Containers: map[string][]string{}}}
+	o.Running = map[string][]deploy.Running{}
+	for i := range 3 {
+		id := fmt.Sprintf("id-%d", i+1)
+		o.Running["web"] = append(o.Running["web"], deploy.Running{ID: id, Name: fmt.Sprintf("shop-web-%d", i+1), Image: "sha256:web", Well: true, State: "healthy",
+			Fields: deploy.Expected(s, s.Services[0], plan.Delivery)})
+		last.Outcome.Containers["web"] = append(last.Outcome.Containers["web"], id)
+	}
+	d.Last = last
+	return d, o
+}
+
+// Each way in which the containers of a service can differ from what they should be is named, and what is only their
+// number replaces none of them.
+func TestReplicasArePlanned(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(d *deploy.Desired, o *deploy.Observed)
+		action deploy.Action
+		cause  string
+		state  string // against the release
+	}{
+		"nothing": {func(*deploy.Desired, *deploy.Observed) {}, deploy.Keep, "", "3/3 healthy"},
+		"one is gone": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"] = o.Running["web"][:2] },
+			deploy.Scale, "2 of 3 containers are there", "2/3 healthy; 2 of 3 containers are there"},
+		"one too many": {func(_ *deploy.Desired, o *deploy.Observed) {
+			fourth := o.Running["web"][0]
+			fourth.ID, fourth.Name = "id-4", "shop-web-4"
+			o.Running["web"] = append(o.Running["web"], fourth)
+		}, deploy.Scale, "4 containers are there, not 3", "4/3 healthy; shop-web-4: its container is another one; 4 containers are there, not 3"},
+		"more are wanted": {func(d *deploy.Desired, _ *deploy.Observed) {
+			d.Stack = parse(t, strings.Replace(three, "replicas: 3", "replicas: 5", 1))
+		}, deploy.Scale, "replicas: 3 → 5", "3/3 healthy"},
+		"fewer are wanted": {func(d *deploy.Desired, _ *deploy.Observed) {
+			d.Stack = parse(t, strings.Replace(three, "replicas: 3, ", "", 1))
+		}, deploy.Scale, "replicas: 3 → 1", "3/3 healthy"},
+		"one was killed": {func(_ *deploy.Desired, o *deploy.Observed) {
+			o.Running["web"][1].Well, o.Running["web"][1].State = false, "exited with code 137"
+		}, deploy.Start, "shop-web-2 is exited with code 137", "2/3 healthy; shop-web-2 is exited with code 137"},
+		"one was changed by hand": {func(_ *deploy.Desired, o *deploy.Observed) {
+			o.Running["web"][2].Fields = deploy.Expected(parse(t, three), parse(t, strings.Replace(three, "64M", "65M", 1)).Services[0], deploy.Plan{}.Delivery)
+		}, deploy.Replace, "limits.memory was changed on shop-web-3", `3/3 healthy; shop-web-3: limits.memory is "68157440", not "67108864"; shop-web-3: limits.swap is "68157440", not "67108864"`},
+		"one was made by hand": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"][0].ID = "theirs" },
+			deploy.Replace, "1 of its 3 containers are not those of release 1", "3/3 healthy; shop-web-1: its container is another one"},
+		"one runs another image": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"][1].Image = "sha256:old" },
+			deploy.Replace, "image example/web:1 is web and shop-web-2 runs old", "3/3 healthy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, o := scaled(t)
+			c.change(&d, &o)
+			plan, err := deploy.NewPlan(d, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			web := plan.Services[0]
+			if web.Action != c.action || !strings.Contains(strings.Join(web.Causes, "; "), c.cause) {
+				t.Errorf("got %+v", web)
+			}
+			if (len(plan.Steps) == 0) != (c.action == deploy.Keep) {
+				t.Errorf("%d steps", len(plan.Steps))
+			}
+			condition := deploy.Compare(*d.Last, o)[0]
+			if got := strings.Join(append([]string{condition.State}, condition.Drift...), "; "); got != c.state {
+				t.Errorf("status says %q", got)
+			}
+		})
+	}
+}
+
+// A release from before there was a choice has one container of each service, and nothing of it is replaced for that.
+func TestOldReleasesHaveOneContainer(t *testing.T) {
+	d, o := deployed(t, shop)
+	d.Last.Release.Model.Services = slices.Clone(d.Last.Release.Model.Services)
+	for i := range d.Last.Release.Model.Services {
+		d.Last.Release.Model.Services[i].Replicas = 0
+	}
+	if plan, err := deploy.NewPlan(d, o); err != nil || len(plan.Steps) != 0 {
+		t.Errorf("%+v, %v", plan.Services, err)
+	}
+	if c := deploy.Compare(*d.Last, o)[0]; c.State != "healthy" || len(c.Drift) > 0 {
+		t.Errorf("%+v", c)
+	}
+}
