@@ -67,7 +67,8 @@ func (r round) look(ctx context.Context, c container.InspectResponse, ask verify
 	if err := lookable(c); err != nil {
 		return nil, err
 	}
-	p := probe{stack: r.stack, target: c.ID, user: c.Config.User, request: ask, network: container.NetworkMode("container:" + c.ID)}
+	p := probe{stack: r.stack, target: c.ID, user: c.Config.User, request: ask, network: container.NetworkMode("container:" + c.ID),
+		unconfined: c.AppArmorProfile == "unconfined"}
 	if c.HostConfig.NetworkMode.IsHost() {
 		p.network = "none"
 	}
@@ -144,6 +145,7 @@ type probe struct {
 	network      container.NetworkMode
 	user         string
 	capabilities []string // those of a target that runs as root; none otherwise
+	unconfined   bool     // the target has no AppArmor profile
 	request      verify.Request
 }
 
@@ -157,10 +159,14 @@ func (e *Engine) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking the probe: %w", err)
 	}
+	security := []string{"no-new-privileges:true"}
+	if p.unconfined { // the engine's profile lets a process look at others of that profile only
+		security = append(security, "apparmor=unconfined")
+	}
 	pids := int64(64)
 	out, err := e.throwAway(ctx, p.config(string(request)), &container.HostConfig{
 		PidMode: container.PidMode("container:" + p.target), NetworkMode: p.network, CgroupnsMode: "host",
-		CapDrop: []string{"ALL"}, CapAdd: p.capabilities, SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
+		CapDrop: []string{"ALL"}, CapAdd: p.capabilities, SecurityOpt: security, ReadonlyRootfs: true,
 		LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
 		Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},

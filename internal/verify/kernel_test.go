@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -100,5 +102,59 @@ func TestWritableGroups(t *testing.T) {
 		if f := byControl(judged(t, s, c).Findings)["HSE-KRN-007"]; f.Status != want {
 			t.Errorf("files of somebody else %v: %s: %s", foreign, f.Status, f.Detail)
 		}
+	}
+}
+
+// What Linux 6.1 with control groups version 2 and AppArmor shows of containers, word for word, as seen from beside them in
+// the machine of scripts/vm (Debian 12, engine 20.10.24, runc 1.1.5, 2026-11-27).
+func TestControlGroups2AndAppArmor(t *testing.T) {
+	text, err := os.ReadFile("testdata/cgroup2-apparmor.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dumps map[string]*Dump
+	if err := json.Unmarshal(text, &dumps); err != nil {
+		t.Fatal(err)
+	}
+	seen := func(name string) policy.Facts {
+		d := dumps[name]
+		if d == nil || len(d.Processes) != 1 || d.Hidden != "" || d.Barred != "" {
+			t.Fatalf("%s: %+v", name, d)
+		}
+		return facts(Container{Service: "app", Dump: d})
+	}
+	right := seen("right")
+	if right.Memory.Value != 64<<20 || right.MemorySwap.Value != 64<<20 || right.PIDs.Value != 50 || right.CPUs.Value != 0.5 {
+		t.Errorf("limits: %+v %+v %+v %+v", right.Memory, right.MemorySwap, right.PIDs, right.CPUs)
+	}
+	for _, tier := range []finding.Tier{right.Memory.Tier, right.MemorySwap.Tier, right.PIDs.Tier, right.CPUs.Tier, right.OOMKilled.Tier} {
+		if tier != finding.Effective {
+			t.Errorf("a limit rests on %s", tier)
+		}
+	}
+	if p := right.Processes.Value[0]; p.LSM != "docker-default (enforce)" || p.Seccomp != 2 || !p.NoNewPrivs || p.Bounding != 0 || p.UIDs[1] != 10001 {
+		t.Errorf("process: %+v", p)
+	}
+	if g := right.Cgroup.Value; !g.V2 || g.Host || g.Writable {
+		t.Errorf("control group: %+v", g)
+	}
+	if !right.RootReadOnly.Value {
+		t.Error("the root is writable")
+	}
+	unlimited := seen("unlimited")
+	if unlimited.Memory.Value != 0 || !unlimited.Memory.Known() || unlimited.PIDs.Value != 0 || !unlimited.PIDs.Known() || unlimited.CPUs.Value != 0 || !unlimited.CPUs.Known() {
+		t.Errorf("no limits: %+v %+v %+v", unlimited.Memory, unlimited.PIDs, unlimited.CPUs)
+	}
+	if swap := seen("swap"); swap.MemorySwap.Value != 128<<20 {
+		t.Errorf("swap: %+v", swap.MemorySwap)
+	}
+	if g := seen("hostgroup").Cgroup.Value; !g.V2 || !g.Host {
+		t.Errorf("the host's control groups: %+v", g)
+	}
+	if p := seen("noseccomp").Processes.Value[0]; p.Seccomp != 0 {
+		t.Errorf("no filter: %+v", p)
+	}
+	if p := seen("unconfined").Processes.Value[0]; p.LSM != "unconfined" {
+		t.Errorf("no profile: %+v", p)
 	}
 }
