@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/types"
+
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -46,58 +48,123 @@ var tmpfsForm = regexp.MustCompile(`^/[^:]+:rw,(no)?exec,nosuid,nodev,size=\d+[k
 
 var connections = regexp.MustCompile(`max[-_]connections=(\d+)`)
 
-// TestRules: the traps that break hardened containers, each looked for in what is rendered for every preset.
+// rendered is a preset as its smallest profile renders it.
+type rendered struct {
+	preset profile.Preset
+	subject
+	compose types.ServiceConfig
+	raw     string
+	test    []string // the health test
+}
+
+func (r rendered) probe() string { return strings.Join(r.test, " ") }
+
+// staysRoot are the presets that stay root, because what they read belongs to root; none changes its user.
+var staysRoot = []string{"promtail", "alloy", "container-exporter"}
+
+// TestRules: the traps that break hardened containers, each looked for in what is rendered for every preset. What an engine
+// does with them is shown by TestPresetsAtWork of internal/docker.
 func TestRules(t *testing.T) {
+	var all []rendered
 	for _, p := range presets(t) {
-		t.Run(p.Name, func(t *testing.T) {
-			s := parse(t, minimal(t, p, ""))
-			files, err := generate.Render(s, generate.Source{Profile: "minimal.yaml", Generator: "test"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			project, err := generate.Load(context.Background(), files[0].Data, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, service, raw := project.Services[p.Name], subject{s.Services[0]}, string(files[0].Data)
-			test, words := []string(nil), append(slices.Clone(c.Command), values(c.Environment)...)
-			if c.HealthCheck != nil {
-				test = c.HealthCheck.Test
-			}
-			probe := strings.Join(test, " ")
-			runsTmp := slices.ContainsFunc(c.Tmpfs, func(entry string) bool { return strings.HasPrefix(entry, "/tmp:rw,exec") })
-			for _, rule := range []struct {
-				name string
-				ok   bool
-			}{
-				{"R1 a numeric user and group, and no capability but a file capability",
-					c.User == service.user() && slices.Equal(c.CapDrop, []string{"ALL"}) && slices.Equal(c.CapAdd, carried[p.Name])},
-				{"R2 R4 nothing starts as root to change its user", service.User.UID != 0 || p.Name == "promtail" || p.Name == "alloy" || p.Name == "container-exporter"},
-				{"R3 no init above a server that changed its user", !*c.Init || service.User.UID != 0 || p.Name == "container-exporter"},
-				{"R5 a health test, or the reason why there is none", len(test) > 0 || service.Untested != "" || slices.Contains(excepted(p), "HSE-HLT-001")},
-				{"R6 setcap is not run on a read-only root", p.Name != "vault" || deref(c.Environment["SKIP_SETCAP"]) == "1"},
-				{"R7 R8 no capability for low ports, none for a non-root user to gain", len(c.CapAdd) == 0 || carried[p.Name] != nil},
-				{"R9 every tmpfs has size, uid, gid and mode", all(c.Tmpfs, tmpfsForm.MatchString)},
-				{"R10 exec on /tmp exactly where libraries are unpacked", runsTmp == slices.Contains(java, p.Name)},
-				{"R11 R12 secrets are files, without an owner that Compose would ignore", filesOnly(raw)},
-				{"R13 what wants strict modes gets 0400", p.Name != "elasticsearch" || strings.Contains(p.Facts, "0400")},
-				{"R14 _FILE only where the image reads it", len(p.Service.SecretFiles) == 0 || !slices.Contains(secretless, p.Name)},
-				{"R15 every declared volume is covered", all(volumes[p.Name], service.covers)},
-				{"R16 volumes belong to the user", all(service.Volumes(), func(w stack.Writable) bool { return w.Owner == service.User })},
-				{"R17 tests ask 127.0.0.1, over TCP", !strings.Contains(probe, "localhost") && (p.Name != "postgres" && p.Name != "mysql" || strings.Contains(probe, "127.0.0.1")) &&
-					(p.Name != "mongo" || strings.Contains(probe, "hostname"))},
-				{"R18 the tool is in the image", hasTool(p.Name, test)},
-				{"R19 processes for every connection, also with much memory", leavesRoom(words, service.Limits.PIDs) && leavesRoomWith(t, p, "16G")},
-				{"R20 open files are bounded", c.Ulimits["nofile"].Single >= 4096 && (p.Name != "rabbitmq" && p.Name != "haproxy" || c.Ulimits["nofile"].Single == 65536)},
-				{"R21 heaps fit the limit", heapFits(t, p)},
-				{"R22 a dollar sign survives", slices.Equal(test, testOf(service.Service)) && slices.Equal([]string(c.Command), service.Command)},
-				{"R23 no start interval, which older engines refuse", !strings.Contains(raw, "start_interval")},
-			} {
-				if !rule.ok {
-					t.Errorf("%s\n%s", rule.name, raw)
+		all = append(all, render(t, p))
+	}
+	for _, rule := range rules() {
+		t.Run(rule.name, func(t *testing.T) {
+			for _, r := range all {
+				if !rule.holds(t, r) {
+					t.Errorf("%s\n%s", r.preset.Name, r.raw)
 				}
 			}
 		})
+	}
+}
+
+func render(t *testing.T, p profile.Preset) rendered {
+	t.Helper()
+	s := parse(t, minimal(t, p, ""))
+	files, err := generate.Render(s, generate.Source{Profile: "minimal.yaml", Generator: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := generate.Load(context.Background(), files[0].Data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rendered{preset: p, subject: subject{s.Services[0]}, compose: project.Services[p.Name], raw: string(files[0].Data)}
+	if r.compose.HealthCheck != nil {
+		r.test = r.compose.HealthCheck.Test
+	}
+	return r
+}
+
+type rule struct {
+	name  string
+	holds func(*testing.T, rendered) bool
+}
+
+func rules() []rule {
+	plain := func(name string, holds func(rendered) bool) rule {
+		return rule{name, func(_ *testing.T, r rendered) bool { return holds(r) }}
+	}
+	return []rule{
+		plain("R1 a numeric user and group, and no capability but a file capability", func(r rendered) bool {
+			return r.compose.User == r.user() && slices.Equal(r.compose.CapDrop, []string{"ALL"}) && slices.Equal(r.compose.CapAdd, carried[r.preset.Name])
+		}),
+		plain("R2 no start as root whose second one needs more than the first", func(r rendered) bool {
+			return r.User.UID != 0 || slices.Contains(staysRoot, r.preset.Name)
+		}),
+		plain("R3 no init above a server that changed its user", func(r rendered) bool {
+			return !*r.compose.Init || r.User.UID != 0 || r.preset.Name == "container-exporter"
+		}),
+		plain("R4 no master that is root above workers that are not", func(r rendered) bool {
+			return r.User.UID != 0 || slices.Contains(staysRoot, r.preset.Name)
+		}),
+		plain("R5 a health test, or the reason why there is none", func(r rendered) bool {
+			return len(r.test) > 0 || r.Untested != "" || slices.Contains(excepted(r.preset), "HSE-HLT-001")
+		}),
+		plain("R6 file capabilities are kept, and setcap is not run on a read-only root", func(r rendered) bool {
+			return slices.Equal(r.compose.CapAdd, carried[r.preset.Name]) && (r.preset.Name != "vault" || deref(r.compose.Environment["SKIP_SETCAP"]) == "1")
+		}),
+		plain("R7 no capability for low ports", func(r rendered) bool { return len(r.compose.CapAdd) == 0 || carried[r.preset.Name] != nil }),
+		plain("R8 no capability for a user that cannot gain it", func(r rendered) bool {
+			return r.User.UID == 0 || slices.Equal(r.compose.CapAdd, carried[r.preset.Name])
+		}),
+		plain("R9 every tmpfs has size, uid, gid and mode", func(r rendered) bool { return every(r.compose.Tmpfs, tmpfsForm.MatchString) }),
+		plain("R10 exec on tmp exactly where libraries are unpacked", func(r rendered) bool {
+			runs := slices.ContainsFunc(r.compose.Tmpfs, func(entry string) bool { return strings.HasPrefix(entry, "/tmp:rw,exec") })
+			return runs == slices.Contains(java, r.preset.Name)
+		}),
+		plain("R11 secrets of a read-only service are files", func(r rendered) bool { return filesOnly(r.raw) }),
+		plain("R12 no owner of a secret that Compose would ignore", func(r rendered) bool { return !strings.Contains(r.raw, "uid:") }),
+		plain("R13 what wants strict modes gets 0400", func(r rendered) bool {
+			return r.preset.Name != "elasticsearch" || strings.Contains(r.preset.Facts, "0400")
+		}),
+		plain("R14 _FILE only where the image reads it", func(r rendered) bool {
+			return len(r.preset.Service.SecretFiles) == 0 || !slices.Contains(secretless, r.preset.Name)
+		}),
+		plain("R15 every declared volume is covered", func(r rendered) bool { return every(volumes[r.preset.Name], r.covers) }),
+		plain("R16 volumes belong to the user", func(r rendered) bool {
+			return every(r.Volumes(), func(w stack.Writable) bool { return w.Owner == r.User })
+		}),
+		plain("R17 tests ask 127.0.0.1, over TCP", func(r rendered) bool {
+			return !strings.Contains(r.probe(), "localhost") && (r.preset.Name != "postgres" && r.preset.Name != "mysql" || strings.Contains(r.probe(), "127.0.0.1")) &&
+				(r.preset.Name != "mongo" || strings.Contains(r.probe(), "hostname"))
+		}),
+		plain("R18 the tool is in the image", func(r rendered) bool { return hasTool(r.preset.Name, r.test) }),
+		{"R19 processes for every connection, also with much memory", func(t *testing.T, r rendered) bool {
+			words := append(slices.Clone(r.compose.Command), values(r.compose.Environment)...)
+			return leavesRoom(words, r.Limits.PIDs) && leavesRoomWith(t, r.preset, "16G")
+		}},
+		plain("R20 open files are bounded", func(r rendered) bool {
+			n := r.compose.Ulimits["nofile"].Single
+			return n >= 4096 && (r.preset.Name != "rabbitmq" && r.preset.Name != "haproxy" || n == 65536)
+		}),
+		{"R21 heaps fit the limit", func(t *testing.T, r rendered) bool { return heapFits(t, r.preset) }},
+		plain("R22 a dollar sign survives", func(r rendered) bool {
+			return slices.Equal(r.test, testOf(r.Service)) && slices.Equal([]string(r.compose.Command), r.Command)
+		}),
+		plain("R23 no start interval, which older engines refuse", func(r rendered) bool { return !strings.Contains(r.raw, "start_interval") }),
 	}
 }
 
@@ -117,7 +184,7 @@ func testOf(s stack.Service) []string {
 	return s.Health.Test
 }
 
-func all[T any](list []T, ok func(T) bool) bool {
+func every[T any](list []T, ok func(T) bool) bool {
 	return !slices.ContainsFunc(list, func(v T) bool { return !ok(v) })
 }
 
