@@ -28,7 +28,7 @@ build:
 
 engine:
 	scripts/engine up
-	scripts/images
+	scripts/images --presets
 	scripts/monitoring-image
 
 # An OpenSSH server for the tests of remote engines.
