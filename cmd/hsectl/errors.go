@@ -135,6 +135,9 @@ func hintFor(err error) string {
 	if errors.Is(err, docker.ErrImageStore) || errors.Is(err, docker.ErrEpoch) {
 		return "use an engine with the image store of containerd (Docker 29), or name a BuildKit with --builder"
 	}
+	if errors.Is(err, docker.ErrOpenFiles) {
+		return "set open_files of the service to what the engine may give (ulimit -Hn where it runs), or raise the limit of the engine itself"
+	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {
 		return "the step that failed is above; hsectl build --no-cache starts afresh"
 	}

@@ -80,11 +80,17 @@ func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.Cr
 			err = late
 		}
 	}
+	if err != nil && strings.Contains(err.Error(), "setting rlimit type 7") { // runc knows limits by number only
+		err = fmt.Errorf("%w: %w", ErrOpenFiles, err)
+	}
 	if err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
 	return nil
 }
+
+// ErrOpenFiles is an engine that may not raise its own limit of open files, as in rootless mode, and a service that asks for more.
+var ErrOpenFiles = errors.New("a service asks for more open files than the engine may give")
 
 // converge lets Compose bring the containers to the file.
 func (e *Engine) converge(ctx context.Context, project string, step *deploy.ComposeStep, report func(deploy.Event)) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/profiles"
 )
 
 // presetAtWork is a preset as somebody uses it, and work that shows that its program does what it is for. What is written
@@ -33,12 +35,48 @@ type presetAtWork struct {
 // and why.
 func TestPresetsAtWork(t *testing.T) {
 	t.Parallel()
-	for _, c := range slices.Concat(stores(), brokers(), webServers(), runtimes(), watchers()) {
+	for _, c := range atWork() {
 		t.Run(c.preset, func(t *testing.T) {
 			t.Parallel()
 			c.run(t)
 		})
 	}
+}
+
+// TestEveryPresetIsAccountedFor: a preset is put to work, or docs/presets.md says that it is not.
+func TestEveryPresetIsAccountedFor(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/presets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "These have not run")
+	missing, _, end := strings.Cut(rest, "What running them has changed")
+	if !ok || !end {
+		t.Fatal("docs/presets.md no longer says which presets have not run")
+	}
+	for _, name := range (profiles.Library{}).Presets() {
+		works := slices.ContainsFunc(atWork(), func(c presetAtWork) bool { return c.preset == name })
+		said := regexp.MustCompile(`\b` + name + `\b`).MatchString(missing)
+		elsewhere := name == "cadvisor" || name == "container-exporter" // in TestMonitoringOnAnEngine
+		if works == said && !elsewhere {
+			t.Errorf("%s: at work %v, said to be missing %v", name, works, said)
+		}
+	}
+}
+
+// An engine that may not give as many open files as a service asks for is recognised: some presets ask for many.
+func TestTooManyOpenFiles(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	s := testStack(t, e, strings.Replace(web, "    limits:", "    open_files: 2000000000\n    limits:", 1), "serve")
+	if _, err := deployStack(t, e, s, tokenValue); !errors.Is(err, ErrOpenFiles) {
+		t.Errorf("got %v, want %v", err, ErrOpenFiles)
+	}
+}
+
+func atWork() []presetAtWork {
+	return slices.Concat(stores(), brokers(), webServers(), runtimes(), watchers())
 }
 
 func (c presetAtWork) run(t *testing.T) {
