@@ -196,7 +196,8 @@ end
 			read:  page("PHP 8 kept", "80", "/"),
 		},
 		{
-			preset: "golang", more: "    image: IMAGE\n    command: [serve]\n    restart: unless-stopped\n    health: {command: [/program, health], interval: 5s}\n",
+			// Without a health test, as the preset says.
+			preset: "golang", more: "    image: IMAGE\n    command: [serve]\n",
 			write: page("ok", "8080", "/"),
 			read:  page("ok", "8080", "/"),
 		},

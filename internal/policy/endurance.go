@@ -54,10 +54,12 @@ func endurance() []Control {
 			Rationale:  "curl and the shell are missing from many images; the test then fails for ever.",
 			References: []string{"CIS 5.27"},
 			Remedy:     "use a program of the image in health:",
-			judge: func(f Facts, _ Intent) Verdict {
+			judge: func(f Facts, in Intent) Verdict {
 				switch {
 				case !f.Health.Known():
 					return unknown(f.Health, "the health test")
+				case untested(f, in):
+					return notApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				case f.Health.Value.Missing:
 					return fail(f.Health.Tier, "the program of the test is not in the image")
 				case !f.Health.Value.Proven && f.Health.Value.Streak == 0:
