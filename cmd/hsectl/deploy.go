@@ -203,7 +203,17 @@ func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired
 	p.hide = hider(desired.Secrets)
 	p.trace(ctx, "deploy", l.stack.Name)
 	p.say("deploying %s to engine %s", l.stack.Name, d.engine.Version())
-	sess, err := open(ctx, d.engine, l.stack.Name, d.options.session, p.event)
+	seen, err := look(ctx, d.engine, desired)
+	if err != nil {
+		return p.failed(err)
+	}
+	if release, same, err := d.unchanged(ctx, desired, seen); err != nil {
+		return p.failed(err)
+	} else if same {
+		p.unchanged(l.stack.Name, release)
+		return nil
+	}
+	sess, err := openAfter(ctx, d.engine, l.stack.Name, d.options.session, p.event, seen)
 	if err != nil {
 		return err
 	}
@@ -213,6 +223,27 @@ func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired
 	}
 	p.done(l.stack.Name, number, len(l.stack.Services))
 	return nil
+}
+
+// unchanged tells from a look without the lock that there is nothing to do, and which release the stack is at. Whenever
+// anything speaks against it, the session decides under the lock.
+func (d *deployment) unchanged(ctx context.Context, desired deploy.Desired, seen view) (release int, same bool, err error) {
+	if !seen.holds() || len(d.options.only) > 0 {
+		return 0, false, nil
+	}
+	last, err := current(seen.records.History, desired.Stack.Name)
+	if err != nil || last == nil {
+		return 0, false, err
+	}
+	desired.Last, desired.Rotate = last, d.options.rotate
+	plan, err := deploy.NewPlan(desired, seen.observed)
+	if err != nil || len(plan.Steps) > 0 {
+		return 0, false, err
+	}
+	if d.options.plan != "" {
+		err = sameAsSaved(d.options.plan, desired, seen.observed, plan)
+	}
+	return last.Number, true, err
 }
 
 // deploy plans and applies, and returns the number of the release that the stack is at.
@@ -227,7 +258,7 @@ func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, 
 		return 0, err
 	}
 	desired.Last, desired.Rotate = last, o.rotate
-	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.only, s.report)
+	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.only, s.seen, s.report)
 	if err != nil {
 		return 0, err
 	}
@@ -255,33 +286,35 @@ func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, 
 	return release.Number, err
 }
 
-// prepare brings missing images, which changes nothing that runs, and plans.
-func prepare(ctx context.Context, engine *docker.Engine, d deploy.Desired, only []string, report func(deploy.Event)) (deploy.Desired, deploy.Observed, deploy.Plan, error) {
+// prepare brings missing images, which changes nothing that runs, and plans, from what was seen where that still holds.
+func prepare(ctx context.Context, engine *docker.Engine, d deploy.Desired, only []string, seen *deploy.Observed, report func(deploy.Event)) (deploy.Desired, deploy.Observed, deploy.Plan, error) {
 	if len(only) > 0 {
 		var err error
 		if d, err = deploy.Narrow(d, only); err != nil {
 			return d, deploy.Observed{}, deploy.Plan{}, &usageError{err, ""}
 		}
+		seen = nil // it is of other services
 	}
-	observed, plan, err := observe(ctx, engine, d)
+	observed, plan, err := observe(ctx, engine, d, seen)
 	pulled := false
 	for _, step := range plan.Steps {
 		if err == nil && step.Kind == deploy.PullImage && report != nil {
-			pulled, err = true, engine.Apply(ctx, step, report)
+			pulled, err = true, engine.Apply(ctx, []deploy.Step{step}, report)
 		}
 	}
 	if err == nil && pulled {
-		observed, plan, err = observe(ctx, engine, d)
+		observed, plan, err = observe(ctx, engine, d, nil)
 	}
 	return d, observed, plan, err
 }
 
-func observe(ctx context.Context, engine *docker.Engine, d deploy.Desired) (deploy.Observed, deploy.Plan, error) {
-	observed, err := engine.Observe(ctx, d)
-	if err != nil {
-		return observed, deploy.Plan{}, fmt.Errorf("observing the engine: %w", err)
+func observe(ctx context.Context, engine *docker.Engine, d deploy.Desired, seen *deploy.Observed) (observed deploy.Observed, plan deploy.Plan, err error) {
+	if seen != nil {
+		observed = *seen
+	} else if observed, err = engine.Observe(ctx, d); err != nil {
+		return observed, plan, fmt.Errorf("observing the engine: %w", err)
 	}
-	plan, err := deploy.NewPlan(d, observed)
+	plan, err = deploy.NewPlan(d, observed)
 	return observed, plan, err
 }
 

@@ -161,6 +161,7 @@ func (g *globals) connect(ctx context.Context) (*docker.Engine, error) {
 		return nil, err
 	}
 	engine.Beside(host.Beside)
+	engine.Nearby(host.Walk)
 	return engine, nil
 }
 

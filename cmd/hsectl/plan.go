@@ -66,17 +66,14 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 }
 
 func runPlan(ctx context.Context, engine *docker.Engine, s streams, d deploy.Desired, o planOptions) error {
-	history, err := engine.History(ctx, d.Stack.Name)
+	seen, err := look(ctx, engine, d)
 	if err != nil {
 		return err
 	}
-	if last, ok := history.Current(); ok {
-		if err := trust(last, d.Stack.Name); err != nil {
-			return err
-		}
-		d.Last = &last
+	if d.Last, err = current(seen.records.History, d.Stack.Name); err != nil {
+		return err
 	}
-	d, observed, plan, err := prepare(ctx, engine, d, o.only, nil)
+	d, observed, plan, err := prepare(ctx, engine, d, o.only, &seen.observed, nil)
 	if err != nil {
 		return err
 	}

@@ -118,6 +118,18 @@ func (p *progress) say(format string, args ...any) {
 	}
 }
 
+// unchanged tells that there was nothing to do.
+func (p *progress) unchanged(stack string, release int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.endSpans(release, "")
+	if p.json != nil {
+		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "unchanged", Done: true}, Release: release})
+		return
+	}
+	p.say("%s is as release %d left it, and as the profile says: nothing to do", stack, release)
+}
+
 // done tells the end that everybody wants.
 func (p *progress) done(stack string, release, services int) {
 	p.mu.Lock()

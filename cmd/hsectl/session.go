@@ -24,7 +24,25 @@ type session struct {
 	report  func(deploy.Event)
 	judge   func() error // of the load that runs meanwhile; nil for none
 	options sessionOptions
+	seen    *deploy.Observed // by a look before the lock that still holds; nil for none
 }
+
+// view is what a look without the lock shows of a stack.
+type view struct {
+	records  deploy.Records
+	observed deploy.Observed
+}
+
+func look(ctx context.Context, engine *docker.Engine, d deploy.Desired) (view, error) {
+	records, observed, err := engine.Look(ctx, d)
+	if err != nil {
+		return view{}, fmt.Errorf("observing the engine: %w", err)
+	}
+	return view{records, observed}, nil
+}
+
+// holds tells whether what was seen is of one moment, and nothing was cut off then.
+func (v view) holds() bool { return v.records.Quiet && !v.records.Journal.Open() }
 
 // sessionOptions are the flags of every verb that changes a stack.
 type sessionOptions struct {
@@ -38,6 +56,12 @@ type sessionOptions struct {
 
 // open takes the lock and reads the records. The caller closes the session.
 func open(ctx context.Context, engine *docker.Engine, name string, o sessionOptions, report func(deploy.Event)) (*session, error) {
+	return openAfter(ctx, engine, name, o, report, view{})
+}
+
+// openAfter is open after a look. Where nobody had to be waited for and the journal is still the same, no deploy has
+// changed anything since, and what was seen is not read again.
+func openAfter(ctx context.Context, engine *docker.Engine, name string, o sessionOptions, report func(deploy.Event), v view) (*session, error) {
 	person, machine := host.Who()
 	lock, err := engine.Lock(ctx, name, docker.LockOptions{Wait: o.lockWait, Gone: host.Gone, Report: report,
 		Holder: deploy.Holder{By: person, Host: machine, PID: os.Getpid(), Process: host.Process()}})
@@ -46,7 +70,11 @@ func open(ctx context.Context, engine *docker.Engine, name string, o sessionOpti
 	}
 	s := &session{engine: engine, lock: lock, stack: name, report: report, options: o,
 		made: deploy.Made{By: person, Host: machine, Tool: "hsectl " + version()}}
-	if s.journal, err = lock.Journal(ctx); err == nil {
+	s.journal, err = lock.Journal(ctx)
+	switch {
+	case err == nil && v.holds() && lock.AtOnce() && s.journal.Sequence == v.records.Journal.Sequence:
+		s.history, s.seen = v.records.History, &v.observed
+	case err == nil:
 		s.history, err = engine.History(ctx, name)
 	}
 	if err != nil {
@@ -58,12 +86,14 @@ func open(ctx context.Context, engine *docker.Engine, name string, o sessionOpti
 func (s *session) close(ctx context.Context) error { return s.lock.Unlock(ctx) }
 
 // current returns the release that the stack is at, or nil. A damaged record is an error: nothing could be undone.
-func (s *session) current() (*deploy.Record, error) {
-	r, ok := s.history.Current()
+func (s *session) current() (*deploy.Record, error) { return current(s.history, s.stack) }
+
+func current(h deploy.History, stack string) (*deploy.Record, error) {
+	r, ok := h.Current()
 	if !ok {
 		return nil, nil
 	}
-	return &r, trust(r, s.stack)
+	return &r, trust(r, stack)
 }
 
 func trust(r deploy.Record, name string) error {
@@ -105,14 +135,12 @@ func (s *session) resume(ctx context.Context, undo bool) error {
 // run makes a change happen and tidies up after it.
 func (s *session) run(ctx context.Context, c deploy.Change) error {
 	c.Journal = s.journal
-	if _, err := s.transaction().Run(ctx, c); err != nil {
+	outcome, err := s.transaction().Run(ctx, c)
+	if err != nil {
 		return err
 	}
-	history, err := s.engine.History(ctx, s.stack)
-	if err == nil {
-		err = s.engine.Prune(ctx, s.stack, history, s.options.keep)
-	}
-	if err != nil {
+	s.history = append(s.history, deploy.Record{Number: c.Release.Number, Release: c.Release, Outcome: outcome})
+	if err := s.engine.Prune(ctx, s.stack, s.history, s.options.keep); err != nil {
 		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but tidying up failed: " + err.Error()})
 	}
 	return nil

@@ -210,7 +210,8 @@ func (e *engine) Observe(context.Context, deploy.Desired) (deploy.Observed, erro
 	return deploy.Observed{}, nil
 }
 
-func (e *engine) Apply(_ context.Context, s deploy.Step, report func(deploy.Event)) error {
+func (e *engine) Apply(_ context.Context, steps []deploy.Step, report func(deploy.Event)) error {
+	s := steps[0]
 	e.applied = append(e.applied, s.Subject)
 	report(deploy.Event{Subject: s.Subject, Text: "done", Done: true})
 	if e.cancel != nil {
@@ -240,7 +241,7 @@ func TestExecute(t *testing.T) {
 func TestExecuteStopsAtTheFirstFailure(t *testing.T) {
 	e := &engine{failAt: "b"}
 	err := deploy.Execute(context.Background(), steps(), e, func(deploy.Event) {})
-	if !errors.Is(err, errApply) || !strings.Contains(err.Error(), `"prepare volume" on b`) || !slices.Equal(e.applied, []string{"a", "b"}) {
+	if !errors.Is(err, errApply) || !strings.Contains(err.Error(), `applying prepare volume b`) || !slices.Equal(e.applied, []string{"a", "b"}) {
 		t.Errorf("applied %v, %v", e.applied, err)
 	}
 }

@@ -11,8 +11,8 @@ import (
 type Engine interface {
 	// Observe returns what the engine has of what is desired.
 	Observe(ctx context.Context, d Desired) (Observed, error)
-	// Apply makes one step happen, telling report about its progress.
-	Apply(ctx context.Context, s Step, report func(Event)) error
+	// Apply makes steps happen that do not depend on each other, telling report about their progress.
+	Apply(ctx context.Context, steps []Step, report func(Event)) error
 }
 
 // Event is progress that a person may want to see.
@@ -35,15 +35,37 @@ const (
 
 // Execute applies the plan in order and stops at the first failure.
 func Execute(ctx context.Context, p Plan, e Engine, report func(Event)) error {
-	for _, step := range p.Steps {
+	for _, batch := range batches(p.Steps) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := e.Apply(ctx, step, report); err != nil {
-			return fmt.Errorf("applying step %q on %s: %w", step.Kind, step.Subject, err)
+		if err := e.Apply(ctx, batch, report); err != nil {
+			return fmt.Errorf("applying %s: %w", strings.Join(names(batch), ", "), err)
 		}
 	}
 	return nil
+}
+
+// batches cuts steps where one needs what another has done. Volumes are prepared and filled at once: nobody reads them
+// before containers are made.
+func batches(steps []Step) [][]Step {
+	var out [][]Step
+	for i, s := range steps {
+		if i > 0 && s.Kind.Fills() && steps[i-1].Kind.Fills() {
+			out[len(out)-1] = append(out[len(out)-1], s)
+			continue
+		}
+		out = append(out, []Step{s})
+	}
+	return out
+}
+
+func names(steps []Step) []string {
+	var out []string
+	for _, s := range steps {
+		out = append(out, s.Name())
+	}
+	return out
 }
 
 // UnhealthyError says which service did not become healthy, and everything that helps to see why.

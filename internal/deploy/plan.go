@@ -38,8 +38,31 @@ type Observed struct {
 	Volumes   map[string]Volume      // by name on the engine; missing means it does not exist
 	Secrets   map[string]SecretState // by service; missing means none were delivered
 	Configs   map[string]SecretState // by service, likewise
-	Delivered map[string]bool        // every volume of secrets and of configuration of the stack
+	Delivered map[string]SecretState // every volume of secrets and of configuration of the stack, by name
 	Running   map[string][]Running   // containers by service
+}
+
+// Use lets services have what a release delivered to them, where the engine still has it, and not what is newest: a
+// deploy that failed may have delivered others since.
+func (o Observed) Use(r Release) {
+	for _, one := range []struct {
+		has   map[string]SecretState
+		reads map[string]string
+	}{{o.Secrets, r.Secrets}, {o.Configs, r.Configs}} {
+		for service, volume := range one.reads {
+			if state, exists := o.Delivered[volume]; exists {
+				state.Version = one.has[service].Version
+				one.has[service] = state
+			}
+		}
+	}
+}
+
+// Records are what an engine keeps of a stack besides what runs.
+type Records struct {
+	Journal Journal
+	History History
+	Quiet   bool // nobody deployed while they were read: they and what was observed with them are of one moment
 }
 
 // Running is a container of the stack.
@@ -82,6 +105,9 @@ const (
 	Settle         Kind = "settle"
 	StopStack      Kind = "stop"
 )
+
+// Fills tells whether a step only prepares or fills a volume.
+func (k Kind) Fills() bool { return k == PrepareVolume || k == DeliverSecrets || k == DeliverConfigs }
 
 // Step is one change of the engine, and why. Which payload is set follows from Kind.
 type Step struct {

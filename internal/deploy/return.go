@@ -41,7 +41,7 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 	}
 	for _, delivered := range []map[string]string{r.Secrets, r.Configs} {
 		for _, volume := range slices.Sorted(maps.Values(delivered)) {
-			if !o.Delivered[volume] {
+			if _, exists := o.Delivered[volume]; !exists {
 				gone.What = append(gone.What, "volume "+volume)
 			}
 		}

@@ -56,7 +56,7 @@ func changedBehindEdge(t *testing.T) (deploy.Plan, deploy.Release) {
 		}
 	}
 	observed.Configs = map[string]deploy.SecretState{"edge": {Volume: plan.Delivery.Configs["edge"], Version: 1, Digests: digests, Owner: stack.User{UID: 1000, GID: 1000}}}
-	observed.Delivered = map[string]bool{plan.Delivery.Configs["edge"]: true}
+	observed.Delivered = map[string]deploy.SecretState{plan.Delivery.Configs["edge"]: {}}
 
 	after := before
 	after.Services = slices.Clone(before.Services)

@@ -159,28 +159,30 @@ func (t Transaction) settling(before map[string][]Running) []Step {
 }
 
 func (t Transaction) steps(ctx context.Context, j *Journal, p Plan) error {
-	for _, step := range p.Steps {
-		if err := t.record(ctx, j, step.Name()); err != nil {
+	for _, batch := range batches(p.Steps) {
+		if err := t.record(ctx, j, names(batch)...); err != nil {
 			return err
 		}
-		if err := t.Engine.Apply(ctx, step, t.Report); err != nil {
-			return fmt.Errorf("%s: %w", step.Name(), err)
+		if err := t.Engine.Apply(ctx, batch, t.Report); err != nil {
+			return fmt.Errorf("%s: %w", j.Step, err)
 		}
 	}
 	return nil
 }
 
 // record writes what is about to happen, before it happens.
-func (t Transaction) record(ctx context.Context, j *Journal, step string) error {
+func (t Transaction) record(ctx context.Context, j *Journal, steps ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	j.Sequence++
-	j.Step = step
+	j.Step = strings.Join(steps, ", ")
 	if err := t.Ledger.Write(ctx, *j); err != nil {
-		return fmt.Errorf("recording %q: %w", step, err)
+		return fmt.Errorf("recording %q: %w", j.Step, err)
 	}
-	t.Report(Event{Kind: StepEvent, Subject: string(j.Phase), Text: step})
+	for _, step := range steps {
+		t.Report(Event{Kind: StepEvent, Subject: string(j.Phase), Text: step})
+	}
 	return nil
 }
 
@@ -227,7 +229,7 @@ func (t Transaction) close(ctx context.Context, j *Journal) error {
 // restore lets references mean again what they meant before.
 func (t Transaction) restore(ctx context.Context, tags map[string]string) error {
 	for _, step := range tagSteps(tags) {
-		if err := t.Engine.Apply(ctx, step, t.Report); err != nil {
+		if err := t.Engine.Apply(ctx, []Step{step}, t.Report); err != nil {
 			return fmt.Errorf("%s: %w", step.Name(), err)
 		}
 	}

@@ -40,11 +40,15 @@ func (w *world) Observe(context.Context, deploy.Desired) (deploy.Observed, error
 	return deploy.Observed{Images: map[string]string{"app": "sha256:new"}, Kept: map[string]bool{"sha256:old": true}}, nil
 }
 
-func (w *world) Apply(_ context.Context, s deploy.Step, _ func(deploy.Event)) error {
-	if s.Kind == deploy.TagImage {
-		return w.note("%s = %s", s.Name(), s.Tag.ID)
+func (w *world) Apply(_ context.Context, steps []deploy.Step, _ func(deploy.Event)) error {
+	var names []string
+	for _, s := range steps {
+		if s.Kind == deploy.TagImage {
+			return w.note("%s = %s", s.Name(), s.Tag.ID)
+		}
+		names = append(names, s.Name())
 	}
-	return w.note("%s", s.Name())
+	return w.note("%s", strings.Join(names, " with "))
 }
 
 func (w *world) Write(_ context.Context, j deploy.Journal) error {
@@ -84,6 +88,21 @@ func TestTransaction(t *testing.T) {
 	want := append(slices.Clone(forward), "close 2: deployed", "journal: closed ")
 	if err != nil || out.Status != deploy.Deployed || !slices.Equal(w.log, want) {
 		t.Errorf("%v\ngot  %q\nwant %q", err, w.log, want)
+	}
+}
+
+// Volumes are prepared and filled together, with one record that names them all.
+func TestTransactionFillsTogether(t *testing.T) {
+	w := &world{}
+	c := change(true)
+	c.Plan.Steps = slices.Insert(c.Plan.Steps, 0, deploy.Step{Kind: deploy.PullImage, Subject: "app"}, deploy.Step{Kind: deploy.PrepareVolume, Subject: "data"})
+	if _, err := w.transaction(true).Run(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	want := []string{"journal: applying pull image app", "pull image app", "journal: applying prepare volume data, deliver secrets app",
+		"prepare volume data with deliver secrets app", "journal: applying converge shop"}
+	if !slices.Equal(w.log[2:7], want) {
+		t.Errorf("got  %q\nwant %q", w.log[2:7], want)
 	}
 }
 
@@ -219,7 +238,7 @@ func TestReturnNeedsEverything(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	r.Images["app"] = deploy.Image{ID: "sha256:old", Digest: "registry.example/app@sha256:x"}
-	plan, err := deploy.NewReturn(r, deploy.Observed{Delivered: map[string]bool{"shop_app_secrets_1": true}}, time.Minute)
+	plan, err := deploy.NewReturn(r, deploy.Observed{Delivered: map[string]deploy.SecretState{"shop_app_secrets_1": {}}}, time.Minute)
 	if err != nil || len(plan.Steps) != 3 || plan.Steps[0].Kind != deploy.PullImage {
 		t.Errorf("an image of a registry is brought again: %+v, %v", plan.Steps, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/moby/moby/api/pkg/authconfig"
@@ -16,29 +15,23 @@ import (
 )
 
 // Apply implements deploy.Engine.
-func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Event)) error {
+func (e *Engine) Apply(ctx context.Context, steps []deploy.Step, report func(deploy.Event)) error {
+	var fill []deploy.Step
+	for _, s := range steps {
+		if s.Kind.Fills() {
+			fill = append(fill, s)
+		} else if err := e.apply(ctx, s, report); err != nil {
+			return err
+		}
+	}
+	return e.fill(ctx, fill, report)
+}
+
+func (e *Engine) apply(ctx context.Context, s deploy.Step, report func(deploy.Event)) error {
 	switch s.Kind {
 	case deploy.PullImage:
 		report(deploy.Event{Subject: s.Subject, Text: "pulling"})
 		return e.pull(ctx, s.Subject)
-	case deploy.PrepareVolume:
-		if err := e.prepareVolume(ctx, s.Volume); err != nil {
-			return err
-		}
-		report(deploy.Event{Subject: s.Volume.Key, Text: fmt.Sprintf("volume prepared for %d:%d", s.Volume.Owner.UID, s.Volume.Owner.GID), Done: true})
-		return nil
-	case deploy.DeliverSecrets:
-		if err := e.deliverSecrets(ctx, s.Secrets, versionOf(s.Secrets.Volume)); err != nil {
-			return err
-		}
-		report(deploy.Event{Subject: s.Subject, Text: count(len(s.Secrets.Files), "secret") + " delivered", Done: true})
-		return nil
-	case deploy.DeliverConfigs:
-		if err := e.deliverConfigs(ctx, s.Configs, versionOf(s.Configs.Volume)); err != nil {
-			return err
-		}
-		report(deploy.Event{Subject: s.Subject, Text: count(len(s.Configs.Files), "configuration file") + " delivered", Done: true})
-		return nil
 	case deploy.Converge:
 		return e.converge(ctx, s.Subject, s.Compose, report)
 	case deploy.Roll:
@@ -56,30 +49,6 @@ func (e *Engine) Apply(ctx context.Context, s deploy.Step, report func(deploy.Ev
 		return e.stopStack(ctx, s.Subject)
 	}
 	return fmt.Errorf("unknown step %q", s.Kind)
-}
-
-func versionOf(volume string) int {
-	n, err := strconv.Atoi(volume[strings.LastIndexByte(volume, '_')+1:])
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// prepareVolume lets the engine copy the image's content into a new volume, as it would on a first start, and then
-// hands the root directory to the user who writes there: the engine's copy would otherwise decide whose it is.
-func (e *Engine) prepareVolume(ctx context.Context, v *deploy.VolumeStep) error {
-	if v.Create {
-		_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: map[string]string{
-			composeProject: v.Stack, composeVolume: v.Key,
-		}})
-		if err != nil {
-			return fmt.Errorf("creating volume %s: %w", v.Name, err)
-		}
-	}
-	return e.carry(ctx, v.Image, map[string]string{v.Path: v.Name}, func(id string) error {
-		return e.own(ctx, id, v.Path, v.Owner, v.Mode)
-	})
 }
 
 // pull brings an image from its registry, with the credentials that Docker's own configuration has for it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -53,4 +54,36 @@ func (e *Engine) get(ctx context.Context, id, file string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
 	return data, nil
+}
+
+// readTree reads everything below a directory of a container that need not run, in one piece. Names are relative to it.
+func (e *Engine) readTree(ctx context.Context, id, dir string, see func(*tar.Header, io.Reader) error) error {
+	answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: path.Clean(dir) + "/."})
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", dir, err)
+	}
+	defer answer.Content.Close()
+	r := tar.NewReader(answer.Content)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = see(h, r)
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", dir, err)
+		}
+	}
+}
+
+// written returns when a file of a directory was last put there, replaced or removed, by the kernel of the engine's
+// machine. The engine puts a file in the place of the one before, and each time the directory changes.
+func (e *Engine) written(ctx context.Context, id, dir string) (time.Time, error) {
+	stat, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: dir})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	return stat.Stat.Mtime, nil
 }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,6 +21,8 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // These tests break what a deploy stands on: the engine, its disk, its clock, and the records that it keeps.
@@ -192,20 +196,93 @@ func TestJournalCut(t *testing.T) {
 	f.leftovers()
 }
 
+// A look without the lock tells that it is not of one moment: while somebody has the lock, after a run was cut off, and when
+// the journal was written while it looked.
+func TestLookIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	f := newFault(t)
+	f.must("old", "deploy", "--verify=false", "-f", f.profile("old", "serve", "serve"))
+	look := func() deploy.Records {
+		t.Helper()
+		r, _, err := f.e.Look(t.Context(), deploy.Desired{Stack: deployedStack(f)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := look(); !r.Quiet || r.Journal.Open() || len(r.History) != 1 {
+		t.Errorf("nobody deploys: %+v", r.Journal)
+	}
+	lock, err := f.e.Lock(t.Context(), f.name, LockOptions{Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if look().Quiet {
+		t.Error("somebody has the lock")
+	}
+	j, err := lock.Journal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := f.e.shelf(t.Context(), f.name, roleJournal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Sequence++
+	if err := f.e.unpack(t.Context(), &s, func() error { return lock.Write(t.Context(), j) }); err != nil || s.unchanged {
+		t.Errorf("the journal was written meanwhile, and nobody noticed: %v", err)
+	}
+	if err := lock.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if r := look(); !r.Quiet || r.Journal.Sequence != j.Sequence {
+		t.Errorf("nobody deploys any more: %+v", r.Journal)
+	}
+}
+
+// What is read on this machine is what the engine says of the same volumes, and nothing is believed of a directory that is
+// another one.
+func TestNearbySeesWhatTheEngineSees(t *testing.T) {
+	t.Parallel()
+	f := newFault(t)
+	f.must("old", "deploy", "--verify=false", "-f", f.profile("old", "serve", "serve"))
+	desired := deploy.Desired{Stack: deployedStack(f)}
+	desired.Stack.Services = []stack.Service{{Name: "web", Writable: []stack.Writable{{Path: "/data", Volume: "data", Owner: stack.User{UID: 10001, GID: 10001}}}}}
+	look := func(walk Walk) string {
+		t.Helper()
+		f.e.Nearby(walk)
+		r, o, err := f.e.Look(t.Context(), desired)
+		if err != nil || len(r.History) != 1 || r.History[0].Err != nil || len(o.Delivered) != 1 || len(o.Volumes) != 1 {
+			t.Fatalf("%+v, %+v, %v", r, o.Volumes, err)
+		}
+		data, err := json.Marshal([]any{r, o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	want := look(nil)
+	asked := 0
+	got := look(func(dir string, see func(*tar.Header, io.Reader) error) error { asked++; return host.Walk(dir, see) })
+	if got != want || asked == 0 {
+		t.Errorf("asked %d times\ngot  %s\nwant %s", asked, got, want)
+	}
+	other := t.TempDir()
+	if got := look(func(_ string, see func(*tar.Header, io.Reader) error) error { return host.Walk(other, see) }); got != want {
+		t.Errorf("another directory was believed: %s", got)
+	}
+}
+
 // cut cuts the record in a place of the journal in its middle.
 func (f *fault) cut(slot int) {
 	f.t.Helper()
 	ctx := f.t.Context()
-	ref, err := f.e.carrierImage(ctx)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	err = f.e.carry(ctx, ref, map[string]string{carrierMount: journalVolume(f.name)}, func(id string) error {
-		data, err := f.e.get(ctx, id, journalFile(slot))
+	err := f.e.carry(ctx, map[string]string{carrierMount: journalVolume(f.name)}, func(id string) error {
+		data, err := f.e.get(ctx, id, path.Join(carrierMount, journalFile(slot)))
 		if err != nil {
 			return err
 		}
-		return f.e.put(ctx, id, journalFile(slot), data[:len(data)/2])
+		return f.e.put(ctx, id, path.Join(carrierMount, journalFile(slot)), data[:len(data)/2])
 	})
 	if err != nil {
 		f.t.Fatal(err)

@@ -32,8 +32,26 @@ const createTimeout = 2 * time.Minute
 
 // carry runs f with a container that has the volumes mounted, by path, and is never started. The engine's archive API
 // works on the volumes of such a container, so files reach a volume on any engine, local or remote, without running
-// anything.
-func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]string, f func(id string) error) (err error) {
+// anything. The image of carriers is empty, so new volumes get nothing of it.
+func (e *Engine) carry(ctx context.Context, volumes map[string]string, f func(id string) error) error {
+	return e.carryAs(ctx, e.carrierImage().Reference, volumes, f)
+}
+
+// carryAs is carry with another image, whose content at the path of a new volume goes into that.
+func (e *Engine) carryAs(ctx context.Context, imageRef string, volumes map[string]string, f func(id string) error) (err error) {
+	id, err := e.newCarrier(ctx, imageRef, volumes)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// The carrier goes even when the work was interrupted.
+		err = errors.Join(err, e.removeCarrier(context.WithoutCancel(ctx), id))
+	}()
+	return f(id)
+}
+
+// newCarrier creates a carrier, which its caller removes.
+func (e *Engine) newCarrier(ctx context.Context, imageRef string, volumes map[string]string) (string, error) {
 	var mounts []mount.Mount
 	for at, volume := range volumes {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at})
@@ -49,14 +67,18 @@ func (e *Engine) carry(ctx context.Context, imageRef string, volumes map[string]
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("creating a carrier for volumes: %w", err)
+		return "", fmt.Errorf("creating a carrier for volumes: %w", err)
 	}
-	defer func() {
-		// The carrier goes even when the work was interrupted, and with it the unnamed volumes that its image asks for.
-		_, removeErr := e.api.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		err = errors.Join(err, removeErr)
-	}()
-	return f(created.ID)
+	return created.ID, nil
+}
+
+// removeCarrier removes a carrier, and with it the unnamed volumes that its image asks for.
+func (e *Engine) removeCarrier(ctx context.Context, id string) error {
+	_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("removing a carrier: %w", err)
+	}
+	return nil
 }
 
 // create creates a container to its end even when the work is interrupted: a request that is cut off may still make a
@@ -67,36 +89,38 @@ func (e *Engine) create(ctx context.Context, o client.ContainerCreateOptions) (c
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	return e.api.ContainerCreate(ctx, o)
+	created, err := e.api.ContainerCreate(ctx, o)
+	if carrier := e.carrierImage(); errdefs.IsNotFound(err) && o.Config.Image == carrier.Reference {
+		if err := e.load(ctx, carrier); err != nil {
+			return created, err
+		}
+		return e.api.ContainerCreate(ctx, o)
+	}
+	return created, err
 }
 
 // removeCarriers removes what runs that were killed have left: all that former holders of the stack's lock made, and
-// those of readers that are older than a carrier lives, compared with the lock itself. The caller holds the lock.
-func (e *Engine) removeCarriers(ctx context.Context, stack string) error {
+// those of readers that are older than a carrier lives, compared with the lock itself, which the caller holds since then.
+func (e *Engine) removeCarriers(ctx context.Context, stack string, since time.Time) error {
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelRole+"=carrier")})
 	if err != nil {
 		return fmt.Errorf("listing carriers: %w", err)
 	}
-	lock, err := e.sight(ctx, stack)
-	if err != nil {
-		return err
-	}
 	for _, c := range list.Items {
-		old := c.Labels[labelStack] == "" && lock.Holder.Since.Sub(time.Unix(c.Created, 0)) > carrierAge
+		old := c.Labels[labelStack] == "" && since.Sub(time.Unix(c.Created, 0)) > carrierAge
 		if c.Labels[labelStack] != stack && !old || c.Labels[labelToken] == e.held.holder.Token {
 			continue
 		}
-		if _, err := e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-			return fmt.Errorf("removing a carrier left behind: %w", err)
+		if err := e.removeCarrier(ctx, c.ID); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// carrierImage loads the empty image of carriers, once for each engine.
-func (e *Engine) carrierImage(ctx context.Context) (string, error) {
-	img := image.NewStatic("hsectl/carrier", e.os, e.arch, []byte("hsectl: never started\n"))
-	return img.Reference, e.load(ctx, img)
+// carrierImage is the empty image of carriers. It is loaded where one cannot be created for want of it.
+func (e *Engine) carrierImage() image.Static {
+	return image.NewStatic("hsectl/carrier", e.os, e.arch, []byte("hsectl: never started\n"))
 }
 
 // load brings an image to the engine unless it is there.

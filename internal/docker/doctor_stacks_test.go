@@ -144,11 +144,7 @@ func (b *broken) fillVolume() {
 	if err := w.Close(); err != nil {
 		b.t.Fatal(err)
 	}
-	ref, err := b.e.carrierImage(b.t.Context())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	err = b.e.carry(b.t.Context(), ref, map[string]string{carrierMount: name}, func(id string) error {
+	err := b.e.carry(b.t.Context(), map[string]string{carrierMount: name}, func(id string) error {
 		_, err := b.e.api.CopyToContainer(b.t.Context(), id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &files})
 		return err
 	})

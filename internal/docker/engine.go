@@ -40,7 +40,9 @@ type Engine struct {
 	probe   func() ([]byte, error) // the program that runs inside probes
 	beside  func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
 	survey  bool                   // one probe looks at all containers of the engine's machine
-	held    *Lock                  // the lock under which this connection works; nil when it only reads
+	walk    Walk                   // reads directories of this machine; nil when nobody can
+	clock   clock
+	held    *Lock // the lock under which this connection works; nil when it only reads
 }
 
 // Endpoint says which engine is meant. Empty values mean Docker's own rules: DOCKER_HOST, then the current context.

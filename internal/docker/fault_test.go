@@ -473,12 +473,12 @@ func TestOldReleasesGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := map[string]bool{}
-	if _, err := f.e.deliveredVolumes(t.Context(), roleSecrets, f.name, secrets); err != nil {
+	secrets, err := f.e.shelf(t.Context(), f.name, roleSecrets)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if len(h) != 2 || len(secrets) != 2 {
-		t.Errorf("%d releases and %d volumes of secrets, want 2 and 2", len(h), len(secrets))
+	if len(h) != 2 || len(secrets.volumes) != 2 {
+		t.Errorf("%d releases and %d volumes of secrets, want 2 and 2", len(h), len(secrets.volumes))
 	}
 	f.must("", "rollback", "--stack", f.name)
 	f.is("c", f.profile("c", "serve", "serve"))

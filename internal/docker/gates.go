@@ -22,11 +22,7 @@ func (e *Engine) turn(ctx context.Context, g deploy.Gate, switches []edge.Switch
 	if err != nil {
 		return fmt.Errorf("packing the slots of the edge: %w", err)
 	}
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
-	return e.carry(ctx, ref, map[string]string{carrierMount: g.Volume}, func(id string) error {
+	return e.carry(ctx, map[string]string{carrierMount: g.Volume}, func(id string) error {
 		_, err := e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: content,
 			AllowOverwriteDirWithFile: true}) // a slot that closes is a directory in the place of a file
 		if err != nil {

@@ -1,9 +1,12 @@
 package docker
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"path"
 	"strconv"
 	"strings"
 
@@ -26,18 +29,30 @@ func releaseVolume(stack string, number int) string {
 	return fmt.Sprintf("hsectl.release.%s.%d", stack, number)
 }
 
-// journal reads the journal through a container that carries its volume.
-func (e *Engine) journal(ctx context.Context, stack, id string) (deploy.Journal, error) {
+// journal reads the journal in a directory of a container that carries its volume.
+func (e *Engine) journal(ctx context.Context, stack, id, dir string) (deploy.Journal, error) {
+	files := map[string][]byte{}
+	err := e.readTree(ctx, id, dir, func(h *tar.Header, content io.Reader) error {
+		if h.Typeflag != tar.TypeReg || h.Size > maxRecordBytes {
+			return nil
+		}
+		data, err := io.ReadAll(content)
+		files[path.Clean(h.Name)] = data
+		return err
+	})
+	if err != nil {
+		return deploy.Journal{}, err
+	}
+	return newJournal(stack, files, "")
+}
+
+// newJournal finds the journal among the files of a directory.
+func newJournal(stack string, files map[string][]byte, dir string) (deploy.Journal, error) {
 	var slots [][]byte
 	for i := range deploy.Slots {
-		data, err := e.get(ctx, id, journalFile(i))
-		if errdefs.IsNotFound(err) {
-			continue
+		if data, ok := files[path.Join(dir, journalFile(i))]; ok {
+			slots = append(slots, data)
 		}
-		if err != nil {
-			return deploy.Journal{}, err
-		}
-		slots = append(slots, data)
 	}
 	j, err := deploy.DecodeJournal(slots)
 	if damaged, ok := errors.AsType[*deploy.DamagedError](err); ok {
@@ -46,36 +61,20 @@ func (e *Engine) journal(ctx context.Context, stack, id string) (deploy.Journal,
 	return j, err
 }
 
-func journalFile(slot int) string { return fmt.Sprintf("%s/journal-%d.json", carrierMount, slot) }
+func journalFile(slot int) string { return fmt.Sprintf("journal-%d.json", slot) }
 
 // Journal reads the last journal under the lock.
 func (l *Lock) Journal(ctx context.Context) (deploy.Journal, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	j, err := l.engine.journal(ctx, l.stack, l.id)
+	j, err := l.engine.journal(ctx, l.stack, l.id, carrierMount)
 	l.journal = j.Sequence
 	return j, err
 }
 
-// Journal reads the last journal without the lock, for showing it.
-func (e *Engine) Journal(ctx context.Context, stack string) (j deploy.Journal, err error) {
-	volume := journalVolume(stack)
-	if exists, err := e.hasVolume(ctx, volume); err != nil || !exists {
-		return j, err
-	}
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return j, err
-	}
-	return j, e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) (err error) {
-		j, err = e.journal(ctx, stack, id)
-		return err
-	})
-}
-
 // Write implements deploy.Ledger.
 func (l *Lock) Write(ctx context.Context, j deploy.Journal) (err error) {
-	if j.At, err = l.engine.now(ctx); err != nil {
+	if j.At, err = l.engine.stamp(ctx); err != nil {
 		return err
 	}
 	j.Token = l.holder.Token
@@ -85,7 +84,7 @@ func (l *Lock) Write(ctx context.Context, j deploy.Journal) (err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(ctx, journalFile(j.Slot()), data); err != nil {
+	if err := l.write(ctx, path.Join(carrierMount, journalFile(j.Slot())), data); err != nil {
 		return err
 	}
 	l.journal = j.Sequence
@@ -95,7 +94,7 @@ func (l *Lock) Write(ctx context.Context, j deploy.Journal) (err error) {
 // Save implements deploy.Ledger: the record goes into a volume of its own, and each image gets a name that keeps it.
 func (l *Lock) Save(ctx context.Context, r deploy.Release) (err error) {
 	e := l.engine
-	if r.Made.At, err = e.now(ctx); err != nil {
+	if r.Made.At, err = e.stamp(ctx); err != nil {
 		return err
 	}
 	data, err := deploy.EncodeRelease(r)
@@ -115,7 +114,11 @@ func (l *Lock) Save(ctx context.Context, r deploy.Release) (err error) {
 	if err != nil {
 		return fmt.Errorf("creating volume %s: %w", volume, err)
 	}
-	return e.record(ctx, volume, releaseFile, data)
+	if l.record, err = e.newCarrier(ctx, e.carrierImage().Reference, map[string]string{carrierMount: volume}); err != nil {
+		return err
+	}
+	l.recorded = volume
+	return e.put(ctx, l.record, carrierMount+"/"+releaseFile, data)
 }
 
 func keepName(stack, id string) string {
@@ -127,7 +130,7 @@ func keepName(stack, id string) string {
 func (l *Lock) Close(ctx context.Context, r deploy.Release, o deploy.Outcome) (err error) {
 	e := l.engine
 	if o.At.IsZero() {
-		if o.At, err = e.now(ctx); err != nil {
+		if o.At, err = e.stamp(ctx); err != nil {
 			return err
 		}
 	}
@@ -143,6 +146,11 @@ func (l *Lock) Close(ctx context.Context, r deploy.Release, o deploy.Outcome) (e
 	data, err := deploy.EncodeOutcome(o)
 	if err != nil {
 		return err
+	}
+	if l.recorded == volume {
+		if err = e.put(ctx, l.record, carrierMount+"/"+outcomeFile, data); !errdefs.IsNotFound(err) {
+			return err
+		} // its carrier was pruned
 	}
 	return e.record(ctx, volume, outcomeFile, data)
 }
@@ -162,72 +170,9 @@ func (e *Engine) containerIDs(ctx context.Context, stack string) (map[string][]s
 
 // record writes a file into a volume.
 func (e *Engine) record(ctx context.Context, volume, name string, data []byte) error {
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
-	return e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) error {
+	return e.carry(ctx, map[string]string{carrierMount: volume}, func(id string) error {
 		return e.put(ctx, id, carrierMount+"/"+name, data)
 	})
-}
-
-// History reads the releases of a stack. A record that cannot be trusted is returned with its error.
-func (e *Engine) History(ctx context.Context, stack string) (deploy.History, error) {
-	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
-		Filters: make(client.Filters).Add("label", labelRole+"=release", labelStack+"="+stack)})
-	if err != nil {
-		return nil, fmt.Errorf("listing releases: %w", err)
-	}
-	var out deploy.History
-	mounts := map[string]string{}
-	for _, v := range volumes.Items {
-		n, err := strconv.Atoi(v.Labels[labelVersion])
-		if err != nil || n < 1 {
-			continue
-		}
-		mounts[fmt.Sprintf("/r/%d", n)] = v.Name
-		out = append(out, deploy.Record{Number: n, Volume: v.Name})
-	}
-	if len(out) == 0 {
-		return nil, nil
-	}
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return out, e.carry(ctx, ref, mounts, func(id string) error {
-		for i := range out {
-			if err := e.readRecord(ctx, id, &out[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (e *Engine) readRecord(ctx context.Context, id string, r *deploy.Record) error {
-	dir := fmt.Sprintf("/r/%d/", r.Number)
-	data, err := e.get(ctx, id, dir+releaseFile)
-	switch {
-	case errdefs.IsNotFound(err):
-		r.Err = errors.New("nothing was recorded")
-		return nil
-	case err != nil:
-		return err
-	}
-	if r.Release, r.Err = deploy.DecodeRelease(data); r.Err == nil && r.Release.Number != r.Number {
-		r.Err = fmt.Errorf("it is release %d", r.Release.Number)
-	}
-	data, err = e.get(ctx, id, dir+outcomeFile)
-	switch {
-	case errdefs.IsNotFound(err):
-		return nil
-	case err != nil:
-		return err
-	}
-	outcome, err := deploy.DecodeOutcome(data)
-	r.Outcome, r.Err = outcome, errors.Join(r.Err, err)
-	return nil
 }
 
 // Prune removes the releases beyond the keep newest, and the volumes of secrets and configuration and the names of images that no
@@ -250,7 +195,7 @@ func (e *Engine) Prune(ctx context.Context, stack string, h deploy.History, keep
 	if len(volumes)+len(images) == 0 {
 		return nil
 	}
-	return errors.Join(e.pruneDelivered(ctx, roleSecrets, stack, volumes), e.pruneDelivered(ctx, roleConfig, stack, volumes), e.pruneImages(ctx, stack, images))
+	return errors.Join(e.pruneDelivered(ctx, stack, volumes), e.pruneImages(ctx, stack, images))
 }
 
 func (e *Engine) removeVolume(ctx context.Context, name string) error {
@@ -261,14 +206,13 @@ func (e *Engine) removeVolume(ctx context.Context, name string) error {
 	return nil
 }
 
-// pruneDelivered removes the volumes of a role that are not needed.
-func (e *Engine) pruneDelivered(ctx context.Context, role, stack string, needed map[string]bool) error {
-	volumes, err := e.api.VolumeList(ctx, client.VolumeListOptions{
-		Filters: make(client.Filters).Add("label", labelRole+"="+role, labelStack+"="+stack)})
+// pruneDelivered removes the volumes of secrets and of configuration that are not needed.
+func (e *Engine) pruneDelivered(ctx context.Context, stack string, needed map[string]bool) error {
+	s, err := e.shelf(ctx, stack, roleSecrets, roleConfig)
 	if err != nil {
-		return fmt.Errorf("listing %s: %w", role, err)
+		return err
 	}
-	for _, v := range volumes.Items {
+	for _, v := range s.volumes {
 		if !needed[v.Name] {
 			if err := e.removeVolume(ctx, v.Name); err != nil {
 				return err

@@ -43,6 +43,10 @@ type Lock struct {
 	lost   chan struct{}
 	stop   context.CancelFunc
 	ended  chan struct{}
+	atOnce bool
+
+	record   string // carrier of the release that is being deployed; empty when there is none yet
+	recorded string // its volume
 
 	mu      sync.Mutex // guards what follows
 	id      string
@@ -67,6 +71,30 @@ func (e *Engine) now(ctx context.Context) (time.Time, error) {
 	return d.now.UTC(), err
 }
 
+// clock is what is known of the engine's clock without asking again. Under a lock each beat sets it.
+type clock struct {
+	mu    sync.Mutex // guards what follows
+	shown time.Time  // what it showed
+	at    time.Time  // when, by this machine's monotonic clock
+}
+
+func (c *clock) set(shown time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shown, c.at = shown, time.Now()
+}
+
+// stamp returns the engine's time for a record, which people read and nobody compares.
+func (e *Engine) stamp(ctx context.Context) (time.Time, error) {
+	e.clock.mu.Lock()
+	shown, at := e.clock.shown, e.clock.at
+	e.clock.mu.Unlock()
+	if shown.IsZero() || time.Since(at) > 2*deploy.BeatEvery {
+		return e.now(ctx)
+	}
+	return shown.Add(time.Since(at)), nil
+}
+
 // LockOptions say who takes a lock and how long they wait for it.
 type LockOptions struct {
 	Holder deploy.Holder
@@ -81,14 +109,14 @@ func (e *Engine) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, 
 	l := &Lock{engine: e, stack: stack, holder: o.Holder, lost: make(chan struct{}), ended: make(chan struct{})}
 	var watch deploy.Watch
 	begun, told := time.Now(), ""
-	for {
+	for try := 1; ; try++ {
 		taken, err := l.create(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if taken {
-			e.held = l
-			if err := e.removeCarriers(ctx, stack); err != nil {
+			e.held, l.atOnce = l, try == 1
+			if err := e.removeCarriers(ctx, stack, l.holder.Since); err != nil {
 				return nil, errors.Join(err, l.Unlock(ctx))
 			}
 			return l, nil
@@ -139,13 +167,9 @@ func (e *Engine) takeOver(ctx context.Context, seen deploy.Sighting) error {
 	return nil
 }
 
-// create makes the container of the lock, and on success the first beat.
+// create makes the container of the lock. That it was made just now is its first sign of life, and tells the engine's time.
 func (l *Lock) create(ctx context.Context) (bool, error) {
-	ref, err := l.engine.carrierImage(ctx)
-	if err != nil {
-		return false, err
-	}
-	id, err := l.container(ctx, ref)
+	id, err := l.container(ctx)
 	if errdefs.IsConflict(err) {
 		return false, nil
 	}
@@ -155,7 +179,7 @@ func (l *Lock) create(ctx context.Context) (bool, error) {
 	l.mu.Lock()
 	l.id = id
 	l.mu.Unlock()
-	if err := l.beat(ctx); err != nil {
+	if err := l.begin(ctx); err != nil {
 		return false, errors.Join(err, l.remove(ctx))
 	}
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -164,10 +188,25 @@ func (l *Lock) create(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-func (l *Lock) container(ctx context.Context, ref string) (string, error) {
+// begin notes since when, by the engine's clock, the lock is held.
+func (l *Lock) begin(ctx context.Context) error {
+	found, err := l.engine.api.ContainerInspect(ctx, l.id, client.ContainerInspectOptions{})
+	if err != nil {
+		return fmt.Errorf("looking at the lock: %w", err)
+	}
+	since, err := time.Parse(time.RFC3339Nano, found.Container.Created)
+	if err != nil {
+		return fmt.Errorf("looking at the lock: %w", err)
+	}
+	l.holder.Since = since.UTC()
+	l.engine.clock.set(l.holder.Since)
+	return nil
+}
+
+func (l *Lock) container(ctx context.Context) (string, error) {
 	created, err := l.engine.create(ctx, client.ContainerCreateOptions{
 		Name: lockName(l.stack),
-		Config: &container.Config{Image: ref, Entrypoint: []string{"/never-started"}, Labels: map[string]string{
+		Config: &container.Config{Image: l.engine.carrierImage().Reference, Entrypoint: []string{"/never-started"}, Labels: map[string]string{
 			labelRole: "lock", labelStack: l.stack, labelOwner: l.holder.By, labelHost: l.holder.Host,
 			labelPID: strconv.Itoa(l.holder.PID), labelProc: l.holder.Process, labelToken: l.holder.Token,
 		}},
@@ -255,6 +294,7 @@ func (l *Lock) beat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.engine.clock.set(now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count++
@@ -272,18 +312,14 @@ func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	if !errdefs.IsNotFound(err) {
 		return err
 	}
-	ref, err := l.engine.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
-	id, err := l.container(ctx, ref)
+	id, err := l.container(ctx)
 	if errdefs.IsConflict(err) {
 		return &deploy.LostError{Stack: l.stack}
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the lock: %w", err)
 	}
-	journal, err := l.engine.journal(ctx, l.stack, id)
+	journal, err := l.engine.journal(ctx, l.stack, id, carrierMount)
 	if err == nil && journal.Sequence != l.journal {
 		err = &deploy.LostError{Stack: l.stack}
 	}
@@ -295,6 +331,9 @@ func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	return l.engine.put(ctx, l.id, file, data)
 }
 
+// AtOnce tells whether nobody had to be waited for.
+func (l *Lock) AtOnce() bool { return l.atOnce }
+
 // Lost is closed when somebody else has the lock.
 func (l *Lock) Lost() <-chan struct{} { return l.lost }
 
@@ -303,7 +342,17 @@ func (l *Lock) Unlock(ctx context.Context) error {
 	l.engine.held = nil
 	l.stop()
 	<-l.ended
-	return l.remove(ctx)
+	return errors.Join(l.forget(ctx), l.remove(ctx))
+}
+
+// forget removes the carrier of the release.
+func (l *Lock) forget(ctx context.Context) error {
+	if l.record == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+	defer cancel()
+	return l.engine.removeCarrier(ctx, l.record)
 }
 
 func (l *Lock) remove(ctx context.Context) error {

@@ -13,31 +13,33 @@ import (
 // was watched for as long, since a clock that is moved back would have us wait for it.
 func (e *Engine) settleDown(ctx context.Context, project string, s *deploy.SettleStep) error {
 	w := &watcher{engine: e, project: project, started: time.Now()}
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
 	for {
 		list, err := e.stackContainers(ctx, project)
 		if err != nil {
 			return err
 		}
-		now, err := e.now(ctx)
+		now, err := e.stamp(ctx)
 		if err != nil {
 			return err
 		}
-		left := false
+		var left time.Duration
 		for _, c := range list {
 			if !wellOff(c) || !s.Known[c.ID] && c.RestartCount > 0 {
 				return w.diagnose(ctx, c)
 			}
-			left = left || !s.Known[c.ID] && c.State.Running && now.Sub(startOf(c)) < s.For && time.Since(w.started) < s.For
+			if !s.Known[c.ID] && c.State.Running {
+				left = max(left, min(s.For-now.Sub(startOf(c)), s.For-time.Since(w.started)))
+			}
 		}
-		if !left {
+		if left <= 0 {
 			return nil
 		}
+		next := time.NewTimer(min(left, pollInterval))
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return ctx.Err()
-		case <-ticker.C:
+		case <-next.C:
 		}
 	}
 }
