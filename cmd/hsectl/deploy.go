@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,9 +25,11 @@ type deployOptions struct {
 	rotate  []string // generated secrets that get a new value
 	dryRun  bool
 	abort   bool
+	hooks   bool // a rollback runs them, too
 	load    probeLoad
 
 	monitoring bool
+	skipHooks  bool
 	bundle     string
 }
 
@@ -65,6 +66,7 @@ deploy that fails is stopped, and its containers keep their logs, unless --keep 
 	flags.StringSliceVar(&o.only, "only", nil, "change only these services")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; the same as hsectl plan")
 	flags.BoolVar(&o.abort, "abort", false, "undo a deploy that was cut off, and do nothing else")
+	flags.BoolVar(&o.skipHooks, "skip-hooks", false, "run no hook of the profile")
 	flags.StringVar(&o.bundle, "bundle", "", "deploy what is in this file of hsectl bundle write; no registry is asked, and no profile is read")
 	cmd.MarkFlagsMutuallyExclusive("bundle", "plan", "abort")
 	flags.BoolVar(&o.monitoring, "monitoring", false, "deploy the monitoring stack of the profile too")
@@ -217,6 +219,7 @@ func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired
 	if err != nil {
 		return err
 	}
+	sess.hooks = newHooks(l, desired.Secrets, d.options.skipHooks, p)
 	number, err := sess.deploy(ctx, l, desired, d.options)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
 		return p.failed(redact(err, desired.Secrets))
@@ -278,8 +281,7 @@ func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, 
 		return 0, err
 	}
 	if o.load.rate > 0 && last != nil { // before, there is nobody to notice
-		s.judge = sync.OnceValue(o.load.start(ctx, s.report))
-		defer func() { _ = s.judge() }() // what it saw of a deploy that failed for another reason is of no interest
+		s.begin = func() func() error { return o.load.start(ctx, s.report) }
 	}
 	change := deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running}
 	err = s.run(ctx, change)

@@ -117,6 +117,9 @@ func hintFor(err error) string {
 	if isType[*deploy.HeldError](err) {
 		return "wait for it with --lock-wait 10m; a holder that died is recognised and taken over"
 	}
+	if isType[*hookError](err) {
+		return "mend what it found, or deploy without hooks: --skip-hooks"
+	}
 	if failed, ok := errors.AsType[*deploy.FailedError](err); ok && failed.Undo != nil {
 		return "what was begun is on record: deploy again, or go back with: hsectl deploy --abort"
 	}

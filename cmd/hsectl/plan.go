@@ -121,6 +121,16 @@ func printPlan(s streams, p deploy.Saved) error {
 			fmt.Fprintf(w, "\t\t· %s\n", cause)
 		}
 	}
+	if len(p.Hooks) > 0 {
+		fmt.Fprintln(w, "\non this machine")
+	}
+	for _, h := range p.Hooks {
+		given := ""
+		if len(h.Secrets) > 0 {
+			given = "gets the secrets " + strings.Join(h.Secrets, ", ")
+		}
+		fmt.Fprintf(w, "%s\thook %s\t%s\t%s\n", h.When, h.Name, strings.Join(h.Command, " "), given)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

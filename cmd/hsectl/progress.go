@@ -118,6 +118,26 @@ func (p *progress) say(format string, args ...any) {
 	}
 }
 
+// warn tells what went wrong and stops nothing.
+func (p *progress) warn(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text = p.hide(text)
+	switch {
+	case p.json != nil:
+		p.write(line{Event: deploy.Event{Kind: "warning", Subject: "deploy", Text: text}})
+	case p.group:
+		p.annotate("warning", text)
+	default:
+		p.print("warning: " + text)
+	}
+}
+
+// annotate lets GitHub Actions show a text beside the run, as its commands are escaped.
+func (p *progress) annotate(kind, text string) {
+	fmt.Fprintf(p.lines, "::%s title=hsectl deploy::%s\n", kind, strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text))
+}
+
 // unchanged tells that there was nothing to do.
 func (p *progress) unchanged(stack string, release int) {
 	p.mu.Lock()
@@ -155,7 +175,7 @@ func (p *progress) failed(err error) error {
 	case p.json != nil:
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: "deploy", Text: text}})
 	case p.group:
-		fmt.Fprintf(p.lines, "::error title=hsectl deploy::%s\n", strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text))
+		p.annotate("error", text)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -49,12 +50,13 @@ type releaseLine struct {
 	Images   map[string]string `json:"images"`
 	Secrets  map[string]string `json:"secrets,omitempty"`
 	Reason   string            `json:"reason,omitempty"`
+	Hooks    []deploy.HookRun  `json:"hooks,omitempty"`
 }
 
 func newReleaseLine(r deploy.Record, current int) releaseLine {
 	l := releaseLine{Release: r.Number, Current: r.Number == current, Status: string(cmp.Or(r.Outcome.Status, deploy.Cut)), Reason: r.Outcome.Reason,
 		At: r.Release.Made.At, By: r.Release.Made.By, Host: r.Release.Made.Host, Revision: r.Release.Made.Revision, Again: r.Release.Again,
-		Verified: "no", Images: map[string]string{}, Secrets: r.Release.Secrets}
+		Hooks: r.Outcome.Hooks, Verified: "no", Images: map[string]string{}, Secrets: r.Release.Secrets}
 	for reference, image := range r.Release.Images {
 		l.Images[reference] = cmp.Or(image.Digest, image.ID)
 	}
@@ -103,6 +105,16 @@ func runReleases(ctx context.Context, g *globals, s streams, format string) erro
 }
 
 func note(l releaseLine) string {
+	text := l.state()
+	for _, h := range l.Hooks {
+		if h.Failed() {
+			text = strings.TrimPrefix(text+"; hook "+h.Name+" failed", "; ")
+		}
+	}
+	return text
+}
+
+func (l releaseLine) state() string {
 	switch {
 	case l.Current && l.Again > 0:
 		return fmt.Sprintf("current; release %d again", l.Again)

@@ -18,7 +18,8 @@ func newRollback(g *globals, s streams) *cobra.Command {
 		Short: "Return the whole stack to an earlier release",
 		Long: `Rollback brings images, configuration and secrets back to what they were in an earlier release: the one before the
 current one, or the one named. It needs neither the profile's sources nor the values of secrets, only the engine. A
-deploy that was cut off is undone first; without a number, that is all it does.
+deploy that was cut off is undone first; without a number, that is all it does. No hook runs, unless --hooks asks for those
+of the profile at hand: a program that only the engine has on record never runs on this machine.
 
 The names of images keep their newest meaning: the next deploy brings the file and the newest images again.`,
 		Example: `  hsectl rollback
@@ -37,6 +38,7 @@ The names of images keep their newest meaning: the next deploy brings the file a
 		},
 	}
 	o.session.flags(cmd)
+	cmd.Flags().BoolVar(&o.hooks, "hooks", false, "run the hooks of the profile, too")
 	formatFlag(cmd, &o.format)
 	g.stackFlag(cmd)
 	return cmd
@@ -57,16 +59,41 @@ func runRollback(ctx context.Context, g *globals, s streams, o deployOptions, nu
 	defer engine.Close()
 	p := newProgress(s, o.format)
 	p.trace(ctx, "rollback", name)
+	run, err := g.rollbackHooks(ctx, name, o, p)
+	if err != nil {
+		return err
+	}
 	sess, err := open(ctx, engine, name, o.session, p.event)
 	if err != nil {
 		return err
 	}
+	sess.hooks = run
 	at, services, err := sess.rollback(ctx, number)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
 		return p.failed(withoutLogs(err))
 	}
 	p.done(name, at, services)
 	return nil
+}
+
+// rollbackHooks are those of the profile, where they are asked for.
+func (g *globals) rollbackHooks(ctx context.Context, stack string, o deployOptions, p *progress) (*hooks, error) {
+	if !o.hooks {
+		return nil, nil
+	}
+	l, err := load(g.file)
+	if err != nil {
+		return nil, err
+	}
+	if l.stack.Name != stack {
+		return nil, &usageError{fmt.Errorf("the hooks of %s are those of %s, not of %s", l.path, l.stack.Name, stack), "name its profile with --file, or leave out --hooks"}
+	}
+	_, secrets, err := g.gather(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	p.hide = hider(secrets)
+	return newHooks(l, secrets, false, p), nil
 }
 
 // rollback returns to a release, or to the one before the current one, and says which release the stack is at then.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -22,8 +23,10 @@ type session struct {
 	journal deploy.Journal
 	history deploy.History
 	report  func(deploy.Event)
-	judge   func() error // of the load that runs meanwhile; nil for none
+	begin   func() func() error // begins the load that runs meanwhile, and returns who judges it; nil for none
+	judge   func() error        // of the load that runs meanwhile; nil for none
 	options sessionOptions
+	hooks   *hooks           // nil: none run
 	seen    *deploy.Observed // by a look before the lock that still holds; nil for none
 }
 
@@ -135,7 +138,15 @@ func (s *session) resume(ctx context.Context, undo bool) error {
 // run makes a change happen and tidies up after it.
 func (s *session) run(ctx context.Context, c deploy.Change) error {
 	c.Journal = s.journal
+	if err := s.before(ctx, c); err != nil {
+		return err
+	}
+	if s.begin != nil {
+		s.judge = sync.OnceValue(s.begin())
+		defer func() { _ = s.judge() }() // what it saw of a deploy that failed for another reason is of no interest
+	}
 	outcome, err := s.transaction().Run(ctx, c)
+	s.afterwards(ctx, c, &outcome, err)
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ type Outcome struct {
 	Reason     string              `json:"reason,omitempty"`
 	Proof      *Proof              `json:"proof,omitempty"`      // nil when nothing was verified
 	Containers map[string][]string `json:"containers,omitempty"` // ids by service
+	Hooks      []HookRun           `json:"hooks,omitempty"`      // that ran on the machine that deployed
 }
 
 // Proof is what verification said.

@@ -18,6 +18,7 @@ type Saved struct {
 	Fingerprint string          `json:"fingerprint"`
 	Steps       []SavedStep     `json:"steps"`
 	Services    []ServiceChange `json:"services"`
+	Hooks       []SavedHook     `json:"hooks,omitempty"` // that run on the machine that applies it
 }
 
 // SavedStep is a step without what it carries.
@@ -32,7 +33,7 @@ var ErrMoved = errors.New("the world has changed since the plan was made")
 
 // Save turns a plan into a file's content.
 func Save(d Desired, o Observed, p Plan) (Saved, error) {
-	out := Saved{APIVersion: Version, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services}
+	out := Saved{APIVersion: Version, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Hooks: savedHooks(d, p)}
 	if d.Last != nil {
 		out.Release = d.Last.Number
 	}

@@ -8,6 +8,9 @@ import (
 // escape matches terminal escape sequences: CSI, OSC and the two-character ones (ECMA-48).
 var escape = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 
+// Clean strips escapes and control characters from one line that any program printed.
+func Clean(line string) string { return clean(line) }
+
 // clean strips escapes and control characters from one line.
 func clean(line string) string {
 	line = escape.ReplaceAllString(line, "")

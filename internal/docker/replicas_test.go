@@ -262,7 +262,7 @@ func TestReplicasGoOnAfterAKill(t *testing.T) {
 	killed, kill := context.WithCancel(t.Context())
 	defer kill()
 	for _, step := range plan.Steps {
-		err := e.Apply(killed, step, func(ev deploy.Event) {
+		err := e.Apply(killed, []deploy.Step{step}, func(ev deploy.Event) {
 			if ev.Text == "traffic moved, 2 of 3" {
 				kill()
 			}

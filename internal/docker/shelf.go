@@ -30,7 +30,7 @@ type shelf struct {
 	roots     map[string]deploy.Volume // of the stack's own volumes, by name
 	contents  map[string]deploy.SecretState
 	root      *stack.User // whose the volumes are that the engine has made; nil when none was read
-	unchanged bool // the journal was the same before and after everything was looked at
+	unchanged bool        // the journal was the same before and after everything was looked at
 }
 
 // Where a carrier has the volumes that hsectl keeps, by role and name, and those of the stack, by name.

@@ -101,11 +101,7 @@ func (e *Engine) handScratch(ctx context.Context, volume, user string) error {
 	if _, err := fmt.Sscanf(user, "%d:%d", &owner.UID, &owner.GID); err != nil {
 		return fmt.Errorf("handing %s over: the user %q has no numbers", stack.BackupDir, user)
 	}
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
-	return e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) error {
+	return e.carry(ctx, map[string]string{carrierMount: volume}, func(id string) error {
 		return e.own(ctx, id, carrierMount, owner, 0o700)
 	})
 }

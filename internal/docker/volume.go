@@ -22,11 +22,7 @@ func (e *Engine) ReadVolume(ctx context.Context, volume string, f func(tar io.Re
 	if ok, err := e.hasVolume(ctx, volume); err != nil || !ok {
 		return errors.Join(err, notThere(volume, ok || err != nil))
 	}
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
-	return e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) error {
+	return e.carry(ctx, map[string]string{carrierMount: volume}, func(id string) error {
 		answer, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: carrierMount})
 		if err != nil {
 			return fmt.Errorf("reading volume %s: %w", volume, err)
@@ -48,11 +44,7 @@ var errNoMore = errors.New("the engine takes no more")
 
 // FillVolume lets f write the tar of a directory of the name it is told, which becomes the content of the volume.
 func (e *Engine) FillVolume(ctx context.Context, volume string, f func(w io.Writer, dir string) error) error {
-	ref, err := e.carrierImage(ctx)
-	if err != nil {
-		return err
-	}
-	return e.carry(ctx, ref, map[string]string{carrierMount: volume}, func(id string) error {
+	return e.carry(ctx, map[string]string{carrierMount: volume}, func(id string) error {
 		reader, writer := io.Pipe()
 		written := make(chan error, 1)
 		go func() {

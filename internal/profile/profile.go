@@ -26,6 +26,7 @@ type Profile struct {
 	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
 	Passthrough Passthrough        `yaml:"passthrough" doc:"keys of Compose beside services that have no place here, as Compose writes them"`
 	Jobs        map[string]Job     `yaml:"jobs" doc:"programs that run once in each deploy that changes their service, by name"`
+	Hooks       map[string]Hook    `yaml:"hooks" doc:"programs that run around each deploy that changes something, on the machine that deploys, by name"`
 
 	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
@@ -47,6 +48,7 @@ type Overlay struct {
 	Exceptions []Exception        `yaml:"exceptions" doc:"further exceptions"`
 	Edge       *Edge              `yaml:"edge" doc:"other sites and ports of the edge"`
 	Firewall   []Opening          `yaml:"firewall" doc:"from where the published ports may be reached here, in place of what the profile says"`
+	Hooks      map[string]Hook    `yaml:"hooks" doc:"what hooks do differently, and further hooks"`
 }
 
 // Service is one service of the stack.

@@ -97,6 +97,7 @@ func (v *validator) profile() {
 	v.cycles()
 	v.jobs()
 	v.backups()
+	v.hooks()
 	v.exceptions()
 	v.edge()
 	v.firewall()

@@ -43,6 +43,7 @@ const (
 	RuleHealth    = "HSE-REV-008" // how failure and stopping are noticed
 	RuleOther     = "HSE-REV-009" // everything else
 	RuleWatch     = "HSE-REV-010" // how the stack is watched, and who is told
+	RuleHook      = "HSE-REV-011" // what runs on the machine that deploys
 )
 
 // Rules returns what each rule is about, by its id.
@@ -53,6 +54,7 @@ func Rules() map[string]string {
 		RuleNetwork: "Ports or networks changed", RuleUser: "The user of a service changed",
 		RuleHealth: "Health, shutdown or order changed", RuleOther: "Something else changed",
 		RuleWatch: "How the stack is watched changed",
+		RuleHook:  "What runs on the machine that deploys changed",
 	}
 }
 
@@ -208,5 +210,7 @@ func (c *comparison) stackItself() {
 	c.sites()
 	c.monitoring()
 	c.firewall()
+	c.jobs()
+	c.hooks()
 	c.passthrough()
 }

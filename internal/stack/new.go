@@ -29,8 +29,8 @@ func New(p *profile.Profile) Stack {
 			Name: name, External: n.External, Egress: n.Egress || n.External, Internal: !n.Egress && !n.Publish && !n.External,
 		})
 	}
-	s.Jobs = newJobs(p)
 	s.Firewall = newFirewall(p, s.Services)
+	s.Jobs, s.Hooks = newJobs(p), newHooks(p)
 	s.addEdge(p)
 	return s
 }
@@ -42,6 +42,11 @@ func ownSecrets(p *profile.Profile) []Secret {
 	for _, service := range p.Services {
 		for _, use := range service.Secrets {
 			used[use.Name], used[p.Secrets[use.Name].From] = true, true
+		}
+	}
+	for _, hook := range p.Hooks {
+		for _, name := range hook.Secrets {
+			used[name], used[p.Secrets[name].From] = true, true
 		}
 	}
 	watching := p.MonitoringSecrets()

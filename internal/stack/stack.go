@@ -22,6 +22,7 @@ type Stack struct {
 	Volumes  []Volume       // sorted by name
 	Extra    map[string]any // keys of Compose that are passed through
 	Jobs     []Job          // sorted by name
+	Hooks    []Hook         // sorted by name
 	Edge     *Edge          // nil when nothing stands before the services
 	Firewall []Opening      // sorted by port; nil when nobody said who may reach what is published
 }
