@@ -49,8 +49,27 @@ func runDrillMemory(ctx context.Context, g *globals, s streams, names []string, 
 			return err
 		}
 		d.findings = append(d.findings, verify.JudgeMemory(service, exhausted)...)
+		if len(exhausted.Taken) > 0 {
+			d.charts = append(d.charts, memoryChart(service, exhausted))
+		}
 	}
 	return d.finish("memory", o)
+}
+
+// memoryChart draws what a copy took, until the kernel ended it.
+func memoryChart(service stack.Service, o verify.Exhausted) report.Chart {
+	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
+	line := report.Line{Name: "taken beside " + service.Name}
+	for _, t := range o.Taken {
+		line.Points = append(line.Points, report.Point{At: t.At, Value: mib(t.Bytes)})
+	}
+	last := o.Taken[len(o.Taken)-1]
+	end := report.Mark{Name: "not ended", At: last.At, Value: mib(last.Bytes)}
+	if o.OOM {
+		end.Name = "ended by the kernel"
+	}
+	return report.Chart{Title: "Taking twice the memory of " + service.Name, Unit: "MiB", Lines: []report.Line{line},
+		Limit: report.Limit{Name: "limit", Value: mib(o.Limit)}, Marks: []report.Mark{end}}
 }
 
 type loadOptions struct {

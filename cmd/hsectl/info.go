@@ -122,7 +122,8 @@ func newProbeContainer(s streams) *cobra.Command {
 				return fmt.Errorf("reading the request: %w", err)
 			}
 			if r.Take > 0 {
-				return host.TakeMemory(cmd.Context(), r.Take)
+				lines := json.NewEncoder(s.Out)
+				return host.TakeMemory(cmd.Context(), r.Take, func(t verify.Taken) error { return lines.Encode(t) })
 			}
 			if r.Ask != nil {
 				answer := host.Ask(cmd.Context(), *r.Ask)

@@ -45,6 +45,9 @@ func TestDrillsOnAnEngine(t *testing.T) {
 	if f := verify.JudgeMemory(s.Services[0], exhausted)[0]; f.Status != finding.Pass {
 		t.Errorf("%s: %+v", f.Detail, exhausted)
 	}
+	if n := len(exhausted.Taken); n < 10 || exhausted.Taken[n-1].Bytes > exhausted.Limit || exhausted.Taken[n-1].Bytes < exhausted.Limit/2 {
+		t.Errorf("what was taken on the way: %+v", exhausted.Taken)
+	}
 	if _, err := e.Stop(t.Context(), s.Name, "web"); err != nil {
 		t.Fatal(err)
 	}

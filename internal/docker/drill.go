@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,7 +92,8 @@ func (e *Engine) Exhaust(ctx context.Context, project, service string) (out veri
 			err = fmt.Errorf("removing a probe: %w", removeErr)
 		}
 	}()
-	if _, err := e.run(ctx, created.ID, nil); err != nil && ctx.Err() != nil {
+	said, err := e.run(ctx, created.ID, nil)
+	if err != nil && ctx.Err() != nil {
 		return out, err // any other end is what is looked at below
 	}
 	after, err := e.api.ContainerInspect(ctx, created.ID, client.ContainerInspectOptions{})
@@ -99,6 +101,13 @@ func (e *Engine) Exhaust(ctx context.Context, project, service string) (out veri
 		return out, fmt.Errorf("inspecting a probe: %w", err)
 	}
 	out.ExitCode, out.OOM = after.Container.State.ExitCode, after.Container.State.OOMKilled
+	for line := range strings.Lines(said) {
+		var t verify.Taken
+		if json.Unmarshal([]byte(line), &t) != nil {
+			break // it was ended while it wrote
+		}
+		out.Taken = append(out.Taken, t)
+	}
 	return out, nil
 }
 

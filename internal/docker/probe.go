@@ -182,7 +182,7 @@ func (e *Engine) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
 }
 
 // run starts a container, gives it what it reads, waits for its end, and returns what it wrote. Ending with anything but 0
-// is an error.
+// is an error, too.
 func (e *Engine) run(ctx context.Context, id string, in []byte) (string, error) {
 	attached, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: in != nil, Stdout: true, Stderr: true})
 	if err != nil {
@@ -222,7 +222,7 @@ func (e *Engine) run(ctx context.Context, id string, in []byte) (string, error) 
 			return "", fmt.Errorf("reading from a probe: %w", ctx.Err())
 		}
 		if end.StatusCode != 0 {
-			return "", fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(lastLines(stderr.String(), 3), " / "))
+			return stdout.String(), fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(lastLines(stderr.String(), 3), " / "))
 		}
 	}
 	return stdout.String(), nil

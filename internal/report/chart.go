@@ -23,6 +23,13 @@ type picture struct {
 	Lines  []drawn
 	Rules  []tick // horizontal
 	Times  []tick
+	Marks  []spot
+}
+
+// spot is what happened at one place of the picture.
+type spot struct {
+	X, Y float64
+	Text string
 }
 
 type drawn struct {
@@ -38,13 +45,15 @@ type tick struct {
 
 func draw(i int, c Chart) picture {
 	p := picture{ID: fmt.Sprintf("chart-%d", i+1), Title: c.Title}
-	top, span := c.Limit.Value, 1.0
+	top, span := c.Limit.Value, 0.0
 	for _, l := range c.Lines {
 		for _, point := range l.Points {
 			top, span = math.Max(top, point.Value), math.Max(span, point.At)
 		}
 	}
-	top = nice(top)
+	if top = nice(top); span == 0 {
+		span = 1
+	}
 	x := func(at float64) float64 { return chartLeft + at/span*(chartWidth-chartLeft-chartRight) }
 	y := func(v float64) float64 { return chartTop + (1-v/top)*(chartHeight-chartTop-chartBottom) }
 	var words []string
@@ -64,20 +73,24 @@ func draw(i int, c Chart) picture {
 		v := top * float64(k) / 4
 		p.Rules = append(p.Rules, tick{y(v), amount(v, c.Unit)})
 	}
-	for at := 0.0; at <= span; at += pace(span) {
-		p.Times = append(p.Times, tick{x(at), moment(at)})
+	for k := 0.0; k*pace(span) <= span; k++ {
+		p.Times = append(p.Times, tick{x(k * pace(span)), moment(k * pace(span))})
 	}
 	if c.Limit.Value > 0 {
 		p.Limit, p.LimitY = c.Limit.Name+" "+amount(c.Limit.Value, c.Unit), y(c.Limit.Value)
 		words = append(words, p.Limit)
 	}
+	for _, m := range c.Marks {
+		p.Marks = append(p.Marks, spot{x(m.At), y(m.Value), m.Name})
+		words = append(words, fmt.Sprintf("%s after %s at %s", m.Name, moment(m.At), amount(m.Value, c.Unit)))
+	}
 	p.Text = strings.Join(words, "; ")
 	return p
 }
 
-// pace is the time between two marks: a number of seconds, minutes or hours that people count in, so that there are at most six.
+// pace is the time between two ticks: one that people count in, so that there are at most six.
 func pace(span float64) float64 {
-	for _, step := range []float64{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600} {
+	for _, step := range []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600} {
 		if span/step <= 5 {
 			return step
 		}

@@ -34,7 +34,10 @@ func example() Document {
 	}
 	waived := find("db", "HSE-RES-003", "CPU is limited as declared", finding.Medium, finding.Waived, finding.Effective, "cpu is unlimited")
 	waived.Waiver = &finding.Waiver{Reason: "measured first", Owner: "ops", Expires: "2026-12-31"}
-	var used, cpu []Point
+	var used, cpu, taken []Point
+	for i := range 64 {
+		taken = append(taken, Point{float64(i) * 0.125 / 63, 4 * float64(i)})
+	}
 	for i := range 60 {
 		used = append(used, Point{float64(i), 180 + 60*float64(i%17)/17})
 		cpu = append(cpu, Point{float64(i), 90 + 30*float64(i%11)/11})
@@ -59,6 +62,7 @@ func example() Document {
 		}},
 		Charts: []Chart{
 			{Title: "Memory under load", Unit: "MiB", Lines: []Line{{"app", used}}, Limit: Limit{"limit", 256}},
+			{Title: "Taking twice the memory of app", Unit: "MiB", Lines: []Line{{"taken beside app", taken}}, Limit: Limit{"limit", 256}, Marks: []Mark{{"ended by the kernel", 0.125, 252}}},
 			{Title: "CPU under load", Unit: "%", Lines: []Line{{"app", cpu}, {"db", used}}},
 		},
 	}

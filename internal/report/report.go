@@ -48,6 +48,14 @@ type Chart struct {
 	Unit  string `json:"unit"`
 	Lines []Line `json:"lines"`
 	Limit Limit  `json:"limit,omitzero"`
+	Marks []Mark `json:"marks,omitempty"`
+}
+
+// Mark is a moment at which something happened, at a value.
+type Mark struct {
+	Name  string  `json:"name"`
+	At    float64 `json:"at"` // seconds after the first measurement
+	Value float64 `json:"value"`
 }
 
 // Limit is a horizontal line that the values must stay under. The zero Limit is none.

@@ -77,6 +77,13 @@ type Exhausted struct {
 	Limit    int64 // bytes, as the engine has them
 	ExitCode int
 	OOM      bool
+	Taken    []Taken // on the way there
+}
+
+// Taken is what a process had in memory at one moment.
+type Taken struct {
+	At    float64 `json:"at"` // seconds after it began
+	Bytes int64   `json:"bytes"`
 }
 
 // JudgeMemory wants the limit to be the declared one and to have a consequence, and the runtime's own heap limit to
