@@ -67,7 +67,7 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 		return err
 	}
 	defer engine.Close()
-	evidence, err := verify.Verify(ctx, l.stack, engine, verify.Options{})
+	evidence, err := verify.Verify(ctx, l.stack, byContent{engine, l}, verify.Options{})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if o.survey {
 		engine.Survey()
 	}
-	evidence, err := verify.Verify(ctx, l.stack, engine, verify.Options{Deep: o.deep})
+	evidence, err := verify.Verify(ctx, l.stack, byContent{engine, l}, verify.Options{Deep: o.deep})
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func verifyMonitoring(ctx context.Context, l loaded, s streams, engine *docker.E
 		s.say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.stack.Name)
 		return nil, nil
 	}
-	evidence, err := verify.Verify(ctx, beside.stack, engine, verify.Options{})
+	evidence, err := verify.Verify(ctx, beside.stack, byContent{engine, beside}, verify.Options{})
 	if err != nil {
 		return nil, err
 	}
