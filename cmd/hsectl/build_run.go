@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,9 @@ func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork
 		}
 		s.say("pushed %s as %s", w.request.Reference, pushed)
 	}
+	if err := w.attested(ctx, s, pushed); err != nil {
+		return err
+	}
 	if w.sign != nil {
 		if err := w.sign(ctx, w.request.Reference, pushed); err != nil {
 			return err
@@ -133,6 +137,45 @@ func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork
 	defer w.out.Unlock()
 	_, err = fmt.Fprintf(s.Out, "%s %s\n", w.request.Reference, id)
 	return err
+}
+
+// attested reads back what the registry now says about the image: what was asked for must be there, for each platform.
+func (w buildWork) attested(ctx context.Context, s streams, digest string) error {
+	r := w.request
+	if !w.push || !r.SBOM && !r.Provenance {
+		return nil
+	}
+	repository, err := image.Repository(r.Reference)
+	if err != nil {
+		return err
+	}
+	at := repository + "@" + digest
+	resolved, err := image.Resolve(ctx, at)
+	if err != nil {
+		return err
+	}
+	found, err := image.Attestations(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, p := range resolved.Platforms {
+		var said []string
+		sbom, provenance := !r.SBOM, !r.Provenance
+		for _, a := range found {
+			switch {
+			case a.Manifest != p.Manifest:
+			case a.SBOM():
+				sbom, said = true, append(said, "a bill of materials of "+count(a.Packages, "package"))
+			case a.Provenance():
+				provenance, said = true, append(said, "its provenance")
+			}
+		}
+		if !sbom || !provenance {
+			return fmt.Errorf("%s was pushed, and its index does not have what was to be attested for %s: it has %s", at, p.Platform, cmp.Or(strings.Join(said, " and "), "nothing"))
+		}
+		s.say("attested for %s: %s", p.Platform, strings.Join(said, " and "))
+	}
+	return nil
 }
 
 // prefixed writes whole lines, each with a name before it.

@@ -141,6 +141,9 @@ func hintFor(err error) string {
 	if errors.Is(err, docker.ErrOpenFiles) {
 		return "set open_files of the service to what the engine may give (ulimit -Hn where it runs), or raise the limit of the engine itself"
 	}
+	if isType[*docker.ForeignBuilderError](err) {
+		return "set HSECTL_PROBE_PROGRAM to a released hsectl for the builder's platform"
+	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {
 		return "the step that failed is above; hsectl build --no-cache starts afresh"
 	}

@@ -109,7 +109,7 @@ func addVerbs(root *cobra.Command, g *globals, s streams) {
 	last := root.Groups()[len(root.Groups())-1].ID
 	root.SetHelpCommandGroupID(last)
 	root.SetCompletionCommandGroupID(last)
-	root.AddCommand(newProbeContainer(s), newProbeMachine(s))
+	root.AddCommand(newProbeContainer(s), newProbeMachine(s), newSBOMGenerator(s))
 }
 
 // unhurried lets the collector of memory wait in the verbs that only turn text into text: they end before it is needed,

@@ -39,7 +39,7 @@ func (e *Engine) Build(ctx context.Context, r image.BuildRequest, progress io.Wr
 	group, groupContext := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		var err error
-		result, err = c.Solve(groupContext, nil, options, status)
+		result, err = e.solve(groupContext, c, options, r, status)
 		return err
 	})
 	group.Go(func() error {

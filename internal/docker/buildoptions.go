@@ -114,9 +114,6 @@ func (e *Engine) export(ctx context.Context, options *buildkit.SolveOpt, r image
 	if r.Provenance {
 		options.FrontendAttrs["attest:provenance"] = "mode=max"
 	}
-	if r.SBOM {
-		options.FrontendAttrs["attest:sbom"] = ""
-	}
 	attrs := map[string]string{"name": r.Reference}
 	if r.Remote == nil {
 		keeps, err := e.keepsIndexes(ctx)

@@ -24,6 +24,7 @@ type Report struct {
 	Vulnerabilities []Vulnerability   `json:"vulnerabilities"`
 	Findings        []finding.Finding `json:"findings"`
 	Unmatched       []string          `json:"unmatched,omitempty"` // why some packages could not be looked up
+	Problems        []scan.Problem    `json:"problems,omitempty"`  // files that could not be read for packages
 }
 
 // Layer is a layer and what made it.
@@ -110,7 +111,7 @@ func (v Vulnerability) named(id string) bool {
 // New assembles a report from what was read.
 func New(img image.Image, layers []scan.Layer, contents scan.Contents) Report {
 	r := Report{Image: img.Name, Digest: img.Digest, Platform: img.Config.OS + "/" + img.Config.Architecture, Created: img.Config.Created,
-		Release: contents.Release["PRETTY_NAME"], Packages: contents.Packages, Databases: []vuln.Info{}, Vulnerabilities: []Vulnerability{}}
+		Release: contents.Release["PRETTY_NAME"], Packages: contents.Packages, Problems: contents.Problems, Databases: []vuln.Info{}, Vulnerabilities: []Vulnerability{}}
 	for i, l := range layers {
 		r.Layers = append(r.Layers, Layer{DiffID: l.DiffID, CreatedBy: img.Config.Maker(i), Size: l.Size})
 	}

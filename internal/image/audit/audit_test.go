@@ -261,6 +261,7 @@ func TestReportsAreValidAndTheSameEachTime(t *testing.T) {
 		"json":      func(b *bytes.Buffer) error { return audit.JSON(b, reported(t, p, nil)) },
 		"cyclonedx": func(b *bytes.Buffer) error { return sbom.CycloneDX(b, reported(t, p, nil)) },
 		"spdx":      func(b *bytes.Buffer) error { return sbom.SPDX(b, reported(t, p, nil)) },
+		"statement": func(b *bytes.Buffer) error { return sbom.Statement(b, reported(t, p, nil)) },
 	} {
 		var first, second bytes.Buffer
 		if err := errors.Join(write(&first), write(&second)); err != nil {

@@ -3,6 +3,7 @@
 package sbom
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -93,6 +94,13 @@ func SPDX(w io.Writer, r audit.Report) error {
 			PrimaryPackagePurpose: "CONTAINER"}},
 		Relationships: []*spdx.Relationship{relate("DOCUMENT", "DESCRIBES", imageID)},
 	}
+	if len(r.Problems) > 0 {
+		lines := []string{"Not complete, for what could not be read:"}
+		for _, p := range r.Problems {
+			lines = append(lines, "/"+p.Path+": "+p.Text)
+		}
+		doc.CreationInfo.CreatorComment = strings.Join(lines, "\n")
+	}
 	for i, p := range r.Packages {
 		id := common.ElementID("Package-" + strconv.Itoa(i))
 		out := &spdx.Package{PackageName: p.Name, PackageSPDXIdentifier: id, PackageVersion: p.Version, PackageDownloadLocation: "NOASSERTION",
@@ -112,13 +120,38 @@ func SPDX(w io.Writer, r audit.Report) error {
 	return nil
 }
 
+// Statement writes SPDX as an in-toto statement about nothing yet: who keeps it says which image it is about
+// (https://github.com/in-toto/attestation/blob/main/spec/predicates/spdx.md).
+func Statement(w io.Writer, r audit.Report) error {
+	var document bytes.Buffer
+	if err := SPDX(&document, r); err != nil {
+		return err
+	}
+	statement := struct {
+		Type          string          `json:"_type"`
+		PredicateType string          `json:"predicateType"`
+		Subject       []string        `json:"subject"`
+		Predicate     json.RawMessage `json:"predicate"`
+	}{"https://in-toto.io/Statement/v0.1", "https://spdx.dev/Document", []string{}, document.Bytes()}
+	if err := json.NewEncoder(w).Encode(statement); err != nil {
+		return fmt.Errorf("writing a statement: %w", err)
+	}
+	return nil
+}
+
 func relate(a common.ElementID, how string, b common.ElementID) *spdx.Relationship {
 	return &spdx.Relationship{RefA: common.DocElementID{ElementRefID: a}, RefB: common.DocElementID{ElementRefID: b}, Relationship: how}
 }
 
-// serial is the same for the same image and tools.
+// serial is the same for the same image and tools. What has no digest is known by its layers.
 func serial(r audit.Report) uuid.UUID {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("hsectl:"+r.Image+"@"+r.Digest))
+	name := "hsectl:" + r.Image + "@" + r.Digest
+	if r.Digest == "" {
+		for _, l := range r.Layers {
+			name += " " + l.DiffID
+		}
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(name))
 }
 
 func diffID(r audit.Report, layer int) string {
