@@ -59,6 +59,7 @@ func example() Document {
 		Before: &Snapshot{Made: time.Date(2026, 6, 1, 9, 0, 0, 0, time.UTC), Findings: []finding.Finding{
 			find("app", "HSE-FS-001", "Root file system is read-only", finding.High, finding.Pass, finding.Effective, ""),
 			find("app", "HSE-USR-001", "No process runs as root", finding.High, finding.Fail, finding.Effective, ""),
+			find("app", "HSE-CAP-001", "No capability is left", finding.High, finding.Pass, finding.Effective, ""),
 		}},
 		Charts: []Chart{
 			{Title: "Memory under load", Unit: "MiB", Lines: []Line{{"app", used}}, Limit: Limit{"limit", 256}},

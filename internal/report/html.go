@@ -17,7 +17,7 @@ var page string
 // HTML writes one self-contained page: no script, no request, light and dark, for a phone and for paper.
 func HTML(w io.Writer, d Document) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"class": class, "mark": mark, "rule": d.rule, "percent": percent, "date": date, "slug": slug,
+		"class": class, "mark": mark, "rule": d.rule, "percent": percent, "date": date, "slug": slug, "changed": changed,
 	}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("reading the page of the report: %w", err)

@@ -45,7 +45,7 @@ func markdownChanges(b *strings.Builder, changes []Change) {
 		b.WriteString("Nothing changed.\n")
 	}
 	for _, c := range changes {
-		fmt.Fprintf(b, "- %s **%s** %s: %s → %s\n", symbol(c.Now), c.Control, cell(c.Subject), c.Was, c.Now)
+		fmt.Fprintf(b, "- %s **%s** %s: %s → %s\n", symbol(c.Now), c.Control, cell(c.Subject), c.Was, c.Answer())
 	}
 }
 

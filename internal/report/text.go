@@ -63,7 +63,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 	}
 	if d.Before != nil {
 		for _, c := range Compare(d.Before.Findings, d.Findings) {
-			fmt.Fprintf(&b, "\n%s %s %s: %s → %s", p.mark(c.Now), c.Subject, c.Control, c.Was, c.Now)
+			fmt.Fprintf(&b, "\n%s %s %s: %s → %s", p.mark(c.Now), c.Subject, c.Control, c.Was, c.Answer())
 		}
 		b.WriteString("\n")
 	}
