@@ -40,7 +40,8 @@ source of their sources as OCI labels. The Dockerfile is checked first, with Bui
 and the image controls; one that puts a secret into a layer, or switches verification off, is not built.
 
 An engine with the image store of containerd, the default since Docker 29, builds for several platforms and attests how
-an image was built. Older ones do not; a BuildKit of its own (--builder) does, and pushes what it built.`,
+an image was built. Older ones do not; a BuildKit of its own (--builder) does, and pushes what it built. With --push it
+needs no engine at all.`,
 		Example: `  hsectl build
   hsectl build app --no-cache --build-arg NODE_ENV=production
   hsectl build --secret id=npmrc,src=$HOME/.npmrc --source-date-epoch git
@@ -93,7 +94,7 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 	if o.check {
 		return lintDockerfiles(ctx, s, l, requests)
 	}
-	engine, err := g.connect(ctx)
+	engine, err := o.connect(ctx, g)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,14 @@ func (o buildOptions) remoteBuild() *image.RemoteBuild {
 	return &image.RemoteBuild{Address: o.builder, Push: o.push}
 }
 
+// connect reaches the engine. A BuildKit of its own that pushes needs none, and a pipeline may have none.
+func (o buildOptions) connect(ctx context.Context, g *globals) (*docker.Engine, error) {
+	if o.builder != "" && o.push {
+		return docker.NoEngine(probeProgram)
+	}
+	return g.connect(ctx)
+}
+
 // openKey reads the key before anything is built, so that a wrong password costs no build.
 func (o *buildOptions) openKey() error {
 	if o.key.path == "" {

@@ -116,12 +116,27 @@ func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (
 	return e, nil
 }
 
+// NoEngine is for what needs none: a BuildKit of its own that pushes what it builds. Nothing else may be asked of it.
+func NoEngine(program func() ([]byte, error)) (*Engine, error) {
+	logrus.SetOutput(io.Discard)
+	cli, err := command.NewDockerCli(command.WithCombinedStreams(io.Discard))
+	if err != nil {
+		return nil, fmt.Errorf("reading Docker's configuration: %w", err)
+	}
+	return &Engine{cli: cli, probe: program}, nil
+}
+
 // Beside lets the engine look at containers of this machine directly, where look can; it is called once for each round of
 // looking. All other containers get a probe beside them.
 func (e *Engine) Beside(look func() verify.Look) { e.beside = look }
 
 // Close ends the connection.
-func (e *Engine) Close() error { return e.api.Close() }
+func (e *Engine) Close() error {
+	if e.api == nil {
+		return nil
+	}
+	return e.api.Close()
+}
 
 // Version returns the engine's version and the API that is spoken with it.
 func (e *Engine) Version() string {
