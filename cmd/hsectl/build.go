@@ -92,7 +92,11 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 		return nil
 	}
 	if o.check {
-		return lintDockerfiles(ctx, s, l, requests)
+		err := lintDockerfiles(ctx, s, l, requests)
+		if err == nil {
+			s.say("checked %s; none is refused", count(len(requests), "Dockerfile"))
+		}
+		return err
 	}
 	engine, err := o.connect(ctx, g)
 	if err != nil {

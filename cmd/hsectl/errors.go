@@ -141,6 +141,9 @@ func hintFor(err error) string {
 	if errors.Is(err, docker.ErrOpenFiles) {
 		return "set open_files of the service to what the engine may give (ulimit -Hn where it runs), or raise the limit of the engine itself"
 	}
+	if errors.Is(err, docker.ErrNoBuilder) {
+		return "start buildkitd there, or correct --builder: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT or docker-container://NAME"
+	}
 	if isType[*docker.ForeignBuilderError](err) {
 		return "set HSECTL_PROBE_PROGRAM to a released hsectl for the builder's platform"
 	}

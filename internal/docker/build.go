@@ -77,12 +77,20 @@ func (e *Engine) reproducible(ctx context.Context, r image.BuildRequest) error {
 	return nil
 }
 
+// ErrNoBuilder is a BuildKit that does not answer.
+var ErrNoBuilder = errors.New("no BuildKit answers")
+
 // buildkit reaches the BuildKit of the engine, or another one.
 func (e *Engine) buildkit(ctx context.Context, remote *image.RemoteBuild) (*buildkit.Client, error) {
 	if remote != nil {
 		c, err := buildkit.New(ctx, remote.Address)
 		if err != nil {
 			return nil, fmt.Errorf("reaching BuildKit at %s: %w", remote.Address, err)
+		}
+		asked, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		if _, err := c.ListWorkers(asked); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w at %s: %w", ErrNoBuilder, remote.Address, err), c.Close())
 		}
 		return c, nil
 	}
