@@ -40,19 +40,24 @@ func TakeMemory(ctx context.Context, bytes int64, tell func(verify.Taken) error)
 // takeSteps is how often is told: enough for a curve.
 const takeSteps = 128
 
-// resident is what this process has in memory, in bytes: the second number of statm (proc_pid_statm(5)).
+// resident is what this process has in memory and no file has, in bytes: the second number of statm without the third
+// (proc_pid_statm(5)). Pages of files are not counted: those of the program itself were mostly read, and are paid for, by others.
 func resident(page int64) (int64, error) {
 	data, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0, fmt.Errorf("reading what is taken: %w", err)
 	}
 	fields := strings.Fields(string(data))
-	if len(fields) < 2 {
+	if len(fields) < 3 {
 		return 0, fmt.Errorf("reading what is taken: %q", data)
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	all, err := strconv.ParseInt(fields[1], 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("reading what is taken: %w", err)
 	}
-	return pages * page, nil
+	files, err := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading what is taken: %w", err)
+	}
+	return (all - files) * page, nil
 }
