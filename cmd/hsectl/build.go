@@ -70,7 +70,7 @@ needs no engine at all.`,
 	f.StringVar(&o.builder, "builder", "", "address of a BuildKit; the engine's own unless written")
 	f.StringSliceVar(&o.platforms, "platform", nil, "platforms of the image; several need an engine with the containerd image store, or --builder with --push")
 	f.BoolVar(&o.provenance, "provenance", false, "attest how the image was built; needs the same")
-	f.BoolVar(&o.sbom, "sbom", false, "attest what is in the image; hsectl itself looks, within the build; needs the same")
+	f.BoolVar(&o.sbom, "sbom", false, "attest what is in the image, as this program sees it within the build; needs the same")
 	cmd.MarkFlagsMutuallyExclusive("check", "no-lint")
 	return cmd
 }
