@@ -12,6 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/image/cache"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
@@ -140,6 +141,12 @@ func hintFor(err error) string {
 	}
 	if errors.Is(err, docker.ErrOpenFiles) {
 		return "set open_files of the service to what the engine may give (ulimit -Hn where it runs), or raise the limit of the engine itself"
+	}
+	if errors.Is(err, cache.ErrNoDatabase) {
+		return "fetch it once where there is a network: hsectl scan; or carry it over, as ECOSYSTEM/all.zip, and name the directory with --db"
+	}
+	if errors.Is(err, docker.ErrNoImage) {
+		return "build or pull it; registry:REFERENCE is looked up in its registry, and a file or directory must be there"
 	}
 	if errors.Is(err, docker.ErrNoBuilder) {
 		return "start buildkitd there, or correct --builder: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT or docker-container://NAME"

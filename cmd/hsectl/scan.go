@@ -40,7 +40,7 @@ registry:REFERENCE asks its registry, and a path means a tar file of docker save
 Without an image, those of the profile are scanned, and the result is kept for the checklist.
 
 Advisories come from OSV's databases, which are kept on this machine. When there is none, or it is too old, scan
-fails: nothing found in nothing is no answer.`,
+fails: nothing found in nothing is no answer. SPDX says only what is in the image, and needs no database.`,
 		Example: `  hsectl scan                                  # the images of the profile
   hsectl scan registry:redis:8 --fail-on critical
   hsectl scan app.tar --format cyclonedx       # a bill of materials
@@ -111,7 +111,7 @@ func runScan(ctx context.Context, g *globals, s streams, changed func(string) bo
 		s.say("scanned %s in %s", ref, time.Since(started).Round(10*time.Millisecond))
 		good, reports[ref] = good && passes(r), r
 	}
-	if whole {
+	if whole && !sc.contents {
 		keepScan(s, p, reports, changed)
 	}
 	if !good && o.format != "cyclonedx" && o.format != "spdx" {
@@ -151,6 +151,7 @@ type imageScanner struct {
 	kept     cache.Records
 	database cache.Database
 	platform image.Platform
+	contents bool           // only what is in the image is asked, and no database
 	engine   *docker.Engine // opened when the first image needs it
 }
 
@@ -181,7 +182,7 @@ func newImageScanner(g *globals, o scanOptions) (*imageScanner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &imageScanner{g: g, scanner: scanner, kept: kept, platform: image.Platform{OS: osName, Arch: arch},
+	return &imageScanner{g: g, scanner: scanner, kept: kept, platform: image.Platform{OS: osName, Arch: arch}, contents: o.format == "spdx",
 		database: cache.Database{Dir: filepath.Join(dir, "osv"), Source: source,
 			Policy: cache.Policy{Offline: o.offline, Refresh: refresh, MaxAge: o.maxDBAge, Now: time.Now()}}}, nil
 }
@@ -217,6 +218,9 @@ func (sc *imageScanner) report(ctx context.Context, ref string, p audit.Policy, 
 	}
 	contents := scan.Merge(layers)
 	r = audit.New(img, layers, contents)
+	if sc.contents {
+		return r, nil
+	}
 	if err := r.Match(ctx, sc.database); err != nil {
 		return audit.Report{}, fmt.Errorf("scanning %s: %w", ref, err)
 	}
@@ -243,6 +247,9 @@ func (sc *imageScanner) open(ctx context.Context, ref string) (image.Image, erro
 			return image.FromLayout(ref, sc.platform)
 		}
 		return image.FromTar(ref)
+	}
+	if strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasSuffix(ref, ".tar") {
+		return image.Image{}, &usageError{fmt.Errorf("there is no file or directory %s", ref), "write docker:REFERENCE for an image of the engine, registry:REFERENCE for one of a registry"}
 	}
 	ref = strings.TrimPrefix(ref, "docker:")
 	if sc.engine == nil {

@@ -106,7 +106,8 @@ func TestScan(t *testing.T) {
 		{"below the threshold", []string{"old.tar", "--fail-on", "critical"}, exitOK, "0 at or above critical"},
 		{"mended", []string{"new.tar"}, exitOK, "0 vulnerabilities"},
 		{"nothing new", []string{"old.tar", "--new-since", "old.tar"}, exitOK, "1 known"},
-		{"a bill of materials", []string{"old.tar", "--format", "cyclonedx"}, exitOK, "pkg:npm/left@1.0.0"},
+		{"a bill of materials", []string{"old.tar", "--format", "spdx"}, exitOK, "pkg:npm/left@1.0.0"},
+		{"one with what is wrong", []string{"old.tar", "--format", "cyclonedx"}, exitOK, "pkg:npm/left@1.0.0"},
 		{"too old a database", []string{"old.tar", "--max-db-age", "1ns"}, exitFailed, "is allowed"},
 		{"no such format", []string{"old.tar", "--format", "xml"}, exitUsage, "there is no format"},
 		{"no such severity", []string{"old.tar", "--fail-on", "bad"}, exitUsage, "is not a severity"},
@@ -119,6 +120,12 @@ func TestScan(t *testing.T) {
 	}
 	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitFailed || !strings.Contains(out, "there is no vulnerability database of npm") {
 		t.Errorf("without a database: exit %d\n%s", code, out)
+	}
+	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty"), "--format", "spdx"); code != exitOK || !strings.Contains(out, "pkg:npm/left@1.0.0") {
+		t.Errorf("a bill of materials without a database: exit %d\n%s", code, out)
+	}
+	if code, out := scanned(t, "none.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitUsage || !strings.Contains(out, "there is no file or directory none.tar") {
+		t.Errorf("a file that is not there: exit %d\n%s", code, out)
 	}
 }
 
@@ -140,6 +147,7 @@ func TestScanIsKept(t *testing.T) {
 	}{
 		{"by milder rules", "", []string{"--fail-on", "critical"}, exitOK, 0, false},
 		{"one image", "", []string{"app.tar"}, exitOK, 0, false},
+		{"contents only", "", []string{"--format", "spdx"}, exitOK, 0, false},
 		{"by the profile", "", nil, exitOK, finding.Pass, true},
 		{"refused", "PASSWORD=ghp_" + strings.Repeat("aB1c", 9), nil, exitFindings, finding.Fail, true},
 	} {
