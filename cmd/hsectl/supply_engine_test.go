@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,19 +125,10 @@ func removeImages(t *testing.T, references ...string) {
 // changed is refused before anything happens.
 func TestBundleOnAnEngine(t *testing.T) {
 	at, server := shelf(t)
-	workload := filepath.Join(t.TempDir(), "workload")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", workload, "../../internal/docker/testdata/workload")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the workload: %v\n%s", err, out)
-	}
-	program, err := os.ReadFile(workload)
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := staticProgram(t, "../../internal/docker/testdata/workload")
 	dir := written(t, map[string]string{
 		"app/Dockerfile":  "FROM scratch\nCOPY --chmod=755 hello /hello\nUSER 65532:65532\nENTRYPOINT [\"/hello\"]\n",
-		"app/hello":       string(program),
+		"app/hello":       program,
 		"base.yaml":       "apiVersion: hsectl/v1\nkind: Profile\nname: base\ndefaults:\n  limits: {cpus: \"0.1\", memory: 32M}\n",
 		"stack/app.yaml":  bundleProfile(at),
 		"stack/over.yaml": "services:\n  app: {shutdown: {grace: 3s}}\n",
@@ -186,13 +180,7 @@ func TestBundleOnAnEngine(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "token.txt"), []byte("s3cret-of-the-bundle"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	probe := filepath.Join(t.TempDir(), "hsectl")
-	build = exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", probe, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the probe: %v\n%s", err, out)
-	}
-	t.Setenv("HSECTL_PROBE_PROGRAM", probe)
+	ownProbe(t)
 	_, stderr := mustCLI(t, "deploy", "--bundle", file, "--settle", "1s")
 	if !strings.Contains(stderr, "loading 1 image") || !strings.Contains(stderr, "healthy") {
 		t.Errorf("deploy --bundle says:\n%s", stderr)
@@ -204,6 +192,101 @@ func TestBundleOnAnEngine(t *testing.T) {
 		t.Error("the bundle has the secret")
 	}
 }
+
+// staticProgram builds a package and returns the program.
+func staticProgram(t *testing.T, source string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	compiled(t, source, path, runtime.GOARCH)
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(program)
+}
+
+// ownProbe lets probes run hsectl itself, which the test's binary cannot be.
+func ownProbe(t *testing.T) {
+	t.Helper()
+	probe := filepath.Join(t.TempDir(), "hsectl")
+	compiled(t, ".", probe, runtime.GOARCH)
+	t.Setenv("HSECTL_PROBE_PROGRAM", probe)
+}
+
+// compiled builds a static Go program.
+func compiled(t *testing.T, source, target, arch string) {
+	t.Helper()
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", target, source)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", source, err, out)
+	}
+}
+
+// What a bundle brought has no digest of a registry on the engine. Beside the lock it is known by its content, and another
+// content is not.
+func TestLockedContentOfABundle(t *testing.T) {
+	at, server := shelf(t)
+	profile := strings.ReplaceAll(lockedProfile, "IMAGE", at+"/shop/pulled:1")
+	dir := written(t, map[string]string{
+		"app/Dockerfile": "FROM scratch\nCOPY --chmod=755 hello /hello\nUSER 65532:65532\nENTRYPOINT [\"/hello\"]\n",
+		"app/hello":      staticProgram(t, "../../internal/docker/testdata/workload"),
+		"build.yaml":     strings.Replace(profile, "user:", "build: {context: app}\n    user:", 1),
+		"run.yaml":       profile,
+	})
+	run, lockFile, file := filepath.Join(dir, "run.yaml"), filepath.Join(dir, "hsectl.lock"), filepath.Join(dir, "pulled.bundle.tar")
+	mustCLI(t, "build", "-f", filepath.Join(dir, "build.yaml"), "--push")
+	mustCLI(t, "lock", "-f", run)
+	mustCLI(t, "bundle", "write", "-f", run, "--out", file)
+	removeImages(t, at+"/shop/pulled:1")
+	server.Close()
+	t.Cleanup(func() {
+		down(t, "hsectl-test-sup-locked")
+		removeImages(t, at+"/shop/pulled:1")
+	})
+	ownProbe(t)
+	mustCLI(t, "deploy", "--bundle", file, "--settle", "1s")
+
+	locked, err := os.ReadFile(lockFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+	for name, c := range map[string]struct{ lock, want string }{
+		"the locked content": {string(locked), "HSE-IMG-002 pass"},
+		"another content":    {digest.ReplaceAllString(string(locked), "sha256:"+strings.Repeat("0", 64)), "HSE-IMG-002 fail"},
+	} {
+		if err := os.WriteFile(lockFile, []byte(c.lock), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, stdout, _ := cli(t, "verify", "-f", run, "--format", "json")
+		var evidence struct {
+			Findings []struct{ Control, Status string }
+		}
+		if err := json.Unmarshal([]byte(stdout), &evidence); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, stdout)
+		}
+		var got []string
+		for _, f := range evidence.Findings {
+			got = append(got, f.Control+" "+f.Status)
+		}
+		if !slices.Contains(got, c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+const lockedProfile = `apiVersion: hsectl/v1
+kind: Profile
+name: hsectl-test-sup-locked
+services:
+  app:
+    image: IMAGE
+    user: "65532:65532"
+    health: {command: [/hello, health], interval: 1s, timeout: 1s, retries: 5, start_period: 1s}
+    command: [serve]
+    limits: {cpus: "0.1", memory: 32M}
+`
 
 func bundleProfile(at string) string {
 	return `apiVersion: hsectl/v1

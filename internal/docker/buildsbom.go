@@ -18,6 +18,7 @@ import (
 	"github.com/moby/buildkit/solver/result"
 	"github.com/moby/buildkit/util/staticfs"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
 
 	"github.com/hsectl/hsectl/internal/image"
@@ -58,9 +59,7 @@ func (e *Engine) solve(ctx context.Context, c *buildkit.Client, options buildkit
 		close(status)
 		return nil, err
 	}
-	file := staticfs.NewFS()
-	file.Add(sbomProgram, &types.Stat{Mode: 0o755}, program)
-	options.LocalMounts[sbomMount] = file
+	options.LocalMounts[sbomMount] = programFiles(program)
 	ask := gateway.SolveRequest{Frontend: options.Frontend, FrontendOpt: options.FrontendAttrs}
 	for _, from := range options.CacheImports {
 		ask.CacheImports = append(ask.CacheImports, gateway.CacheOptionsEntry{Type: from.Type, Attrs: from.Attrs})
@@ -76,6 +75,13 @@ func (e *Engine) solve(ctx context.Context, c *buildkit.Client, options buildkit
 		}
 		return built, attestContents(ctx, g, built, platform, generatorTime(r))
 	}, status)
+}
+
+// programFiles is the directory that is sent into the build: one file.
+func programFiles(program []byte) fsutil.FS {
+	out := staticfs.NewFS()
+	out.Add(sbomProgram, &types.Stat{Mode: 0o755}, program)
+	return out
 }
 
 // runsOn returns the platform of the program when the builder runs that.

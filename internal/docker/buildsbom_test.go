@@ -1,0 +1,68 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	buildkit "github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/tonistiigi/fsutil"
+)
+
+// The generator runs within a build on every engine, also on one that could not keep what it writes: it needs nothing but
+// the files that it looks at and those that only root may read, and nothing is pulled.
+func TestGeneratorOnAnEngine(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	program, err := e.probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.buildkit(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var document string
+	options := buildkit.SolveOpt{LocalMounts: map[string]fsutil.FS{sbomMount: programFiles(program)}}
+	if _, err := c.Build(t.Context(), options, "", func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		runs, err := runsOn(program, g.BuildOpts().Workers)
+		if err != nil {
+			return nil, err
+		}
+		root := llb.Scratch()
+		for dir, file := range map[string][2]string{
+			"/etc":          {"os-release", "ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n"},
+			"/var/lib/dpkg": {"status", "Package: openssl\nStatus: install ok installed\nVersion: 3.0.16-1\nArchitecture: amd64\n\n"},
+		} {
+			root = root.File(llb.Mkdir(dir, 0o755, llb.WithParents(true)).Mkfile(dir+"/"+file[0], 0o600, []byte(file[1])))
+		}
+		documents, err := runGenerator(ctx, g, root, runs, "a test of the generator", 1700000000)
+		if err != nil {
+			return nil, err
+		}
+		data, err := documents.ReadFile(ctx, gateway.ReadRequest{Filename: "sbom.spdx.json"})
+		document = string(data)
+		return gateway.NewResult(), err
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"predicateType":"https://spdx.dev/Document"`, "pkg:deb/debian/openssl@3.0.16-1", "2023-11-14T22:13:20Z"} {
+		if !strings.Contains(document, want) {
+			t.Errorf("%s is not in\n%s", want, document)
+		}
+	}
+
+	// A builder that cannot run this program is refused, and so is a program that is none.
+	arm := []gateway.WorkerInfo{{Platforms: []ocispecs.Platform{{OS: "linux", Architecture: "s390x"}}}}
+	for _, p := range [][]byte{program, []byte("no program")} {
+		_, err := runsOn(p, arm)
+		if foreign, ok := errors.AsType[*ForeignBuilderError](err); !ok || !strings.Contains(foreign.Error(), "the builder runs linux/s390x") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
