@@ -22,6 +22,18 @@ import (
 // browserTimeout bounds the life of a browser, which starts slowly on a busy machine.
 const browserTimeout = 2 * time.Minute
 
+// browserDir is a directory for what a browser keeps. Its children may still write there when it has ended, so that
+// nobody can promise that it goes.
+func browserDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hsectl-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // The page in a real browser: nothing is asked of any network, nothing is said to the console, everything that can be
 // reached or seen has a name for those who hear it, and nothing sticks out at the width of a phone. With
 // HSECTL_SCREENSHOTS=DIR the pictures are kept, to be looked at.
@@ -36,7 +48,7 @@ func TestHTMLInABrowser(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), browserTimeout)
 	defer cancel()
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()))
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(browserDir(t)))
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	defer cancel()
 	ctx, cancel = chromedp.NewContext(ctx)
