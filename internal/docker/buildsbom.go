@@ -137,7 +137,9 @@ func runGenerator(ctx context.Context, g gateway.Client, root llb.State, runs oc
 	if when > 0 {
 		options = append(options, llb.AddEnv("SOURCE_DATE_EPOCH", strconv.FormatInt(when, 10)))
 	}
-	program := llb.Local(sbomMount, llb.SharedKeyHint(sbomMount), llb.WithCustomName("sending hsectl, which writes the bill of materials"))
+	sent := llb.Local(sbomMount, llb.SharedKeyHint(sbomMount), llb.WithCustomName("sending hsectl, which writes the bill of materials"))
+	// What was sent belongs to one session, and its copy is known by its content: so nothing is sent or looked at twice.
+	program := llb.Scratch().File(llb.Copy(sent, sbomProgram, "/"+sbomProgram), llb.WithCustomName("keeping hsectl for the next build"))
 	target := program.Run(options...).AddMount(sbomTarget, llb.Scratch())
 	definition, err := target.Marshal(ctx, llb.Platform(runs))
 	if err != nil {
