@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -39,6 +40,8 @@ type Source struct {
 	Generator  string       // name and version of this program
 	SecretRoot string       // directory of the secret files for plain docker compose, relative to the output directory
 	Monitoring *stack.Stack // rendered beside the stack, when not nil
+
+	Verify time.Duration // between two runs of verify; 0 for no schedule
 }
 
 // Render returns the files of a stack in a fixed order. The manifest comes last.
@@ -66,6 +69,7 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 		}
 		files = append(files, beside...)
 	}
+	files = append(files, scheduleFiles(s, from)...)
 	manifest, err := newManifest(s, from, files)
 	if err != nil {
 		return nil, err

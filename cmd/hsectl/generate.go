@@ -17,7 +17,7 @@ func newGenerate(g *globals, s streams) *cobra.Command {
 		Use:   "generate",
 		Short: "Write the hardened Compose file of a profile",
 		Long: `Generate renders the profile into a directory: docker-compose.yml, .env.example and hsectl.manifest.json, and
-docker-compose.monitoring.yml with its files under monitoring/ when the profile has a monitoring section.
+docker-compose.monitoring.yml with its files under monitoring/ when the profile has a monitoring section. With monitoring.verify it writes a timer that runs verify, under monitoring/verify.
 The same profile gives the same bytes. Files are replaced together; a failure leaves the old ones.`,
 		Example: `  hsectl generate --out build/
   hsectl generate -f profiles/hse-digital.yaml --out build/ --check   # exit 3 when build/ is stale
@@ -80,6 +80,7 @@ func render(l loaded, out string) ([]generate.File, error) {
 	}
 	if ok {
 		source.Monitoring = &beside.stack
+		source.Verify = l.profile.Monitoring.Verify.D
 	}
 	return generate.Render(l.stack, source)
 }

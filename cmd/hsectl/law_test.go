@@ -33,7 +33,7 @@ func rooms() []room {
 		{"internal/edge", "what the proxy before the services reads, and how traffic moves", []string{"internal/profile"}},
 		{"internal/stack", "the hardened model and its facts", []string{"internal/profile", "internal/edge", "internal/policy", "internal/finding"}},
 		{"generate", "a stack to files", []string{"internal/stack"}},
-		{"internal/monitoring", "what watches a stack, as a stack of its own", []string{"internal/profile", "internal/stack", "generate", "templates"}},
+		{"internal/monitoring", "what watches a stack, as a stack of its own, and what is declared of that", []string{"internal/profile", "internal/stack", "internal/policy", "internal/finding", "generate", "templates"}},
 		{"internal/image", "names and contents of images; knows no stack", nil},
 		{"internal/image/signature", "who signed an image; signs with a key", []string{"internal/image"}},
 		{"internal/image/vuln", "advisories and versions; no file, no clock", []string{"internal/finding"}},

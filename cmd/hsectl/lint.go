@@ -107,6 +107,11 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 		} else if ok {
 			findings = append(findings, lintProfile(beside)...)
 		}
+		watching, err := lintWatching(l)
+		if err != nil {
+			return "", nil, err
+		}
+		findings = append(findings, watching...)
 		return l.stack.Name, findings, nil
 	}
 	p, err := loadCompose(ctx, from.files, o.envFiles)

@@ -79,7 +79,11 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if err != nil {
 		return err
 	}
-	evidence.Findings = slices.Concat(evidence.Findings, beside, judgeSources(ctx, l), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
+	watching, err := verifyWatching(ctx, l, engine)
+	if err != nil {
+		return err
+	}
+	evidence.Findings = slices.Concat(evidence.Findings, beside, watching, judgeSources(ctx, l), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
 	if o.engine {
 		machine, err := judgeMachine(ctx, l, engine)
 		if err != nil {
@@ -87,7 +91,11 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 		}
 		evidence.Findings = append(evidence.Findings, machine...)
 	}
-	return o.write(s, report.Document{Kind: "Evidence", Subject: l.stack.Name, Profile: l.path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now()})
+	doc := report.Document{Kind: "Evidence", Subject: l.stack.Name, Profile: l.path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now(), Tool: version()}
+	if err := keep(doc, kindVerify); err != nil {
+		s.say("the result is not kept, so nobody will know how old it is: %v", err)
+	}
+	return o.write(s, doc)
 }
 
 // verifyMonitoring judges the monitoring stack when it is deployed. A profile may have one that is not wanted here.

@@ -46,7 +46,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 	if err != nil {
 		return nil, err
 	}
-	origins := e.origins(ctx, list)
+	origins, entries := e.origins(ctx, list), e.entries(ctx, list, engine.now)
 	out := make([]verify.Container, len(list))
 	round := e.newRound(ctx, project)
 	requests := make([]verify.Request, len(list))
@@ -67,7 +67,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, engine.now)}
 			surface(&out[i].Engine, c)
 			out[i].Engine.Remap = is(policy.Remap{Engine: engine.remaps})
-			out[i].Engine.Origin = origins[c.Image]
+			out[i].Engine.Origin, out[i].Engine.Entries = origins[c.Image], entries[c.ID]
 			out[i].Engine.Reach = allowed(c, list, r.Connect)
 			dump, err := round.look(ctx, c, r)
 			out[i].Engine.Changes = e.changes(ctx, c, dump)

@@ -29,6 +29,8 @@ type Config struct {
 	Dir   string         // where the files are in the container
 	Grace time.Duration  // until the engine kills the edge
 	Many  map[string]int // containers of a service; one where nothing is said
+
+	Metrics map[string]profile.Metrics // of the services; only Prometheus reads them
 }
 
 const (
@@ -186,6 +188,11 @@ func site(w *writer, c Config, name string, s profile.Site) {
 	w.line("}")
 	w.line("route {")
 	w.line("error @maintenance 503")
+	for _, p := range private(c, s) {
+		w.line("handle %s {", p)
+		w.line("respond 404")
+		w.line("}")
+	}
 	for _, r := range s.Routes {
 		w.line("handle %s {", r.Path)
 		w.line("import %s %s", snippet(r.Service), strconv.Itoa(r.Port))
@@ -210,6 +217,25 @@ func site(w *writer, c Config, name string, s profile.Site) {
 	if s.TLS != profile.TLSOff {
 		redirect(w, c, name)
 	}
+}
+
+// private are the paths of a site behind which a service shows its metrics.
+func private(c Config, s profile.Site) []string {
+	var out []string
+	for _, service := range slices.Sorted(maps.Keys(c.Metrics)) {
+		m := c.Metrics[service]
+		leads := profile.Route{Service: s.Service, Port: s.Port}
+		for _, r := range s.Routes {
+			if prefix, any := strings.CutSuffix(r.Path, "*"); r.Path == m.Path || any && strings.HasPrefix(m.Path, prefix) {
+				leads = r
+				break
+			}
+		}
+		if leads.Service == service && leads.Port == m.Port {
+			out = append(out, m.Path, m.Path+"/*")
+		}
+	}
+	return out
 }
 
 // redirect sends plain HTTP to the same place over TLS. A certificate authority's challenge is answered before it.

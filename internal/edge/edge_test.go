@@ -185,3 +185,32 @@ func TestPage(t *testing.T) {
 		}
 	}
 }
+
+// Only Prometheus reads the metrics of a service, and it does not come through the edge.
+func TestMetricsAreNotShown(t *testing.T) {
+	e := profile.Edge{HTTP: 80, HTTPS: 443, Sites: map[string]profile.Site{"shop.example": {Service: "app", Port: 8080, TLS: profile.TLSInternal,
+		Routes: []profile.Route{{Path: "/api/*", Service: "api", Port: 9000}}}}}
+	text := func(metrics map[string]profile.Metrics) string {
+		for _, f := range Files(Config{Edge: e, Dir: "/etc/hsectl", Metrics: metrics}) {
+			if f.Path == "Caddyfile" {
+				return string(f.Data)
+			}
+		}
+		t.Fatal("there is no Caddyfile")
+		return ""
+	}
+	const shut = "handle /metrics {\n\t\t\trespond 404\n\t\t}\n\t\thandle /metrics/* {\n\t\t\trespond 404\n\t\t}\n\t\thandle /api/* {"
+	if got := text(map[string]profile.Metrics{"app": {Port: 8080, Path: "/metrics"}}); !strings.Contains(got, shut) {
+		t.Errorf("the metrics of app are open:\n%s", got)
+	}
+	if got := text(map[string]profile.Metrics{"api": {Port: 9000, Path: "/api/metrics"}}); !strings.Contains(got, "handle /api/metrics {") {
+		t.Errorf("the metrics of api are open:\n%s", got)
+	}
+	for name, m := range map[string]map[string]profile.Metrics{
+		"none": nil, "of a port that the site does not lead to": {"app": {Port: 9100, Path: "/metrics"}}, "behind a path of another service": {"app": {Port: 8080, Path: "/api/metrics"}},
+	} {
+		if got := text(m); strings.Contains(got, "respond 404") {
+			t.Errorf("%s: something is shut:\n%s", name, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -39,6 +40,22 @@ func entry() []Control {
 			References: []string{"CIS 5.23", "CIS 5.24", "NIST SP 800-190 4.3.1"},
 			Remedy:     "run the hook or the command as the service's own user, without --privileged",
 			judge:      entered},
+		{ID: "HSE-MON-004", Title: "Nobody has entered the container, as far as the engine remembers", Severity: finding.Low, Key: "health", Runtime: true,
+			Rationale: "docker exec and attach leave nothing in the container's log. Whoever does so should be known. " +
+				"The engine keeps its last 256 events only, and each health test takes three.",
+			References: []string{"CIS 5.23", "CIS 5.24", "CIS 1.1.3"},
+			Remedy:     "ask who it was; let monitoring.verify look more often, so that less is forgotten between",
+			asked:      func(f Facts) bool { return f.Entries.Known() || f.Entries.Why != "" },
+			judge: func(f Facts, _ Intent) Verdict {
+				e := f.Entries.Value
+				switch {
+				case !f.Entries.Known():
+					return unknown(f.Entries, "the engine's events")
+				case len(e.Commands) > 0: // it may have been right: somebody has to say so
+					return Verdict{finding.Advice, f.Entries.Tier, fmt.Sprintf("%d times: %s", len(e.Commands), strings.Join(shortened(e.Commands), "; "))}
+				}
+				return pass(f.Entries.Tier, "not in the last %s, which is what the engine remembers", aged(e.Covered))
+			}},
 		{ID: "HSE-SEC-003", Title: "Only its owner reads the file of a secret, and no repository keeps it", Severity: finding.High, Key: "secrets",
 			Rationale:  "A secret is as safe as the worst of its copies.",
 			References: []string{"NIST SP 800-190 4.5.5"},
@@ -61,6 +78,20 @@ func entry() []Control {
 				return pass(f.Log.Tier, "driver %s does not wait", f.Log.Value.Driver)
 			}},
 	}
+}
+
+// shortened keeps a line readable: the last few, and of each no more than its beginning. Names of programs may hold anything.
+func shortened(commands []string) []string {
+	const most, width = 3, 60
+	var out []string
+	for _, c := range commands[max(0, len(commands)-most):] {
+		c = strings.Trim(strconv.QuoteToASCII(c), `"`)
+		if len(c) > width {
+			c = c[:width] + "…"
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 func entered(f Facts, in Intent) Verdict {

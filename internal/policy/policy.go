@@ -24,8 +24,9 @@ type Control struct {
 	By         string   // the verb that judges it, when it is not a matter of facts
 	Static     bool     // only the text of a stack can answer
 	judge      func(Facts, Intent) Verdict
-	asked      func(Facts) bool      // whether it was to be answered at all; nil is always
-	machine    func(Machine) Verdict // set instead of judge where the subject is the engine and its machine
+	asked      func(Facts) bool       // whether it was to be answered at all; nil is always
+	machine    func(Machine) Verdict  // set instead of judge where the subject is the engine and its machine
+	watch      func(Watching) []about // set instead of judge where the subject is how a stack is watched
 }
 
 // Verdict is the answer of a predicate.
@@ -50,7 +51,7 @@ func Controls() []Control {
 
 // Catalogue returns every control that a report can name: the table, and what other verbs judge.
 func Catalogue() []Control {
-	return inOrder(slices.Concat(Controls(), operations(), machine(), scanned()))
+	return inOrder(slices.Concat(Controls(), operations(), machine(), watching(), scanned()))
 }
 
 func inOrder(all []Control) []Control {

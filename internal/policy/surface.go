@@ -1,5 +1,7 @@
 package policy
 
+import "time"
+
 // Surface is what a container touches beyond its own files: the kernel, the host, its peers, and its image.
 type Surface struct {
 	User       Fact[string] // as the container was made with
@@ -22,6 +24,13 @@ type Surface struct {
 	Sources    Fact[[]SourceFile] // files that secrets come from, on the machine that deploys
 	HostNet    Fact[bool]         // the network namespace is that of the machine, which the kernel itself says
 	Remap      Fact[Remap]
+	Entries    Fact[Entries]
+}
+
+// Entries are what came into the container from outside, as far as the engine remembers.
+type Entries struct {
+	Commands []string      // programs that exec started, but for the health test, and attach; without arguments, which may be secret
+	Covered  time.Duration // that the engine remembers, at most since the container was started
 }
 
 // SourceFile is a file that a secret comes from. Its content is not looked at.

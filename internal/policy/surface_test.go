@@ -46,6 +46,7 @@ func surface() policy.Surface {
 		Attempts: policy.Seen([]policy.Trial{{"a mount", "EPERM"}, {"a raw socket", "EPERM"}}, finding.Behaved), DependsOn: seen([]policy.Relation{{"db", "healthy"}}),
 		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}, Tested: true}),
 		SameUser: seen([]string(nil)), Sources: seen([]policy.SourceFile{{Path: "secrets/token", Mode: 0o400}}), HostNet: seen(false), Remap: seen(policy.Remap{}),
+		Entries: seen(policy.Entries{Covered: time.Hour}),
 	}
 }
 
@@ -68,7 +69,8 @@ func TestAServiceMadeRightPassesEverything(t *testing.T) {
 
 // Without evidence no control passes. What the intent alone decides may not apply.
 func TestNothingSeenIsNothingProven(t *testing.T) {
-	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run"), Sources: policy.Unseen[[]policy.SourceFile]("nobody looked")}}
+	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run"), Sources: policy.Unseen[[]policy.SourceFile]("nobody looked"),
+		Entries: policy.Unseen[policy.Entries]("the engine does not tell")}}
 	for _, f := range policy.Check(nothing, goodIntent(), true) {
 		if f.Status != finding.Unknown || f.Tier != finding.None || f.Proven() {
 			t.Errorf("%s is %s on %s without evidence", f.Control, f.Status, f.Tier)
@@ -230,6 +232,7 @@ func wrongs() []wrong {
 		{"exec as root", "HSE-USR-006 HSE-USR-001", entering(func(p *policy.Process) { p.UIDs[1] = 0 })},
 		{"exec with a capability", "HSE-USR-006 HSE-CAP-001", entering(func(p *policy.Process) { p.Bounding = 1 })},
 		{"exec without a filter", "HSE-USR-006 HSE-KRN-001", entering(func(p *policy.Process) { p.Seccomp = 0 })},
+		{"exec that nobody tells of", "HSE-MON-004", changed(func(f *policy.Facts) { f.Entries = seen(policy.Entries{Commands: []string{"bash"}}) })},
 		{"network of the host, by the kernel", "HSE-NS-003", changed(func(f *policy.Facts) { f.HostNet = seen(true) })},
 		{"ids that are not mapped", "HSE-NS-005", changed(func(f *policy.Facts) { f.Remap = seen(policy.Remap{Engine: true, Identity: true}) })},
 		{"secret that all may read", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o444})},

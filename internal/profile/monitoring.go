@@ -16,6 +16,7 @@ type Monitoring struct {
 	Logs            LogSink            `yaml:"logs" doc:"where logs go; to the stack's own Loki unless written"`
 	Probes          []string           `yaml:"probes" doc:"https addresses that are asked from outside, also for their certificates"`
 	GrafanaPassword string             `yaml:"grafana_password" doc:"secret with the password of Grafana's admin; generated once unless written"`
+	Verify          Duration           `yaml:"verify" doc:"time between two runs of verify, by a timer that generate writes; none unless written"`
 	Runbooks        string             `yaml:"runbooks" doc:"address of the directory that holds the runbooks"`
 	Services        map[string]Service `yaml:"services" doc:"what a part changes of its preset, by the part's name"`
 	Exceptions      []Exception        `yaml:"exceptions" doc:"weaker settings of the parts, each with its reason"`

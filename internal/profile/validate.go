@@ -254,7 +254,7 @@ func (v *validator) exceptions() {
 	for _, c := range policy.Controls() {
 		controls = append(controls, c.ID)
 	}
-	controls = append(controls, imageControls...)
+	controls = slices.Concat(controls, imageControls, watchControls)
 	for i, e := range v.p.Exceptions {
 		path := fmt.Sprintf("%sexceptions[%d]", v.root, i)
 		if !slices.Contains(controls, e.Control) {

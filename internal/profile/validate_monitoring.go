@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // metricPrefix is a beginning of a metric's name as Prometheus takes it.
@@ -91,6 +92,9 @@ func (v *validator) monitoring() {
 	}
 	if u, err := url.Parse(m.Runbooks); err != nil || u.Host == "" {
 		v.bad("monitoring.runbooks", "write https://host/path", "%q is not the address of a directory", m.Runbooks)
+	}
+	if d := m.Verify; d.Text != "" && (d.D < 5*time.Minute || d.D > 31*24*time.Hour || d.D%time.Minute != 0) {
+		v.bad("monitoring.verify", "write 1h, or 24h", "%s is not from 5 minutes to 31 days, in whole minutes", d.Text)
 	}
 	if m.GrafanaPassword != "" {
 		v.secretNamed("monitoring.grafana_password", m.GrafanaPassword)

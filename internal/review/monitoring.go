@@ -191,6 +191,13 @@ func (c *comparison) scrapes(old, now *profile.Monitoring) {
 		}
 		c.watch(change)
 	}
+	if old.Verify.D != now.Verify.D {
+		change := Change{Control: "HSE-MON-003", Direction: Stronger, Severity: finding.Low, What: "time between two runs of verify", Old: old.Verify.Text, New: now.Verify.Text, Key: "verify", Reason: "drift is noticed sooner"}
+		if now.Verify.D == 0 || old.Verify.D != 0 && now.Verify.D > old.Verify.D {
+			change.Direction, change.Reason = Weaker, "drift is noticed later, or when somebody happens to look"
+		}
+		c.watch(change)
+	}
 	if old.Runbooks != now.Runbooks {
 		c.watch(Change{What: "runbooks", Old: old.Runbooks, New: now.Runbooks, Key: "runbooks", Severity: finding.Low, Reason: "alerts send their readers to another place"})
 	}

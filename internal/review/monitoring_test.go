@@ -114,6 +114,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"fewer bytes of metrics":  {[]edit{{"size: 8G", "size: 6G"}}, []string{"weaker low bytes of metrics: 8G → 6G", "neutral info HSE-SEC-004 prometheus command"}},
 		"logs kept longer":        {[]edit{{"logs: 7", "logs: 30"}}, []string{"stronger low retention of logs: 7 days → 30 days"}},
 		"scraped less often":      {[]edit{{"interval: 15s", "interval: 1m"}}, []string{"weaker low HSE-MON-001 time between two scrapes: 15s → 1m"}},
+		"verified again":          {[]edit{{"interval: 15s", "interval: 15s\n  verify: 1h"}}, []string{"stronger low HSE-MON-003 time between two runs of verify: → 1h"}},
 		"a probe less":            {[]edit{{"  probes: [\"https://shop.example/\"]\n", ""}}, []string{"weaker low HSE-MON-001 probe: https://shop.example/ →", "stronger high HSE-NET-005 blackbox-exporter way out", "?"}},
 		"a probe more":            {[]edit{{"shop.example/\"]", "shop.example/\", \"https://api.example/\"]"}}, []string{"stronger low HSE-MON-001 probe: → https://api.example/"}},
 		"a chosen password":       {[]edit{{"  interval: 15s", "  grafana_password: chosen\n  interval: 15s"}}, []string{"weaker low HSE-SEC-002 password of Grafana: secret grafana_admin_password → secret chosen", "stronger medium HSE-SEC-002 grafana secret: grafana_admin_password →", "neutral info HSE-SEC-002 grafana secret: → chosen"}},

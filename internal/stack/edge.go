@@ -82,7 +82,13 @@ func (s *Stack) addEdge(p *profile.Profile) {
 	for _, name := range s.Edge.Upstreams {
 		many[name] = p.Services[name].Containers()
 	}
-	for _, f := range edge.Files(edge.Config{Edge: *e, Dir: ConfigDir, Grace: service.Shutdown.Grace, Many: many}) {
+	metrics := map[string]profile.Metrics{}
+	for name, from := range p.Services {
+		if from.Metrics != nil {
+			metrics[name] = *from.Metrics
+		}
+	}
+	for _, f := range edge.Files(edge.Config{Edge: *e, Dir: ConfigDir, Grace: service.Shutdown.Grace, Many: many, Metrics: metrics}) {
 		service.Configs = append(service.Configs, ConfigFile(f))
 	}
 }

@@ -16,6 +16,7 @@ type Check struct {
 	Timeout  time.Duration `json:"timeout"`  // for one attempt
 	Days     int           `json:"days"`     // that a certificate must still be valid
 	Insecure bool          `json:"insecure"` // do not check who signed the certificate
+	Keep     bool          `json:"keep"`     // the answer holds the body, too
 }
 
 // Answer is what came back.
@@ -23,6 +24,7 @@ type Answer struct {
 	OK   bool          `json:"ok"`
 	Text string        `json:"text"` // what was seen, or why it is not good
 	Took time.Duration `json:"took"`
+	Body string        `json:"body,omitempty"` // of HTTP, where it was asked for; untrusted
 }
 
 // Schemes lists the kinds of checks.
@@ -44,7 +46,11 @@ func (c Check) JudgeHTTP(status int, header func(name string) string, body strin
 			return Answer{Text: fmt.Sprintf("header %s is %q", strings.TrimSpace(name), printable(got))}
 		}
 	}
-	return Answer{OK: true, Text: fmt.Sprintf("status %d, %d bytes", status, len(body))}
+	out := Answer{OK: true, Text: fmt.Sprintf("status %d, %d bytes", status, len(body))}
+	if c.Keep {
+		out.Body = body
+	}
+	return out
 }
 
 // JudgeCertificate wants enough days until the certificate ends.

@@ -1,0 +1,99 @@
+package generate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// scheduleDir holds what runs verify again and again, beside the configuration of what watches the stack.
+const scheduleDir = "monitoring/verify/"
+
+// scheduleFiles are a unit and a timer for systemd, and a line for cron. The instance of the unit is the directory of the
+// profile, which nobody knows here: one file fits every machine.
+func scheduleFiles(s stack.Stack, from Source) []File {
+	if from.Verify <= 0 {
+		return nil
+	}
+	unit := "hsectl-verify-" + s.Name
+	command := "/usr/local/bin/hsectl verify -f " + strings.Join(append([]string{unitWord(from.Profile)}, choices(from)...), " ")
+	service := header(from) + fmt.Sprintf(`# Install: cp %[1]s@.service %[1]s@.timer /etc/systemd/system/
+#          systemctl enable --now %[1]s@$(systemd-escape --path DIRECTORY-OF-THE-PROFILE).timer
+# It fails when a control does not hold (exit 3): systemctl --failed, or OnFailure= with a unit of your own.
+[Unit]
+Description=Verify the stack %[2]s in %%f
+Wants=docker.service
+After=docker.service
+
+[Service]
+Type=oneshot
+WorkingDirectory=%%f
+Environment=HOME=%%h
+ExecStart=%[3]s
+NoNewPrivileges=no
+TimeoutStartSec=10min
+`, unit, s.Name, command)
+	timer := header(from) + fmt.Sprintf(`[Unit]
+Description=Verify the stack %s every %s
+
+[Timer]
+OnActiveSec=1min
+OnUnitActiveSec=%d
+RandomizedDelaySec=30
+
+[Install]
+WantedBy=timers.target
+`, s.Name, from.Verify, int(from.Verify.Seconds()))
+	cron := header(from) + fmt.Sprintf("# For a machine without systemd: into /etc/cron.d, with the directory of the profile. Not both.\n%s root cd DIRECTORY-OF-THE-PROFILE && %s\n",
+		cronTimes(from.Verify), strings.ReplaceAll(command, "%", `\%`))
+	return []File{
+		{scheduleDir + unit + "@.service", []byte(service)},
+		{scheduleDir + unit + "@.timer", []byte(timer)},
+		{scheduleDir + unit + ".cron", []byte(cron)},
+	}
+}
+
+// choices are the flags that belong to the profile, each in words.
+func choices(from Source) []string {
+	var out []string
+	for _, c := range from.Choices {
+		flag, value, _ := strings.Cut(c, " ")
+		out = append(out, flag, unitWord(value))
+	}
+	return out
+}
+
+// unitWord makes a word of a command line that systemd and a shell both read as it is, also with a % in it.
+func unitWord(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("./_-=:,", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`, "%", "%%").Replace(word) + `"`
+}
+
+// cronTimes is how cron says a time between two runs, or something more often where it cannot.
+func cronTimes(every time.Duration) string {
+	minutes := int(every.Minutes())
+	for _, m := range []int{30, 20, 15, 10, 5} {
+		if minutes < 60 && minutes >= m {
+			return fmt.Sprintf("*/%d * * * *", m)
+		}
+	}
+	for _, h := range []int{24, 12, 8, 6, 4, 3, 2, 1} {
+		switch {
+		case minutes < h*60:
+		case h == 24:
+			return "17 3 * * *"
+		case h == 1:
+			return "17 * * * *"
+		default:
+			return fmt.Sprintf("17 */%d * * *", h)
+		}
+	}
+	return "*/5 * * * *"
+}

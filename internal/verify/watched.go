@@ -1,0 +1,121 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// WatchAnswer is what one part of the monitoring said, as JSON, or why it said nothing.
+type WatchAnswer struct{ Body, Why string }
+
+// Addresses at which the parts are asked, from beside Prometheus.
+const (
+	AskUp        = "http://127.0.0.1:9090/api/v1/query?query=up"
+	AskRules     = "http://127.0.0.1:9090/api/v1/rules?type=alert"
+	AskReceivers = "http://alertmanager:9093/api/v2/receivers"
+)
+
+// Watched is how a stack is watched as the running parts themselves say: what they were asked is AskUp, AskRules and
+// AskReceivers. What is declared says what to look for.
+func Watched(declared policy.Watching, stack string, up, rules, receivers WatchAnswer) policy.Watching {
+	out := declared
+	out.Services = watchedServices(declared.Services.Value, stack, up)
+	out.Alerts = runningAlerts(rules, receivers)
+	return out
+}
+
+type promAnswer struct {
+	Status string `json:"status"`
+	Data   struct {
+		Result []struct {
+			Metric map[string]string `json:"metric"`
+			Value  [2]any            `json:"value"` // time, and the number as text
+		} `json:"result"`
+		Groups []struct {
+			Rules []struct {
+				Name   string `json:"name"`
+				Health string `json:"health"`
+			} `json:"rules"`
+		} `json:"groups"`
+	} `json:"data"`
+}
+
+func (a WatchAnswer) read() (promAnswer, string) {
+	var out promAnswer
+	if a.Why != "" {
+		return out, a.Why
+	}
+	if err := json.Unmarshal([]byte(a.Body), &out); err != nil || out.Status != "success" {
+		return out, "the answer of Prometheus cannot be read"
+	}
+	return out, ""
+}
+
+func watchedServices(declared []policy.Watched, stack string, up WatchAnswer) policy.Fact[[]policy.Watched] {
+	answer, why := up.read()
+	if why != "" {
+		return policy.Unseen[[]policy.Watched](why)
+	}
+	var out []policy.Watched
+	for _, service := range declared {
+		for _, job := range service.Jobs {
+			asked := false
+			for _, r := range answer.Data.Result {
+				m := r.Metric
+				if m["stack"] != stack || !strings.HasPrefix(m["job"], job) || m["service"] != service.Service && m["service"] != job {
+					continue
+				}
+				asked = true
+				if r.Value[1] != "1" {
+					service.Silent = append(service.Silent, printable(m["instance"]))
+				}
+			}
+			if !asked {
+				service.Silent = append(service.Silent, job+" is not asked")
+			}
+		}
+		out = append(out, service)
+	}
+	return policy.Seen(out, finding.Behaved)
+}
+
+func runningAlerts(rules, receivers WatchAnswer) policy.Fact[policy.Alerts] {
+	answer, why := rules.read()
+	if why != "" {
+		return policy.Unseen[policy.Alerts](why)
+	}
+	var out policy.Alerts
+	for _, g := range answer.Data.Groups {
+		for _, r := range g.Rules {
+			if r.Health != "err" && !slices.Contains(out.Rules, printable(r.Name)) {
+				out.Rules = append(out.Rules, printable(r.Name))
+			}
+		}
+	}
+	var names []struct {
+		Name string `json:"name"`
+	}
+	switch {
+	case receivers.Why != "":
+		return policy.Unseen[policy.Alerts](receivers.Why)
+	case receivers.Body == "": // there is nobody to ask
+	default:
+		if err := json.Unmarshal([]byte(receivers.Body), &names); err != nil {
+			return policy.Unseen[policy.Alerts](fmt.Sprintf("the answer of Alertmanager cannot be read: %v", err))
+		}
+	}
+	for _, n := range names {
+		if n.Name != Nobody {
+			out.Receivers = append(out.Receivers, printable(n.Name))
+		}
+	}
+	return policy.Seen(out, finding.Effective)
+}
+
+// Nobody is the name of Alertmanager's receiver of what no receiver wants.
+const Nobody = "nobody"
