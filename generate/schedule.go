@@ -32,7 +32,6 @@ Type=oneshot
 WorkingDirectory=%%f
 Environment=HOME=%%h
 ExecStart=%[3]s
-NoNewPrivileges=no
 TimeoutStartSec=10min
 `, unit, s.Name, command)
 	timer := header(from) + fmt.Sprintf(`[Unit]
