@@ -173,6 +173,8 @@ func verified(w Watching) Verdict {
 
 func aged(d time.Duration) string {
 	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d seconds", int(d.Seconds()))
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%d minutes", int(d.Minutes()))
 	case d < 48*time.Hour:
