@@ -118,6 +118,9 @@ func hintFor(err error) string {
 	if isType[*deploy.HeldError](err) {
 		return "wait for it with --lock-wait 10m; a holder that died is recognised and taken over"
 	}
+	if isType[*deploy.LostError](err) {
+		return "see what became of it with hsectl status, then deploy again"
+	}
 	if isType[*hookError](err) {
 		return "mend what it found, or deploy without hooks: --skip-hooks"
 	}

@@ -66,10 +66,11 @@ func (e *HeldError) Error() string {
 		e.Holder.By, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.DateTime), e.Age.Round(time.Second))
 }
 
-// LostError is a lock that is no longer ours: somebody who took us for dead has it. Nothing may be changed any more.
+// LostError is a lock that may no longer be ours: somebody who took us for dead has it, or the engine did not answer for so
+// long that somebody may. Nothing may be changed any more.
 type LostError struct{ Stack string }
 
 // Error implements error.
 func (e *LostError) Error() string {
-	return "the lock of " + e.Stack + " was taken over by another deploy while this one did not answer"
+	return "the lock of " + e.Stack + " is lost: this deploy could not renew it in time, and another one may have it now"
 }
