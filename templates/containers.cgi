@@ -6,9 +6,7 @@
 # A record is one line of JSON. Inside a string every quote is escaped, so a quoted key followed by a colon is a key.
 # Values that are not plain words are taken for absent. Nothing of the request is used.
 printf 'Content-Type: text/plain; version=0.0.4\r\n\r\n'
-for record in /var/lib/docker/containers/*/config.v2.json; do
-	[ -f "$record" ] && cat "$record" && echo
-done | awk -v stack="$HSE_STACK" '
+exec awk -v stack="$HSE_STACK" '
 function word(key) {
 	if (!match($0, "\"" key "\":\"[A-Za-z0-9_.-]+\"")) return ""
 	return substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5)
@@ -18,10 +16,11 @@ function value(key) {
 	return substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
 }
 function show(name, number) { lines[name] = lines[name] sprintf("%s{stack=\"%s\",service=\"%s\",container=\"%s\"} %s\n", name, stack, service, id, number) }
-NF { records++ }
-word("com.docker.compose.project") == stack && stack != "" {
+function record() {
+	records++
+	if (stack == "" || word("com.docker.compose.project") != stack) return
 	id = word("ID"); service = word("com.docker.compose.service"); health = word("Status"); restarts = value("RestartCount")
-	if (length(id) != 64 || service == "") next
+	if (length(id) != 64 || service == "") return
 	show("hse_container_info", 1)
 	show("hse_container_running", value("Running") == "true" && value("Restarting") != "true" ? 1 : 0)
 	show("hse_container_oom_killed", value("OOMKilled") == "true" ? 1 : 0)
@@ -29,7 +28,9 @@ word("com.docker.compose.project") == stack && stack != "" {
 	if (health == "healthy" || health == "unhealthy") show("hse_container_healthy", health == "healthy" ? 1 : 0)
 }
 function metric(name, type, help) { if (name in lines) printf "# HELP %s %s\n# TYPE %s %s\n%s", name, help, name, type, lines[name] }
-END {
+BEGIN {
+	# A record that vanishes while it is read is a container that has gone.
+	for (i = 1; i < ARGC; i++) { if ((getline < ARGV[i]) > 0) record(); close(ARGV[i]) }
 	metric("hse_container_info", "gauge", "A container of the stack, and its service.")
 	metric("hse_container_running", "gauge", "1 while the container runs.")
 	metric("hse_container_oom_killed", "gauge", "1 when the engine saw the container killed for memory since its last start.")
@@ -38,4 +39,4 @@ END {
 	print "# HELP hse_container_records Records of containers that could be read, of all stacks."
 	print "# TYPE hse_container_records gauge"
 	print "hse_container_records " records + 0
-}'
+}' /var/lib/docker/containers/*/config.v2.json
