@@ -143,6 +143,7 @@ func (p *progress) unchanged(stack string, release int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endSpans(release, "")
+	p.fold("")
 	if p.json != nil {
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "unchanged", Done: true}, Release: release})
 		return
@@ -170,7 +171,7 @@ func (p *progress) failed(err error) error {
 	defer p.mu.Unlock()
 	p.endSpans(0, err.Error())
 	p.fold("")
-	text, _, _ := strings.Cut(err.Error(), "\n")
+	text, _, _ := strings.Cut(p.hide(err.Error()), "\n")
 	switch {
 	case p.json != nil:
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: "deploy", Text: text}})
