@@ -25,9 +25,10 @@ const (
 	maxFileBytes = 1 << 20
 )
 
-// A process that enters the container takes a few milliseconds; these bound how long a probe waits for it.
+// A process that enters the container takes a few milliseconds, and seconds on a machine that has no time; these bound how
+// long a probe waits for it.
 const (
-	settleTries = 40
+	settleTries = 200
 	settlePause = 25 * time.Millisecond
 )
 
