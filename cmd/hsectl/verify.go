@@ -22,6 +22,8 @@ func newVerify(g *globals, s streams) *cobra.Command {
 controls as the rendered stack. It also tries: a write to / must fail with EROFS, a write to every declared path
 by the service's own user must succeed. Images without a shell are no obstacle. As root on the engine's own machine
 it looks at the containers directly; from anywhere else a short-lived probe container does, beside each of them.
+Where nothing but the health of the moment is missing, it is asked once more after the next test.
+
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl verify
   hsectl verify --all                 # every control, also those that hold
@@ -70,7 +72,7 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if o.survey {
 		engine.Survey()
 	}
-	evidence, err := verify.Verify(ctx, l.stack, byContent{engine, l}, verify.Options{Deep: o.deep})
+	evidence, err := seen(ctx, byContent{engine, l}, l.stack, verify.Options{Deep: o.deep}, verifyTries)
 	if err != nil {
 		return err
 	}
