@@ -28,7 +28,7 @@ services:
     replicas: 3
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {grace: 3s}
-    health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 3, start_period: 1s}
+    health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 4, start_period: 4s}
     writable:
       - {path: /data, volume: data}
       - {path: /tmp, tmpfs: 8M}
@@ -65,7 +65,6 @@ func answer(findings []finding.Finding, control string, status finding.Status) s
 // Three containers of one service are deployed and proven as one; what happens to one of them is seen and put right, and
 // its number goes up and down without replacing those that stay.
 func TestReplicas(t *testing.T) {
-	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, alike, "serve")
 	record, err := applyTo(t, e, s, nil, nil)
