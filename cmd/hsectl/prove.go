@@ -18,7 +18,7 @@ const (
 	// a deploy. Health alone is asked again, this often.
 	proveTries = 4
 	// verifyTries is how often verify asks: who waits for its answer may have a service that is sick.
-	verifyTries = 2
+	verifyTries = 3
 	// longestTest bounds the wait for the next test.
 	longestTest = 30 * time.Second
 )

@@ -22,7 +22,7 @@ func newVerify(g *globals, s streams) *cobra.Command {
 controls as the rendered stack. It also tries: a write to / must fail with EROFS, a write to every declared path
 by the service's own user must succeed. Images without a shell are no obstacle. As root on the engine's own machine
 it looks at the containers directly; from anywhere else a short-lived probe container does, beside each of them.
-Where nothing but the health of the moment is missing, it is asked once more after the next test.
+Where nothing but the health of the moment is missing, it is asked again after the next test, twice at most.
 
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl verify

@@ -138,7 +138,7 @@ services:
     user: "10001:10001"
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {signal: SIGTERM, grace: 3s, logs: [stopping, stopped]}
-    health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 3, start_period: 1s}
+    health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 5, start_period: 1s}
     writable:
       - {path: /data, volume: data}
       - {path: /tmp, tmpfs: 8M}
