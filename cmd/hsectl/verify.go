@@ -114,7 +114,7 @@ func verifyMonitoring(ctx context.Context, l loaded, s streams, engine *docker.E
 		s.say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.stack.Name)
 		return nil, nil
 	}
-	evidence, err := verify.Verify(ctx, beside.stack, byContent{engine, beside}, verify.Options{})
+	evidence, err := seen(ctx, byContent{engine, beside}, beside.stack, verify.Options{}, verifyTries)
 	if err != nil {
 		return nil, err
 	}
