@@ -33,10 +33,12 @@ type hookError struct {
 	err  error
 }
 
+// Error implements error.
 func (e *hookError) Error() string {
 	return fmt.Sprintf("hook %s: %v; nothing was changed", e.name, e.err)
 }
 
+// Unwrap returns why the hook failed.
 func (e *hookError) Unwrap() error { return e.err }
 
 func newHooks(l loaded, secrets map[string]deploy.Secret, skip bool, tell *progress) *hooks {
