@@ -27,8 +27,9 @@ func (e *Engine) Nearby(walk Walk) { e.walk = walk }
 // errElsewhere says that volumes are not directories of this machine.
 var errElsewhere = errors.New("the volumes are not on this machine")
 
-// here tells whether the engine's volumes are directories of this machine. The engine says of a volume that hsectl made, when its root was changed last, to the nanosecond; so must the directory. Ids of users are the same, since
-// what the engine made belongs to root.
+// here tells whether the engine's volumes are directories of this machine. The engine says of a volume that hsectl made when
+// its root was changed last, to the nanosecond; so must the directory. Ids of users are the same, since what the engine made
+// belongs to root.
 func (e *Engine) here(ctx context.Context, s *shelf) bool {
 	journal, known := s.all[journalVolume(s.stack)]
 	if _, local := e.Socket(); !local || e.walk == nil || !known {

@@ -78,7 +78,8 @@ func (s *shelf) own(in stack.Stack) {
 	}
 }
 
-// unpack reads everything, on this machine where the volumes are here, or else through one carrier, and sees whether the journal was written until what happens meanwhile is done.
+// unpack reads everything, on this machine where the volumes are here, or else through one carrier. It sees whether the
+// journal was written before what happens meanwhile is done.
 func (e *Engine) unpack(ctx context.Context, s *shelf, meanwhile func() error) error {
 	mounts := map[string]string{}
 	for at, v := range s.volumes {

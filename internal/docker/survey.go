@@ -49,10 +49,11 @@ func (e *Engine) surveyed(ctx context.Context, stack string, list []container.In
 	defer cancel()
 	config := probe{image: ref, stack: stack, user: "0:0"}.config("")
 	config.Cmd, config.Env, config.OpenStdin, config.StdinOnce = []string{surveyVerb}, nil, true, true
+	pids := int64(512) // threads: each look enters its container with one of its own
 	out, err := e.throwAway(ctx, config, &container.HostConfig{
 		PidMode: "host", NetworkMode: "none", CgroupnsMode: "host", UsernsMode: "host",
 		CapDrop: []string{"ALL"}, CapAdd: surveyRights(), SecurityOpt: []string{"no-new-privileges:true"}, ReadonlyRootfs: true,
-		LogConfig: container.LogConfig{Type: "json-file"}, Resources: container.Resources{Memory: 512 << 20},
+		LogConfig: container.LogConfig{Type: "json-file"}, Resources: container.Resources{Memory: 512 << 20, PidsLimit: &pids},
 		Mounts: []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
 	}, in)
 	if err != nil {

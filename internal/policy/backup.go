@@ -106,12 +106,12 @@ type dueness struct {
 
 func due(p Fact[Past], age Fact[time.Duration], within time.Duration, what string) dueness {
 	young := age.Known() && age.Value < within
-	first := dueness{finding.Pass, finding.Applied, fmt.Sprintf("the first %s is due in %s", what, span(within-age.Value))}
+	first := dueness{finding.Pass, finding.Applied, fmt.Sprintf("the first %s is due in %s", what, aged(within-age.Value))}
 	switch {
 	case p.Known() && p.Value.Bad != "":
 		return dueness{finding.Fail, p.Tier, fmt.Sprintf("the last %s is no good: %s", what, p.Value.Bad)}
 	case p.Known() && !p.Value.Never && p.Value.Ago <= within:
-		return dueness{finding.Pass, p.Tier, fmt.Sprintf("last %s %s ago", what, span(p.Value.Ago))}
+		return dueness{finding.Pass, p.Tier, fmt.Sprintf("last %s %s ago", what, aged(p.Value.Ago))}
 	case young:
 		return first
 	case !p.Known():
@@ -119,18 +119,5 @@ func due(p Fact[Past], age Fact[time.Duration], within time.Duration, what strin
 	case p.Value.Never:
 		return dueness{finding.Fail, p.Tier, "there is no " + what}
 	}
-	return dueness{finding.Fail, p.Tier, fmt.Sprintf("the last %s is %s old, more than %s", what, span(p.Value.Ago), span(within))}
-}
-
-// span is a time in the words of people.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "less than a minute"
-	case d < time.Hour:
-		return fmt.Sprintf("%d minutes", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return dueness{finding.Fail, p.Tier, fmt.Sprintf("the last %s is %s old, more than %s", what, aged(p.Value.Ago), aged(within))}
 }

@@ -38,7 +38,7 @@ type fate int
 
 const (
 	letIn      fate = 1 << iota // accepted here
-	turnedAway                  // turnedAway, or refused with an answer
+	turnedAway                  // dropped, or refused with an answer
 	onwards                     // to the rules behind
 )
 
@@ -137,8 +137,7 @@ func parseFilter(lines []string) filter {
 		}
 		switch words[0] {
 		case "-N", "-P":
-			f[words[1]] = append(f[words[1]], []filterRule{}...)
-			if f[words[1]] == nil {
+			if _, known := f[words[1]]; !known {
 				f[words[1]] = []filterRule{}
 			}
 		case "-A":
@@ -186,11 +185,14 @@ func (r *filterRule) option(name, value string, not bool) {
 		}
 		r.source, r.notFrom = p, not
 	case "-p", "--protocol":
-		r.protocol = map[string]string{"6": "tcp", "17": "udp", "all": "", "0": ""}[value]
-		if r.protocol == "" && value != "all" && value != "0" {
-			r.protocol = value
+		if not { // it fits every other one
+			r.unclear = true
+			return
 		}
-		r.unclear = r.unclear || not
+		r.protocol = value
+		if name, ok := map[string]string{"6": "tcp", "17": "udp", "all": "", "0": ""}[value]; ok {
+			r.protocol = name
+		}
 	case "--ctstate", "--state":
 		states := strings.Split(value, ",")
 		first := slices.Contains(states, "NEW") || slices.Contains(states, "DNAT")

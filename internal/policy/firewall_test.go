@@ -37,6 +37,7 @@ func TestOpenings(t *testing.T) {
 		{"for udp only", []string{"-N DOCKER-USER", "-A DOCKER-USER -s 10.0.0.0/8 -j ACCEPT", "-A DOCKER-USER -s 192.0.2.7 -j ACCEPT", "-A DOCKER-USER -p udp -m udp --dport 5432 -j DROP"}, fail, "lets in 1.0.0.0"},
 		{"only what is known already is refused", []string{"-N DOCKER-USER", "-A DOCKER-USER -m conntrack --ctstate ESTABLISHED -j DROP"}, fail, "lets in"},
 		{"by interface", []string{"-N DOCKER-USER", "-A DOCKER-USER -i eth0 -p tcp -m tcp --dport 5432 -j DROP"}, unknown, "depends on what cannot be judged: -A DOCKER-USER -i eth0"},
+		{"for all protocols but one", append([]string{"-N DOCKER-USER", "-A DOCKER-USER ! -p udp -j ACCEPT"}, right[1:]...), unknown, "! -p udp -j ACCEPT"},
 		{"by a set", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -m set --match-set bad src -j DROP"}, right[1:]...), unknown, "--match-set bad"},
 		{"by a chain that nobody has", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -j NOWHERE"}, right[1:]...), unknown, "NOWHERE"},
 		{"with words in quotes", append([]string{"-N DOCKER-USER", `-A DOCKER-USER -s 198.51.100.0/24 -m comment --comment "let \"them\" -j ACCEPT" -j DROP`}, right[1:]...), fail, "443→8443/tcp refuses 198.51.100.0"},
@@ -46,10 +47,18 @@ func TestOpenings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := policy.Machine{Name: "engine", Published: seen([]string{"x"}), Filter: seen(tt.rules), Openings: []policy.Opening{db, web}}
+			judged := false
 			for _, f := range policy.CheckMachine(m) {
-				if f.Control == "HSE-OPS-004" && (f.Status != tt.want || !strings.Contains(f.Detail, tt.detail)) {
+				if f.Control != "HSE-OPS-004" {
+					continue
+				}
+				judged = true
+				if f.Status != tt.want || !strings.Contains(f.Detail, tt.detail) {
 					t.Errorf("%s: %s\nwant %s: %s", f.Status, f.Detail, tt.want, tt.detail)
 				}
+			}
+			if !judged {
+				t.Error("nobody judged it")
 			}
 		})
 	}

@@ -171,6 +171,7 @@ func verified(w Watching) Verdict {
 	return pass(w.Verified.Tier, "%s", last)
 }
 
+// aged is a time in the words of people.
 func aged(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
