@@ -43,6 +43,11 @@ func (e *Engine) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom,
 			if symptom.ExitCode == killed && !symptom.OOM {
 				symptom.OOM = e.wasKilledForMemory(ctx, c)
 			}
+			if c.State.Running {
+				if stats, err := e.stats(ctx, c.ID); err == nil { // else the doctor knows one thing less
+					symptom.PIDs = int(stats.PidsStats.Current)
+				}
+			}
 			logs, err := e.logs(ctx, c.ID, symptomLines)
 			if err != nil {
 				return nil, err

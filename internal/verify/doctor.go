@@ -24,6 +24,7 @@ type Symptom struct {
 	ExitCode int
 	OOM      bool
 	Restarts int
+	PIDs     int      // processes and threads of one that runs, 0 when the engine did not tell
 	Health   string   // output of the last health test that failed
 	Error    string   // why the engine could not start it
 	Logs     []string // without terminal escapes
@@ -122,6 +123,9 @@ func byState(service stack.Service, symptom Symptom) []Diagnosis {
 	case symptom.OOM:
 		return []Diagnosis{{Cause: "the kernel killed it for memory", Evidence: "limit " + units.BytesSize(float64(service.Limits.Memory.Bytes)),
 			Patch: Patch{Path: at + ".limits.memory", Value: mib(2 * service.Limits.Memory.Bytes)}}}
+	case service.Limits.PIDs > 0 && symptom.PIDs >= service.Limits.PIDs,
+		lineNotEntered.MatchString(symptom.Health) && symptom.PIDs > service.Limits.PIDs-threadsToEnter:
+		return []Diagnosis{{Cause: "too many processes or threads", Evidence: fmt.Sprintf("it has %d of %d", symptom.PIDs, service.Limits.PIDs), Patch: morePIDs(service)}}
 	case symptom.ExitCode == 137 && service.Init:
 		return []Diagnosis{{Cause: "it was killed because it did not stop on " + service.Shutdown.Signal, Evidence: "exit code 137, and not for memory",
 			Advice: "let the program handle the signal, or raise the grace period: hsectl drill shutdown " + service.Name + " shows how long it takes", Patch: Patch{Path: at + ".shutdown"}}}
@@ -130,6 +134,13 @@ func byState(service stack.Service, symptom Symptom) []Diagnosis {
 			Patch: Patch{Path: at + ".init", Value: "true"}}}
 	}
 	return nil
+}
+
+// threadsToEnter is how many threads runc, a Go program, may want before it becomes the health test.
+const threadsToEnter = 10
+
+func morePIDs(s stack.Service) Patch {
+	return Patch{Path: at(s, "limits.pids"), Value: fmt.Sprint(max(2*s.Limits.PIDs, 100))}
 }
 
 func dependencies(s stack.Service) string {

@@ -25,6 +25,7 @@ var (
 	lineNoName     = regexp.MustCompile(`(?i)(?:ENOTFOUND|EAI_AGAIN|no such host|could not resolve host:?|could not translate host name|name or service not known|temporary failure in name resolution|lookup \S+.*(?:i/o timeout|server misbehaving))`)
 	lineManyFiles  = regexp.MustCompile(`(?i)EMFILE|too many open files`)
 	lineManyTasks  = regexp.MustCompile(`(?i)can't start new thread|failed to create new OS thread|pthread_create.*(?:failed|resource temporarily)|fork.*resource temporarily unavailable|cannot fork`)
+	lineNotEntered = regexp.MustCompile(`unable to start container process: (?:read init-p|error (?:during|executing)|can't get final child|.*procReady)|(?i:fork/exec|clone).*resource temporarily unavailable`)
 	lineHeap       = regexp.MustCompile(`(?i)heap out of memory|OutOfMemoryError|out of memory allocating`)
 	lineRefused    = regexp.MustCompile(`(?i)ECONNREFUSED|connection refused`)
 	lineVariable   = regexp.MustCompile(`(?i)\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b.*(?:is not set|is required|must be set|is missing|not defined|is unspecified)`)
@@ -56,7 +57,7 @@ func knownLines() []knownLine {
 			return Diagnosis{Cause: "too many open files", Patch: Patch{Path: at(s, "open_files"), Value: fmt.Sprint(max(2*s.OpenFiles, 1024))}}, true
 		}},
 		{lineManyTasks, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "too many processes or threads", Patch: Patch{Path: at(s, "limits.pids"), Value: fmt.Sprint(max(2*s.Limits.PIDs, 100))}}, true
+			return Diagnosis{Cause: "too many processes or threads", Patch: morePIDs(s)}, true
 		}},
 		{lineHeap, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
 			return Diagnosis{Cause: "the runtime's own heap is full", Patch: Patch{Path: at(s, "limits.memory"), Value: mib(2 * s.Limits.Memory.Bytes)}}, true

@@ -43,13 +43,18 @@ func needy(mode string) {
 		}
 		needs(nil)
 		fmt.Println(len(kept), "bytes are used")
-	case "parent": // needs 30 children
+	case "parent": // needs 30 children, and to hear from each
 		var err error
 		for i := 0; i < 30 && err == nil; i++ {
-			err = exec.Command("/program", "child").Start()
+			err = bear()
 		}
 		needs(err)
+	case "crowd": // as many processes as it may have; that it serves is no help, because no test of its health can start
+		for bear() == nil {
+		}
+		needs(nil)
 	case "child":
+		fmt.Println("born")
 		time.Sleep(time.Hour)
 	case "sharer": // needs 80 MiB of shared memory
 		needs(fill("/dev/shm/segment", 80))
@@ -93,6 +98,23 @@ func needy(mode string) {
 		http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 		_ = http.ListenAndServe(":8080", nil)
 	}
+}
+
+// bear starts a child, and waits until it says so: a limit may let it be born and not live.
+func bear() error {
+	child := exec.Command("/program", "child")
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	if n, err := out.Read(make([]byte, 8)); n == 0 {
+		return fmt.Errorf("a child died before it spoke: fork: resource temporarily unavailable (%w)", err)
+	}
+	return nil
 }
 
 func fill(path string, mebibytes int) error {
