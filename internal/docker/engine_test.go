@@ -49,7 +49,7 @@ func slowly(profile string) string {
 	if os.Getenv("HSECTL_TEST_SLOW") == "" {
 		return profile
 	}
-	return strings.NewReplacer("interval: 1s", "interval: 20s", "timeout: 1s", "timeout: 20s", "start_period: 1s", "start_period: 1m", "grace: 3s", "grace: 1m").Replace(profile)
+	return strings.NewReplacer("interval: 1s", "interval: 20s", "timeout: 10s", "timeout: 20s", "start_period: 1s", "start_period: 1m", "grace: 3s", "grace: 1m").Replace(profile)
 }
 
 // programs are built once for all tests: the probe is the real command, the workload the server under test. Where there is
@@ -138,7 +138,7 @@ services:
     user: "10001:10001"
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {signal: SIGTERM, grace: 3s, logs: [stopping, stopped]}
-    health: {command: [/program, health], interval: 1s, timeout: 1s, retries: 5, start_period: 1s}
+    health: {command: [/program, health], interval: 1s, timeout: 10s, retries: 5, start_period: 1s}
     writable:
       - {path: /data, volume: data}
       - {path: /tmp, tmpfs: 8M}

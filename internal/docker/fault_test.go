@@ -33,7 +33,7 @@ defaults:
   user: "10001:10001"
   limits: {cpus: "0.5", memory: 64M, pids: 50}
   shutdown: {signal: SIGTERM, grace: 3s}
-  health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 4, start_period: 1s} # many run at once
+  health: {command: [/program, health], interval: 2s, timeout: 10s, retries: 4, start_period: 1s} # many run at once
 services:
   api: {image: IMAGE, command: [API]}
   web:
