@@ -49,7 +49,7 @@ func slowly(profile string) string {
 	if os.Getenv("HSECTL_TEST_SLOW") == "" {
 		return profile
 	}
-	return strings.NewReplacer("interval: 1s", "interval: 20s", "timeout: 10s", "timeout: 20s", "start_period: 1s", "start_period: 1m", "grace: 3s", "grace: 1m").Replace(profile)
+	return strings.NewReplacer("interval: 2s", "interval: 20s", "timeout: 2s", "timeout: 20s", "start_period: 1s", "start_period: 1m", "grace: 3s", "grace: 1m").Replace(profile)
 }
 
 // programs are built once for all tests: the probe is the real command, the workload the server under test. Where there is
@@ -138,7 +138,7 @@ services:
     user: "10001:10001"
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {signal: SIGTERM, grace: 3s, logs: [stopping, stopped]}
-    health: {command: [/program, health], interval: 1s, timeout: 10s, retries: 5, start_period: 1s}
+    health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 8, start_period: 1s}
     writable:
       - {path: /data, volume: data}
       - {path: /tmp, tmpfs: 8M}
@@ -147,6 +147,9 @@ services:
 secrets:
   token: {env: TOKEN}
 `
+
+// impatient is for a service that is to fail its health test: nobody waits for it to recover.
+func impatient(text string) string { return strings.Replace(text, "retries: 8", "retries: 2", 1) }
 
 const tokenValue = "never-to-be-seen-8c1f"
 
@@ -487,7 +490,7 @@ func TestUnhealthy(t *testing.T) {
 	} {
 		t.Run(c.mode, func(t *testing.T) {
 			t.Parallel()
-			s := testStack(t, e, web, c.mode)
+			s := testStack(t, e, impatient(web), c.mode)
 			_, err := deployStack(t, e, s, tokenValue)
 			unhealthy, ok := errors.AsType[*deploy.UnhealthyError](err)
 			if !ok {

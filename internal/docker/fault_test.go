@@ -33,7 +33,7 @@ defaults:
   user: "10001:10001"
   limits: {cpus: "0.5", memory: 64M, pids: 50}
   shutdown: {signal: SIGTERM, grace: 3s}
-  health: {command: [/program, health], interval: 2s, timeout: 10s, retries: 4, start_period: 1s} # many run at once
+  health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 8, start_period: 1s} # patient, for machines that are slow or busy
 services:
   api: {image: IMAGE, command: [API]}
   web:
@@ -93,6 +93,9 @@ func newFaultOn(t *testing.T, host string) *fault {
 func (f *fault) profile(generation, api, web string) string {
 	f.t.Helper()
 	text := strings.NewReplacer("NAME", f.name, "IMAGE", f.image, "GENERATION", generation, "API", api, "WEB", web).Replace(pair)
+	if api == "sick" || web == "sick" {
+		text = impatient(text)
+	}
 	path := filepath.Join(f.dir, generation+".yaml")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		f.t.Fatal(err)

@@ -28,7 +28,7 @@ services:
     replicas: 3
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {grace: 3s}
-    health: {command: [/program, health], interval: 2s, timeout: 10s, retries: 4, start_period: 4s}
+    health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 6, start_period: 4s}
     writable:
       - {path: /data, volume: data}
       - {path: /tmp, tmpfs: 8M}

@@ -35,10 +35,10 @@ services:
     user: "10001:10001"
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {grace: 3s}
-    health: {command: [/program, health], interval: 1s, timeout: 10s, retries: 3, start_period: 1s}
+    health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 5, start_period: 1s}
     rollout: {order: start-first, settle: 500ms, drain: 500ms}
   edge:
-    health: {interval: 1s, timeout: 10s}
+    health: {interval: 2s, timeout: 2s}
     shutdown: {grace: 5s}
 edge:
   address: 127.0.0.1

@@ -111,7 +111,7 @@ name: NAME
 defaults:
   user: "10001:10001"
   limits: {cpus: "0.5", memory: 64M, pids: 50}
-  health: {command: [/program, health], interval: 1s, timeout: 10s, retries: 3, start_period: 1s}
+  health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 5, start_period: 1s}
   verify: {listen: [8080]}
 services:
   one: {image: "IMAGE", command: [MODE], networks: [left]}
