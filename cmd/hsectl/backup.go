@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/secret"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -27,7 +28,8 @@ func newBackup(g *globals, s streams) *cobra.Command {
 Where the profile has a dump program, that runs in a container with the very settings of the service, and what it leaves in
 /backup is taken; otherwise the volume's own files are, as they are at that moment. Nothing needs a shell, and the engine
 may be a remote one. The archive and its record, with digests, are readable by this user only. What is kept beyond
-keep: goes after a new backup is complete. Prove that they can be restored with: hsectl drill restore`,
+keep: goes after a new backup is complete. With encrypt: the archive can be read by the age identities of its recipients only,
+and this machine needs none of them. Prove that they can be restored with: hsectl drill restore`,
 		Example: `  hsectl backup
   hsectl backup postgres-data -f profiles/shop.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runBackup(cmd.Context(), g, s, args) },
@@ -97,10 +99,13 @@ func backupVolume(ctx context.Context, s streams, engine *docker.Engine, l loade
 	if record.Image, err = engine.RunningImage(ctx, l.stack.Name, b.Service); err != nil {
 		return err
 	}
+	if len(b.Encrypt) > 0 {
+		record.Encrypt()
+	}
 	store := func(volume string) error {
 		return engine.ReadVolume(ctx, volume, func(tar io.Reader) (err error) {
 			record, err = host.StoreBackup(l.beside(b.To), record, func(w io.Writer) (backup.Content, error) {
-				content, err := backup.Pack(w, tar)
+				content, err := packFor(w, tar, b.Encrypt)
 				if err == nil && record.Form == backup.Dump && content.Entries < 2 { // the directory itself is one
 					err = fmt.Errorf("%s ended well and left nothing in %s", b.Dump[0], stack.BackupDir)
 				}
@@ -129,4 +134,35 @@ func backupVolume(ctx context.Context, s streams, engine *docker.Engine, l loade
 		s.say("%-28s %s removed, %d kept", v.Name, count(pruned, "older backup"), b.Keep)
 	}
 	return err
+}
+
+// packFor packs the tar of a directory for those who may read it: everybody, or the recipients.
+func packFor(w io.Writer, tar io.Reader, recipients []string) (backup.Content, error) {
+	if len(recipients) == 0 {
+		return backup.Pack(w, tar)
+	}
+	sealed, err := secret.Encrypting(w, recipients)
+	if err != nil {
+		return backup.Content{}, err
+	}
+	content, err := backup.Pack(sealed, tar)
+	return content, errors.Join(err, sealed.Close())
+}
+
+// opened returns the archive of a backup, whole and decrypted.
+func (l loaded) opened(g *globals, dir string, r backup.Record) (io.Reader, io.Closer, error) {
+	archive, err := host.OpenBackup(dir, r)
+	if err != nil || !r.Encrypted {
+		return archive, archive, err
+	}
+	identities, err := vault{dir: l.dir(), identity: g.identity}.identities()
+	if err != nil {
+		return nil, nil, errors.Join(err, archive.Close())
+	}
+	plain, err := secret.Decrypting(archive, identities)
+	if err != nil {
+		err = &usageError{fmt.Errorf("opening %s: %w", r.Archive, err), "name the file of an identity that it was encrypted for: --age-identity or HSECTL_AGE_IDENTITY"}
+		return nil, nil, errors.Join(err, archive.Close())
+	}
+	return plain, archive, nil
 }

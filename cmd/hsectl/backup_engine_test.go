@@ -45,8 +45,11 @@ volumes:
       keep: 2
       timeout: 2m
   cache-data:
-    backup: {to: backups}
+    backup: {to: backups, encrypt: [age1cqyajf670yxrt9yxvsesaa484cx5a47fm9rlu23qqc3gcjwkepgqz3r72t]}
 `
+
+// backupIdentity decrypts what was encrypted for the recipient above. It was made for this test and protects nothing.
+const backupIdentity = "AGE-SECRET-KEY-1YUPZQ7ATQR0PDDJME84K2U8PAFTCAETE7JPVTYGELULQGMRMXGTQ0M9RVC"
 
 const shopPassword = "never-to-be-seen-31a7"
 
@@ -79,6 +82,10 @@ func TestBackupOnAnEngine(t *testing.T) {
 		}
 	}
 	psql(t, name, "drop table orders") // what was lost
+	if code, _, stderr := cli(t, "drill", "restore", "-f", file, "cache-data"); code != exitUsage || !strings.Contains(stderr, "--age-identity") {
+		t.Errorf("an encrypted backup without an identity: exit %d\n%s", code, stderr)
+	}
+	t.Setenv("HSECTL_AGE_IDENTITY", backupIdentity)
 	stdout, _ := mustCLI(t, "drill", "restore", "-f", file)
 	if strings.Count(stdout, "HSE-OPS-012") != 2 || !strings.Contains(stdout, "the check passed") || !strings.Contains(stdout, "byte for byte") {
 		t.Errorf("both backups come back:\n%s", stdout)

@@ -97,11 +97,11 @@ func wrongBackup(err error) bool {
 }
 
 func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o recoveryOptions) error {
-	archive, err := host.OpenBackup(dir, r) // before anything is started for it
+	archive, closer, err := d.loaded.opened(d.globals, dir, r) // before anything is started for it
 	if err != nil {
 		return err
 	}
-	defer archive.Close()
+	defer closer.Close()
 	service, ok := d.loaded.stack.Service(v.Backup.Service)
 	if !ok {
 		return fmt.Errorf("there is no service %q", v.Backup.Service)

@@ -29,6 +29,7 @@ type Record struct {
 	Made       time.Time `json:"made"`
 	Image      string    `json:"image"` // id of what the service ran
 	Archive    string    `json:"archive"`
+	Encrypted  bool      `json:"encrypted,omitempty"` // with age
 	Bytes      int64     `json:"bytes"`
 	SHA256     string    `json:"sha256"` // of the archive as it lies there
 	Content
@@ -62,10 +63,18 @@ func NewProof(r Record, made time.Time, passed bool, detail string) Proof {
 	return Proof{apiVersion, "RestoreProof", r.Stack, r.Volume, r.Archive, made.UTC().Truncate(time.Second), passed, detail}
 }
 
+// Encrypt says that the archive will be encrypted, which its name tells.
+func (r *Record) Encrypt() {
+	r.Encrypted = true
+	r.Archive += ".age"
+}
+
 func prefix(stack, volume string) string { return stack + "." + volume + "." }
 
 // RecordName is the name of the record of an archive.
-func RecordName(archive string) string { return strings.TrimSuffix(archive, ".tar.gz") + ".json" }
+func RecordName(archive string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(archive, ".age"), ".tar.gz") + ".json"
+}
 
 // ProofName is the name of the file that holds the last proof of a volume.
 func ProofName(stack, volume string) string { return prefix(stack, volume) + "restored.json" }

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ type Backup struct {
 	Dump        []string `yaml:"dump" doc:"program of the service's image that writes the data to files in /backup; the volume's own files are taken unless written"`
 	Restore     []string `yaml:"restore" doc:"program that brings back what dump wrote to /backup"`
 	Check       []string `yaml:"check" doc:"program that ends with 0 only when the restored data is right; hsectl drill restore runs it"`
+	Encrypt     []string `yaml:"encrypt" doc:"age recipients (age1…): each can decrypt the archives with its identity, and nobody else"`
 	Service     string   `yaml:"service" doc:"service whose image, user, secrets and networks the programs have; needed when several write the volume"`
 	Schedule    string   `yaml:"schedule" doc:"when hsectl backup runs: five fields as cron reads them, or @daily; generate writes the line for cron"`
 	Keep        int      `yaml:"keep" doc:"number of backups that are kept; all unless written"`
@@ -40,6 +42,7 @@ const BackupDir = "/backup"
 
 var (
 	cronField = `(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)*`
+	recipient = regexp.MustCompile(`^age1[0-9a-z]{50,}$`) // https://age-encryption.org/v1, and its hybrid keys
 	schedule  = regexp.MustCompile(`^(@hourly|@daily|@weekly|@monthly|` + cronField + `( ` + cronField + `){4})$`)
 )
 
@@ -112,7 +115,7 @@ func (v *validator) outside(b Backup, path string) {
 	if strings.TrimSpace(b.Reason) == "" {
 		v.bad(path+".by", "add reason: why that system makes them", "%q makes the backups, and nobody says why", b.By)
 	}
-	for key, set := range map[string]bool{"dump": b.Dump != nil, "restore": b.Restore != nil, "check": b.Check != nil, "service": b.Service != "",
+	for key, set := range map[string]bool{"dump": b.Dump != nil, "restore": b.Restore != nil, "check": b.Check != nil, "encrypt": b.Encrypt != nil, "service": b.Service != "",
 		"schedule": b.Schedule != "", "keep": b.Keep != 0, "timeout": b.Timeout.D != 0} {
 		if set {
 			v.bad(path+"."+key, "it goes with to: "+key+" is for backups that hsectl makes", "%q makes the backups, not hsectl", b.By)
@@ -135,6 +138,11 @@ func (v *validator) inside(b Backup, path string, writers []string) {
 		v.bad(path+".dump", "add restore: the program that reads "+BackupDir, "what is dumped cannot be brought back")
 	case b.Dump != nil && b.Check == nil:
 		v.bad(path+".dump", "add check: a program that fails when the rows are not there", "nothing shows that what was dumped is right")
+	}
+	for i, r := range b.Encrypt {
+		if !recipient.MatchString(r) {
+			v.bad(fmt.Sprintf("%s.encrypt[%d]", path, i), "write what age-keygen prints as the public key: age1…", "this is not the recipient of an age identity")
+		}
 	}
 	if b.Schedule != "" && !schedule.MatchString(b.Schedule) {
 		v.bad(path+".schedule", `write five fields, such as "15 3 * * *", or @daily`, "%q is not a time as cron reads it", b.Schedule)

@@ -3,6 +3,7 @@ package review
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -61,6 +62,7 @@ func (v volumeComparison) compare() {
 	if was != nil && is != nil {
 		v.limits(*was, *is)
 		v.programs(*was, *is)
+		v.readers(*was, *is)
 	}
 }
 
@@ -113,4 +115,24 @@ func (v volumeComparison) programs(was, is stack.Backup) {
 	if text(was.Dump) != text(is.Dump) || text(was.Restore) != text(is.Restore) {
 		v.change(Change{What: "programs of the backup", Old: text(was.Dump), New: text(is.Dump), Severity: finding.Medium, Reason: "try it before it is relied on: hsectl backup, hsectl drill restore"})
 	}
+}
+
+// readers compares who can decrypt the archives.
+func (v volumeComparison) readers(was, is stack.Backup) {
+	old, now := strings.Join(was.Encrypt, " "), strings.Join(is.Encrypt, " ")
+	added := slices.ContainsFunc(is.Encrypt, func(r string) bool { return !slices.Contains(was.Encrypt, r) })
+	change := Change{What: "readers of the backup", Old: old, New: now}
+	switch {
+	case old == now:
+		return
+	case now == "":
+		change.Direction, change.Severity, change.Reason = Weaker, finding.High, "archives are not encrypted any more"
+	case old == "":
+		change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "archives are encrypted; older ones are not"
+	case added:
+		change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "somebody more can decrypt the archives"
+	default:
+		change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "fewer can decrypt new archives; older ones they still can"
+	}
+	v.change(change)
 }

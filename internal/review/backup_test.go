@@ -36,6 +36,7 @@ func TestBackupChanges(t *testing.T) {
 		"another check":           {"check: [psql]", `check: ["true"]`, "neutral low check of the restored data of volume db-data"},
 		"another program":         {"dump: [pg_dump]", "dump: [pg_dump, -a]", "neutral medium programs of the backup of volume db-data"},
 		"another time":            {"@daily", "@weekly", "neutral low schedule of the backup of volume db-data"},
+		"encrypted":               {"keep: 7", "keep: 7, encrypt: [" + alice + "]", "stronger medium readers of the backup of volume db-data"},
 		"what was lost is kept":   {"{ephemeral: nobody reads old logs}", "{backup: {to: /backups}}", "stronger medium backup of volume logs"},
 		"nobody says it any more": {"{ephemeral: nobody reads old logs}", "{}", "neutral low backup of volume logs"},
 	} {
@@ -50,6 +51,39 @@ func TestBackupChanges(t *testing.T) {
 				if !strings.Contains(strings.Join(got, "|"), want) || want == "" && len(got) > 0 {
 					t.Errorf("got %q, want %q", got, want)
 				}
+			}
+		})
+	}
+}
+
+// Two people who may read backups; the keys of their identities were thrown away.
+const (
+	alice = "age1cqyajf670yxrt9yxvsesaa484cx5a47fm9rlu23qqc3gcjwkepgqz3r72t"
+	bob   = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+)
+
+// Who can decrypt a backup is a matter of the review in both directions.
+func TestReadersOfABackup(t *testing.T) {
+	with := func(recipients string) edit { return edit{"keep: 7", "keep: 7, encrypt: [" + recipients + "]"} }
+	for name, c := range map[string]struct {
+		from, to edit
+		want     string
+	}{
+		"nobody any more": {with(alice), edit{"keep: 7", "keep: 7"}, "weaker high"},
+		"one more":        {with(alice), with(alice + ", " + bob), "weaker medium"},
+		"another one":     {with(alice), with(bob), "weaker medium"},
+		"one less":        {with(alice + ", " + bob), with(bob), "stronger low"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := shop + keptData
+			var got []string
+			for _, c := range review.Compare(side(t, base, c.from), side(t, base, c.to), today).Changes {
+				if strings.HasPrefix(c.What, "readers of the backup") {
+					got = append(got, fmt.Sprint(c.Direction, " ", c.Severity))
+				}
+			}
+			if strings.Join(got, "|") != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package secret_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -46,6 +47,59 @@ func TestThereAndBack(t *testing.T) {
 	}
 	if _, err := secret.Decrypt(file[:len(file)/2], mine); err == nil {
 		t.Error("half a file is decrypted")
+	}
+}
+
+// A stream that was encrypted comes back for its recipient only, and whole or not at all.
+func TestStreams(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.Repeat([]byte("rows"), 100_000)
+	var file bytes.Buffer
+	w, err := secret.Encrypting(&file, []string{key.Recipient().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read := func(file []byte, identity string) ([]byte, error) {
+		plain, err := secret.Decrypting(bytes.NewReader(file), []byte(identity))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(plain)
+	}
+	if got, err := read(file.Bytes(), key.String()); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes came back, %v", len(got), err)
+	}
+	flipped := bytes.Clone(file.Bytes())
+	flipped[len(flipped)/2] ^= 1
+	for name, c := range map[string]struct {
+		file     []byte
+		identity string
+	}{
+		"another identity": {file.Bytes(), other.String()},
+		"no identity":      {file.Bytes(), ""},
+		"without its end":  {file.Bytes()[:file.Len()-1], key.String()},
+		"at a chunk's end": {file.Bytes()[:len(file.Bytes())/2], key.String()},
+		"a flipped bit":    {flipped, key.String()},
+	} {
+		if _, err := read(c.file, c.identity); err == nil {
+			t.Errorf("%s: it is decrypted", name)
+		}
+	}
+	if _, err := secret.Encrypting(&file, []string{"age1nobody"}); err == nil {
+		t.Error("it is encrypted for nobody")
 	}
 }
 

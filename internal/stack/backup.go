@@ -15,6 +15,7 @@ type Backup struct {
 	Dump        []string
 	Restore     []string
 	Check       []string
+	Encrypt     []string // age recipients; none is a readable archive
 	Schedule    string
 	Keep        int // number of backups kept; 0 is all
 	Timeout     time.Duration
@@ -33,7 +34,7 @@ func newVolume(p *profile.Profile, name string) Volume {
 	v := p.Volumes[name]
 	out := Volume{Name: name, External: v.External, Ephemeral: v.Ephemeral}
 	if b := v.Backup; b != nil {
-		out.Backup = &Backup{Service: p.BackedUpBy(name), To: b.To, Dump: b.Dump, Restore: b.Restore, Check: b.Check, Schedule: b.Schedule, Keep: b.Keep,
+		out.Backup = &Backup{Service: p.BackedUpBy(name), To: b.To, Dump: b.Dump, Restore: b.Restore, Check: b.Check, Encrypt: b.Encrypt, Schedule: b.Schedule, Keep: b.Keep,
 			Timeout: b.Lasts(), By: b.By, Reason: b.Reason, Evidence: b.Evidence, Tested: b.Tested, MaxAge: b.Within(), MaxUntested: b.TestedWithin()}
 	}
 	return out
