@@ -42,14 +42,15 @@ func example() Document {
 		used = append(used, Point{float64(i), 180 + 60*float64(i%17)/17})
 		cpu = append(cpu, Point{float64(i), 90 + 30*float64(i%11)/11})
 	}
+	owned := func(f finding.Finding, owner string) finding.Finding { f.Owner = owner; return f }
 	return Document{
 		Kind: "Evidence", Subject: "shop", Tool: "v1.2.3", Profile: "profiles/shop.yaml", Engine: "29.1.0 (API 1.52)",
 		Made: time.Date(2026, 6, 15, 9, 30, 0, 0, time.UTC),
 		Rules: []Rule{{ID: "HSE-FS-001", Title: "Root file system is read-only", Severity: finding.High, Rationale: "An intruder cannot change the program.",
 			Remedy: "declare it under writable:", References: []string{"CIS 5.13", "NIST SP 800-190 4.4.3"}}},
 		Findings: []finding.Finding{
-			find("app", "HSE-FS-001", "Root file system is read-only", finding.High, finding.Drift, finding.Effective, "/ is mounted writable"),
-			find("app", "HSE-NET-007", "The service listens on the declared ports only", finding.Medium, finding.Fail, finding.Effective, "port 9229 is open | <script>alert(1)</script>"),
+			owned(find("app", "HSE-FS-001", "Root file system is read-only", finding.High, finding.Drift, finding.Effective, "/ is mounted writable"), "@shop/web"),
+			owned(find("app", "HSE-NET-007", "The service listens on the declared ports only", finding.Medium, finding.Fail, finding.Effective, "port 9229 is open | <script>alert(1)</script>"), "@shop/web"),
 			find("app", "HSE-USR-001", "No process runs as root", finding.High, finding.Pass, finding.Effective, "all user ids are above 0"),
 			find("db", "HSE-KRN-003", "A security module confines every process", finding.Medium, finding.NotApplicable, finding.Effective, "the kernel has none"),
 			find("db", "HSE-SEC-002", "Secrets are read-only files", finding.Medium, finding.Unknown, finding.None, "no probe could run"),

@@ -32,6 +32,7 @@ func HTML(w io.Writer, d Document) error {
 type view struct {
 	Document
 	Verdict  string
+	Owners   string // who has to look at what is open
 	Proven   bool
 	Summary  string
 	Services []posture
@@ -44,6 +45,7 @@ type view struct {
 // posture is how one service stands.
 type posture struct {
 	Name     string
+	Owner    string
 	Worst    finding.Status
 	Counts   []countOf
 	All      int
@@ -60,10 +62,11 @@ type countOf struct {
 func newView(d Document) view {
 	v := view{Document: d, Verdict: d.verdict(), Proven: finding.Proven(d.Findings), Open: unproven(d.Findings),
 		Summary: summary(finding.Tally(d.Findings), len(d.Findings))}
+	v.Owners = strings.Join(owners(d.Findings), ", ")
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
 		tally := finding.Tally(mine)
-		p := posture{Name: subject, Worst: worst(mine), All: len(mine), Sentence: summary(tally, len(mine)), Open: unproven(mine)}
+		p := posture{Name: subject, Owner: owner(mine), Worst: worst(mine), All: len(mine), Sentence: summary(tally, len(mine)), Open: unproven(mine)}
 		for _, s := range order() {
 			if tally[s] > 0 {
 				p.Counts = append(p.Counts, countOf{s, tally[s]})

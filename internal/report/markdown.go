@@ -13,6 +13,9 @@ import (
 func Markdown(w io.Writer, d Document) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", symbol(proofOf(d.Findings)), cell(d.Subject), d.verdict())
+	if who := owners(d.Findings); len(who) > 0 {
+		fmt.Fprintf(&b, "To be looked at by %s.\n\n", cell(strings.Join(who, ", ")))
+	}
 	b.WriteString("| | service | holds | fails | drift | unknown | waived | advice | not applicable |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
@@ -49,9 +52,9 @@ func markdownChanges(b *strings.Builder, changes []Change) {
 	}
 }
 
-// cell keeps text from ending a table's cell or becoming markup.
+// cell keeps text from ending a table's cell, becoming markup or calling somebody.
 func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "*", `\*`, "_", `\_`, "`", "'").Replace(s)
+	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "@", "@\u200b", "*", `\*`, "_", `\_`, "`", "'").Replace(s)
 }
 
 func symbol(s finding.Status) string {

@@ -107,6 +107,37 @@ func (d Document) rule(f finding.Finding) Rule {
 	return Rule{ID: f.Control, Title: f.Title, Severity: f.Severity, Rationale: f.Title + ".", Remedy: f.Remedy}
 }
 
+// owner is who answers for the subject of the findings; empty when nobody is named.
+func owner(findings []finding.Finding) string {
+	for _, f := range findings {
+		if f.Owner != "" {
+			return f.Owner
+		}
+	}
+	return ""
+}
+
+// owners name who has to look at what is not proven, each with the subjects, in the order of the findings.
+func owners(findings []finding.Finding) []string {
+	mine := map[string][]string{}
+	var who []string
+	for _, subject := range subjects(findings) {
+		open := of(findings, subject)
+		o := owner(open)
+		if o == "" || finding.Proven(open) {
+			continue
+		}
+		if mine[o] == nil {
+			who = append(who, o)
+		}
+		mine[o] = append(mine[o], subject)
+	}
+	for i, o := range who {
+		who[i] = o + " (" + strings.Join(mine[o], ", ") + ")"
+	}
+	return who
+}
+
 // verdict is the one word for the whole document.
 func (d Document) verdict() string {
 	word := "proven"

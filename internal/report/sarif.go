@@ -85,9 +85,12 @@ func score(s finding.Severity) string {
 }
 
 func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
+	about := map[string]any{"status": f.Status.String(), "evidence": f.Tier.String(), "service": f.Subject}
+	if f.Owner != "" {
+		about["owner"] = f.Owner
+	}
 	out := sarif.NewRuleResult(f.Control).WithRuleIndex(rule).WithKind("fail").WithLevel(level(f.Severity)).
-		WithMessage(sarif.NewTextMessage(sarifText(f))).
-		WithProperties(properties(map[string]any{"status": f.Status.String(), "evidence": f.Tier.String(), "service": f.Subject}))
+		WithMessage(sarif.NewTextMessage(sarifText(f))).WithProperties(properties(about))
 	// The same control of the same service is the same alert, wherever its line moves.
 	sum := sha256.Sum256([]byte(d.Subject + "\x00" + f.Subject + "\x00" + f.Control))
 	fingerprint := hex.EncodeToString(sum[:16])
@@ -115,6 +118,9 @@ func sarifText(f finding.Finding) string {
 	text += f.Detail
 	if f.Remedy != "" && (!f.Proven() || f.Status == finding.Advice) {
 		text += ". To mend it: " + f.Remedy
+	}
+	if f.Owner != "" && !f.Proven() { // code scanning shows no properties
+		text += ". Owner: " + f.Owner
 	}
 	return text
 }

@@ -74,10 +74,8 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 
 // ownerOf says whom to turn to about findings that are not proven.
 func ownerOf(findings []finding.Finding) string {
-	for _, f := range findings {
-		if f.Owner != "" && !finding.Proven(findings) {
-			return "; owner: " + f.Owner
-		}
+	if who := owner(findings); who != "" && !finding.Proven(findings) {
+		return "; owner: " + who
 	}
 	return ""
 }
