@@ -19,7 +19,7 @@ import (
 func lintDockerfiles(ctx context.Context, s streams, l loaded, requests []image.BuildRequest) error {
 	refused := false
 	for _, r := range requests {
-		findings, err := judgeDockerfile(ctx, r)
+		findings, err := judgeDockerfile(ctx, host.ReadFile, r)
 		if err != nil {
 			return &usageError{err, "name it with build.dockerfile in the profile, or mend what cannot be read"}
 		}
@@ -45,9 +45,9 @@ func lintDockerfiles(ctx context.Context, s streams, l loaded, requests []image.
 }
 
 // judgeDockerfile returns what BuildKit's rules and the image controls say about a Dockerfile, line by line.
-func judgeDockerfile(ctx context.Context, r image.BuildRequest) ([]finding.Finding, error) {
+func judgeDockerfile(ctx context.Context, read reader, r image.BuildRequest) ([]finding.Finding, error) {
 	path := filepath.Join(r.Context, r.Dockerfile)
-	data, err := host.ReadFile(path, maxProfileBytes)
+	data, err := read(path, maxProfileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading the Dockerfile: %w", err)
 	}
@@ -74,7 +74,7 @@ func lintBuilds(ctx context.Context, l loaded) []finding.Finding {
 		r := image.BuildRequest{Service: service.Name, Context: l.beside(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
 		whole := finding.Finding{Subject: service.Name, Control: audit.HygieneControl, Title: audit.HygieneTitle, Severity: finding.Low, Status: finding.Pass, Tier: finding.Declared,
 			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
-		found, err := judgeDockerfile(ctx, r)
+		found, err := judgeDockerfile(ctx, host.ReadFile, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			whole.Status, whole.Detail = finding.NotApplicable, "there is no "+filepath.Join(b.Context, b.Dockerfile)+" here to look at"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,7 +15,9 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/compose"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/review"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // reviewOptions are the flags of review.
@@ -32,7 +35,7 @@ func newReview(g *globals, s streams) *cobra.Command {
 		Long: `Review compares two versions of a profile, or of any Compose file, and says for each service what became weaker, what became stronger, and what
 only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images, exceptions. It judges
 the stack that is meant after presets and defaults, not the text. The stack that watches is compared in the same way, and so
-are receivers of alerts, retention, probes and objectives.
+are receivers of alerts, retention, probes and objectives, and what the Dockerfiles of both versions do.
 
 BASE and HEAD are each a file, a directory (every profile in it, and every compose.yml), or a git revision: REV, REV:path or
 REV:directory. A revision without a path means the profile of -f, or the Compose file beside when there is none. Without HEAD
@@ -160,6 +163,7 @@ func compareProfile(ctx context.Context, g *globals, s streams, before, after *s
 	for _, r := range reviews {
 		for i, c := range r.Changes {
 			switch {
+			case c.Where != "": // in a Dockerfile
 			case now.from.profile != nil:
 				r.Changes[i].Where = now.from.profile.Written(c.Key).String()
 			case now.from.project != nil:
@@ -183,6 +187,7 @@ func (v *snapshot) sides(ctx context.Context, g *globals, name string, today tim
 	}
 	if data, err := v.read(name, maxProfileBytes); err == nil && compose.IsCompose(data) {
 		side, p, err := v.composeSide(ctx, name)
+		side.Dockerfiles = v.dockerfiles(ctx, name, side.Stack)
 		return sides{stack: side, from: loaded{project: p}}, err
 	}
 	from := g.file
@@ -195,7 +200,7 @@ func (v *snapshot) sides(ctx context.Context, g *globals, name string, today tim
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sides{}, fmt.Errorf("reading the lock: %w", err)
 	}
-	out := sides{stack: review.Side{Stack: l.stack, Lock: lock}, from: l}
+	out := sides{stack: review.Side{Stack: l.stack, Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.stack)}, from: l}
 	source := generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"}
 	beside, watched, err := l.watching()
 	if err != nil {
@@ -218,6 +223,26 @@ func (v *snapshot) sides(ctx context.Context, g *globals, name string, today tim
 		}
 	}
 	return out, nil
+}
+
+// dockerfiles judges the Dockerfiles of a version, as far as they are in it.
+func (v *snapshot) dockerfiles(ctx context.Context, name string, s stack.Stack) map[string][]finding.Finding {
+	out := map[string][]finding.Finding{}
+	for _, service := range s.Services {
+		b := service.Build
+		if b == nil {
+			continue
+		}
+		root := filepath.FromSlash(b.Context)
+		if !filepath.IsAbs(root) {
+			root = filepath.Join(filepath.Dir(name), root)
+		}
+		found, err := judgeDockerfile(ctx, v.read, image.BuildRequest{Context: root, Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args})
+		if err == nil {
+			out[service.Name] = service.Waive(found)
+		}
+	}
+	return out
 }
 
 // lockFile holds the digests of a stack's images, beside its profile.

@@ -123,8 +123,13 @@ func SARIF(w io.Writer, reviews []Review) error {
 
 func newSARIFResult(c Change) sarifResult {
 	out := sarifResult{RuleID: c.Rule, Level: level(c.Severity), Message: sarifText{fmt.Sprintf("%s: %s: %s. %s", title(c.Service), c.What, values(c), c.Reason)}}
+	out.Properties = map[string]string{}
 	if c.Control != "" {
-		out.Properties = map[string]string{"control": c.Control}
+		out.Properties["control"] = c.Control
+	}
+	if c.Owner != "" { // code scanning shows the message only
+		out.Properties["owner"] = c.Owner
+		out.Message.Text += ". Owner: " + c.Owner
 	}
 	if file, line, column := splitPlace(c.Where); file != "" {
 		l := sarifLocation{sarifPhysical{Artifact: sarifArtifact{file}}}

@@ -24,6 +24,10 @@ func TestOwnersOfChanges(t *testing.T) {
 	if err := review.Markdown(&markdown, []review.Review{r}); err != nil || !strings.Contains(markdown.String(), "To be looked at by team-web (app).") {
 		t.Errorf("%v\n%s", err, markdown.String())
 	}
+	var sarif bytes.Buffer
+	if err := review.SARIF(&sarif, []review.Review{r}); err != nil || !strings.Contains(sarif.String(), `. Owner: team-web"`) || !strings.Contains(sarif.String(), `"owner": "team-web"`) {
+		t.Errorf("%v\n%s", err, sarif.String())
+	}
 	for name, c := range map[string]struct {
 		from, to []edit
 		want     string

@@ -84,6 +84,10 @@ type Side struct {
 	// not hold before and after. It is nil for a profile, which is judged here.
 	Judged []finding.Finding
 
+	// Dockerfiles is what the image controls find in the Dockerfile of each service. A service whose Dockerfile could not be
+	// read has no entry, and one without findings an empty one.
+	Dockerfiles map[string][]finding.Finding
+
 	// Monitoring is what the profile says of the watching, when the stack is the one that watches another.
 	Monitoring *profile.Monitoring
 }

@@ -39,6 +39,7 @@ func (s *serviceComparison) compare() {
 	s.rest()
 	s.owner()
 	s.controls(before)
+	s.dockerfile()
 	s.unnamed(before)
 }
 
@@ -58,6 +59,7 @@ func (s *serviceComparison) added() {
 	s.exceptions()
 	s.passthrough()
 	s.controls(since)
+	s.dockerfile()
 }
 
 // removed reports a service that is gone. Whether that is good only the reader can tell.
