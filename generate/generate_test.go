@@ -449,9 +449,23 @@ firewall: [{port: 443, from: [10.0.0.0/8, "2001:db8::/32"]}]
 	if len(want) > 0 {
 		t.Errorf("not rendered: %v", want)
 	}
+	six := strings.NewReplacer("0.0.0.0:443:6379", "[::]:443:6379").Replace(text)
+	want = map[string][]string{
+		generate.IptablesFile:  {"-A HSECTL-shop -s 10.0.0.0/8 "},
+		generate.Ip6tablesFile: {"ip6tables -I INPUT -j HSECTL6-shop\n", ":HSECTL6-shop - [0:0]\n", "-A HSECTL6-shop -s 2001:db8::/32 -p tcp -m tcp --dport 443 -j RETURN\n-A HSECTL6-shop -p tcp -m tcp --dport 443 -j DROP\nCOMMIT\n"},
+		generate.NftablesFile:  {"\tchain input {\n\t\ttype filter hook input priority filter - 1;", "\t\tip6 saddr 2001:db8::/32 meta nfproto ipv6 tcp dport 443 accept\n\t\tmeta nfproto ipv6 tcp dport 443 drop\n"},
+	}
+	for _, f := range render(t, parse(t, six), generate.Source{Profile: "shop.yaml"}) {
+		for _, part := range want[f.Path] {
+			if !strings.Contains(string(f.Data), part) {
+				t.Errorf("%s lacks %q:\n%s", f.Path, part, f.Data)
+			}
+		}
+	}
 	long := strings.Replace(text, "name: shop", "name: "+strings.Repeat("a", 50), 1)
 	for _, f := range render(t, parse(t, long), generate.Source{}) {
-		if f.Path == generate.IptablesFile && !regexp.MustCompile(`(?m)^:HSECTL-[a-z0-9-]{20} - `).Match(f.Data) {
+		if f.Path == generate.IptablesFile && !regexp.MustCompile(`(?m)^:HSECTL-[a-z0-9-]{20} - `).Match(f.Data) ||
+			f.Path == generate.Ip6tablesFile && !regexp.MustCompile(`(?m)^:HSECTL6-[a-z0-9-]{20} - `).Match(f.Data) {
 			t.Errorf("the kernel takes 28 characters:\n%s", f.Data)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -25,7 +24,7 @@ func judgeMachine(ctx context.Context, l loaded, engine *docker.Engine) ([]findi
 	if !here {
 		const why = "the engine is on another machine"
 		m.Files, m.Forwarding, m.LogBounded = policy.Unseen[[]policy.EngineFile](why), policy.Unseen[[]string](why), policy.Unseen[bool](why)
-		m.Filter = policy.Unseen[[]string](why)
+		m.Filter, m.Filter6, m.Nft = policy.Unseen[[]string](why), policy.Unseen[[]string](why), policy.Unseen[string](why)
 		return policy.CheckMachine(m), nil
 	}
 	var files []policy.EngineFile
@@ -36,13 +35,21 @@ func judgeMachine(ctx context.Context, l loaded, engine *docker.Engine) ([]findi
 	m.Files = witnessed(files, err)
 	m.Forwarding = witnessed(host.ForwardRules(ctx))
 	if m.Openings != nil {
-		m.Filter = witnessed(host.FilterRules(ctx))
-		if table := generate.NftTable(l.stack.Name); host.HasNftTable(ctx, table) {
-			m.Filter = policy.Unseen[[]string]("the rules are in the table " + table + " of nftables, which is not read; look at it with: nft list table inet " + table)
-		}
+		m.Nft = witnessed(host.NftRules(ctx))
+		m.Filter, m.Filter6 = filterRules(ctx, "iptables", m.Nft), filterRules(ctx, "ip6tables", m.Nft)
+		m.Compat = host.FilterInNft(ctx)
 	}
 	m.LogBounded = witnessed(host.EngineLogSize())
 	return policy.CheckMachine(m), nil
+}
+
+// filterRules are the rules that a program shows. Where it is not installed, what it would show is in those of nftables.
+func filterRules(ctx context.Context, program string, nft policy.Fact[string]) policy.Fact[[]string] {
+	rules, err := host.FilterRules(ctx, program)
+	if host.NotInstalled(err) && nft.Value != "" {
+		return policy.Seen[[]string](nil, finding.Effective)
+	}
+	return witnessed(rules, err)
 }
 
 // witnessed is what this machine itself shows, or why it does not.

@@ -115,16 +115,34 @@ func (e *Engine) exposure(ctx context.Context, m *policy.Machine) error {
 		return fmt.Errorf("listing containers: %w", err)
 	}
 	var open []string
+	proxied := map[string]bool{}
 	for _, c := range list.Items {
+		six := hasIPv6(c)
 		for _, p := range c.Ports {
 			if at := published(c, p); at != "" && !slices.Contains(open, at) {
 				open = append(open, at)
 			}
+			if p.PublicPort != 0 && p.IP.Is6() {
+				proxied[fmt.Sprintf("%d/%s", p.PublicPort, p.Type)] = !six
+			}
 		}
 	}
 	slices.Sort(open)
-	m.Published = is(open)
+	m.Published, m.Proxied = is(open), is(proxied)
 	return nil
+}
+
+// hasIPv6 reports whether a container has an address of IPv6. To one that has none the engine carries what comes on IPv6 itself.
+func hasIPv6(c container.Summary) bool {
+	if c.NetworkSettings == nil {
+		return false
+	}
+	for _, endpoint := range c.NetworkSettings.Networks {
+		if endpoint != nil && endpoint.GlobalIPv6Address.IsValid() {
+			return true
+		}
+	}
+	return false
 }
 
 // published is a port that is open beyond the machine, with its container, or nothing.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -60,19 +61,49 @@ func ForwardRules(ctx context.Context) ([]string, error) {
 	return rules, nil
 }
 
-// FilterRules returns every rule of the packet filter for IPv4.
-func FilterRules(ctx context.Context) ([]string, error) {
-	out, err := Output(ctx, "/", []string{"iptables", "-w", "5", "-S"}, 8<<20)
+// FilterRules returns every rule of the packet filter that a program shows: iptables those for IPv4, ip6tables those for IPv6.
+func FilterRules(ctx context.Context, program string) ([]string, error) {
+	out, err := Output(ctx, "/", []string{program, "-w", "5", "-S"}, 8<<20)
 	if err != nil {
 		return nil, fmt.Errorf("reading the rules of the firewall: %w", err)
 	}
 	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
 }
 
-// HasNftTable reports whether nftables has a table of the family inet. Where there is no nft, there is none.
-func HasNftTable(ctx context.Context, name string) bool {
-	out, err := Output(ctx, "/", []string{"nft", "list", "tables", "inet"}, 1<<20)
-	return err == nil && strings.Contains("\n"+string(out)+"\n", "\ntable inet "+name+"\n")
+// NotInstalled reports whether an error says that there is no such program here.
+func NotInstalled(err error) bool { return errors.Is(err, exec.ErrNotFound) }
+
+// FilterInNft reports whether iptables keeps its rules in nftables, where nft shows them a second time.
+func FilterInNft(ctx context.Context) bool {
+	out, err := Output(ctx, "/", []string{"iptables", "-V"}, 1<<10)
+	return err == nil && strings.Contains(string(out), "(nf_tables)")
+}
+
+// NftRules returns the rules of nftables in JSON. Without the program nft there are none that anybody here has made.
+func NftRules(ctx context.Context) (string, error) {
+	out, err := Output(ctx, "/", []string{"nft", "-j", "list", "ruleset"}, 32<<20)
+	if NotInstalled(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the rules of nftables: %w", err)
+	}
+	text, err := Output(ctx, "/", []string{"nft", "-t", "list", "ruleset"}, 32<<20)
+	if err != nil {
+		return "", fmt.Errorf("reading the rules of nftables: %w", err)
+	}
+	return string(out), tablesAwake(string(out), string(text))
+}
+
+// tablesAwake refuses rules of which some do nothing, where that is said in words only: nft before 1.0.9 leaves the flags of a
+// table out of its JSON.
+func tablesAwake(inJSON, inWords string) error {
+	for line := range strings.Lines(inWords) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "flags" && words[1] == "dormant" && !strings.Contains(inJSON, `"dormant"`) {
+			return errors.New("reading the rules of nftables: a table is dormant, and this nft does not say which")
+		}
+	}
+	return nil
 }
 
 // EngineLogSize reports whether the engine's default for new log files has a bound, by its configuration file or the

@@ -3,35 +3,46 @@ package policy
 import (
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 )
 
-// filter is a table of a packet filter as iptables -S prints it: rules by chain.
-type filter map[string][]filterRule
-
-// filterRule is one rule, as far as it can be judged for the first packet of a connection to a published port.
-type filterRule struct {
-	text     string
-	source   netip.Prefix // not valid when every source fits
-	notFrom  bool
-	protocol string // empty when every one fits
-	never    bool   // no first packet to a published port fits
-	host     []portRange
-	inside   []portRange // of the container: the address is translated already
-	unclear  bool        // more is asked than can be judged
-	target   string
-	leaves   bool // -g: what returns from the target does not come back
-}
-
-type portRange struct{ from, to int }
-
-// packet is the first of a connection that comes from outside to a published port.
+// packet is the first of a connection that comes from outside to a published port, as a rule sees it on its way.
 type packet struct {
-	source          netip.Addr
-	protocol        string
-	host, container int
+	source     netip.Addr
+	to         netip.Addr // the address that it came to; not valid where that is any of the machine, or not that any more
+	protocol   string
+	original   int  // the port that it came to
+	port       int  // the port that it goes to: the container's, when it is translated
+	translated bool // the engine's rules have given it the address of a container
 }
+
+// condition is what a rule asks of a packet. Where that cannot be judged the answer is not sure, and the rule may fit.
+type condition func(packet) (fits, sure bool)
+
+// filterRule is one rule of a packet filter.
+type filterRule struct {
+	text   string
+	when   []condition
+	bounds []netip.Addr // sources from which on it may fit where it did not, or the reverse
+	target string       // ACCEPT, DROP, RETURN, CONTINUE, another chain, or what nobody can judge
+	leaves bool         // goto: what returns from the target does not come back
+}
+
+// What a target can be, but for the name of a chain.
+const (
+	targetAccept   = "ACCEPT"
+	targetDrop     = "DROP"
+	targetReturn   = "RETURN"
+	targetContinue = "CONTINUE"
+)
+
+// chain is a list of rules, and what becomes of what none of them ends.
+type chain struct {
+	rules []filterRule
+	drops bool // the policy
+}
+
+// filter is a table of a packet filter: chains by name.
+type filter map[string]chain
 
 // fate is what may become of a packet: a set, because not everything can be judged.
 type fate int
@@ -42,249 +53,162 @@ const (
 	onwards                     // to the rules behind
 )
 
-// maxDepth bounds chains that lead to each other in a circle, which the kernel refuses.
-const maxDepth = 16
+// walk is the way of one packet through a table. What a chain does with it is found out once.
+type walk struct {
+	filter
+	packet
+	done map[string]passage
+}
 
-// fate follows a packet through a chain. Why is the rule that could not be judged, when one mattered.
-func (f filter) fate(chain string, p packet, depth int) (out fate, why string) {
-	if depth > maxDepth {
-		return letIn | turnedAway | onwards, chain
+// passage is what became of a packet in a chain. Why is the rule that could not be judged, when one mattered.
+type passage struct {
+	fate
+	why string
+}
+
+// follow leads the packet through a chain. Chains that lead to each other in a circle, which the kernel refuses, cannot be judged.
+func (w walk) follow(name string) (fate, string) {
+	if _, ok := w.done[name]; !ok {
+		w.done[name] = passage{letIn | turnedAway | onwards, name} // for whoever comes by here again
+		out, why := w.through(name)
+		w.done[name] = passage{out, why}
 	}
-	for _, r := range f[chain] {
-		fits, sure := r.fits(p)
+	return w.done[name].fate, w.done[name].why
+}
+
+func (w walk) through(name string) (out fate, why string) {
+	for _, r := range w.filter[name].rules {
+		fits, sure := r.fits(w.packet)
 		if !fits {
 			continue
 		}
-		next, doubt := f.end(r, p, depth)
+		next, doubt := w.end(r)
 		if doubt != "" {
 			why = doubt
 		}
-		if !sure {
+		if !sure && next != onwards {
 			why = r.text
-			out |= next &^ onwards
-			continue
 		}
 		out |= next &^ onwards
-		if next&onwards == 0 {
-			return out, why
-		}
-		if r.leaves {
+		back := r.leaves || r.target == targetReturn // and not to the next rule
+		switch {
+		case next&onwards != 0 && back && sure:
 			return out | onwards, why
+		case next&onwards != 0 && back:
+			out, why = out|onwards, r.text
+		case next&onwards == 0 && sure:
+			return out, why
 		}
 	}
 	return out | onwards, why
 }
 
-// end is what the target of a rule does with a packet: it goes on to the next rule when the target lets it.
-func (f filter) end(r filterRule, p packet, depth int) (fate, string) {
+// end is what the target of a rule does with a packet. Onwards is to the next rule, or to whoever jumped here.
+func (w walk) end(r filterRule) (fate, string) {
 	switch r.target {
-	case "ACCEPT", "RETURN": // whatever stands behind DOCKER-USER lets published ports through
+	case targetAccept:
 		return letIn, ""
-	case "DROP", "REJECT", "TARPIT":
+	case targetDrop:
 		return turnedAway, ""
-	case "", "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TRACE", "AUDIT", "CT":
+	case targetContinue, targetReturn:
 		return onwards, ""
 	}
-	if _, ok := f[r.target]; !ok {
+	if _, ok := w.filter[r.target]; !ok {
 		return letIn | turnedAway | onwards, r.text
 	}
-	inner, why := f.within(r.target, p, depth+1)
-	return inner, why
+	return w.follow(r.target)
 }
 
-// within follows a packet through a chain that another one jumps to: RETURN there only leads back.
-func (f filter) within(chain string, p packet, depth int) (fate, string) {
-	back := filter{}
-	for name, rules := range f {
-		back[name] = rules
+// verdict is the fate of a packet at a chain that the kernel itself calls: what no rule ends, the policy does.
+func (f filter) verdict(name string, p packet) (fate, string) {
+	out, why := walk{f, p, map[string]passage{}}.follow(name)
+	if out&onwards == 0 {
+		return out, why
 	}
-	var copied []filterRule
-	for _, r := range f[chain] {
-		if r.target == "RETURN" {
-			r.target, r.leaves = "", true
-		}
-		copied = append(copied, r)
+	if f[name].drops {
+		return out&^onwards | turnedAway, why
 	}
-	back[chain] = copied
-	return back.fate(chain, p, depth)
+	return out&^onwards | letIn, why
 }
 
 // fits reports whether a packet fits a rule, and whether that is sure.
 func (r filterRule) fits(p packet) (fits, sure bool) {
-	switch {
-	case r.never, r.protocol != "" && r.protocol != p.protocol:
-		return false, true
-	case r.source.IsValid() && r.source.Contains(p.source) == r.notFrom:
-		return false, true
-	case r.host != nil && !within(r.host, p.host), r.inside != nil && !within(r.inside, p.container):
-		return false, true
+	sure = true
+	for _, c := range r.when {
+		fits, certain := c(p)
+		if certain && !fits {
+			return false, true
+		}
+		sure = sure && certain
 	}
-	return true, !r.unclear
+	return true, sure
 }
+
+// bounds are the sources at which a rule of the table may begin or end to fit.
+func (f filter) bounds() []netip.Addr {
+	var out []netip.Addr
+	for _, c := range f {
+		for _, r := range c.rules {
+			out = append(out, r.bounds...)
+		}
+	}
+	return out
+}
+
+// sure makes a condition of what can be judged.
+func sure(ask func(packet) bool) condition {
+	return func(p packet) (bool, bool) { return ask(p), true }
+}
+
+// unclear is the condition that nobody can judge.
+func unclear(packet) (fits, sure bool) { return true, false }
+
+// addresses is a range of addresses, both ends in it.
+type addresses struct{ first, last netip.Addr }
+
+func addressesOf(p netip.Prefix) addresses {
+	first := p.Masked().Addr()
+	last := first.AsSlice()
+	for bit := p.Bits(); bit < len(last)*8; bit++ {
+		last[bit/8] |= 1 << (7 - bit%8)
+	}
+	end, _ := netip.AddrFromSlice(last) // as long as the first
+	return addresses{first, end}
+}
+
+func (a addresses) hold(other netip.Addr) bool {
+	return a.first.Is4() == other.Is4() && a.first.Compare(other) <= 0 && other.Compare(a.last) <= 0
+}
+
+// bounds are where the range begins, and where it has ended.
+func (a addresses) bounds() []netip.Addr { return []netip.Addr{a.first, a.last.Next()} }
+
+// from asks for a source.
+func (r *filterRule) from(ranges []addresses, not bool) {
+	for _, a := range ranges {
+		r.bounds = append(r.bounds, a.bounds()...)
+	}
+	r.when = append(r.when, sure(func(p packet) bool { return heldBy(ranges, p.source) != not }))
+}
+
+// to asks for the address that the packet goes to. After the engine has translated it, and where a port is open at every
+// address of the machine, that is not known.
+func (r *filterRule) to(ranges []addresses, not bool) {
+	r.when = append(r.when, func(p packet) (bool, bool) {
+		if !p.to.IsValid() || p.translated {
+			return true, false
+		}
+		return heldBy(ranges, p.to) != not, true
+	})
+}
+
+func heldBy(ranges []addresses, a netip.Addr) bool {
+	return slices.ContainsFunc(ranges, func(r addresses) bool { return r.hold(a) })
+}
+
+// portRange is a range of ports, both ends in it.
+type portRange struct{ from, to int }
 
 func within(ranges []portRange, port int) bool {
 	return slices.ContainsFunc(ranges, func(r portRange) bool { return r.from <= port && port <= r.to })
-}
-
-// parseFilter reads what iptables -S prints. A rule that cannot be read is one that cannot be judged, never one that is left
-// out.
-func parseFilter(lines []string) filter {
-	f := filter{}
-	for _, line := range lines {
-		words := filterWords(line)
-		if len(words) < 2 {
-			continue
-		}
-		switch words[0] {
-		case "-N", "-P":
-			if _, known := f[words[1]]; !known {
-				f[words[1]] = []filterRule{}
-			}
-		case "-A":
-			f[words[1]] = append(f[words[1]], parseFilterRule(strings.TrimSpace(line), words[2:]))
-		}
-	}
-	return f
-}
-
-func parseFilterRule(text string, words []string) filterRule {
-	r := filterRule{text: text}
-	not := false
-	for len(words) > 0 {
-		option := words[0]
-		words = words[1:]
-		if option == "!" {
-			not = true
-			continue
-		}
-		value := ""
-		if len(words) > 0 && option != "--syn" && !strings.HasPrefix(words[0], "-") {
-			value, words = words[0], words[1:]
-		}
-		for option != "-j" && option != "-g" && len(words) > 0 && words[0] != "!" && !strings.HasPrefix(words[0], "-") {
-			r.unclear, words = true, words[1:] // an option of more words than any that is known here
-		}
-		if option == "-j" || option == "-g" {
-			r.target, r.leaves = value, option == "-g"
-			return r // what follows belongs to the target
-		}
-		r.option(option, value, not)
-		not = false
-	}
-	return r
-}
-
-func (r *filterRule) option(name, value string, not bool) {
-	switch name {
-	case "-m", "--comment":
-	case "-s", "--source", "--ctorigsrc":
-		p, ok := filterSource(value)
-		if !ok || r.source.IsValid() {
-			r.unclear = true
-			return
-		}
-		r.source, r.notFrom = p, not
-	case "-p", "--protocol":
-		if not { // it fits every other one
-			r.unclear = true
-			return
-		}
-		r.protocol = value
-		if name, ok := map[string]string{"6": "tcp", "17": "udp", "all": "", "0": ""}[value]; ok {
-			r.protocol = name
-		}
-	case "--ctstate", "--state":
-		states := strings.Split(value, ",")
-		first := slices.Contains(states, "NEW") || slices.Contains(states, "DNAT")
-		r.never = r.never || first == not
-	case "--ctdir":
-		r.never = r.never || (value == "ORIGINAL") == not
-	case "--ctorigdstport":
-		r.ports(&r.host, value, not)
-	case "--dport", "--dports", "--destination-port", "--destination-ports":
-		r.ports(&r.inside, value, not)
-	case "--syn":
-		r.never = r.never || not
-	default:
-		r.unclear = true
-	}
-}
-
-// ports reads 80, 80:90 or 80,443.
-func (r *filterRule) ports(into *[]portRange, value string, not bool) {
-	if not || *into != nil {
-		r.unclear = true
-		return
-	}
-	for _, part := range strings.Split(value, ",") {
-		low, high, isRange := strings.Cut(part, ":")
-		if !isRange {
-			high = low
-		}
-		from, err := strconv.Atoi(low)
-		to, err2 := strconv.Atoi(high)
-		if err != nil || err2 != nil {
-			r.unclear = true
-			return
-		}
-		*into = append(*into, portRange{from, to})
-	}
-}
-
-// filterSource reads 10.0.0.0/8, 10.0.0.1 or 10.0.0.0/255.0.0.0.
-func filterSource(value string) (netip.Prefix, bool) {
-	if a, err := netip.ParseAddr(value); err == nil && a.Is4() {
-		return netip.PrefixFrom(a, 32), true
-	}
-	if p, err := netip.ParsePrefix(value); err == nil && p.Addr().Is4() {
-		return p.Masked(), true
-	}
-	address, mask, _ := strings.Cut(value, "/")
-	a, err := netip.ParseAddr(address)
-	m, err2 := netip.ParseAddr(mask)
-	if err != nil || err2 != nil || !a.Is4() || !m.Is4() {
-		return netip.Prefix{}, false
-	}
-	bits, ended := 0, false
-	for _, b := range m.As4() {
-		for bit := 7; bit >= 0; bit-- {
-			if b&(1<<bit) == 0 {
-				ended = true
-			} else if ended {
-				return netip.Prefix{}, false // a mask with holes
-			} else {
-				bits++
-			}
-		}
-	}
-	return netip.PrefixFrom(a, bits).Masked(), true
-}
-
-// filterWords splits a line at its blanks. What stands in double quotes is one word.
-func filterWords(line string) []string {
-	var out []string
-	var word strings.Builder
-	quoted, begun := false, false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == '\\' && quoted && i+1 < len(line):
-			i++
-			word.WriteByte(line[i])
-		case c == '"':
-			quoted, begun = !quoted, true
-		case (c == ' ' || c == '\t' || c == '\n' || c == '\r') && !quoted:
-			if begun {
-				out = append(out, word.String())
-			}
-			word.Reset()
-			begun = false
-		default:
-			word.WriteByte(c)
-			begun = true
-		}
-	}
-	if begun {
-		out = append(out, word.String())
-	}
-	return out
 }

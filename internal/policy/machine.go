@@ -24,10 +24,14 @@ type Machine struct {
 	LogBounded Fact[bool] // the engine's default for new containers has a size
 	Swarm      Fact[bool]
 	Files      Fact[[]EngineFile]
-	Published  Fact[[]string] // ports of any container that are open beyond the machine
-	Forwarding Fact[[]string] // rules of the chain that sees what is forwarded to published ports
-	Filter     Fact[[]string] // all rules of the firewall
-	Openings   []Opening      // what the profile says of them; nil when it says nothing
+	Published  Fact[[]string]        // ports of any container that are open beyond the machine
+	Forwarding Fact[[]string]        // rules of the chain that sees what is forwarded to published ports
+	Filter     Fact[[]string]        // all rules of the firewall for IPv4, as iptables -S prints them
+	Filter6    Fact[[]string]        // those for IPv6
+	Nft        Fact[string]          // the rules of nftables as nft -j list ruleset prints them; empty where there is no nft
+	Compat     bool                  // iptables keeps its rules in nftables
+	Proxied    Fact[map[string]bool] // ports on IPv6 of running containers, as 443/tcp: whether a process of the engine answers, not the kernel
+	Openings   []Opening             // what the profile says of them; nil when it says nothing
 }
 
 // EngineFile is a file or socket that belongs to the engine.

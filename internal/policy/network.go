@@ -41,7 +41,11 @@ func network() []Control {
 
 // String returns address:host→container/protocol.
 func (p Port) String() string {
-	return fmt.Sprintf("%s:%d→%d/%s", p.Address, p.Host, p.Container, p.Protocol)
+	address := p.Address
+	if a, err := netip.ParseAddr(address); err == nil && a.Is6() {
+		address = "[" + address + "]"
+	}
+	return fmt.Sprintf("%s:%d→%d/%s", address, p.Host, p.Container, p.Protocol)
 }
 
 func public(address string) bool {

@@ -77,7 +77,9 @@ func TestDockerfiles(t *testing.T) {
 		head := side(t, shop, edit{"  app:\n", "  app:\n" + build})
 		head.Dockerfiles = map[string][]finding.Finding{"app": {secret}}
 		r := review.Compare(review.Side{}, head, today)
-		if !slices.ContainsFunc(r.Changes, func(c review.Change) bool { return c.Control == "HSE-IMG-005" && c.Direction == review.Weaker && strings.Contains(c.New, "TOKEN") }) {
+		if !slices.ContainsFunc(r.Changes, func(c review.Change) bool {
+			return c.Control == "HSE-IMG-005" && c.Direction == review.Weaker && strings.Contains(c.New, "TOKEN")
+		}) {
 			t.Errorf("%+v", r.Changes)
 		}
 	})
