@@ -127,3 +127,25 @@ func attempts(f Facts, in Intent) Verdict {
 	}
 	return pass(f.Attempts.Tier, "%d attempts refused", len(f.Attempts.Value))
 }
+
+// SeccompFilter is the filter that security options come to, as the engine reads them: both separators count, and the last
+// one wins. It is "default", "unconfined" or "custom".
+func SeccompFilter(privileged bool, options []string) string {
+	out := "default"
+	if privileged {
+		out = "unconfined"
+	}
+	for _, option := range options {
+		value, ok := strings.CutPrefix(strings.Replace(option, ":", "=", 1), "seccomp=")
+		switch {
+		case !ok:
+		case value == "unconfined":
+			out = value
+		case value == "builtin":
+			out = "default"
+		default:
+			out = "custom"
+		}
+	}
+	return out
+}
