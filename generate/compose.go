@@ -29,6 +29,7 @@ type (
 	composeService struct {
 		Image       text                       `yaml:"image"`
 		Build       *composeBuild              `yaml:"build,omitempty"`
+		Profiles    []string                   `yaml:"profiles,omitempty,flow"`
 		Entrypoint  []text                     `yaml:"entrypoint,omitempty"`
 		Command     []text                     `yaml:"command,omitempty"`
 		Hostname    text                       `yaml:"hostname,omitempty"`
@@ -189,7 +190,7 @@ func secretVolumeKey(service string) string { return "hsectl-secrets-" + service
 func newComposeService(s stack.Service, from Source, delivered *Delivery) composeService {
 	_, rootWritable := s.Excepted("HSE-FS-001")
 	out := composeService{
-		Image: literal(s.Image), Entrypoint: literals(s.Entrypoint), Command: literals(s.Command), Hostname: literal(s.Hostname),
+		Image: literal(s.Image), Profiles: s.Profiles, Entrypoint: literals(s.Entrypoint), Command: literals(s.Command), Hostname: literal(s.Hostname),
 		User: quoted(fmt.Sprintf("%d:%d", s.User.UID, s.User.GID)), ReadOnly: !rootWritable, Init: s.Init,
 		SecurityOpt: []string{"no-new-privileges:true"}, CapDrop: []string{"ALL"}, IPC: "private",
 		Environment: environment(s), Networks: s.Networks,

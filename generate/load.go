@@ -19,6 +19,7 @@ func Load(ctx context.Context, file []byte, environment map[string]string) (*typ
 	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
 		o.SkipResolveEnvironment = true
 		o.SkipInclude = true
+		o.Profiles = []string{"*"} // services are chosen before a file is rendered
 	})
 	if err != nil {
 		return nil, fmt.Errorf("loading the rendered Compose file: %w", err)

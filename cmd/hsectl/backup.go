@@ -37,7 +37,7 @@ and this machine needs none of them. Prove that they can be restored with: hsect
 }
 
 func runBackup(ctx context.Context, g *globals, s streams, names []string) error {
-	l, err := load(g.file)
+	l, err := loadPinned(g.file)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,14 @@ func (d *deployment) prepare(ctx context.Context, l loaded) error {
 // read returns the profile: that of the flags, or that of a bundle.
 func (o deployOptions) read(g *globals) (loaded, func(), error) {
 	if o.bundle != "" {
-		return openBundle(o.bundle)
+		l, release, err := openBundle(o.bundle)
+		if err != nil {
+			return l, release, err
+		}
+		if l, err = l.chosen(g.file.profiles); err != nil {
+			release()
+		}
+		return l, release, err
 	}
 	l, err := loadPinned(g.file)
 	return l, func() {}, err

@@ -44,7 +44,7 @@ func newInit(g *globals, s streams) *cobra.Command {
 		Long: `Init writes a profile to the file of -f.
 
 With --preset SERVICE=PRESET it writes a new stack of known images. With --from it turns Compose files into a profile:
-include, extends, anchors, profiles and variables are resolved, images with a preset are recognised, and hardening is
+include, extends, anchors and variables are resolved, images with a preset are recognised, and hardening is
 added where it can be justified. Nothing is lost: keys that have no place in a profile go to passthrough:, settings that
 are weaker than they should be get an exception that ends in 30 days, and what the files do not tell is asked in comments
 that begin with TODO(hsectl). Values that look like secrets are not copied.

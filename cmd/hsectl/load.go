@@ -33,6 +33,7 @@ type selection struct {
 	files       []string // the profile, and what is laid over it
 	environment string
 	set         []string
+	profiles    []string // of Compose: which services with profiles: take part
 }
 
 // loaded is a profile that was read, and the stack it stands for.
@@ -82,6 +83,17 @@ func loadFrom(from selection, read reader, today time.Time) (loaded, error) {
 	return l, nil
 }
 
+// chosen returns what was loaded without the services whose profiles: are not chosen. What is about running containers is
+// about the others only; what is about files is about all.
+func (l loaded) chosen(names []string) (loaded, error) {
+	p, err := l.profile.Choose(names)
+	if err != nil {
+		return l, &usageError{fmt.Errorf("choosing services of %s: %w", l.path, err), "choose with --profile NAME, once for each"}
+	}
+	l.profile, l.stack = p, stack.New(p).Pinned(l.locked.Pins(l.root))
+	return l, nil
+}
+
 // choices are the flags that change what the files say.
 func (s selection) choices() []string {
 	var out []string
@@ -90,6 +102,9 @@ func (s selection) choices() []string {
 	}
 	for _, assignment := range s.set {
 		out = append(out, "--set "+assignment)
+	}
+	for _, name := range s.profiles {
+		out = append(out, "--profile "+name)
 	}
 	return out
 }

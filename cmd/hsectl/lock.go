@@ -141,13 +141,16 @@ func readLock(l loaded) (lock.File, error) {
 	return f, nil
 }
 
-// loadPinned reads the profile and its lock.
+// loadPinned reads the profile and its lock, and leaves out the services that are not chosen.
 func loadPinned(from selection) (loaded, error) {
 	l, err := load(from)
 	if err != nil {
 		return loaded{}, err
 	}
-	return l.pinned()
+	if l, err = l.pinned(); err != nil {
+		return l, err
+	}
+	return l.chosen(from.profiles)
 }
 
 // pinned returns what was loaded with the stack's references as the lock has them. A lock that does not fit is an

@@ -42,7 +42,7 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 			if err := checkFormat(o.format); err != nil {
 				return err
 			}
-			l, err := load(g.file)
+			l, err := loadPinned(g.file)
 			if err != nil {
 				return err
 			}

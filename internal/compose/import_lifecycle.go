@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -72,8 +73,12 @@ func (m *moving) health() {
 	} else {
 		out.set("command", flow(anys(h.Test[1:])))
 	}
-	timeout, interval := engineTime(h.Timeout), engineTime(h.Interval)
-	out.set("interval", max(interval, timeout).String())
+	interval := engineTime(h.Interval)
+	timeout := min(engineTime(h.Timeout), interval) // a profile has none that is longer; the engine's own would be 30 s
+	if h.Timeout != nil && time.Duration(*h.Timeout) > interval {
+		interval, timeout = time.Duration(*h.Timeout), time.Duration(*h.Timeout) // a test that needs its time keeps it
+	}
+	out.set("interval", interval.String())
 	out.set("timeout", timeout.String())
 	retries := 3
 	if h.Retries != nil && *h.Retries > 0 {
@@ -117,11 +122,29 @@ func (m *moving) dependencies() {
 		if !d.Required {
 			m.pass(false, "depends_on", clean(name), "required")
 		}
+		if !m.always(name) {
+			m.pass(cmp.Or(d.Condition, types.ServiceConditionStarted), "depends_on", clean(name), "condition")
+			continue
+		}
 		list = append(list, flow(map[string]any{"service": clean(name), "condition": condition}))
 	}
 	if len(list) > 0 {
 		m.out.set("depends_on", list)
 	}
+}
+
+// choices moves the profiles of Compose in which the service takes part.
+func (m *moving) choices() {
+	if m.take("profiles") {
+		m.out.set("profiles", flow(anys(m.s.Profiles)))
+	}
+}
+
+// always reports whether another service is there whenever this one is. What is waited for without that has no place in a
+// profile, and is passed through.
+func (m *moving) always(name string) bool {
+	other := m.p.types.Services[name].Profiles
+	return len(other) == 0 || len(m.s.Profiles) > 0 && !slices.ContainsFunc(m.s.Profiles, func(c string) bool { return !slices.Contains(other, c) })
 }
 
 // tests reports whether a service will have a health test in the profile.

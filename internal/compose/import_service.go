@@ -42,6 +42,7 @@ func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
 	m.ports()
 	m.networks()
 	m.dependencies()
+	m.choices()
 	m.logging()
 	m.labels()
 	m.passthrough()

@@ -54,6 +54,7 @@ func layered() map[string][2]string {
 		"environment": {"{A: {default: weak}, B: weak, C: {required: true}}", "{A: {required: true}, B: strong, C: {default: strong}}"},
 		"ports":       {`["1:1", "2:2"]`, `["3:3"]`},
 		"networks":    {"[weak, other]", "[edge]"},
+		"profiles":    {"[weak]", "[strong]"},
 		"depends_on":  {"[weak, other]", "[{service: peer, condition: started}]"},
 		"restart":     {"always", "on-failure:3"},
 		"logging":     {"{driver: local, max_size: 1m, max_files: 1}", "{driver: json-file, max_size: 2m, max_files: 2}"},
@@ -109,7 +110,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	// The defaults name secrets, networks and services that only weak layers would ask for: the peer gets them too.
 	covered = strings.Replace(covered, "services:\n", "services:\n  weak: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n"+
 		"  other: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n", 1)
-	covered = strings.Replace(covered, "health: {command: [x]}}", "health: {command: [x]}, secrets: [], networks: [edge], depends_on: [], ports: []}", 1)
+	covered = strings.Replace(covered, "health: {command: [x]}}", "health: {command: [x]}, secrets: [], networks: [edge], depends_on: [], ports: [], profiles: []}", 1)
 	covered = strings.ReplaceAll(covered, "depends_on: []}", "depends_on: [], ports: []}")
 	got, err := profile.Parse([]byte(covered), o)
 	if err != nil {

@@ -71,14 +71,14 @@ func ownPlaces() map[string]string {
 		"image": "image:", "user": "user:", "read_only": "an exception for HSE-FS-001", "init": "init:", "cap_add": "capabilities:, each with its reason",
 		"cap_drop": "nothing: all capabilities are dropped", "tmpfs": "writable: with tmpfs:", "mem_limit": "limits.memory:", "memswap_limit": "nothing: there is no swap",
 		"cpus": "limits.cpus:", "pids_limit": "limits.pids:", "mem_reservation": "reservations.memory:", "stop_signal": "shutdown.signal:", "stop_grace_period": "shutdown.grace:",
-		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:", "scale": "replicas:",
+		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:", "scale": "replicas:", "profiles": "profiles:",
 	}
 }
 
 // harmless keys neither give a service anything nor take a wall away.
 func harmless() []string {
 	return strings.Fields(`annotations attach blkio_config container_name cpu_count cpu_percent cpu_shares cpuset depends_on dns dns_opt
-		dns_search domainname expose healthcheck label_file labels links logging mac_address mem_swappiness platform profiles pull_policy
+		dns_search domainname expose healthcheck label_file labels links logging mac_address mem_swappiness platform pull_policy
 		stdin_open storage_opt tty ulimits working_dir command entrypoint environment env_file configs secrets`)
 }
 

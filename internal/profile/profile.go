@@ -79,6 +79,7 @@ type Service struct {
 	Ports        []Port          `yaml:"ports" doc:"published ports; on 127.0.0.1 unless an address is written"`
 	Networks     []string        `yaml:"networks" doc:"networks the service joins"`
 	DependsOn    []Dependency    `yaml:"depends_on" doc:"services that must be healthy first"`
+	Profiles     []string        `yaml:"profiles" doc:"the service is part of the stack only where one of these is chosen, as with Compose: --profile NAME"`
 	Restart      string          `yaml:"restart" doc:"unless-stopped, always, on-failure:N or no"`
 	Logging      Logging         `yaml:"logging" doc:"log driver and rotation"`
 	Labels       map[string]Text `yaml:"labels" doc:"labels of the container"`

@@ -305,6 +305,7 @@ func (v *serviceValidator) networks() {
 }
 
 func (v *serviceValidator) dependencies() {
+	v.choices()
 	for i, d := range v.s.DependsOn {
 		at := fmt.Sprintf("%s[%d]", v.at("depends_on"), i)
 		other, ok := v.p.Services[d.Service]

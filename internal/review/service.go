@@ -38,6 +38,7 @@ func (s *serviceComparison) compare() {
 	s.passthrough()
 	s.rest()
 	s.owner()
+	s.choices()
 	s.controls(before)
 	s.dockerfile()
 	s.unnamed(before)

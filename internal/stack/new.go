@@ -75,7 +75,7 @@ func newService(p *profile.Profile, name string) Service {
 		ShmSize: size(from.ShmSize), OpenFiles: from.OpenFiles,
 		Shutdown: Shutdown{Signal: from.Shutdown.Signal, Grace: from.Shutdown.Grace.D, Timeout: from.Shutdown.Timeout.D, Logs: from.Shutdown.Logs},
 		Replicas: from.Containers(), Rollout: newRollout(p, name),
-		Health: newHealth(from), Networks: from.Networks, Restart: from.Restart,
+		Health: newHealth(from), Networks: from.Networks, Profiles: from.Profiles, Restart: from.Restart,
 		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
 		Denied: from.Verify.Denied, Listen: from.Verify.Listen, Extra: from.Passthrough,
 	}

@@ -57,6 +57,7 @@ type Service struct {
 	Ports        []Port
 	Networks     []string
 	DependsOn    []Dependency
+	Profiles     []string // those of Compose in which it takes part; empty is always
 	Restart      string
 	Log          Log
 	Labels       []Label // sorted by name
