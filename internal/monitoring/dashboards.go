@@ -1,6 +1,8 @@
 package monitoring
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/hsectl/hsectl/internal/profile"
@@ -11,37 +13,59 @@ import (
 const (
 	fileResources = "container-resource-dashboard.json"
 	fileOverview  = "stack-overview-dashboard.json"
-	filePostgres  = "postgresql-dashboard.json"
-	fileRedis     = "redis-dashboard.json"
 )
+
+// view is one dashboard.
+type view struct {
+	file, uid, title, description string
+	panels                        []panel
+}
 
 // dashboards returns those that have something to show. Their uids never change: people keep links to them.
 func (s suite) dashboards() ([]stack.ConfigFile, error) {
+	var views []view
+	if s.p.On(profile.PartPrometheus) {
+		views = append(views,
+			view{fileResources, "hse-container-resources", "Container Resource Usage",
+				"What each container uses of what its profile allows, and how each service does.", s.resourcePanels()},
+			view{fileOverview, "hse-stack-overview", "Stack Overview",
+				"Whether " + s.app.Name + " works, and what is wrong when it does not.", s.overviewPanels()})
+	}
+	for _, e := range s.exporters(profile.PartPostgresExporter) {
+		views = append(views, view{"postgresql", "hse-postgresql", "PostgreSQL",
+			"Connections, transactions, cache and size of the database.", s.postgresPanels(e.Service)}.of(e))
+	}
+	for _, e := range s.exporters(profile.PartRedisExporter) {
+		views = append(views, view{"redis", "hse-redis", "Redis", "Clients, commands, memory and hits of the cache.", s.redisPanels(e.Service)}.of(e))
+	}
 	var out []stack.ConfigFile
-	for _, d := range []struct {
-		on                            bool
-		file, uid, title, description string
-		panels                        func() []panel
-	}{
-		{s.p.On(profile.PartPrometheus), fileResources, "hse-container-resources", "Container Resource Usage",
-			"What each container uses of what its profile allows, and how each service does.", s.resourcePanels},
-		{s.p.On(profile.PartPrometheus), fileOverview, "hse-stack-overview", "Stack Overview",
-			"Whether " + s.app.Name + " works, and what is wrong when it does not.", s.overviewPanels},
-		{s.p.On(profile.PartPostgresExporter), filePostgres, "hse-postgresql", "PostgreSQL",
-			"Connections, transactions, cache and size of the database.", s.postgresPanels},
-		{s.p.On(profile.PartRedisExporter), fileRedis, "hse-redis", "Redis",
-			"Clients, commands, memory and hits of the cache.", s.redisPanels},
-	} {
-		if !d.on {
-			continue
-		}
-		data, err := s.document(d.uid, d.title, d.description, d.panels())
+	for _, v := range views {
+		data, err := s.document(v.uid, v.title, v.description, v.panels)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, stack.ConfigFile{Path: d.file, Data: data})
+		out = append(out, stack.ConfigFile{Path: v.file, Data: data})
 	}
 	return out, nil
+}
+
+// of names a dashboard after its service where the exporter is, that is, where there are several.
+func (v view) of(e profile.Exporter) view {
+	if e.Name != e.Part {
+		v.file, v.title, v.uid = v.file+"-"+e.Service, v.title+" "+e.Service, uid(v.uid+"-"+e.Service)
+	}
+	v.file += "-dashboard.json"
+	return v
+}
+
+// uid returns a name that Grafana takes, which has 40 characters at most.
+func uid(name string) string {
+	const most = 40
+	if len(name) <= most {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return name[:most-9] + "-" + hex.EncodeToString(sum[:4])
 }
 
 // resourcePanels shows all containers together, and then each service that has metrics of its own.
@@ -163,8 +187,8 @@ func (s suite) hostPanels(b *sheet) {
 		query{fmt.Sprintf("node_memory_MemTotal_bytes{%s}", all), "total"}, query{fmt.Sprintf("node_memory_MemAvailable_bytes{%s}", all), "available"})
 }
 
-func (s suite) postgresPanels() []panel {
-	all := s.sel("")
+func (s suite) postgresPanels(service string) []panel {
+	all := s.sel(service)
 	rate := func(metric string) string { return fmt.Sprintf("sum by (datname) (rate(%s{%s}[5m]))", metric, all) }
 	b := &sheet{}
 	b.row("Now")
@@ -188,8 +212,8 @@ func (s suite) postgresPanels() []panel {
 	return b.panels
 }
 
-func (s suite) redisPanels() []panel {
-	all := s.sel("")
+func (s suite) redisPanels(service string) []panel {
+	all := s.sel(service)
 	gauge := func(metric string) string { return fmt.Sprintf("%s{%s}", metric, all) }
 	rate := func(metric string) string { return fmt.Sprintf("rate(%s{%s}[5m])", metric, all) }
 	b := &sheet{}
@@ -203,7 +227,7 @@ func (s suite) redisPanels() []panel {
 	b.graph("Commands", "ops", "Commands processed in a second.", query{rate("redis_commands_processed_total"), "commands"})
 	memory := b.graph("Memory", "bytes", "Memory in use, and what maxmemory allows.",
 		query{gauge("redis_memory_used_bytes"), "used"}, query{gauge("redis_memory_max_bytes"), "allowed"})
-	if cache, ok := s.first("redis"); ok {
+	if cache, ok := s.app.Service(service); ok {
 		memory.limit(float64(cache.Limits.Memory.Bytes))
 	}
 	b.graph("Look-ups", "ops", "Look-ups in a second that found a key, and that did not.",

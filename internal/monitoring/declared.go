@@ -38,9 +38,9 @@ func (s suite) declare(service stack.Service) policy.Watched {
 	if m := service.Metrics; m != nil {
 		add(fmt.Sprintf("its metrics on %d%s", m.Port, m.Path), jobServices)
 	}
-	for _, e := range [][2]string{{profile.PartPostgresExporter, "postgres"}, {profile.PartRedisExporter, "redis"}} {
-		if first, ok := s.first(e[1]); ok && first.Name == service.Name && s.p.On(e[0]) {
-			add(e[0], e[0])
+	for _, e := range s.p.Exporters() {
+		if e.Service == service.Name && s.p.On(e.Part) {
+			add(e.Name, e.Part)
 		}
 	}
 	if s.p.On(profile.PartBlackbox) && slices.ContainsFunc(s.probes(), func(p probe) bool { return p.service == service.Name }) {

@@ -11,7 +11,8 @@ import (
 	"github.com/hsectl/hsectl/templates"
 )
 
-// redisPasswords is the secret from which the exporter takes the password of each server.
+// redisPasswords is the secret from which an exporter takes the password of its server. Where there are several exporters,
+// the name of the server follows.
 const redisPasswords = "redis_exporter_passwords"
 
 const redisPort, postgresPort = 6379, 5432
@@ -31,8 +32,30 @@ func (s suite) containers(part *stack.Service) error {
 	return nil
 }
 
+// exporters returns those of a part that are on.
+func (s suite) exporters(part string) []profile.Exporter {
+	var out []profile.Exporter
+	for _, e := range s.p.Exporters() {
+		if e.Part == part && s.p.On(part) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// measured returns the service that an exporter measures.
+func (s suite) measured(exporter string) stack.Service {
+	for _, e := range s.p.Exporters() {
+		if e.Name == exporter {
+			service, _ := s.app.Service(e.Service) // the exporter is there only because the service is
+			return service
+		}
+	}
+	return stack.Service{}
+}
+
 func (s suite) postgresExporter(part *stack.Service) error {
-	database, _ := s.first("postgres") // the part is on only when there is one
+	database := s.measured(part.Name)
 	user := variable(database, "POSTGRES_USER", "postgres")
 	part.Environment = append(part.Environment,
 		stack.Variable{Name: "DATA_SOURCE_URI", Value: fmt.Sprintf("%s:%d/%s?sslmode=disable", database.Name, postgresPort, variable(database, "POSTGRES_DB", user))},
@@ -47,22 +70,28 @@ func (s suite) postgresExporter(part *stack.Service) error {
 }
 
 func (s suite) redisExporter(part *stack.Service) error {
-	part.Environment = append(part.Environment, stack.Variable{Name: "REDIS_ADDR", Value: s.redisAddress()})
-	if s.redisPasswords().From != "" {
-		part.Secrets = append(part.Secrets, stack.SecretFile{Name: redisPasswords, Env: "REDIS_PASSWORD_FILE"})
+	part.Environment = append(part.Environment, stack.Variable{Name: "REDIS_ADDR", Value: redisAddress(s.measured(part.Name))})
+	if made := s.redisPasswords(part.Name); made.From != "" {
+		part.Secrets = append(part.Secrets, stack.SecretFile{Name: made.Name, Env: "REDIS_PASSWORD_FILE"})
 	}
 	return nil
 }
 
-func (s suite) redisAddress() string {
-	cache, _ := s.first("redis") // the part is on only when there is one
+func redisAddress(cache stack.Service) string {
 	return fmt.Sprintf("redis://%s:%d", cache.Name, redisPort)
 }
 
-// redisPasswords makes the exporter's file from the password that the server's own configuration is made of.
-func (s suite) redisPasswords() stack.Secret {
-	cache, _ := s.first("redis") // the part is on only when there is one
-	out := stack.Secret{Name: redisPasswords, Format: fmt.Sprintf(`{"%s":"{}"}`, s.redisAddress())}
+// redisPasswords makes the file of an exporter of Redis from the password that the server's own configuration is made of. It is
+// nothing for every other part.
+func (s suite) redisPasswords(exporter string) stack.Secret {
+	if profile.PartOf(exporter) != profile.PartRedisExporter {
+		return stack.Secret{}
+	}
+	cache := s.measured(exporter)
+	out := stack.Secret{Name: redisPasswords, Format: fmt.Sprintf(`{"%s":"{}"}`, redisAddress(cache))}
+	if exporter != profile.PartRedisExporter {
+		out.Name += "_" + cache.Name
+	}
 	for _, use := range cache.Secrets {
 		if source := s.p.Secrets[use.Name]; strings.HasPrefix(source.Format, "requirepass ") {
 			out.From = source.From

@@ -92,8 +92,8 @@ func (s suite) secrets(services []stack.Service) []stack.Secret {
 	for _, service := range services {
 		for _, use := range service.Secrets {
 			secret := stack.NewSecret(use.Name, s.p.Secrets[use.Name])
-			if use.Name == redisPasswords {
-				secret = s.redisPasswords()
+			if made := s.redisPasswords(service.Name); use.Name == made.Name {
+				secret = made
 			}
 			add(secret)
 			if secret.From != "" {
@@ -124,7 +124,7 @@ func (s suite) wire(part stack.Service) (stack.Service, error) {
 		profile.PartTempo:            s.tempo,
 		profile.PartContainers:       s.containers,
 	}
-	if f := wiring[part.Name]; f != nil {
+	if f := wiring[profile.PartOf(part.Name)]; f != nil {
 		if err := f(&part); err != nil {
 			return part, err
 		}
@@ -154,17 +154,12 @@ func (s suite) joins(part stack.Service) []string {
 
 // asks says which services a part speaks to, or nil when it speaks to none.
 func (s suite) asks(part string) func(stack.Service) bool {
-	named := func(preset string) func(stack.Service) bool {
-		first, _ := s.first(preset) // the exporter is on only when there is one
-		return func(service stack.Service) bool { return service.Name == first.Name }
-	}
-	switch part {
+	switch profile.PartOf(part) {
 	case profile.PartPrometheus:
 		return func(service stack.Service) bool { return service.Metrics != nil }
-	case profile.PartPostgresExporter:
-		return named("postgres")
-	case profile.PartRedisExporter:
-		return named("redis")
+	case profile.PartPostgresExporter, profile.PartRedisExporter:
+		measured := s.measured(part).Name
+		return func(service stack.Service) bool { return service.Name == measured }
 	case profile.PartBlackbox:
 		return func(service stack.Service) bool {
 			return slices.ContainsFunc(s.probes(), func(p probe) bool { return p.service == service.Name })
@@ -184,15 +179,6 @@ func (s suite) watched() []stack.Service {
 		}
 	}
 	return out
-}
-
-// first returns the first service with a preset, or false.
-func (s suite) first(preset string) (stack.Service, bool) {
-	i := slices.IndexFunc(s.app.Services, func(service stack.Service) bool { return service.Preset == preset })
-	if i < 0 {
-		return stack.Service{}, false
-	}
-	return s.app.Services[i], true
 }
 
 func variable(s stack.Service, name, otherwise string) string {

@@ -135,7 +135,12 @@ func (s suite) scrapes() []scrape {
 	}
 	out = append(out, several...)
 	for _, e := range s.endpoints() {
-		one := scrape{Job: e.part, Static: []targets{{[]string{fmt.Sprintf("%s:%d", e.part, e.port)}, s.labels(e.service)}}}
+		at := targets{[]string{fmt.Sprintf("%s:%d", e.name, e.port)}, s.labels(e.service)}
+		if n := len(out); n > 0 && out[n-1].Job == e.part { // another exporter of the same kind
+			out[n-1].Static = append(out[n-1].Static, at)
+			continue
+		}
+		one := scrape{Job: e.part, Static: []targets{at}}
 		if e.part == profile.PartCadvisor {
 			one.MetricRelabel = identify()
 		}
@@ -164,34 +169,34 @@ func (s suite) labels(service string) map[string]string {
 	return map[string]string{"stack": s.app.Name, "service": service}
 }
 
-// endpoint is a part that shows metrics, and the service they are about.
+// endpoint is a service of the monitoring stack that shows metrics, and the service they are about.
 type endpoint struct {
-	part    string
-	port    int
-	service string
+	part, name string
+	port       int
+	service    string
 }
 
 func (s suite) endpoints() []endpoint {
-	database, _ := s.first("postgres")
-	cache, _ := s.first("redis")
 	var out []endpoint
-	for _, e := range []endpoint{
-		{profile.PartAlertmanager, 9093, profile.PartAlertmanager},
-		{profile.PartAlloy, 12345, profile.PartAlloy},
-		{profile.PartBlackbox, 9115, profile.PartBlackbox},
-		{profile.PartCadvisor, 8080, profile.PartCadvisor},
-		{profile.PartContainers, containersPort, profile.PartContainers},
-		{profile.PartGrafana, 3000, profile.PartGrafana},
-		{profile.PartLoki, 3100, profile.PartLoki},
-		{profile.PartNodeExporter, 9100, "host"},
-		{profile.PartCollector, 8888, profile.PartCollector},
-		{profile.PartPostgresExporter, 9187, database.Name},
-		{profile.PartPrometheus, 9090, profile.PartPrometheus},
-		{profile.PartRedisExporter, 9121, cache.Name},
-		{profile.PartTempo, 3200, profile.PartTempo},
+	for _, part := range []struct {
+		name string
+		port int
+	}{
+		{profile.PartAlertmanager, 9093}, {profile.PartAlloy, 12345}, {profile.PartBlackbox, 9115}, {profile.PartCadvisor, 8080},
+		{profile.PartContainers, containersPort}, {profile.PartGrafana, 3000}, {profile.PartLoki, 3100}, {profile.PartNodeExporter, 9100},
+		{profile.PartCollector, 8888}, {profile.PartPostgresExporter, 9187}, {profile.PartPrometheus, 9090},
+		{profile.PartRedisExporter, 9121}, {profile.PartTempo, 3200},
 	} {
-		if s.p.On(e.part) {
-			out = append(out, e)
+		switch exporters := s.exporters(part.name); {
+		case !s.p.On(part.name):
+		case len(exporters) > 0:
+			for _, e := range exporters {
+				out = append(out, endpoint{part.name, e.Name, part.port, e.Service})
+			}
+		case part.name == profile.PartNodeExporter:
+			out = append(out, endpoint{part.name, part.name, part.port, "host"})
+		default:
+			out = append(out, endpoint{part.name, part.name, part.port, part.name})
 		}
 	}
 	return out

@@ -136,8 +136,8 @@ func (s suite) cpuSources() []string {
 	for _, service := range s.watched() {
 		out = append(out, rate(service.Metrics.Prefix+"process_cpu_seconds_total", service.Name))
 	}
-	if cache, ok := s.first("redis"); ok && s.p.On(profile.PartRedisExporter) {
-		out = append(out, rate("redis_cpu_user_seconds_total", cache.Name)+" + "+rate("redis_cpu_sys_seconds_total", cache.Name))
+	if s.p.On(profile.PartRedisExporter) {
+		out = append(out, rate("redis_cpu_user_seconds_total", "")+" + "+rate("redis_cpu_sys_seconds_total", ""))
 	}
 	return out
 }

@@ -98,7 +98,7 @@ func (p *Percent) UnmarshalText(text []byte) error {
 // String returns the text as written.
 func (p Percent) String() string { return p.Text }
 
-// Parts of the monitoring stack. Each is the name of a service and of its preset.
+// Parts of the monitoring stack. Each is the name of a service and of its preset; see Exporters for those that may be several.
 const (
 	PartPrometheus       = "prometheus"
 	PartAlertmanager     = "alertmanager"
@@ -138,10 +138,8 @@ func (p *Profile) On(part string) bool {
 	switch part {
 	case PartLoki:
 		return p.Monitoring.Logs.To == "loki"
-	case PartPostgresExporter:
-		return len(p.withPreset("postgres")) > 0
-	case PartRedisExporter:
-		return len(p.withPreset("redis")) > 0
+	case PartPostgresExporter, PartRedisExporter:
+		return len(p.named(part)) > 0
 	}
 	return true
 }
@@ -238,16 +236,22 @@ func (l *layers) monitoring(p *Profile, written *node, d *decoder) {
 		if n != nil && n.kind != mapping {
 			continue
 		}
-		merged := l.service(part, nil, presetOf(part, n))
-		var s Service
-		d.decode(merged, &s, "monitoring.services."+part)
-		if s.Ports == nil && port != 0 {
-			s.Ports = []Port{{Host: port, Container: port}}
+		for _, name := range p.named(part) {
+			of := presetOf(part, n)
+			if own := written.get("services").get(name); name != part && own != nil && own.kind == mapping {
+				of = layering().merge(of, own, "")
+			}
+			merged := l.service(name, nil, of)
+			var s Service
+			d.decode(merged, &s, "monitoring.services."+name)
+			if s.Ports == nil && port != 0 {
+				s.Ports = []Port{{Host: port, Container: port}}
+			}
+			services[name] = s
 		}
-		services[part] = s
 	}
 	for name, s := range m.Services {
-		if _, known := Parts()[name]; !known {
+		if !slices.Contains(p.parts(), name) {
 			services[name] = s // reported by the validator
 		}
 	}

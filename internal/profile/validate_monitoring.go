@@ -75,7 +75,7 @@ func (v *validator) monitoring() {
 			v.bad(fmt.Sprintf("monitoring.off[%d]", i), didYouMean(part, parts), "there is no part %q", part)
 		}
 	}
-	v.unknownParts(parts)
+	v.unknownParts()
 	v.needs()
 	for _, days := range []struct {
 		key string
@@ -106,7 +106,8 @@ func (v *validator) monitoring() {
 	v.monitoringServices()
 }
 
-func (v *validator) unknownParts(parts []string) {
+func (v *validator) unknownParts() {
+	parts := v.p.parts()
 	for name := range v.p.Monitoring.Services {
 		if !slices.Contains(parts, name) {
 			v.bad("monitoring.services."+name+"#key", didYouMean(name, parts), "there is no part %q", name)
@@ -208,8 +209,11 @@ func (v *validator) monitoringServices() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
-		if _, known := Parts()[name]; !known {
+		if !slices.Contains(v.p.parts(), name) {
 			continue
+		}
+		if !namePattern.MatchString(name) {
+			v.bad("services."+strings.TrimPrefix(name, PartOf(name)+"-")+"#key", "choose a shorter name, or switch off "+PartOf(name), "%q, the name of its exporter, cannot name a service", name)
 		}
 		parts.service(name)
 		for i, port := range p.Services[name].Ports {

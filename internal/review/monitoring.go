@@ -84,12 +84,12 @@ func losses() map[string]loss {
 
 // part notes a part of the monitoring that is there now, or no more. One that has nothing to do any more is no loss.
 func (s *serviceComparison) part(gone bool) {
-	l := losses()[s.name]
+	l := losses()[profile.PartOf(s.name)]
 	c := Change{Rule: RuleWatch, Control: l.control, Severity: l.severity, What: "part"}
 	switch {
 	case !gone:
 		c.Direction, c.New, c.Reason = Stronger, describe(s.new), "one more part watches"
-	case slices.Contains(s.head.Monitoring.Off, s.name):
+	case slices.Contains(s.head.Monitoring.Off, profile.PartOf(s.name)):
 		c.Direction, c.Old, c.Reason = Weaker, describe(s.old), l.reason
 	default:
 		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "there is nothing left for it to do"
