@@ -33,8 +33,8 @@ func newChecklist(g *globals, s streams) *cobra.Command {
 		Use:   "checklist",
 		Short: "Answer the production checklist from evidence",
 		Long: `Checklist answers fourteen questions that are asked before production: from the running containers, from the latest
-results of drills and scans on this machine, from the engine's machine, from the backups that the profile declares or one
-that it is shown, and from addresses that it asks now. What nothing answers is unknown, with what to run. Exit 3 unless all is answered well.`,
+results of drills and scans on this machine, from the engine's machine, from Prometheus and Alertmanager of the profile's
+own monitoring, from the backups that the profile declares or one that it is shown, and from addresses that it asks now. What nothing answers is unknown, with what to run. Exit 3 unless all is answered well.`,
 		Example: `  hsectl checklist
   hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example
   hsectl checklist --backup /var/backups/shop`,
@@ -49,7 +49,7 @@ that it is shown, and from addresses that it asks now. What nothing answers is u
 	o.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.dashboards, "dashboards", "", "address of the dashboards, to be asked")
-	f.StringVar(&o.alerts, "alerts", "", "address of Prometheus' rules, which must hold an alert")
+	f.StringVar(&o.alerts, "alerts", "", "address of Prometheus' rules, which must hold an alert; for monitoring that is not the profile's own")
 	f.StringVar(&o.tls, "tls", "", "address whose certificate is looked at, as tls://name")
 	f.StringVar(&o.backup, "backup", "", "file of the last backup, or the directory of all; its age and size are looked at")
 	f.DurationVar(&o.backupAge, "backup-age", 26*time.Hour, "age after which a backup does not count")
@@ -75,11 +75,15 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	if err != nil {
 		return err
 	}
+	watching, err := verifyWatching(ctx, l, engine)
+	if err != nil {
+		return err
+	}
 	images, err := runningImages(ctx, engine, l.stack)
 	if err != nil {
 		return err
 	}
-	known := verify.Known{Stack: l.stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine), Images: images, Stored: storedResults(l.stack.Name), Now: time.Now(),
+	known := verify.Known{Stack: l.stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine, watching), Images: images, Stored: storedResults(l.stack.Name), Now: time.Now(),
 		Fresh: time.Duration(o.days) * 24 * time.Hour, Asked: map[string]verify.Answer{}}
 	for name, check := range map[string]verify.Check{
 		"dashboards": {URL: o.dashboards}, "alerts": {URL: o.alerts, Body: `"alerting"`}, "tls": {URL: o.tls, Days: 14},

@@ -48,7 +48,7 @@ func verifyWatching(ctx context.Context, l loaded, engine *docker.Engine) ([]fin
 	if l.profile.On(profile.PartAlertmanager) {
 		receivers = ask(verify.AskReceivers)
 	}
-	return watchingFindings(l, verify.Watched(w, l.stack.Name, ask(verify.AskUp), ask(verify.AskRules), receivers))
+	return watchingFindings(l, verify.Watched(w, l.stack.Name, ask(verify.AskUp(l.profile.Monitoring.Interval.D)), ask(verify.AskRules), receivers))
 }
 
 // lastVerify is the result that the last verify of this stack has kept on this machine.

@@ -40,7 +40,7 @@ func Checklist(k Known) []finding.Finding {
 		k.held(6, "Health checks are configured and pass", "HSE-HLT-001", "HSE-HLT-002", "HSE-HLT-004"),
 		k.drilled(7, "Graceful shutdown is tested", "drill-shutdown", "hsectl drill shutdown"),
 		k.asked(8, "Monitoring dashboards are accessible", "dashboards", "hsectl checklist --dashboards http://127.0.0.1:3000/api/health"),
-		k.asked(9, "Alerts are configured", "alerts", "hsectl checklist --alerts http://127.0.0.1:9090/api/v1/rules"),
+		k.alerted(9, "Alerts are configured"),
 		k.backedUp(10, "A backup is in place"),
 		k.held(11, "Log rotation is configured", "HSE-LOG-001"),
 		k.asked(12, "TLS certificates are installed", "tls", "hsectl checklist --tls tls://your.name"),
@@ -197,6 +197,16 @@ func (k Known) asked(n int, title, what, run string) finding.Finding {
 		out.Status, out.Tier, out.Detail, out.Remedy = finding.Fail, finding.Behaved, answer.Text, "see what answers there: "+run
 	}
 	return out
+}
+
+// alerted asks those who watch the stack: its own monitoring, where it is deployed, or the address that was shown.
+func (k Known) alerted(n int, title string) finding.Finding {
+	_, shown := k.Asked["alerts"]
+	watched := slices.ContainsFunc(k.Findings, func(f finding.Finding) bool { return f.Control == "HSE-MON-002" && f.Status != finding.Advice })
+	if shown || !watched {
+		return k.asked(n, title, "alerts", "hsectl deploy --monitoring; of another system: hsectl checklist --alerts http://127.0.0.1:9090/api/v1/rules")
+	}
+	return k.held(n, title, "HSE-MON-001", "HSE-MON-002")
 }
 
 // backedUp asks what is declared and seen of the backups. Where the profile says nothing, a backup must be shown.

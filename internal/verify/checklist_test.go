@@ -46,6 +46,15 @@ func TestChecklist(t *testing.T) {
 		out.Findings = append(slices.Clone(all), finding.Finding{Subject: "engine", Control: "HSE-OPS-004", Status: status, Tier: finding.Effective, Detail: "the chain"})
 		return out
 	}
+	watched := func(services, alerts finding.Status) Known {
+		out := ready
+		out.Asked = nil
+		out.Findings = append(slices.Clone(all), finding.Finding{Subject: "app", Control: "HSE-MON-001", Status: services, Tier: finding.Behaved},
+			finding.Finding{Subject: "shop-monitoring", Control: "HSE-MON-002", Status: alerts, Tier: finding.Effective})
+		return out
+	}
+	elsewhere := watched(finding.Advice, finding.Advice)
+	elsewhere.Asked = map[string]Answer{"alerts": {OK: true}}
 	scan := func(s Stored, images map[string]string) Known {
 		out := ready
 		out.Stored, out.Images = map[string]Stored{"scan": s}, images
@@ -67,6 +76,12 @@ func TestChecklist(t *testing.T) {
 		"no rules before an open port":  {walled(finding.Fail), 13, finding.Fail},
 		"rules before an open port":     {walled(finding.Pass), 13, finding.Pass},
 		"rules that nobody saw":         {walled(finding.Unknown), 13, finding.Unknown},
+		"alerts that somebody gets":     {watched(finding.Pass, finding.Pass), 9, finding.Pass},
+		"alerts that nobody gets":       {watched(finding.Pass, finding.Fail), 9, finding.Fail},
+		"a service nobody measures":     {watched(finding.Fail, finding.Pass), 9, finding.Fail},
+		"monitoring that says nothing":  {watched(finding.Unknown, finding.Unknown), 9, finding.Unknown},
+		"monitoring that is not there":  {watched(finding.Advice, finding.Advice), 9, finding.Unknown},
+		"monitoring of somebody else":   {elsewhere, 9, finding.Pass},
 		"a scan that refused":           {scan(scanOf("sha256:1", false), running), 14, finding.Fail},
 		"a scan of another image":       {scan(scanOf("sha256:2", true), running), 14, finding.Unknown},
 		"a scan of nothing":             {scan(Stored{Made: now}, running), 14, finding.Unknown},

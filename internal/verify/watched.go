@@ -3,8 +3,10 @@ package verify
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -15,10 +17,19 @@ type WatchAnswer struct{ Body, Why string }
 
 // Addresses at which the parts are asked, from beside Prometheus.
 const (
-	AskUp        = "http://127.0.0.1:9090/api/v1/query?query=up"
+	askQuery     = "http://127.0.0.1:9090/api/v1/query?query="
 	AskRules     = "http://127.0.0.1:9090/api/v1/rules?type=alert"
 	AskReceivers = "http://alertmanager:9093/api/v2/receivers"
 )
+
+// missedScrapes is how many scrapes in a row must fail before a target counts as silent, as for the alert TargetDown: one that
+// failed on a busy machine says little.
+const missedScrapes = 4
+
+// AskUp returns the address at which Prometheus says whether its targets have answered lately. It scrapes them at an interval.
+func AskUp(interval time.Duration) string {
+	return askQuery + url.QueryEscape(fmt.Sprintf("max_over_time(up[%dms])", (missedScrapes*interval).Milliseconds()))
+}
 
 // Watched is how a stack is watched as the running parts themselves say: what they were asked is AskUp, AskRules and
 // AskReceivers. What is declared says what to look for.
