@@ -22,10 +22,12 @@ const (
 	monitoringImage = "hsectl/monitoring-drop-in:2"
 	monitoringStack = "hsectl-test-monitoring"
 	prometheusURL   = "http://127.0.0.1:19090"
+	alertmanagerURL = "http://127.0.0.1:19093"
 )
 
 // Monitoring, on an engine with a real Prometheus, Alertmanager and exporters: every target is up, every query of every
-// panel returns data, a service that fills its memory is reported to a webhook, and every control holds.
+// panel returns data, a service that fills its memory is reported to a webhook, every control holds, and what was measured and
+// silenced outlives the containers. What is broken then is told.
 func TestMonitoringOnAnEngine(t *testing.T) {
 	if err := exec.CommandContext(t.Context(), "docker", "image", "inspect", monitoringImage).Run(); err != nil {
 		t.Fatalf("the engine has no image %s: scripts/monitoring-image makes it", monitoringImage)
@@ -40,6 +42,7 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 	for name, value := range referenceSecrets {
 		t.Setenv(name, value)
 	}
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	address, alerts := webhook(t)
 	t.Setenv("ALERT_WEBHOOK_URL", address)
 	file := monitoringProfile(t)
@@ -55,16 +58,17 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 	eventually(t, 3*time.Minute, func() string { return panelsWithoutData(t, out) })
 	eventually(t, time.Minute, func() string { return measured(t, "app") })
 
-	if stdout, _ := mustCLI(t, "verify", "-f", file); !strings.Contains(stdout, "prometheus") || !strings.Contains(stdout, "proven") {
-		t.Errorf("verify does not cover monitoring:\n%s", stdout)
-	}
+	watchingIsProven(t, file)
 	if stdout, _ := mustCLI(t, "status", "-f", file); !regexp.MustCompile(`prometheus +healthy +http://127.0.0.1:19090`).MatchString(stdout) {
 		t.Errorf("status does not say where to look:\n%s", stdout)
 	}
 	if stdout, stderr := mustCLI(t, "deploy", "--monitoring", "--dry-run", "-f", file); stdout != "" || strings.Count(stderr, "nothing to do") != 2 {
 		t.Errorf("unchanged stacks are planned as:\n%s%s", stdout, stderr)
 	}
+	before := remembered(t)
 	generatedIsKept(t, file)
+	eventually(t, time.Minute, func() string { return forgotten(t, before) })
+	eventually(t, time.Minute, func() string { return replicasDown(t) })
 	eventually(t, 2*time.Minute, func() string {
 		select {
 		case body := <-alerts:
@@ -75,6 +79,7 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 		}
 		return "no alert about the memory of redis has arrived: " + answered(t, `hse:memory_usage_bytes / hse:memory_limit_bytes`) + answered(t, `ALERTS`)
 	})
+	brokenWatchingIsTold(t, file)
 }
 
 // monitoringProfile is the reference profile with the parts that can be had from packages, and a cache of little memory.
@@ -86,12 +91,14 @@ func monitoringProfile(t *testing.T) string {
 	}
 	text := string(data)
 	text, _, _ = strings.Cut(text, "monitoring:\n  retention")
-	text = strings.NewReplacer("name: hse-digital\n", "name: "+monitoringStack+"\n", `"3001:3001"`, `"13002:3001"`,
+	text = strings.NewReplacer("name: hse-digital\n", "name: "+monitoringStack+"\n", "    ports:\n      - \"3001:3001\"\n", "", // it will have two containers
+		"\nservices:\n", "\nvolumes: {uploads: {shared: true}, reports: {shared: true}, app-logs: {shared: true}, app-tmp: {shared: true}}\nservices:\n"+
+			"  sessions: {preset: redis, limits: {memory: 64M}, health: {interval: 5s, retries: 20}, networks: [backend]}\n",
 		"image: hse-digital:latest", "image: hsectl-test-monitoring:latest", "memory: 512M, pids: 100", "memory: 192M, pids: 100",
 		"memory: 256M}", "memory: 32M}", "arguments: [--include", "arguments: [--maxmemory, 190mb, --save, '', --include",
-		"interval: 15s", "interval: 5s", "shell: REDISCLI_AUTH", "interval: 5s\n      shell: REDISCLI_AUTH",
-		"  postgres:\n", "  postgres:\n    health: {interval: 5s}\n", "secrets:\n  jwt_secret", "secrets:\n  generated: {generate: true}\n  jwt_secret").Replace(text)
-	text += "monitoring:\n  interval: 2s\n  off: [grafana, loki, alloy, otel-collector, tempo]\n" +
+		"interval: 15s", "interval: 5s\n      timeout: 5s\n      retries: 20", "shell: REDISCLI_AUTH", "interval: 5s\n      retries: 20\n      shell: REDISCLI_AUTH",
+		"  postgres:\n", "  postgres:\n    health: {interval: 5s, retries: 20}\n", "secrets:\n  jwt_secret", "secrets:\n  generated: {generate: true}\n  jwt_secret").Replace(text)
+	text += "monitoring:\n  interval: 2s\n  verify: 1h\n  off: [grafana, loki, alloy, otel-collector, tempo]\n" +
 		"  receivers:\n    - {name: operators, webhook: alert_webhook}\n  services:\n"
 	for _, part := range []struct{ name, program, more string }{
 		{"prometheus", "/usr/bin/prometheus", `, ports: ["19090:9090"]`},
@@ -103,7 +110,7 @@ func monitoringProfile(t *testing.T) string {
 		{"redis-exporter", "/usr/bin/prometheus-redis-exporter", ""},
 		{"postgres-exporter", "/usr/bin/prometheus-postgres-exporter", ""},
 	} {
-		text += fmt.Sprintf("    %s: {image: %q, entrypoint: [%s], health: {interval: 3s, timeout: 3s}%s}\n", part.name, monitoringImage, part.program, part.more)
+		text += fmt.Sprintf("    %s: {image: %q, entrypoint: [%s], health: {interval: 5s, timeout: 5s, retries: 20}%s}\n", part.name, monitoringImage, part.program, part.more)
 	}
 	text += "  exceptions:\n"
 	for _, e := range [][2]string{{"HSE-FS-003", "cadvisor"}, {"HSE-FS-003", "container-exporter"}, {"HSE-USR-001", "container-exporter"}, {"HSE-USR-002", "container-exporter"}} {
@@ -249,7 +256,7 @@ func targetsDown(t *testing.T) string {
 
 func panelsWithoutData(t *testing.T, out string) string {
 	files, err := filepath.Glob(filepath.Join(out, "monitoring/grafana/dashboards/*.json"))
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("%d dashboards, %v", len(files), err)
 	}
 	empty := ""
@@ -310,7 +317,13 @@ func answered(t *testing.T, expr string) string {
 	return "\n" + expr + " is " + string(answer.Data.Result)
 }
 
-// generatedIsKept changes another secret of the same service: the generated one must outlive it.
+// withReplicas are the arguments of a command on the stack whose application has two containers.
+func withReplicas(file string, args ...string) []string {
+	return append(args, "-f", file, "--set", "services.app.replicas=2")
+}
+
+// generatedIsKept changes another secret of the same service: the generated one must outlive it. The application gets its second
+// container with the same deploy, so Prometheus and Alertmanager both are containers of their own afterwards.
 func generatedIsKept(t *testing.T, file string) {
 	t.Helper()
 	read := func() string {
@@ -322,7 +335,7 @@ func generatedIsKept(t *testing.T, file string) {
 	}
 	before := read()
 	t.Setenv("ALERT_WEBHOOK_URL", os.Getenv("ALERT_WEBHOOK_URL")+"again")
-	if _, stderr := mustCLI(t, "deploy", "--monitoring", "-f", file); !strings.Contains(stderr, "2 secrets delivered") {
+	if _, stderr := mustCLI(t, withReplicas(file, "deploy", "--monitoring")...); !strings.Contains(stderr, "2 secrets delivered") {
 		t.Errorf("a changed secret is not delivered:\n%s", stderr)
 	}
 	if read() != before {
