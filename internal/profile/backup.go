@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,7 +44,10 @@ const BackupDir = "/backup"
 var (
 	cronField = `(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)*`
 	recipient = regexp.MustCompile(`^age1[0-9a-z]{50,}$`) // https://age-encryption.org/v1, and its hybrid keys
-	schedule  = regexp.MustCompile(`^(@hourly|@daily|@weekly|@monthly|` + cronField + `( ` + cronField + `){4})$`)
+	// Patterns that repeat are slow to compile: most commands need none of them.
+	schedule = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(@hourly|@daily|@weekly|@monthly|` + cronField + `( ` + cronField + `){4})$`)
+	})
 )
 
 // Within returns the longest time since the last backup.
@@ -144,7 +148,7 @@ func (v *validator) inside(b Backup, path string, writers []string) {
 			v.bad(fmt.Sprintf("%s.encrypt[%d]", path, i), "write what age-keygen prints as the public key: age1…", "this is not the recipient of an age identity")
 		}
 	}
-	if b.Schedule != "" && !schedule.MatchString(b.Schedule) {
+	if b.Schedule != "" && !schedule().MatchString(b.Schedule) {
 		v.bad(path+".schedule", `write five fields, such as "15 3 * * *", or @daily`, "%q is not a time as cron reads it", b.Schedule)
 	}
 	if b.Keep < 0 {

@@ -122,7 +122,7 @@ func constraint(key string) object {
 	case "Profile.services", "Overlay.services", "Profile.networks", "Overlay.networks":
 		return names(namePattern.String())
 	case "Profile.secrets", "Overlay.secrets", "Profile.volumes", "Overlay.volumes":
-		return names(volumePattern.String())
+		return names(volumePattern().String())
 	case "Service.environment":
 		return names(settingPattern.String())
 	case "Service.restart":
@@ -154,7 +154,7 @@ func constraint(key string) object {
 	case "Writable.path":
 		return object{"pattern": "^/."}
 	case "Writable.volume":
-		return object{"pattern": volumePattern.String()}
+		return object{"pattern": volumePattern().String()}
 	case "Secret.env":
 		return object{"pattern": envPattern.String()}
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -14,7 +15,7 @@ import (
 
 var (
 	namePattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-	volumePattern  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+	volumePattern  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`) })
 	reservedVolume = regexp.MustCompile(`^hsectl-|_secrets_\d+$`)
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// settingPattern allows the dots by which some programs name their settings: discovery.type.
@@ -104,7 +105,7 @@ func (v *validator) profile() {
 	v.monitoring()
 	v.supplyChain()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
-		if !volumePattern.MatchString(name) {
+		if !volumePattern().MatchString(name) {
 			v.bad("volumes."+name+"#key", "use letters, digits, -, _ and .", "%q cannot name a volume", name)
 		}
 	}
@@ -137,7 +138,7 @@ func (v *validator) defaults() {
 func (v *validator) secrets() {
 	for _, name := range slices.Sorted(maps.Keys(v.p.Secrets)) {
 		s, path := v.p.Secrets[name], "secrets."+name
-		if !volumePattern.MatchString(name) {
+		if !volumePattern().MatchString(name) {
 			v.bad(path+"#key", "use letters, digits, -, _ and .", "%q cannot name a secret", name)
 		}
 		sources := 0

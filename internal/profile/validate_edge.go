@@ -8,11 +8,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 var (
 	// A host name of RFC 1123, or one with a wildcard as its first label.
-	sitePattern   = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	sitePattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	})
 	routePattern  = regexp.MustCompile(`^/[A-Za-z0-9._~/-]*\*?$`)
 	headerPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	mailPattern   = regexp.MustCompile(`^[^\s@{}"]+@[^\s@{}"]+$`)
@@ -56,7 +59,7 @@ func (v *validator) edge() {
 
 func (v *validator) site(name string, s Site) {
 	path := "edge.sites." + name
-	if !sitePattern.MatchString(name) || len(name) > 253 {
+	if !sitePattern().MatchString(name) || len(name) > 253 {
 		v.bad(path+"#key", "write a host name in lower case, without scheme and port", "%q cannot name a site", name)
 	}
 	switch s.TLS {

@@ -93,7 +93,7 @@ func (v *serviceValidator) writable() {
 		switch {
 		case (w.Volume == "") == (w.Tmpfs.N == 0):
 			v.bad(at, "write volume: NAME to keep the data, or tmpfs: 64M", "writable path %q must be either a volume or a tmpfs", w.Path)
-		case w.Volume != "" && !volumePattern.MatchString(w.Volume):
+		case w.Volume != "" && !volumePattern().MatchString(w.Volume):
 			v.bad(at+".volume", "use a name; host paths are not mounted", "%q cannot name a volume", w.Volume)
 		case reservedVolume.MatchString(w.Volume):
 			v.bad(at+".volume", "choose another name", "volume %q has a name that hsectl uses for secrets", w.Volume)
