@@ -6,7 +6,7 @@ BIN     := bin/hsectl
 
 export CGO_ENABLED = 0
 
-.PHONY: all demo test check bench vm build engine sshd example browser docs clean
+.PHONY: all demo test check bench vm buildkit build engine sshd example browser docs clean
 
 all: build
 
@@ -51,6 +51,11 @@ example:
 # an hour or more, so it is not part of the gate.
 vm:
 	scripts/vm test
+
+# Builds with a BuildKit of its own: registry, caches, several platforms, bills of materials. Not part of the gate, for building
+# buildkitd takes minutes.
+buildkit: engine
+	scripts/buildkit test
 
 # Speed, printed as ratios to a peer measured in the same run; never a pass or a fail.
 bench: build engine

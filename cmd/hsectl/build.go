@@ -124,6 +124,9 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 	if err := o.checkSecrets(); err != nil {
 		return nil, err
 	}
+	if err := o.checkHome(); err != nil {
+		return nil, err
+	}
 	remote := o.remoteBuild()
 	extra := map[string]string{}
 	for _, arg := range o.args {

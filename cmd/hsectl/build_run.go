@@ -27,6 +27,15 @@ func (o buildOptions) remoteBuild() *image.RemoteBuild {
 	return &image.RemoteBuild{Address: o.builder, Push: o.push}
 }
 
+// checkHome refuses what has no place to go, before anything is built.
+func (o buildOptions) checkHome() error {
+	if o.builder == "" || o.push || len(o.platforms) < 2 && !o.provenance && !o.sbom {
+		return nil
+	}
+	return &usageError{errors.New("several platforms and attestations lie beside an image in its index, and a BuildKit of its own loads an image into an engine without one"),
+		"add --push; or build without them, and write the bill of materials of what was built: hsectl scan IMAGE --format spdx"}
+}
+
 // connect reaches the engine. A BuildKit of its own that pushes needs none, and a pipeline may have none.
 func (o buildOptions) connect(ctx context.Context, g *globals) (*docker.Engine, error) {
 	if o.builder != "" && o.push {

@@ -138,7 +138,7 @@ func (e *Engine) export(ctx context.Context, options *buildkit.SolveOpt, r image
 		return same, nil
 	}
 	if len(r.Platforms) > 1 || r.Provenance || r.SBOM {
-		return nil, errors.New("an image of several platforms or with attestations goes from a BuildKit to a registry: it needs --push")
+		return nil, errors.New("an image of several platforms or with attestations goes from a BuildKit to a registry only")
 	}
 	reader, writer := io.Pipe()
 	loaded := make(chan error, 1)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"debug/elf"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +74,7 @@ func (e *Engine) solve(ctx context.Context, c *buildkit.Client, options buildkit
 		if err != nil {
 			return nil, err
 		}
-		return built, attestContents(ctx, g, built, platform, generatorTime(r))
+		return built, attestContents(ctx, g, built, platform, r)
 	}, status)
 }
 
@@ -104,8 +105,8 @@ func runsOn(program []byte, workers []gateway.WorkerInfo) (ocispecs.Platform, er
 	return out, &ForeignBuilderError{out.OS + "/" + out.Architecture, slices.Compact(known)}
 }
 
-// attestContents attests of the image of each platform what is in it.
-func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result, runs ocispecs.Platform, when int64) error {
+// attestContents attests of the image of each platform what is in it, and in what else the Dockerfile asks for.
+func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result, runs ocispecs.Platform, r image.BuildRequest) error {
 	of, err := exptypes.ParsePlatforms(built.Metadata)
 	if err != nil {
 		return fmt.Errorf("reading the platforms of the image: %w", err)
@@ -117,7 +118,11 @@ func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result
 				return fmt.Errorf("reading the image for %s: %w", p.ID, err)
 			}
 		}
-		documents, err := runGenerator(ctx, g, root, runs, "["+p.ID+"] writing the bill of materials", when)
+		beside, err := extras(ctx, g, r.Args, p.Platform)
+		if err != nil {
+			return err
+		}
+		documents, err := runGenerator(ctx, g, root, beside, runs, "["+p.ID+"] writing the bill of materials", generatorTime(r))
 		if err != nil {
 			return fmt.Errorf("writing the bill of materials for %s: %w", p.ID, err)
 		}
@@ -128,12 +133,18 @@ func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result
 	return nil
 }
 
-// runGenerator runs this program over a root file system, which it can only read, without a network. It returns the directory
+// runGenerator runs this program over a root file system and what is to be described beside it, which it can only read, without a network. It returns the directory
 // of documents.
-func runGenerator(ctx context.Context, g gateway.Client, root llb.State, runs ocispecs.Platform, title string, when int64) (gateway.Reference, error) {
+func runGenerator(ctx context.Context, g gateway.Client, root llb.State, beside map[string]llb.State, runs ocispecs.Platform, title string, when int64) (gateway.Reference, error) {
 	options := []llb.RunOption{llb.Args([]string{"/" + sbomProgram, sbomVerb}), llb.AddEnv("BUILDKIT_SCAN_SOURCE", sbomSource),
 		llb.AddEnv("BUILDKIT_SCAN_DESTINATION", sbomTarget), llb.Network(llb.NetModeNone), llb.ReadonlyRootFS(), llb.WithCustomName(title),
 		llb.AddMount("/tmp", llb.Scratch(), llb.Tmpfs()), llb.AddMount(sbomSource, root, llb.Readonly)}
+	if len(beside) > 0 {
+		options = append(options, llb.AddEnv("BUILDKIT_SCAN_SOURCE_EXTRAS", sbomExtras))
+	}
+	for _, name := range slices.Sorted(maps.Keys(beside)) { // always in the same order, or no step is found in the cache
+		options = append(options, llb.AddMount(sbomExtras+"/"+sbomName+"-"+name, beside[name], llb.Readonly))
+	}
 	if when > 0 {
 		options = append(options, llb.AddEnv("SOURCE_DATE_EPOCH", strconv.FormatInt(when, 10)))
 	}
