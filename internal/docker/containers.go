@@ -54,7 +54,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 		requests[i] = ask(c.Config.Labels[composeService])
 		requests[i].Connect = addressed(requests[i].Connect, list)
 	}
-	if e.survey {
+	if e.survey && !engine.rootless {
 		if round.beside, err = e.surveyed(ctx, project, list, requests); err != nil {
 			return nil, err
 		}

@@ -15,8 +15,9 @@ import (
 
 // daemon is what the engine says of itself, as far as every look at a container needs it.
 type daemon struct {
-	now    time.Time // by its own clock
-	remaps bool      // user ids of containers are mapped
+	now      time.Time // by its own clock
+	remaps   bool      // user ids of containers are mapped
+	rootless bool      // it is not root itself, so nothing that it starts may see the processes of its machine
 }
 
 func (e *Engine) daemon(ctx context.Context) (daemon, error) {
@@ -29,7 +30,8 @@ func (e *Engine) daemon(ctx context.Context) (daemon, error) {
 		return daemon{}, fmt.Errorf("asking the engine for its time: %w", err)
 	}
 	options := securityOptions(answer.Info.SecurityOptions)
-	return daemon{now: now, remaps: slices.Contains(options, "userns") || slices.Contains(options, "rootless")}, nil
+	rootless := slices.Contains(options, "rootless")
+	return daemon{now: now, remaps: rootless || slices.Contains(options, "userns"), rootless: rootless}, nil
 }
 
 // securityOptions returns the names in name=seccomp,profile=default.

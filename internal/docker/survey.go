@@ -17,7 +17,7 @@ const surveyVerb = "probe-machine"
 
 // Survey lets one probe on the engine's machine look at all containers from beside them, as this program does on its own
 // machine. It sees every process there and has the rights that entering a container takes, so it is only for those who ask
-// for it. Containers that it may not enter get a probe of their own.
+// for it. Containers that it may not enter get a probe of their own, and so do all of an engine without root.
 func (e *Engine) Survey() { e.survey = true }
 
 // surveyRights are what entering containers takes: their namespaces of the network, their root directories and users, and a

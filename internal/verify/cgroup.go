@@ -85,6 +85,35 @@ func (c cgroup) limits(f *policy.Facts) {
 	}
 }
 
+// outside notes what limits nothing because the container is in no group of its own. The root of a hierarchy has no files for
+// limits, and an engine that makes no groups, as one without root does on version 1, still repeats what it was asked for.
+func (c cgroup) outside(f *policy.Facts, groups string) {
+	if len(c) == 0 { // nobody could look
+		return
+	}
+	v2 := strings.HasPrefix(groups, "0::")
+	for line := range strings.Lines(groups) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 || parts[2] != "/" || parts[1] == "" && !v2 {
+			continue
+		}
+		for _, controller := range strings.Split(parts[1], ",") {
+			if _, limited := c["pids.max"]; !limited && (v2 || controller == "pids") {
+				f.PIDs = policy.Seen[int64](0, finding.Effective)
+			}
+			if _, limited := c["cpu.cfs_quota_us"]; !limited && !v2 && controller == "cpu" {
+				f.CPUs = policy.Seen(0.0, finding.Effective)
+			}
+			if _, limited := c["cpu.max"]; !limited && v2 {
+				f.CPUs = policy.Seen(0.0, finding.Effective)
+			}
+			if _, limited := c["memory.max"]; !limited && v2 {
+				f.Memory, f.MemorySwap = policy.Seen[int64](0, finding.Effective), policy.Seen[int64](0, finding.Effective)
+			}
+		}
+	}
+}
+
 // oomKills counts the processes that the kernel killed for memory: a child's death does not reach the engine's record.
 func (c cgroup) oomKills() (int64, bool) {
 	for _, name := range []string{"memory.events", "memory.oom_control"} {

@@ -45,6 +45,9 @@ func facts(c Container) policy.Facts {
 		surface(&f, d, *first)
 	}
 	cgroup(d.Cgroup).limits(&f)
+	if first := d.process(1); first != nil {
+		cgroup(d.Cgroup).outside(&f, first.Files["cgroup"])
+	}
 	if d.Barred != "" {
 		f.Trials, f.Secrets = policy.Unseen[[]policy.Trial](printable(d.Barred)), policy.Unseen[[]policy.Secret](printable(d.Barred))
 		return f

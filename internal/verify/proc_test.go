@@ -229,6 +229,33 @@ func TestCgroupKeepsTheEnginesWord(t *testing.T) {
 	}
 }
 
+// A container in the root of the hierarchy has no limit, whatever the engine says: so is one of an engine without root on
+// version 1. One that nobody could look at, or in a group without some file, keeps the engine's word.
+func TestCgroupRootHasNoLimits(t *testing.T) {
+	const hybrid = "9:name=systemd:/\n8:pids:/\n4:memory:/session\n1:cpu,cpuacct:/\n0::/\n"
+	for name, c := range map[string]struct {
+		files  cgroup
+		groups string
+		pids   int64
+		cpus   float64
+		memory int64
+	}{
+		"version 1, root":         {cgroup{"memory.limit_in_bytes": "9223372036854771712\n"}, hybrid, 0, 0, 0},
+		"version 1, own groups":   {cgroup{"memory.limit_in_bytes": "1024\n", "pids.max": "7\n"}, "8:pids:/docker/1\n4:memory:/docker/1\n1:cpu:/docker/1\n0::/\n", 7, 2, 1024},
+		"version 1, unreadable":   {cgroup{}, hybrid, 50, 2, 4096},
+		"version 2, root":         {cgroup{"memory.events": "oom_kill 0\n"}, "0::/\n", 0, 0, 0},
+		"version 2, root of ours": {cgroup{"memory.max": "1024\n", "memory.swap.max": "0\n", "pids.max": "7\n", "cpu.max": "50000 100000\n"}, "0::/\n", 7, 0.5, 1024},
+		"version 2, own group":    {cgroup{"memory.max": "1024\n", "pids.max": "7\n"}, "0::/docker/1\n", 7, 2, 1024},
+	} {
+		f := policy.Facts{Memory: policy.Seen[int64](4096, finding.Applied), PIDs: policy.Seen[int64](50, finding.Applied), CPUs: policy.Seen(2.0, finding.Applied)}
+		c.files.limits(&f)
+		c.files.outside(&f, c.groups)
+		if f.PIDs.Value != c.pids || f.CPUs.Value != c.cpus || f.Memory.Value != c.memory {
+			t.Errorf("%s: pids %v, cpus %v, memory %v", name, f.PIDs, f.CPUs, f.Memory)
+		}
+	}
+}
+
 func FuzzParseStatus(f *testing.F) {
 	f.Add(statusText)
 	f.Fuzz(func(t *testing.T, text string) {
