@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ type (
 		MemswapMax  string                     `yaml:"memswap_limit"`
 		ShmSize     string                     `yaml:"shm_size,omitempty"`
 		Ulimits     composeUlimits             `yaml:"ulimits"`
+		Sysctls     mapping[quoted]            `yaml:"sysctls,omitempty"`
 		Logging     composeLogging             `yaml:"logging"`
 		Labels      mapping[text]              `yaml:"labels,omitempty"`
 	}
@@ -236,6 +238,11 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 	}
 	out.configs(s, delivered)
 	out.secrets(s, delivered)
+	if delivered != nil && slices.Contains(delivered.HandOver, s.Name) {
+		// What listens while the edge loads another configuration takes over from what did before: connections that nobody has
+		// accepted yet are not reset (Linux, Documentation/networking/ip-sysctl.rst).
+		out.Sysctls = mapping[quoted]{{"net.ipv4.tcp_migrate_req", "1"}}
+	}
 	for _, p := range s.Ports {
 		out.Ports = append(out.Ports, port(p))
 	}

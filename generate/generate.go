@@ -82,6 +82,8 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 type Delivery struct {
 	Secrets map[string]string // volume by service
 	Configs map[string]string // volume by service
+
+	HandOver []string // services whose listeners hand over connections to those that take their place; from Linux 5.14 on
 }
 
 // Delivered returns the Compose file that deploy applies: the rendered one, but with secrets from volumes on the

@@ -132,7 +132,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 		return out, err
 	}
 	if edge := current.Release.Model.Edge; edge != nil {
-		out.Paused = observed.Configs[edge.Service].Maintenance()
+		out.Paused = observed.Maintenance(current.Release)
 		for _, site := range edge.Sites {
 			out.Sites = append(out.Sites, site.URL)
 		}

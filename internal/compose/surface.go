@@ -18,7 +18,7 @@ const engineShm = 64 << 20
 func surface(s types.ServiceConfig) policy.Surface {
 	out := policy.Surface{
 		User: declared(s.User), Shm: declared(policy.Shm{Size: cmp.Or(int64(s.ShmSize), engineShm)}),
-		Filter: declared(policy.SeccompFilter(s.Privileged, s.SecurityOpt)), Sysctls: declared(slices.Sorted(maps.Keys(s.Sysctls))),
+		Filter: declared(filter(s)), Sysctls: declared(slices.Sorted(maps.Keys(s.Sysctls))),
 		Cgroup:  declared(policy.Cgroup{Host: s.Cgroup == "host", V2: s.Cgroup == "host", Parent: s.CgroupParent}),
 		Runtime: declared(cmp.Or(s.Runtime, "runc")), Borrowed: declared(borrowed(s)),
 	}
@@ -39,6 +39,27 @@ func surface(s types.ServiceConfig) policy.Surface {
 		relations = append(relations, policy.Relation{Service: name, Condition: cmp.Or(condition, "started")})
 	}
 	out.DependsOn = declared(relations)
+	return out
+}
+
+// filter reads security_opt as the engine does: both separators count, and the last one wins.
+func filter(s types.ServiceConfig) string {
+	out := "default"
+	if s.Privileged {
+		out = "unconfined"
+	}
+	for _, option := range s.SecurityOpt {
+		value, ok := strings.CutPrefix(strings.Replace(option, ":", "=", 1), "seccomp=")
+		switch {
+		case !ok:
+		case value == "unconfined":
+			out = value
+		case value == "builtin":
+			out = "default"
+		default:
+			out = "custom"
+		}
+	}
 	return out
 }
 

@@ -20,7 +20,8 @@ const (
 	Replace Action = "replace"
 	Remove  Action = "remove"
 	Start   Action = "start"
-	Scale   Action = "scale" // more or fewer of the same
+	Scale   Action = "scale"  // more or fewer of the same
+	Reload  Action = "reload" // another configuration for those that run
 )
 
 // ServiceChange is what a plan does to one service, and why.
@@ -72,12 +73,13 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 		c.Action, c.Causes = Create, []string{"it has no container"}
 		return c
 	}
-	want := Expected(d.Stack, s, p.Delivery)
+	want := Expected(d.Stack, s, p.Mounts())
 	var was Fields
+	var loads []string // causes for which a live service need not be replaced
 	if d.Last != nil {
-		c.Causes = releaseCauses(*d.Last, d, o, s)
+		c.Causes, loads = releaseCauses(*d.Last, d, o, s)
 		if before, ok := d.Last.Release.Model.Service(s.Name); ok {
-			was = Expected(d.Last.Release.Model, before, d.Last.Release.delivery())
+			was = Expected(d.Last.Release.Model, before, d.Last.Release.mounts())
 		}
 		if cause := strangers(running, *d.Last, s); cause != "" {
 			c.Causes = append(c.Causes, cause)
@@ -99,44 +101,65 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 			break
 		}
 	}
+	if p.load != nil && p.load.Subject == s.Name && len(loads) == 0 {
+		loads = []string{p.load.Cause}
+	}
 	number := resized(running, d.Last, s)
 	switch sick := unwell(running); {
 	case len(c.Causes) > 0:
-		c.Action, c.How = Replace, replacement(d.Stack, s, running)
+		c.Action, c.How, c.Causes = Replace, replacement(d.Stack, s, running), append(c.Causes, loads...)
 		if number != "" {
 			c.Causes = append(c.Causes, number)
 		}
 	case number != "":
 		c.Action, c.How, c.Causes = Scale, scaling(d.Stack, s, running), []string{number}
 	case sick != "":
-		c.Action, c.Causes = Start, []string{sick}
+		c.Action, c.Causes = Start, append([]string{sick}, loads...)
+	case len(loads) > 0:
+		c.Action, c.How, c.Causes = Reload, "it loads its configuration while it runs", loads
 	}
 	return c
 }
 
-// releaseCauses says what the file changes against the last release.
-func releaseCauses(last Record, d Desired, o Observed, s stack.Service) []string {
+// releaseCauses says what the file changes against the last release: what asks for another container, and what a live
+// service loads.
+func releaseCauses(last Record, d Desired, o Observed, s stack.Service) (replaces, loads []string) {
 	before, ok := last.Release.Model.Service(s.Name)
 	if !ok {
-		return []string{fmt.Sprintf("release %d had no such service", last.Number)}
+		return []string{fmt.Sprintf("release %d had no such service", last.Number)}, nil
 	}
-	out := difference(flatten(before), flatten(s))
+	live := d.Stack.Reloads(s)
+	was, is := flatten(before), flatten(s)
+	if live {
+		was, is = flatten(before.WithoutFiles()), flatten(s.WithoutFiles())
+	}
+	replaces = difference(was, is)
 	for _, v := range s.Environment {
 		if (v.Required || v.Default != nil) && last.Release.Environment[v.Name] != d.Environment[v.Name] {
-			out = append(out, "variable "+v.Name+" has another value")
+			replaces = append(replaces, "variable "+v.Name+" has another value")
 		}
 	}
 	files := newSecrets(d, o, s)
 	switch {
 	case len(files) > 0:
-		out = append(out, "new version of secret "+strings.Join(files, ", "))
+		loads = append(loads, "new version of secret "+strings.Join(files, ", "))
 	case len(s.Secrets) > 0 && o.Secrets[s.Name].Volume != last.Release.Secrets[s.Name]:
-		out = append(out, "another version of its secrets than in release "+strconv.Itoa(last.Number))
+		loads = append(loads, "another version of its secrets than in release "+strconv.Itoa(last.Number))
 	}
 	if files := newConfigs(before, s); len(files) > 0 {
-		out = append(out, "new version of configuration file "+strings.Join(files, ", "))
+		loads = append(loads, "new version of configuration file "+strings.Join(files, ", "))
 	}
-	return out
+	switch {
+	case !live:
+		return append(replaces, loads...), nil
+	case len(before.Secrets) == 0 && len(s.Secrets) > 0:
+		replaces = append(replaces, "it reads secrets for the first time")
+	case len(before.Secrets) > 0 && len(s.Secrets) == 0:
+		replaces = append(replaces, "it reads no secrets any more")
+	case !slices.Contains(last.Release.Live, s.Name):
+		replaces = append(replaces, fmt.Sprintf("in release %d it could not load its configuration without a restart", last.Number))
+	}
+	return replaces, loads
 }
 
 // compare returns the fields that differ somewhere. Without a release its place counts as unknown.

@@ -27,12 +27,15 @@ func Compare(r Record, o Observed) []Condition {
 		}
 		c := Condition{Service: s.Name}
 		c.State, c.Well = together(running, s.Wanted())
-		want := Expected(r.Release.Model, s, r.Release.delivery())
+		want := Expected(r.Release.Model, s, r.Release.mounts())
 		for _, one := range running {
 			c.Drift = append(c.Drift, drifted(one, running, r.Outcome.Containers[s.Name], want)...)
 		}
 		if len(running) != s.Wanted() {
 			c.Drift = append(c.Drift, miscounted(len(running), s.Wanted()))
+		}
+		if r.Release.restoring(s, o) != nil {
+			c.Drift = append(c.Drift, "the configuration that it reads is another one")
 		}
 		out = append(out, c)
 	}

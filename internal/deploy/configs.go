@@ -1,8 +1,6 @@
 package deploy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,18 +19,10 @@ type ConfigsStep struct {
 }
 
 // configsStep returns the volume that will hold the configuration of a service, and the step that fills it unless the
-// newest volume already holds the same. A change gives a new volume, so Compose replaces the container.
+// newest volume already holds the same. A change gives a new volume, so Compose replaces the container of a service that is
+// not live.
 func configsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
-	want := map[string]string{}
-	for _, f := range s.Configs {
-		sum := sha256.Sum256(f.Data)
-		want[f.Path] = hex.EncodeToString(sum[:])
-	}
-	digests := maps.Clone(have.Digests)
-	for _, files := range []map[string]string{want, digests} {
-		maps.DeleteFunc(files, func(path, _ string) bool { return stack.Moving(path) })
-	}
-	if have.Volume != "" && maps.Equal(want, digests) {
+	if have.Volume != "" && maps.Equal(configDigests(s), settled(have.Digests)) {
 		return nil, have.Volume
 	}
 	cause := "no configuration was delivered yet"
@@ -40,7 +30,7 @@ func configsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
 		cause = fmt.Sprintf("the configuration differs from version %d", have.Version)
 	}
 	files := s.Configs
-	if have.Maintenance() {
+	if have.Maintenance() && !d.Stack.Reloads(s) { // whose page stays where it is
 		files = append(slices.Clip(files), stack.MaintenancePage())
 	}
 	volume := fmt.Sprintf("%s_%s_config_%d", d.Stack.Name, s.Name, have.Version+1)
@@ -57,14 +47,10 @@ func (s SecretState) Maintenance() bool {
 
 // newSecrets names the secrets of a service whose value is not the one that it has.
 func newSecrets(d Desired, o Observed, s stack.Service) []string {
-	kept := keptSecrets(d, o)
+	digests := secretDigests(d, s, keptSecrets(d, o))
 	var out []string
 	for _, use := range s.Secrets {
-		digest := d.Secrets[use.Name].Digest()
-		if state, ok := kept[use.Name]; ok {
-			digest = state.Digests[use.Name]
-		}
-		if o.Secrets[s.Name].Digests[use.Name] != digest {
+		if o.Secrets[s.Name].Digests[use.Name] != digests[use.Name] {
 			out = append(out, use.Name)
 		}
 	}

@@ -68,6 +68,14 @@ func names(steps []Step) []string {
 	return out
 }
 
+// RefusedError is a live service that did not load what was delivered to it. What it had loaded before stays in force.
+type RefusedError struct{ Service, Reason string }
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("service %q refuses its configuration: %s", e.Service, e.Reason)
+}
+
 // UnhealthyError says which service did not become healthy, and everything that helps to see why.
 type UnhealthyError struct {
 	Service  string

@@ -28,6 +28,9 @@ func Narrow(d Desired, only []string) (Desired, error) {
 	}
 	out := d
 	out.Only = only
+	if edge := d.Stack.Edge; edge != nil && !slices.Contains(only, edge.Service) {
+		out.Stack.Edge = last.Model.Edge // which the services behind it are told to, too
+	}
 	out.Stack.Services = nil
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		out.Stack.Services = append(out.Stack.Services, services[name])

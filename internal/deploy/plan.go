@@ -6,6 +6,7 @@ package deploy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type Observed struct {
 	Configs   map[string]SecretState // by service, likewise
 	Delivered map[string]SecretState // every volume of secrets and of configuration of the stack, by name
 	Running   map[string][]Running   // containers by service
+	HandsOver bool                   // the kernel lets one listener hand over connections to another
 }
 
 // Use lets services have what a release delivered to them, where the engine still has it, and not what is newest: a
@@ -99,6 +101,7 @@ const (
 	DeliverSecrets Kind = "deliver secrets"
 	DeliverConfigs Kind = "deliver configs"
 	TagImage       Kind = "name image"
+	Load           Kind = "load configuration"
 	Converge       Kind = "converge"
 	RunJob         Kind = "run job"
 	Roll           Kind = "roll"
@@ -119,6 +122,7 @@ type Step struct {
 	Configs *ConfigsStep
 	Compose *ComposeStep
 	Roll    *RollStep
+	Load    *LoadStep
 	Tag     *TagStep
 	Settle  *SettleStep
 }
@@ -187,6 +191,8 @@ type Plan struct {
 	Services []ServiceChange
 	File     []byte // the Compose file that is applied
 	Delivery generate.Delivery
+	Live     []string // services that load another version of what is delivered while they run
+	load     *Step    // by which the edge does; nil when it has
 }
 
 // MissingError names built images that the engine does not have.
@@ -209,6 +215,9 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 		if d.untouched(s.Name) {
 			if d.Last != nil {
 				keepDelivery(s.Name, d.Last.Release, delivery)
+				if slices.Contains(d.Last.Release.Live, s.Name) {
+					plan.Live = append(plan.Live, s.Name)
+				}
 			}
 			continue
 		}
@@ -240,15 +249,24 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 				configs = append(configs, *step)
 			}
 		}
+		if d.Stack.Reloads(s) {
+			plan.Live = append(plan.Live, s.Name)
+			plan.load = loading(s, delivery, deliveredFiles{configDigests(s), secretDigests(d, s, kept)}, o)
+		}
 	}
 	if len(missing) > 0 {
 		return Plan{}, &MissingError{Images: missing}
 	}
-	file, err := generate.Delivered(d.Stack, delivery)
+	plan.Delivery = delivery
+	delivered := plan.Mounts()
+	if o.HandsOver {
+		delivered.HandOver = plan.Live
+	}
+	file, err := generate.Delivered(d.Stack, delivered)
 	if err != nil {
 		return Plan{}, fmt.Errorf("planning stack %q: %w", d.Stack.Name, err)
 	}
-	plan.File, plan.Delivery = file, delivery
+	plan.File = file
 	plan.Services = changes(d, o, plan)
 	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs)
 	if len(plan.Steps) > 0 || slices.ContainsFunc(plan.Services, ServiceChange.Real) || !sameFile(d, file) {
@@ -284,23 +302,25 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 		}
 	}
 	compose.Partial = len(d.Only) > 0
-	rolled, quiet := map[string]Step{}, true
-	g, edge := gate(d.Stack, plan.Delivery.Configs)
+	t := transition{whole: compose, load: plan.load, rolled: map[string]Step{}, quiet: true, cause: "containers follow the rendered stack"}
+	g, edge := gate(d.Stack, plan.Mounts().Configs)
 	if edge {
-		compose.Gate = &g
+		t.whole.Gate = &g
 	}
 	for _, c := range plan.Services {
 		if c.Drifted {
-			compose.Force = append(compose.Force, c.Service)
+			t.whole.Force = append(t.whole.Force, c.Service)
 		}
 		s, ok := d.Stack.Service(c.Service)
-		if ok && edge && (c.Action == Replace || c.Action == Scale) && startsFirst(d.Stack, s, o.Running[c.Service]) {
-			rolled[c.Service] = newRoll(s, g, c.Drifted, rollCause(c))
+		if ok && (c.Action == Replace || c.Action == Scale && d.Stack.Behind(s.Name)) && startsFirst(d.Stack, s, o.Running[c.Service]) {
+			t.rolled[c.Service] = newRoll(d.Stack, s, g, c.Drifted, rollCause(c))
+		} else if c.Action == Reload {
+			t.late = true
 		} else if c.Real() {
-			quiet = false
+			t.quiet = false
 		}
 	}
-	return transition(compose, rolled, quiet, "containers follow the rendered stack")
+	return t.steps()
 }
 
 func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {
@@ -340,18 +360,18 @@ func VolumeName(s stack.Stack, volume string) string {
 // secretsStep returns the volume that will hold the secrets of a service, and the step that fills it unless the newest
 // volume already holds the same.
 func secretsStep(d Desired, s stack.Service, have SecretState, kept map[string]SecretState) (*Step, string) {
-	var files []SecretFile
-	same := have.Volume != "" && have.Owner == s.User && len(have.Digests) == len(s.Secrets)
-	for _, use := range s.Secrets {
-		file, digest := SecretFile{Name: use.Name, Value: d.Secrets[use.Name]}, d.Secrets[use.Name].Digest()
-		if state, ok := kept[use.Name]; ok {
-			file, digest = SecretFile{Name: use.Name, From: state.Volume}, state.Digests[use.Name]
-		}
-		files = append(files, file)
-		same = same && have.Digests[use.Name] == digest
-	}
+	digests := secretDigests(d, s, kept)
+	same := have.Volume != "" && have.Owner == s.User && maps.Equal(have.Digests, digests)
 	if same {
 		return nil, have.Volume
+	}
+	var files []SecretFile
+	for _, use := range s.Secrets {
+		file := SecretFile{Name: use.Name, Value: d.Secrets[use.Name]}
+		if state, ok := kept[use.Name]; ok {
+			file = SecretFile{Name: use.Name, From: state.Volume}
+		}
+		files = append(files, file)
 	}
 	cause := "no secrets were delivered yet"
 	if have.Volume != "" {

@@ -23,11 +23,7 @@ type Release struct {
 	Images      map[string]Image  `json:"images"`                // by reference, as the profile writes it
 	Secrets     map[string]string `json:"secrets,omitempty"`     // volume of secrets, by service
 	Configs     map[string]string `json:"configs,omitempty"`     // volume of configuration, by service
-}
-
-// delivery says where the release has its secrets and its configuration.
-func (r Release) delivery() generate.Delivery {
-	return generate.Delivery{Secrets: r.Secrets, Configs: r.Configs}
+	Live        []string          `json:"live,omitempty"`        // services that read them through volumes that stay
 }
 
 // Made says who made a release, where, when, and from what. The time is the engine's.
@@ -85,7 +81,7 @@ type Record struct {
 // NewRelease records what a plan brings about. Images that a plan leaves alone keep the ids of the last release.
 func NewRelease(d Desired, o Observed, p Plan, number int) Release {
 	r := Release{Stack: d.Stack.Name, Number: number, Model: d.Stack, Environment: d.Environment, Compose: p.File,
-		Images: map[string]Image{}, Secrets: p.Delivery.Secrets, Configs: p.Delivery.Configs}
+		Images: map[string]Image{}, Secrets: p.Delivery.Secrets, Configs: p.Delivery.Configs, Live: p.Live}
 	for _, s := range d.Stack.Services {
 		r.Images[s.Image] = Image{o.Images[s.Image], o.Digests[s.Image]}
 		if d.Last != nil && d.untouched(s.Name) {
@@ -187,7 +183,8 @@ func (h History) Needed() (volumes, images map[string]bool) {
 		if r.Outcome.Status != Deployed {
 			continue
 		}
-		for _, delivered := range []map[string]string{r.Release.Secrets, r.Release.Configs} {
+		mounts := r.Release.mounts()
+		for _, delivered := range []map[string]string{r.Release.Secrets, r.Release.Configs, mounts.Secrets, mounts.Configs} {
 			for _, volume := range delivered {
 				volumes[volume] = true
 			}

@@ -91,12 +91,13 @@ func unwell(running []Running) string {
 // scaling says how containers come and go when nothing else changes.
 func scaling(in stack.Stack, s stack.Service, running []Running) string {
 	more := s.Wanted() > len(running)
+	moved := in.Behind(s.Name) && startsFirst(in, s, running)
 	switch {
-	case more && startsFirst(in, s, running):
+	case more && moved:
 		return "beside those that run, with traffic once it is healthy"
 	case more:
 		return "beside those that run"
-	case startsFirst(in, s, running):
+	case moved:
 		return "the edge takes its traffic away before it stops"
 	}
 	return "it stops within its grace period"

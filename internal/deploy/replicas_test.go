@@ -95,6 +95,42 @@ func TestReplicasArePlanned(t *testing.T) {
 	}
 }
 
+// Several containers that no edge leads to are replaced one after the other, there and back, unless the profile says that two
+// versions must not run at once.
+func TestReplicasAreReplacedOneByOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		profile, how string
+		steps        []string
+	}{
+		"as they are": {three, "start-first, one at a time: an old one stops 2s after the next one is healthy", []string{"roll web", "converge shop"}},
+		"stop-first":  {strings.Replace(three, "replicas: 3", "replicas: 3, rollout: {order: stop-first}", 1), "stop-first: the profile says so", []string{"converge shop"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, o := scaled(t)
+			d.Stack = parse(t, strings.Replace(c.profile, "64M", "65M", 1))
+			plan, err := deploy.NewPlan(d, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := named(plan); !slices.Equal(got, c.steps) || plan.Services[0].How != c.how {
+				t.Errorf("%q, %q", got, plan.Services[0].How)
+			}
+			back, err := deploy.NewReturn(deploy.NewRelease(d, o, plan, 2), o, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := named(back); !slices.Equal(got, c.steps) {
+				t.Errorf("the way back is %q", got)
+			}
+			for _, step := range plan.Steps {
+				if step.Roll != nil && step.Roll.Gate.Volume != "" {
+					t.Errorf("traffic is moved in %s", step.Roll.Gate.Volume)
+				}
+			}
+		})
+	}
+}
+
 // A release from before there was a choice has one container of each service, and nothing of it is replaced for that.
 func TestOldReleasesHaveOneContainer(t *testing.T) {
 	d, o := deployed(t, shop)

@@ -60,17 +60,21 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 		}
 		names = append(names, s.Name)
 	}
-	compose := ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names}
-	rolled, cause := map[string]Step{}, fmt.Sprintf("containers return to release %d", r.Number)
-	if g, ok := gate(r.Model, r.Configs); ok {
-		compose.Gate = &g
-		for _, s := range r.Model.Services {
-			if startsFirst(r.Model, s, o.Running[s.Name]) {
-				rolled[s.Name] = newRoll(s, g, false, cause)
-			}
+	t := transition{whole: ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names},
+		rolled: map[string]Step{}, cause: fmt.Sprintf("containers return to release %d", r.Number)}
+	g, ok := r.Gate()
+	if ok {
+		t.whole.Gate = &g
+		edge, _ := r.Model.Service(r.Model.Edge.Service)
+		t.load = r.restoring(edge, o)
+		t.late = stays(o.Running[edge.Name], Expected(r.Model, edge, r.mounts()), r.Images[edge.Image].ID)
+	}
+	for _, s := range r.Model.Services {
+		if startsFirst(r.Model, s, o.Running[s.Name]) {
+			t.rolled[s.Name] = newRoll(r.Model, s, g, false, t.cause)
 		}
 	}
-	plan.Steps = append(plan.Steps, transition(compose, rolled, false, cause)...)
+	plan.Steps = append(plan.Steps, t.steps()...)
 	return plan, nil
 }
 

@@ -17,10 +17,11 @@ type Gate struct {
 
 // RollStep replaces the containers of one service start-first, one after the other: the next one is started beside those that
 // answer and must become healthy, then the edge sends it its share of the traffic, and then an old one is stopped, unless
-// there were too few. A container that is already what it should be stays, and what is too many goes.
+// there were too few. A container that is already what it should be stays, and what is too many goes. Without an edge in front
+// the same happens, but nobody moves traffic.
 type RollStep struct {
-	Compose ComposeStep // whose only service it is
-	Gate    Gate
+	Compose ComposeStep   // whose only service it is
+	Gate    Gate          // without a volume when the edge does not lead to the service
 	Settle  time.Duration // for which the next container must stay healthy before it gets traffic
 	Drain   time.Duration // between the move of the traffic and the end of the old one
 	Force   bool          // even a container that Compose would keep is replaced
@@ -36,42 +37,77 @@ func gate(in stack.Stack, configs map[string]string) (Gate, bool) {
 }
 
 // Gate returns where the edge of a release looks for its slots, or false when it has no edge.
-func (r Release) Gate() (Gate, bool) { return gate(r.Model, r.Configs) }
+func (r Release) Gate() (Gate, bool) { return gate(r.Model, r.mounts().Configs) }
 
-// startsFirst tells whether the next container of a service can start beside the running one.
+// startsFirst tells whether the next container of a service can start beside those that run, and replaces one of them: the
+// edge moves the traffic, or there are others that answer.
 func startsFirst(in stack.Stack, s stack.Service, running []Running) bool {
-	return in.Behind(s.Name) && s.Rollout.StopFirst == "" && len(running) > 0
+	return s.Rollout.StopFirst == "" && len(running) > 0 && (in.Behind(s.Name) || s.Wanted() > 1)
 }
 
-// transition returns the steps by which the containers follow a file: first everything that is replaced stop-first, the
-// edge among it, then each service that starts first, and at last the whole, by which Compose has the last word. In a
-// quiet one nothing else is replaced.
-func transition(whole ComposeStep, rolled map[string]Step, quiet bool, cause string) []Step {
-	if len(rolled) == 0 {
-		return []Step{{Kind: Converge, Subject: whole.Stack, Cause: cause, Compose: &whole}}
-	}
+// transition brings the containers to a file: first everything that is replaced stop-first, the edge among it, then each
+// service that starts first, and at last the whole, by which Compose has the last word.
+type transition struct {
+	whole  ComposeStep
+	load   *Step           // by which the edge loads what was delivered to it; nil when it has
+	late   bool            // the edge goes on running: it loads that when what it shall lead to is there
+	rolled map[string]Step // that start first, by service
+	quiet  bool            // nothing else is made or replaced
+	cause  string
+}
+
+func (t transition) steps() []Step {
 	var out []Step
-	others := whole
+	if t.load != nil && !t.late {
+		out = append(out, t.loading())
+	}
+	if len(t.rolled) == 0 && (t.load == nil || !t.late) {
+		return append(out, Step{Kind: Converge, Subject: t.whole.Stack, Cause: t.cause, Compose: &t.whole})
+	}
+	others := t.whole
 	others.Partial, others.Gate = true, nil
-	others.Services = slices.DeleteFunc(slices.Clone(whole.Services), func(name string) bool { _, ok := rolled[name]; return ok })
-	others.Force = slices.DeleteFunc(slices.Clone(whole.Force), func(name string) bool { _, ok := rolled[name]; return ok })
-	if len(others.Services) > 0 && !quiet {
-		out = append(out, Step{Kind: Converge, Subject: whole.Stack, Cause: "the edge and what it needs come first", Compose: &others})
+	others.Services, others.Force = t.unrolled(t.whole.Services), t.unrolled(t.whole.Force)
+	if len(others.Services) > 0 && !t.quiet {
+		out = append(out, Step{Kind: Converge, Subject: t.whole.Stack, Cause: "the edge and what it needs come first", Compose: &others})
 	}
-	for _, name := range whole.Services {
-		step, ok := rolled[name]
-		if !ok {
-			continue
+	if t.load != nil && t.late {
+		out = append(out, t.loading())
+	}
+	for _, name := range t.whole.Services {
+		if step, ok := t.rolled[name]; ok {
+			step.Roll.Compose = t.only(name)
+			out = append(out, step)
 		}
-		step.Roll.Compose = whole
-		step.Roll.Compose.Services, step.Roll.Compose.Partial, step.Roll.Compose.Force, step.Roll.Compose.Gate = []string{name}, true, nil, nil
-		out = append(out, step)
 	}
-	whole.Force = nil // done by the steps before
-	return append(out, Step{Kind: Converge, Subject: whole.Stack, Cause: "Compose has the last word", Compose: &whole})
+	last := t.whole
+	last.Force = nil // done by the steps before
+	return append(out, Step{Kind: Converge, Subject: t.whole.Stack, Cause: "Compose has the last word", Compose: &last})
 }
 
-func newRoll(s stack.Service, g Gate, force bool, cause string) Step {
+// unrolled are those of some services that do not start first.
+func (t transition) unrolled(services []string) []string {
+	return slices.DeleteFunc(slices.Clone(services), func(name string) bool { _, ok := t.rolled[name]; return ok })
+}
+
+// only is the whole, of which one service is touched.
+func (t transition) only(service string) ComposeStep {
+	out := t.whole
+	out.Services, out.Partial, out.Force, out.Gate = []string{service}, true, nil, nil
+	return out
+}
+
+func (t transition) loading() Step {
+	step := *t.load
+	load := *step.Load
+	load.Compose = t.only(step.Subject)
+	step.Load = &load
+	return step
+}
+
+func newRoll(in stack.Stack, s stack.Service, g Gate, force bool, cause string) Step {
+	if !in.Behind(s.Name) {
+		g = Gate{}
+	}
 	return Step{Kind: Roll, Subject: s.Name, Cause: cause, Roll: &RollStep{Gate: g, Settle: s.Rollout.Settle, Drain: s.Rollout.Drain, Force: force}}
 }
 
@@ -86,6 +122,9 @@ func rollCause(c ServiceChange) string {
 // replacement says how the containers of a service give way to the next ones.
 func replacement(in stack.Stack, s stack.Service, running []Running) string {
 	if startsFirst(in, s, running) {
+		if !in.Behind(s.Name) {
+			return fmt.Sprintf("start-first, one at a time: an old one stops %s after the next one is healthy", s.Rollout.Settle)
+		}
 		if s.Wanted() > 1 {
 			return fmt.Sprintf("start-first, one at a time: the edge moves the traffic, %s after each is healthy", s.Rollout.Settle)
 		}

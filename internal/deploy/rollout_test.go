@@ -40,23 +40,13 @@ func changedBehindEdge(t *testing.T) (deploy.Plan, deploy.Release) {
 	containers := map[string][]string{}
 	for _, s := range before.Services {
 		containers[s.Name] = []string{s.Name + "-id"}
-		observed.Running[s.Name] = []deploy.Running{{ID: s.Name + "-id", Image: observed.Images[s.Image], Well: true, Fields: deploy.Expected(before, s, plan.Delivery)}}
+		observed.Running[s.Name] = []deploy.Running{{ID: s.Name + "-id", Image: observed.Images[s.Image], Well: true, Fields: deploy.Expected(before, s, plan.Mounts())}}
 		for _, w := range s.Volumes() {
 			observed.Volumes[deploy.VolumeName(before, w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
 		}
 	}
-	digests := map[string]string{"slots/web/now": "moved meanwhile", "slots/web/next": "by an earlier swap"}
-	for _, step := range plan.Steps {
-		if step.Kind == deploy.DeliverConfigs {
-			for _, f := range step.Configs.Files {
-				if !stack.Moving(f.Path) {
-					digests[f.Path] = hexOf(string(f.Data))
-				}
-			}
-		}
-	}
-	observed.Configs = map[string]deploy.SecretState{"edge": {Volume: plan.Delivery.Configs["edge"], Version: 1, Digests: digests, Owner: stack.User{UID: 1000, GID: 1000}}}
-	observed.Delivered = map[string]deploy.SecretState{plan.Delivery.Configs["edge"]: {}}
+	deliver(plan, &observed)
+	observed.Delivered["shop_edge_config_live"].Digests["slots/web/now"] = "moved by an earlier swap"
 
 	after := before
 	after.Services = slices.Clone(before.Services)
@@ -117,7 +107,7 @@ func TestSwapsArePlanned(t *testing.T) {
 	}
 	roll := plan.Steps[2].Roll
 	gate, ok := release.Gate()
-	if !ok || gate.Volume != "shop_edge_config_1" || roll.Gate.Volume != gate.Volume || roll.Settle != 3*time.Second || !slices.Equal(roll.Compose.Services, []string{"web"}) {
-		t.Errorf("the swap of web is %+v, the gate of the release %+v", roll, gate)
+	if !ok || gate.Volume != "shop_edge_config_live" || roll.Gate.Volume != gate.Volume || roll.Settle != 3*time.Second || !slices.Equal(roll.Compose.Services, []string{"web"}) {
+		t.Errorf("the swap of web goes by %+v and settles for %s, the gate of the release is %+v", roll.Gate, roll.Settle, gate)
 	}
 }

@@ -32,6 +32,8 @@ func (e *Engine) apply(ctx context.Context, s deploy.Step, report func(deploy.Ev
 	case deploy.PullImage:
 		report(deploy.Event{Subject: s.Subject, Text: "pulling"})
 		return e.pull(ctx, s.Subject)
+	case deploy.Load:
+		return e.loadLive(ctx, s.Subject, s.Load, report)
 	case deploy.Converge:
 		return e.converge(ctx, s.Subject, s.Compose, report)
 	case deploy.Roll:

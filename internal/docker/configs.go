@@ -5,11 +5,11 @@ import (
 	"errors"
 	"path"
 
-	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// packConfigs packs the configuration files of one service into a directory: it may read them, and nobody changes them.
-func packConfigs(w *tar.Writer, dir string, s *deploy.ConfigsStep) error {
+// packConfigs packs configuration files into a directory: their owner may read them, and nobody changes them.
+func packConfigs(w *tar.Writer, dir string, owner stack.User, files []stack.ConfigFile) error {
 	made := map[string]bool{".": true}
 	var parents func(below string) error
 	parents = func(below string) error {
@@ -20,11 +20,11 @@ func packConfigs(w *tar.Writer, dir string, s *deploy.ConfigsStep) error {
 		if err := parents(path.Dir(below)); err != nil {
 			return err
 		}
-		return w.WriteHeader(&tar.Header{Name: path.Join(dir, below) + "/", Typeflag: tar.TypeDir, Mode: 0o555, Uid: s.Owner.UID, Gid: s.Owner.GID})
+		return w.WriteHeader(&tar.Header{Name: path.Join(dir, below) + "/", Typeflag: tar.TypeDir, Mode: 0o555, Uid: owner.UID, Gid: owner.GID})
 	}
-	err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o555, Uid: s.Owner.UID, Gid: s.Owner.GID})
-	for _, f := range s.Files {
-		err = errors.Join(err, parents(path.Dir(f.Path)), w.WriteHeader(&tar.Header{Name: path.Join(dir, f.Path), Mode: 0o444, Uid: s.Owner.UID, Gid: s.Owner.GID, Size: int64(len(f.Data))}))
+	err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o555, Uid: owner.UID, Gid: owner.GID})
+	for _, f := range files {
+		err = errors.Join(err, parents(path.Dir(f.Path)), w.WriteHeader(&tar.Header{Name: path.Join(dir, f.Path), Mode: 0o444, Uid: owner.UID, Gid: owner.GID, Size: int64(len(f.Data))}))
 		if err != nil {
 			return err
 		}

@@ -37,12 +37,14 @@ type Engine struct {
 	os      string
 	arch    string
 	version string
-	probe   func() ([]byte, error) // the program that runs inside probes
-	beside  func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
-	survey  bool                   // one probe looks at all containers of the engine's machine
-	walk    Walk                   // reads directories of this machine; nil when nobody can
-	clock   clock
-	held    *Lock // the lock under which this connection works; nil when it only reads
+
+	handsOver bool                   // its kernel lets one listener hand over connections to another
+	probe     func() ([]byte, error) // the program that runs inside probes
+	beside    func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
+	survey    bool                   // one probe looks at all containers of the engine's machine
+	walk      Walk                   // reads directories of this machine; nil when nobody can
+	clock     clock
+	held      *Lock // the lock under which this connection works; nil when it only reads
 }
 
 // Endpoint says which engine is meant. Empty values mean Docker's own rules: DOCKER_HOST, then the current context.
@@ -106,6 +108,11 @@ func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (
 		return nil, errors.Join(&UnreachableError{err}, api.Close())
 	}
 	e.os, e.arch, e.version = v.Os, v.Arch, v.Version
+	for _, c := range v.Components {
+		if c.Name == "Engine" {
+			e.handsOver = !versions.LessThan(strings.SplitN(c.Details["KernelVersion"]+"-", "-", 2)[0], "5.14")
+		}
+	}
 	e.cli, err = command.NewDockerCli(command.WithAPIClient(api), command.WithCombinedStreams(io.Discard))
 	if err == nil {
 		err = e.cli.Initialize(options)

@@ -156,16 +156,22 @@ const tokenValue = "never-to-be-seen-8c1f"
 func testStack(t *testing.T, e *Engine, text, mode string) stack.Stack {
 	t.Helper()
 	name := "hsectl-test-" + strings.ToLower(rand.Text()[:8])
-	text = strings.NewReplacer("NAME", name, "IMAGE", workload(t, e), "MODE", mode).Replace(slowly(text))
-	p, err := profile.Parse([]byte(text), profile.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		if err := e.Down(context.Background(), name, true); err != nil {
 			t.Error(err)
 		}
 	})
+	return stackOf(t, e, name, text, mode)
+}
+
+// stackOf is the stack of a name that a profile describes.
+func stackOf(t *testing.T, e *Engine, name, text, mode string) stack.Stack {
+	t.Helper()
+	text = strings.NewReplacer("NAME", name, "IMAGE", workload(t, e), "MODE", mode).Replace(slowly(text))
+	p, err := profile.Parse([]byte(text), profile.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return stack.New(p)
 }
 

@@ -111,7 +111,7 @@ func (e *Engine) pack(ctx context.Context, id string, steps []deploy.Step) error
 		if s.Kind == deploy.DeliverSecrets {
 			err = e.packSecrets(ctx, w, id, path.Join(carrierMount[1:], s.Secrets.Volume), s.Secrets)
 		} else {
-			err = packConfigs(w, path.Join(carrierMount[1:], s.Configs.Volume), s.Configs)
+			err = packConfigs(w, path.Join(carrierMount[1:], s.Configs.Volume), s.Configs.Owner, s.Configs.Files)
 		}
 		if err != nil {
 			return fmt.Errorf("packing for %s: %w", s.Subject, err)

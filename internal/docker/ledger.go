@@ -208,7 +208,7 @@ func (e *Engine) removeVolume(ctx context.Context, name string) error {
 
 // pruneDelivered removes the volumes of secrets and of configuration that are not needed.
 func (e *Engine) pruneDelivered(ctx context.Context, stack string, needed map[string]bool) error {
-	s, err := e.shelf(ctx, stack, roleSecrets, roleConfig)
+	s, err := e.shelf(ctx, stack, roleSecrets, roleConfig, roleLive)
 	if err != nil {
 		return err
 	}

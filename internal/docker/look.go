@@ -14,7 +14,7 @@ import (
 
 // Observe implements deploy.Engine.
 func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
-	_, o, err := e.look(ctx, d, roleJournal, roleSecrets, roleConfig) // the journal's volume tells whose root is
+	_, o, err := e.look(ctx, d, roleJournal, roleSecrets, roleConfig, roleLive) // the journal's volume tells whose root is
 	if err == nil && d.Last != nil {
 		o.Use(d.Last.Release)
 	}
@@ -24,7 +24,7 @@ func (e *Engine) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed
 // Look returns what the engine has recorded of a stack, and what it has of what is desired, without the lock. The last
 // release of what is desired is the current one.
 func (e *Engine) Look(ctx context.Context, d deploy.Desired) (deploy.Records, deploy.Observed, error) {
-	r, o, err := e.look(ctx, d, roleJournal, roleRelease, roleSecrets, roleConfig)
+	r, o, err := e.look(ctx, d, roleJournal, roleRelease, roleSecrets, roleConfig, roleLive)
 	if err != nil {
 		return r, o, err
 	}
@@ -60,7 +60,7 @@ func (e *Engine) Journal(ctx context.Context, name string) (deploy.Journal, erro
 
 // look asks at once for everything that does not wait for another answer, and reads all volumes through one carrier.
 func (e *Engine) look(ctx context.Context, d deploy.Desired, roles ...string) (r deploy.Records, o deploy.Observed, err error) {
-	o = deploy.Observed{Images: map[string]string{}, Digests: map[string]string{}, Kept: map[string]bool{}, Volumes: map[string]deploy.Volume{}}
+	o = deploy.Observed{Images: map[string]string{}, Digests: map[string]string{}, Kept: map[string]bool{}, Volumes: map[string]deploy.Volume{}, HandsOver: e.handsOver}
 	asking, asked := errgroup.WithContext(ctx)
 	asking.Go(func() error {
 		kept, err := e.keptImages(asked, d.Stack.Name)

@@ -127,8 +127,12 @@ func TestReplicas(t *testing.T) {
 	if got := idsOf(t, e, s, "web"); len(got) != 3 || stayed(before, got) != 0 || !finding.Proven(judge(t, e, next)) {
 		t.Errorf("another version: had %v, has %v", before, got)
 	}
+	before = idsOf(t, e, s, "web")
 	if _, err = applyTo(t, e, reshaped(next, "web", func(w *stack.Service) { w.Command = []string{"sick"} }), nil, record); err == nil {
 		t.Error("a sick version was deployed")
+	}
+	if got := idsOf(t, e, s, "web"); stayed(before, got) != 3 {
+		t.Errorf("a sick version replaced one of those that were well: had %v, has %v", before, got)
 	}
 	if got := answer(judge(t, e, next), "HSE-LIF-007", finding.Pass); got != "3 of 3 containers" {
 		t.Errorf("after the way back: %s", got)

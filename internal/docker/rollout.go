@@ -89,7 +89,9 @@ func (r rolling) move(ctx context.Context, project string, serving []kept, other
 	for _, k := range serving {
 		ids, names = append(ids, k.ID), append(names, k.ID[:12])
 	}
-	if err := r.engine.turn(ctx, r.step.Gate, edge.Point(r.service, edge.Slots(r.want), names...)); err != nil {
+	if r.step.Gate.Volume == "" {
+		text = strings.Replace(text, "traffic moved", "in service", 1)
+	} else if err := r.engine.turn(ctx, r.step.Gate, edge.Point(r.service, edge.Slots(r.want), names...)); err != nil {
 		return err
 	}
 	if text != "" {

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -170,12 +171,13 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 	return record, failure
 }
 
-// While new connections come 200 times a second, a service behind the edge is replaced, replaced by one that never gets
-// healthy, and brought back: no request is lost.
+// While new connections come, a service behind the edge is replaced, replaced by one that never gets healthy, and brought
+// back; then the edge gets another site, another certificate, and one that it refuses: no request is lost.
 func TestRolloutLosesNoRequest(t *testing.T) {
 	e := testEngine(t)
 	port, secure := freePort(t), freePort(t)
-	first := testStack(t, e, strings.NewReplacer("PORT", port, "SECURE", secure).Replace(behindEdge), "serve")
+	text := strings.NewReplacer("PORT", port, "SECURE", secure).Replace(behindEdge)
+	first := testStack(t, e, text, "serve")
 	chain, key, trust := certificate(t, "safe.test")
 	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
 	record, err := applyTo(t, e, first, secrets, nil)
@@ -184,20 +186,12 @@ func TestRolloutLosesNoRequest(t *testing.T) {
 	}
 	checkSites(t, port, secure, trust)
 	with := func(mode, version string) stack.Stack {
-		s := first
-		s.Services = slices.Clone(first.Services)
-		i := slices.IndexFunc(s.Services, func(s stack.Service) bool { return s.Name == "web" })
-		s.Services[i].Command = []string{mode}
-		s.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: version}}
-		return s
+		return reshaped(first, "web", func(web *stack.Service) {
+			web.Command, web.Environment = []string{mode}, []stack.Variable{{Name: "VERSION", Value: version}}
+		})
 	}
 
-	ctx, stop := context.WithCancel(t.Context())
-	seen := make(chan host.Visited, 1)
-	go func() {
-		seen <- host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
-	}()
-
+	lost := visitors(t, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
 	before := record.Outcome.Containers["web"]
 	if record, err = applyTo(t, e, with("serve", "2"), secrets, record); err != nil {
 		t.Fatal(err)
@@ -214,11 +208,92 @@ func TestRolloutLosesNoRequest(t *testing.T) {
 	if now, err := e.containerIDs(t.Context(), first.Name); err != nil || !slices.Equal(now["web"], after) {
 		t.Errorf("web should have kept %v and has %v, %v", after, now["web"], err)
 	}
-	stop()
-	if got := <-seen; got.Failed > 0 || got.Requests == 0 {
-		t.Errorf("%d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
-	} else {
-		t.Logf("%d requests, none failed", got.Requests)
+	lost("a change of web")
+	lost = visitors(t, host.Visit{URL: "https://127.0.0.1:" + secure + "/", Host: "safe.test", Insecure: true, PerSecond: 50})
+	reloads(t, e, record, text, secrets, port, secure)
+	lost("a change of the edge")
+}
+
+// visitors come until they are asked whether all got an answer.
+func visitors(t *testing.T, v host.Visit) (lost func(by string)) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	seen := make(chan host.Visited, 1)
+	go func() { seen <- host.Send(ctx, v) }()
+	return func(by string) {
+		t.Helper()
+		stop()
+		if got := <-seen; got.Failed > 0 || got.Requests == 0 {
+			t.Errorf("by %s, %d of %d requests failed: %v", by, got.Failed, got.Requests, got.Errors)
+		} else {
+			t.Logf("%s: %d requests, none failed", by, got.Requests)
+		}
+	}
+}
+
+// reloads changes what the edge reads, as far as its container need not be replaced for that.
+func reloads(t *testing.T, e *Engine, record *deploy.Record, text string, secrets map[string]deploy.Secret, port, secure string) {
+	t.Helper()
+	s := record.Release.Model
+	container := idsOf(t, e, s, "edge")
+	same := func(what string) {
+		t.Helper()
+		if now := idsOf(t, e, s, "edge"); !slices.Equal(now, container) {
+			t.Errorf("after %s the edge has container %v, and had %v", what, now, container)
+		}
+	}
+	web, _ := s.Service("web")
+	text = strings.NewReplacer(`tls: "off"}`, `tls: "off", headers: {X-Frame-Options: DENY}}
+    new.test: {service: web, port: 8080, certificate: new_chain, key: new_key}`, "secrets:\n", "secrets:\n  new_chain: {env: NEW}\n  new_key: {env: NEW_KEY}\n").Replace(text)
+	more := reshaped(stackOf(t, e, s.Name, text, "serve"), "web", func(s *stack.Service) { *s = web })
+	chain, key, trust := certificate(t, "new.test")
+	secrets = maps.Clone(secrets)
+	secrets["new_chain"], secrets["new_key"] = deploy.NewSecret(chain), deploy.NewSecret(key)
+	record, err := applyTo(t, e, more, secrets, record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same("another site")
+	if status, _, header, err := visit(t, "new.test", secure, "https", trust); err != nil || status != http.StatusOK || header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("the new site answers %d, %v", status, err)
+	}
+	if _, _, header, err := visit(t, "shop.test", port, "http", nil); err != nil || header.Get("X-Frame-Options") != "DENY" {
+		t.Errorf("the new header is %q, %v", header.Get("X-Frame-Options"), err)
+	}
+
+	old := trust
+	chain, key, trust = certificate(t, "new.test")
+	renewed := maps.Clone(secrets)
+	renewed["new_chain"], renewed["new_key"] = deploy.NewSecret(chain), deploy.NewSecret(key)
+	if record, err = applyTo(t, e, more, renewed, record); err != nil {
+		t.Fatal(err)
+	}
+	same("another certificate")
+	if _, _, _, err := visit(t, "new.test", secure, "https", trust); err != nil {
+		t.Errorf("the new certificate: %v", err)
+	}
+	if _, _, _, err := visit(t, "new.test", secure, "https", old); err == nil {
+		t.Error("the edge still has the certificate before")
+	}
+
+	broken := maps.Clone(renewed)
+	broken["new_key"] = deploy.NewSecret([]byte("no key"))
+	_, err = applyTo(t, e, more, broken, record)
+	if refused, ok := errors.AsType[*deploy.RefusedError](err); !ok || !strings.Contains(refused.Reason, "PEM data in key") {
+		t.Errorf("a key that is none ended with %v", err)
+	}
+	same("a key that is none")
+	if _, _, _, err := visit(t, "new.test", secure, "https", trust); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+	observed, err := e.Observe(t.Context(), deploy.Desired{Stack: more, Last: record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range deploy.Compare(*record, observed) {
+		if c.Service == "edge" && len(c.Drift) > 0 {
+			t.Errorf("the way back left %q", c.Drift)
+		}
 	}
 }
 

@@ -5,33 +5,44 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // maxSecretBytes bounds a secret that is read back for comparison.
 const maxSecretBytes = 1 << 20
 
-// packSecrets packs the secrets of one service into a directory: files of mode 0400 that belong to its user, where only
-// that user may enter.
+// packSecrets packs the secrets of one service into a directory.
 func (e *Engine) packSecrets(ctx context.Context, w *tar.Writer, id, dir string, s *deploy.SecretsStep) error {
-	if err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o500, Uid: s.Owner.UID, Gid: s.Owner.GID}); err != nil {
-		return err
-	}
+	values := map[string][]byte{}
 	for _, f := range s.Files {
 		value, err := e.secretValue(ctx, id, f)
 		if err != nil {
 			return err
 		}
-		err = w.WriteHeader(&tar.Header{Name: path.Join(dir, f.Name), Mode: 0o400, Uid: s.Owner.UID, Gid: s.Owner.GID, Size: int64(len(value))})
+		values[f.Name] = value
+	}
+	return packValues(w, dir, s.Owner, values)
+}
+
+// packValues packs secrets into a directory: files of mode 0400 that belong to a user, where only that user may enter.
+func packValues(w *tar.Writer, dir string, owner stack.User, values map[string][]byte) error {
+	if err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o500, Uid: owner.UID, Gid: owner.GID}); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		err := w.WriteHeader(&tar.Header{Name: path.Join(dir, name), Mode: 0o400, Uid: owner.UID, Gid: owner.GID, Size: int64(len(values[name]))})
 		if err != nil {
-			return fmt.Errorf("packing secret %s: %w", f.Name, err)
+			return fmt.Errorf("packing secret %s: %w", name, err)
 		}
-		if _, err := w.Write(value); err != nil {
-			return fmt.Errorf("packing secret %s: %w", f.Name, err)
+		if _, err := w.Write(values[name]); err != nil {
+			return fmt.Errorf("packing secret %s: %w", name, err)
 		}
 	}
 	return nil

@@ -45,6 +45,7 @@ const (
 	roleRelease = "release"
 	roleSecrets = "secrets"
 	roleConfig  = "config"
+	roleLive    = "live" // what a service has loaded of both
 )
 
 // shelf finds the volumes that hsectl keeps of a stack in some roles.
@@ -172,7 +173,7 @@ func (s *shelf) add(h *tar.Header, content io.Reader) error {
 		data, err := io.ReadAll(content)
 		s.files[path.Join(at, rest)] = data
 		return err
-	case roleSecrets, roleConfig:
+	case roleSecrets, roleConfig, roleLive:
 		state, ok := s.contents[v.Name]
 		if !ok {
 			state = deploy.SecretState{Volume: v.Name, Digests: map[string]string{}}

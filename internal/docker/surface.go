@@ -19,7 +19,7 @@ func surface(f *policy.Facts, c container.InspectResponse) {
 	h := c.HostConfig
 	f.User = is(c.Config.User)
 	f.Shm = is(policy.Shm{Size: h.ShmSize})
-	f.Filter = is(policy.SeccompFilter(h.Privileged, h.SecurityOpt))
+	f.Filter = is(filter(h))
 	var names []string
 	for name := range h.Sysctls {
 		names = append(names, name)
@@ -32,6 +32,27 @@ func surface(f *policy.Facts, c container.InspectResponse) {
 	f.ExtraHosts = is(h.ExtraHosts)
 	f.OOM = is(policy.OOM{Disabled: h.OomKillDisable != nil && *h.OomKillDisable, Score: h.OomScoreAdj})
 	f.DependsOn = is(relations(c.Config.Labels["com.docker.compose.depends_on"]))
+}
+
+// filter reads the options as the engine does: the last one counts.
+func filter(h *container.HostConfig) string {
+	out := "default"
+	if h.Privileged {
+		out = "unconfined"
+	}
+	for _, option := range h.SecurityOpt {
+		value, ok := strings.CutPrefix(strings.Replace(option, ":", "=", 1), "seccomp=")
+		switch {
+		case !ok:
+		case value == "unconfined":
+			out = value
+		case value == "builtin":
+			out = "default"
+		default:
+			out = "custom"
+		}
+	}
+	return out
 }
 
 func borrowed(h *container.HostConfig) []string {

@@ -234,12 +234,21 @@ func stateOf(c container.InspectResponse) string {
 
 // logs returns the last lines of a container, of both streams in order.
 func (e *Engine) logs(ctx context.Context, id string, tail int) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
 	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true}
 	if tail > 0 {
 		options.Tail = fmt.Sprint(tail)
 	}
+	return e.readLogs(ctx, id, options)
+}
+
+// logsSince returns what a container has printed since a time of the engine's clock.
+func (e *Engine) logsSince(ctx context.Context, id string, since time.Time) (string, error) {
+	return e.readLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Since: since.Format(time.RFC3339Nano)})
+}
+
+func (e *Engine) readLogs(ctx context.Context, id string, options client.ContainerLogsOptions) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
 	answer, err := e.api.ContainerLogs(ctx, id, options)
 	if err != nil {
 		return "", fmt.Errorf("reading logs: %w", err)

@@ -34,18 +34,20 @@ type Config struct {
 }
 
 const (
-	caddyfile = "Caddyfile"
-	pageFile  = "maintenance.html"
+	// MainFile is what Caddy starts from.
+	MainFile = "Caddyfile"
+
+	pageFile = "maintenance.html"
 )
 
 // Program returns the command that runs Caddy with the files.
 func Program(dir string) []string {
-	return []string{"caddy", "run", "--config", path.Join(dir, caddyfile), "--adapter", "caddyfile"}
+	return []string{"caddy", "run", "--config", path.Join(dir, MainFile), "--adapter", "caddyfile"}
 }
 
 // Files returns the configuration, sorted by path.
 func Files(c Config) []File {
-	return []File{{caddyfile, []byte(text(c))}, {pageFile, []byte(page)}}
+	return []File{{MainFile, []byte(text(c))}, {pageFile, []byte(page)}}
 }
 
 // writer indents as `caddy fmt` does.
@@ -85,9 +87,10 @@ func text(c Config) string {
 	w.line("abort")
 	w.line("}")
 	w.line("")
-	w.line("# For the health test; only within the container.")
+	w.line("# For the health test; only within the container. deploy writes what it prints: which version this is.")
 	w.line("http://127.0.0.1:2019 {")
 	w.line("bind 127.0.0.1")
+	w.line("import %s*", VersionFile) // with a star it need not be there
 	w.line("respond /config/ 200")
 	w.line("}")
 	return w.String()
@@ -133,6 +136,7 @@ func shared(w *writer) {
 	w.line("lb_policy round_robin")
 	w.line("lb_try_duration 5s")
 	w.line("lb_try_interval 50ms")
+	w.line("stream_close_delay 1h") // WebSockets outlive the configuration under which they began
 	w.line("transport http {")
 	w.line("dial_timeout 2s")
 	w.line("}")

@@ -39,7 +39,7 @@ func TestCaddyfile(t *testing.T) {
 	for name, edge := range sites() {
 		t.Run(name, func(t *testing.T) {
 			for _, f := range Files(Config{Edge: edge, Dir: "/etc/hsectl", Grace: 30 * time.Second}) {
-				if f.Path != caddyfile {
+				if f.Path != MainFile {
 					continue
 				}
 				golden := filepath.Join("testdata", name+".caddyfile")
@@ -148,7 +148,7 @@ func TestSwap(t *testing.T) {
 	}
 }
 
-// Between one and six containers the configuration is the same, so that another number does not replace the edge; and the
+// Between one and six containers the configuration is the same, so that another number asks nothing of the edge; and the
 // containers of one number share the slots evenly as far as that goes.
 func TestShares(t *testing.T) {
 	edge := sites()["public"]

@@ -24,7 +24,7 @@ const (
 	maintenanceSlot = "maintenance.on"
 
 	// bank is the least number of slots, and what it grows by: 1, 2, 3 and 6 containers share it evenly, and between 1 and 6
-	// the number of containers changes without another configuration, which would replace the edge.
+	// the number of containers changes without another configuration, which the edge would have to load.
 	bank = 6
 )
 

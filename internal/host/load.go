@@ -24,7 +24,8 @@ func Load(ctx context.Context, url string, perSecond int, duration time.Duration
 	}
 }
 
-// Visit is what visitors of a site do while it is changed: each comes with a new connection.
+// Visit is what visitors of a site do while it is changed: each comes with a new connection, over TLS as browsers do with
+// HTTP/2 where the site speaks it.
 type Visit struct {
 	URL       string
 	Host      string // name of the site, where the address in URL is another; also for TLS
@@ -46,7 +47,8 @@ func Send(ctx context.Context, v Visit) Visited {
 		target.Header = http.Header{"Host": {v.Host}}
 	}
 	attacker := vegeta.NewAttacker(vegeta.Timeout(loadTimeout), vegeta.Redirects(vegeta.NoFollow), vegeta.KeepAlive(false),
-		vegeta.TLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: v.Host, InsecureSkipVerify: v.Insecure}))
+		vegeta.TLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: v.Host, InsecureSkipVerify: v.Insecure}),
+		vegeta.HTTP2(true)) // last: it goes by the settings for TLS
 	m := attack(ctx, attacker, target, v.PerSecond, 0)
 	out := Visited{Requests: m.Requests, Errors: m.Errors}
 	for code, n := range m.StatusCodes {

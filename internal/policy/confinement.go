@@ -8,11 +8,12 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
-// SafeSysctls are those that change nothing outside the container (Kubernetes' Pod Security Standards, baseline).
+// SafeSysctls are those that change nothing outside the container: the baseline of Kubernetes' Pod Security Standards, and one
+// that a network namespace has for itself and that only decides which of two listeners of a port gets a connection.
 func SafeSysctls() []string {
 	return strings.Fields(`kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.tcp_syncookies net.ipv4.ping_group_range
 		net.ipv4.ip_unprivileged_port_start net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl
-		net.ipv4.tcp_keepalive_probes net.ipv4.tcp_fin_timeout net.ipv4.tcp_rmem net.ipv4.tcp_wmem`)
+		net.ipv4.tcp_keepalive_probes net.ipv4.tcp_fin_timeout net.ipv4.tcp_rmem net.ipv4.tcp_wmem net.ipv4.tcp_migrate_req`)
 }
 
 func runtimes() []string {
@@ -126,26 +127,4 @@ func attempts(f Facts, in Intent) Verdict {
 		return fail(f.Attempts.Tier, "%s", strings.Join(wrong, "; "))
 	}
 	return pass(f.Attempts.Tier, "%d attempts refused", len(f.Attempts.Value))
-}
-
-// SeccompFilter is the filter that security options come to, as the engine reads them: both separators count, and the last
-// one wins. It is "default", "unconfined" or "custom".
-func SeccompFilter(privileged bool, options []string) string {
-	out := "default"
-	if privileged {
-		out = "unconfined"
-	}
-	for _, option := range options {
-		value, ok := strings.CutPrefix(strings.Replace(option, ":", "=", 1), "seccomp=")
-		switch {
-		case !ok:
-		case value == "unconfined":
-			out = value
-		case value == "builtin":
-			out = "default"
-		default:
-			out = "custom"
-		}
-	}
-	return out
 }

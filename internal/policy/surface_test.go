@@ -325,24 +325,3 @@ func TestLooksSecret(t *testing.T) {
 		t.Errorf("arguments: %v", got)
 	}
 }
-
-// Options of a filter are read as the engine reads them.
-func TestSeccompFilter(t *testing.T) {
-	for _, c := range []struct {
-		privileged bool
-		options    string
-		want       string
-	}{
-		{false, "", "default"},
-		{true, "", "unconfined"},
-		{false, "seccomp:unconfined", "unconfined"},
-		{false, "seccomp=unconfined seccomp=builtin", "default"},
-		{false, "seccomp=builtin seccomp:unconfined", "unconfined"},
-		{false, `seccomp={"defaultAction":"SCMP_ACT_ERRNO"}`, "custom"},
-		{false, "apparmor=unconfined no-new-privileges:true", "default"},
-	} {
-		if got := policy.SeccompFilter(c.privileged, strings.Fields(c.options)); got != c.want {
-			t.Errorf("%t, %q: %s, want %s", c.privileged, c.options, got, c.want)
-		}
-	}
-}

@@ -151,8 +151,24 @@ func completeEdge(p *Profile) {
 		p.Services[name] = upstream
 	}
 	s.Networks = append(networks, s.Networks...)
+	s.Probes = s.Probes.printing()
 	p.Services[EdgeService] = s
 	p.keepEdge(s)
+}
+
+// printing returns probes that print what they read: the edge answers its health test with the version of its configuration.
+func (p *Probes) printing() *Probes {
+	if p == nil {
+		return nil
+	}
+	out := *p
+	out.HTTP = slices.Clone(p.HTTP)
+	for i, word := range out.HTTP {
+		if word == "/dev/null" {
+			out.HTTP[i] = "-"
+		}
+	}
+	return &out
 }
 
 // keepEdge says of the volumes of the edge that nobody backs them up, where the profile says nothing else.
@@ -250,7 +266,7 @@ func (p *Profile) StopFirstBecause(name string) string {
 	switch {
 	case named:
 		return "its container has a fixed name"
-	case !p.behindEdge(name):
+	case !p.behindEdge(name) && s.Containers() == 1: // of several, the others answer
 		return "nothing in front of it can move its traffic"
 	}
 	return ""

@@ -140,6 +140,32 @@ func MaintenancePage() ConfigFile {
 	return ConfigFile{Path: on.Path, Data: on.Data}
 }
 
+// Reloads reports whether a service takes another version of its configuration and its secrets without a restart: the edge
+// does, where it is started as hsectl starts it.
+func (s Stack) Reloads(service Service) bool {
+	return s.Edge != nil && s.Edge.Service == service.Name && len(service.Entrypoint) == 0 && slices.Equal(service.Command, edge.Program(ConfigDir))
+}
+
+// WithoutFiles returns a service without the secrets that it only reads as files.
+func (s Service) WithoutFiles() Service {
+	s.Secrets = slices.DeleteFunc(slices.Clone(s.Secrets), func(f SecretFile) bool { return f.Env == "" })
+	return s
+}
+
+// Version returns the file by which the edge tells what it has loaded, and from which volumes that came.
+func (s Service) Version(volumes ...string) ConfigFile {
+	return ConfigFile(edge.Version(s.caddyfile(), volumes...))
+}
+
+func (s Service) caddyfile() []byte {
+	for _, f := range s.Configs {
+		if f.Path == edge.MainFile {
+			return f.Data
+		}
+	}
+	return nil
+}
+
 // Behind reports whether the edge brings traffic to the service.
 func (s Stack) Behind(service string) bool {
 	return s.Edge != nil && slices.Contains(s.Edge.Upstreams, service)

@@ -1,0 +1,180 @@
+package deploy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// What a live service reads changes while it runs. Its container has volumes that stay: another version is copied into them
+// from the volumes of a release, which nobody changes, and then the service loads it. A file of the version and a file that
+// is written when the service has loaded it say how far that came, so that whoever comes after a crash knows.
+
+const (
+	liveSuffix = "live" // in the place of a version
+	// LoadedFile is written beside the configuration when the service has loaded it; its content is that of the version.
+	LoadedFile = "loaded"
+)
+
+// LoadStep brings what was delivered for a live service to it: the files come into its volumes, and a container that goes on
+// running loads them. One that Compose will make or replace finds them when it starts.
+type LoadStep struct {
+	Compose     ComposeStep // whose only service it is
+	Configs     Copied
+	Secrets     Copied
+	Owner       stack.User
+	Version     stack.ConfigFile // by which the service tells what it has loaded
+	Maintenance bool             // a new volume begins with the maintenance page
+}
+
+// Copied are files that go from one volume into another, which keeps what is not named. Both are empty when there is nothing to copy.
+type Copied struct {
+	From, To string
+	Gone     []string // files of an earlier version, whose content goes
+}
+
+// liveServices are those of a stack that load another version while they run.
+func liveServices(s stack.Stack) []string {
+	var out []string
+	for _, service := range s.Services {
+		if s.Reloads(service) {
+			out = append(out, service.Name)
+		}
+	}
+	return out
+}
+
+// liveVolume is the one that a container has in the place of a version.
+func liveVolume(version string) string {
+	return version[:strings.LastIndexByte(version, '_')+1] + liveSuffix
+}
+
+// mounted says which volumes the containers have, of those that were delivered.
+func mounted(delivered generate.Delivery, live []string) generate.Delivery {
+	out := generate.Delivery{Secrets: maps.Clone(delivered.Secrets), Configs: maps.Clone(delivered.Configs)}
+	for _, volumes := range []map[string]string{out.Secrets, out.Configs} {
+		for service, volume := range volumes {
+			if slices.Contains(live, service) {
+				volumes[service] = liveVolume(volume)
+			}
+		}
+	}
+	return out
+}
+
+// Mounts says which volumes the containers of the plan have.
+func (p Plan) Mounts() generate.Delivery { return mounted(p.Delivery, p.Live) }
+
+// mounts says which volumes the containers of the release have.
+func (r Release) mounts() generate.Delivery {
+	return mounted(generate.Delivery{Secrets: r.Secrets, Configs: r.Configs}, r.Live)
+}
+
+// deliveredFiles are the digests of the files that a live service should have loaded.
+type deliveredFiles struct{ configs, secrets map[string]string }
+
+// loading returns the step that brings what is delivered to a live service, unless the service has loaded just that.
+func loading(s stack.Service, delivered generate.Delivery, want deliveredFiles, o Observed) *Step {
+	from := []string{delivered.Configs[s.Name]}
+	if volume := delivered.Secrets[s.Name]; volume != "" {
+		from = append(from, volume)
+	}
+	version := s.Version(from...)
+	want.configs = settled(want.configs)
+	want.configs[version.Path], want.configs[LoadedFile] = digestOf(version.Data), digestOf(version.Data)
+	step := &LoadStep{Owner: s.User, Version: version}
+	same := true
+	for _, one := range []struct {
+		from string
+		want map[string]string
+		into *Copied
+	}{{delivered.Configs[s.Name], want.configs, &step.Configs}, {delivered.Secrets[s.Name], want.secrets, &step.Secrets}} {
+		if one.from == "" {
+			continue
+		}
+		to := liveVolume(one.from)
+		has, exists := o.Delivered[to]
+		files := settled(has.Digests)
+		same = same && exists && has.Owner == s.User && maps.Equal(files, one.want)
+		*one.into = Copied{From: one.from, To: to}
+		for _, file := range slices.Sorted(maps.Keys(files)) {
+			if _, stays := one.want[file]; !stays {
+				one.into.Gone = append(one.into.Gone, file)
+			}
+		}
+	}
+	if same {
+		return nil
+	}
+	_, exists := o.Delivered[step.Configs.To]
+	step.Maintenance = !exists && o.Configs[s.Name].Maintenance()
+	cause := "it has loaded nothing yet"
+	if exists {
+		cause = "what it has loaded is another version"
+	}
+	return &Step{Kind: Load, Subject: s.Name, Cause: cause, Load: step}
+}
+
+// settled are files that do not change while a service runs.
+func settled(digests map[string]string) map[string]string {
+	out := map[string]string{}
+	for file, digest := range digests {
+		if !stack.Moving(file) {
+			out[file] = digest
+		}
+	}
+	return out
+}
+
+// configDigests are those of the configuration files that a service should read.
+func configDigests(s stack.Service) map[string]string {
+	out := map[string]string{}
+	for _, f := range s.Configs {
+		out[f.Path] = digestOf(f.Data)
+	}
+	return settled(out)
+}
+
+// secretDigests are those of the secrets that a service should read: kept ones, or those at hand.
+func secretDigests(d Desired, s stack.Service, kept map[string]SecretState) map[string]string {
+	out := map[string]string{}
+	for _, use := range s.Secrets {
+		out[use.Name] = d.Secrets[use.Name].Digest()
+		if state, ok := kept[use.Name]; ok {
+			out[use.Name] = state.Digests[use.Name]
+		}
+	}
+	return out
+}
+
+// restoring returns the step by which a live service loads what a release delivered, or nil.
+func (r Release) restoring(s stack.Service, o Observed) *Step {
+	if !slices.Contains(r.Live, s.Name) {
+		return nil
+	}
+	want := deliveredFiles{settled(o.Delivered[r.Configs[s.Name]].Digests), o.Delivered[r.Secrets[s.Name]].Digests}
+	return loading(s, generate.Delivery{Secrets: r.Secrets, Configs: r.Configs}, want, o)
+}
+
+// stays tells whether the containers of a service are what they should be, so that Compose leaves them.
+func stays(running []Running, want Fields, image string) bool {
+	for _, r := range running {
+		for name, value := range want {
+			if r.Fields[name] != value {
+				return false
+			}
+		}
+		if !r.Well || r.Image != image {
+			return false
+		}
+	}
+	return len(running) > 0
+}
+
+// Maintenance reports whether the edge of a release shows its maintenance page to everybody.
+func (o Observed) Maintenance(r Release) bool {
+	return r.Model.Edge != nil && o.Delivered[r.mounts().Configs[r.Model.Edge.Service]].Maintenance()
+}
