@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +59,7 @@ type fault struct {
 	name    string
 	image   string
 	env     []string // beside the environment of the test
+	through []string // starts the program where the engine is reached; nil for here
 }
 
 func newFault(t *testing.T) *fault {
@@ -105,7 +107,8 @@ func (f *fault) profile(generation, api, web string) string {
 
 // command is the program with a generation's secret in its environment.
 func (f *fault) command(generation string, args ...string) *exec.Cmd {
-	cmd := exec.Command(f.program, args...)
+	words := slices.Concat(f.through, []string{f.program}, args)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Env = append(append(os.Environ(), f.env...), "TOKEN=token-of-"+generation, "HSECTL_SETTLE="+settleShortly)
 	return cmd
 }

@@ -4,12 +4,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"os"
@@ -22,44 +20,46 @@ import (
 	"github.com/moby/moby/api/types/mount"
 )
 
-// These tests reach the engine as people reach those of other machines: through a real sshd, and through TLS with
-// certificates of both sides, by address, by environment and by Docker context.
+// These tests reach the engine as people reach those of other machines: through a real sshd, and an engine of their own that
+// asks for certificates, by address, by environment and by Docker context.
 
-// remote is a way to the engine.
+// remote is a way to an engine.
 type remote struct {
-	env  []string
-	args []string // flags of hsectl
+	env     []string
+	args    []string // flags of hsectl
+	near    string   // the same engine by its socket; empty for the one of all tests
+	through []string // what starts hsectl where the engine is reached
 }
 
-// Deploy, verify and rollback work over every kind of connection, and nothing of this machine is mounted there.
+// Deploy, verify and rollback work over every kind of connection, and nothing of this machine is mounted there. Who has no
+// certificate that the engine knows, or no key that sshd knows, is told so.
 func TestRemoteEngines(t *testing.T) {
 	t.Parallel()
-	server, secured := newSSHD(t), newTLS(t)
+	server, secured := newSSHD(t), newSecured(t)
 	path := "PATH=" + server.bin + ":" + os.Getenv("PATH")
 	for name, way := range map[string]func(*testing.T) remote{
-		"ssh by flag": func(*testing.T) remote { return remote{[]string{path}, []string{"--host", server.url}} },
+		"ssh by flag": func(*testing.T) remote { return remote{env: []string{path}, args: []string{"--host", server.url}} },
 		"ssh by context": func(t *testing.T) remote {
-			return remote{[]string{path, dockerContext(t, "host="+server.url)}, []string{"--context", "remote"}}
+			return remote{env: []string{path, dockerContext(t, "host="+server.url)}, args: []string{"--context", "remote"}}
 		},
-		"tls by environment": func(*testing.T) remote {
-			return remote{[]string{"DOCKER_HOST=" + secured.url, "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=" + secured.dir}, nil}
-		},
+		"tls by environment": func(*testing.T) remote { return secured.by(secured.environment(secured.certificates)...) },
 		"tls by context": func(t *testing.T) remote {
-			return remote{[]string{dockerContext(t, fmt.Sprintf("host=%s,ca=%s/ca.pem,cert=%[2]s/cert.pem,key=%[2]s/key.pem", secured.url, secured.dir)), "DOCKER_CONTEXT=remote"}, nil}
+			return secured.by(dockerContext(t, fmt.Sprintf("host=%s,ca=%s/ca.pem,cert=%[2]s/cert.pem,key=%[2]s/key.pem", securedURL, secured.certificates)), "DOCKER_CONTEXT=remote")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFault(t)
 			r := way(t)
-			f.env = append(r.env, "TMPDIR="+t.TempDir())
+			f := newFaultOn(t, r.near)
+			near := f.env
+			f.env, f.through = append(r.env, "TMPDIR="+t.TempDir()), r.through
 			run := func(generation string, args ...string) { f.must(generation, append(args, r.args...)...) }
 			old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 			run("old", "deploy", "-f", old)
 			run("next", "deploy", "--verify=false", "-f", next)
 			run("", "rollback", "--verify=false", "--stack", f.name)
 			run("old", "verify", "-f", old)
-			f.env = nil // the engine is near, and says the same of itself
+			f.env, f.through = near, nil // by its socket the engine says the same of itself
 			f.is("old", old)
 			list, err := f.e.stackContainers(t.Context(), f.name)
 			if err != nil {
@@ -74,31 +74,36 @@ func TestRemoteEngines(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Who has no certificate that the engine knows, or no key that sshd knows, is told so.
-func TestRemoteEngineRefuses(t *testing.T) {
-	t.Parallel()
-	f := newFault(t)
-	old := f.profile("old", "serve", "serve")
-	server, secured, other := newSSHD(t), newTLS(t), newTLS(t)
-	if err := os.Remove(filepath.Join(server.dir, "authorized_keys")); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		env  []string
-		want string
-	}{
-		"unknown key":         {[]string{"PATH=" + server.bin + ":" + os.Getenv("PATH"), "DOCKER_HOST=" + server.url}, "Permission denied"},
-		"unknown certificate": {[]string{"DOCKER_HOST=" + secured.url, "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=" + other.dir}, "certificate"},
-		"no certificate":      {[]string{"DOCKER_HOST=" + secured.url}, ""},
-	} {
-		f.env = c.env
-		if code, out := f.run("old", "deploy", "-f", old); code != 1 || !strings.Contains(out, "reaching the engine") || !strings.Contains(out, c.want) {
-			t.Errorf("%s: exit %d\n%s", name, code, out)
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		f := newFault(t)
+		old := f.profile("old", "serve", "serve")
+		strange := newSSHD(t)
+		if err := os.Remove(filepath.Join(strange.dir, "authorized_keys")); err != nil {
+			t.Fatal(err)
 		}
-	}
-	f.env = nil
+		other := newCertificates(t)
+		mixed := t.TempDir() // the client knows the engine, and the engine does not know the client
+		for name, from := range map[string]string{"ca.pem": secured.certificates, "cert.pem": other, "key.pem": other} {
+			if err := os.Link(filepath.Join(from, name), filepath.Join(mixed, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, c := range map[string]struct {
+			way  remote
+			want string
+		}{
+			"unknown key":                        {remote{env: []string{"PATH=" + strange.bin + ":" + os.Getenv("PATH"), "DOCKER_HOST=" + strange.url}}, "Permission denied"},
+			"an engine of another authority":     {secured.by(secured.environment(other)...), "certificate signed by unknown authority"},
+			"a certificate of another authority": {secured.by(secured.environment(mixed)...), "certificate"},
+			"no certificate":                     {secured.by("DOCKER_HOST=" + securedURL), ""},
+		} {
+			f.env, f.through = c.way.env, c.way.through
+			if code, out := f.run("old", "deploy", "-f", old); code != 1 || !strings.Contains(out, "reaching the engine") || !strings.Contains(out, c.want) {
+				t.Errorf("%s: exit %d\n%s", name, code, out)
+			}
+		}
+	})
 }
 
 // dockerContext makes a Docker context named remote, and returns the variable that names its directory.
@@ -194,58 +199,57 @@ func serveSSH(conn net.Conn, program, config string) {
 	_ = cmd.Run() // whoever is refused sees it on the other side
 }
 
-// secured is the engine behind TLS that asks for a certificate.
+// securedURL is where an engine that asks for certificates listens, within its own network namespace.
+const securedURL = "tcp://127.0.0.1:2376"
+
+// secured is an engine of the test's own that asks for a certificate.
 type secured struct {
-	dir string // with ca.pem, cert.pem and key.pem, as DOCKER_CERT_PATH has them
-	url string
+	engine       *private
+	certificates string // directory with ca.pem, cert.pem and key.pem of a client, as DOCKER_CERT_PATH has them
 }
 
-func newTLS(t *testing.T) secured {
+func newSecured(t *testing.T) secured {
+	t.Helper()
+	dir := newCertificates(t)
+	engine := newPrivate(t, "--host", securedURL, "--tlsverify", "--tlscacert", filepath.Join(dir, "ca.pem"),
+		"--tlscert", filepath.Join(dir, "server.pem"), "--tlskey", filepath.Join(dir, "server-key.pem"))
+	return secured{engine, dir}
+}
+
+// by is the way to the engine from within its network namespace.
+func (s secured) by(env ...string) remote {
+	return remote{env: env, near: s.engine.host, through: []string{"nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", s.engine.init)}}
+}
+
+// environment names the engine and the certificates of a client.
+func (secured) environment(certificates string) []string {
+	return []string{"DOCKER_HOST=" + securedURL, "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=" + certificates}
+}
+
+// newCertificates makes an authority, and certificates of an engine and of a client that it signed.
+func newCertificates(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	ca, caKey := signed(t, nil, nil, x509.ExtKeyUsageAny)
-	serverCert, serverKey := signed(t, ca, caKey, x509.ExtKeyUsageServerAuth)
-	clientCert, clientKey := signed(t, ca, caKey, x509.ExtKeyUsageClientAuth)
-	keyBytes, err := x509.MarshalECPrivateKey(clientKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{
-		"ca.pem":   {Type: "CERTIFICATE", Bytes: ca.Raw},
-		"cert.pem": {Type: "CERTIFICATE", Bytes: clientCert.Raw},
-		"key.pem":  {Type: "EC PRIVATE KEY", Bytes: keyBytes},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+	write := func(name, kind string, der []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	known := x509.NewCertPool()
-	known.AddCert(ca)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: known, MinVersion: tls.VersionTLS12,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{serverCert.Raw}, PrivateKey: serverKey}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer near.Close()
-				far, err := net.Dial("unix", engineSocket())
-				if err != nil {
-					return
-				}
-				defer far.Close()
-				go func() { _, _ = io.Copy(far, near); far.Close() }()
-				_, _ = io.Copy(near, far) // ends when either side closes
-			}()
+	write("ca.pem", "CERTIFICATE", ca.Raw)
+	for _, c := range []struct {
+		certificate, key string
+		use              x509.ExtKeyUsage
+	}{{"server.pem", "server-key.pem", x509.ExtKeyUsageServerAuth}, {"cert.pem", "key.pem", x509.ExtKeyUsageClientAuth}} {
+		certificate, key := signed(t, ca, caKey, c.use)
+		der, err := x509.MarshalECPrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	return secured{dir, "tcp://" + listener.Addr().String()}
+		write(c.certificate, "CERTIFICATE", certificate.Raw)
+		write(c.key, "EC PRIVATE KEY", der)
+	}
+	return dir
 }
 
 // signed makes a certificate for 127.0.0.1, signed by ca, or one that signs others where ca is nil.
