@@ -68,6 +68,7 @@ func (e *Engine) Containers(ctx context.Context, project string, ask func(string
 			surface(&out[i].Engine, c)
 			out[i].Engine.Remap = is(policy.Remap{Engine: engine.remaps})
 			out[i].Engine.Origin, out[i].Engine.Entries = origins[c.Image], entries[c.ID]
+			out[i].Engine.Loaded = e.loaded(ctx, c, r.Loaded)
 			out[i].Engine.Reach = allowed(c, list, r.Connect)
 			dump, err := round.look(ctx, c, r)
 			out[i].Engine.Changes = e.changes(ctx, c, dump)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -254,6 +255,12 @@ func reloads(t *testing.T, e *Engine, record *deploy.Record, text string, secret
 		t.Fatal(err)
 	}
 	same("another site")
+	if got := answer(judge(t, e, more), "HSE-OPS-013", finding.Pass); !strings.HasPrefix(got, "it has loaded ") {
+		t.Errorf("what it has loaded: %s", got)
+	}
+	if got := answer(judge(t, e, s), "HSE-OPS-013", finding.Drift); !strings.Contains(got, "and the profile gives") {
+		t.Errorf("what it has loaded, for the profile before: %s", got)
+	}
 	if status, _, header, err := visit(t, "new.test", secure, "https", trust); err != nil || status != http.StatusOK || header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("the new site answers %d, %v", status, err)
 	}

@@ -24,6 +24,15 @@ func Version(caddyfile []byte, volumes ...string) File {
 	return File{VersionFile, fmt.Appendf(nil, "respond /config/ \"%s from %s\" 200\n", Digest(caddyfile), strings.Join(volumes, " and "))}
 }
 
+// Told reads from what the health test prints which configuration the edge has loaded, or nothing.
+func Told(printed string) string {
+	digest, _, ok := strings.Cut(strings.TrimSpace(printed), " from ")
+	if _, err := hex.DecodeString(digest); !ok || err != nil || len(digest) != digestLength {
+		return ""
+	}
+	return digest
+}
+
 // Digest names a configuration.
 func Digest(caddyfile []byte) string {
 	sum := sha256.Sum256(caddyfile)

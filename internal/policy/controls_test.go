@@ -266,6 +266,8 @@ func lifecycle() []broken {
 		{"HSE-LOG-002", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Log] { return &f.Log }), unknown, "the log settings"},
 		{"HSE-OPS-003", "no TLS", shape(func(f *policy.Facts) { f.Sites.Value[0].TLS = "off" }), fail, "shop.example: no TLS"},
 		{"HSE-OPS-003", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Site] { return &f.Sites }), unknown, "the sites"},
+		{"HSE-OPS-013", "another version", shape(func(f *policy.Facts) { f.Loaded.Value = "beef" }), fail, "it has loaded beef, and the profile gives cafe"},
+		{"HSE-OPS-013", "blind", blind(func(f *policy.Facts) *policy.Fact[string] { return &f.Loaded }), unknown, "the loaded configuration"},
 		{"HSE-OPS-001", "one more volume", shape(func(f *policy.Facts) {
 			f.Keeping.Value.Volumes = append(f.Keeping.Value.Volumes, policy.Kept{Volume: "other"})
 		}), fail, "other: nobody says how it is backed up"},

@@ -41,6 +41,20 @@ func transport() []Control {
 			Remedy:     "leave tls out of the site for a certificate by ACME, or name one with certificate: and key:",
 			asked:      func(f Facts) bool { return f.Sites.Known() && len(f.Sites.Value) > 0 },
 			judge:      sitesSecured},
+		{ID: "HSE-OPS-013", Title: "The edge runs the configuration that was reviewed", Severity: finding.High,
+			Rationale:  "Caddy loads files while it runs. What lies beside it may be another version than the one that it has loaded.",
+			References: []string{"NIST SP 800-190 4.4.4"},
+			Remedy:     "deploy the profile: hsectl deploy",
+			asked:      func(f Facts) bool { return f.Loaded.Known() || f.Loaded.Why != "" },
+			judge: func(f Facts, in Intent) Verdict {
+				switch {
+				case !f.Loaded.Known():
+					return unknown(f.Loaded, "the loaded configuration")
+				case f.Loaded.Value != in.Loaded:
+					return fail(f.Loaded.Tier, "it has loaded %s, and the profile gives %s", f.Loaded.Value, in.Loaded)
+				}
+				return pass(f.Loaded.Tier, "it has loaded %s", f.Loaded.Value)
+			}},
 	}
 }
 

@@ -61,6 +61,7 @@ type Facts struct {
 	Image        Fact[Image]
 	Keeping      Fact[Keeping]
 	Sites        Fact[[]Site] // that the service serves to the world
+	Loaded       Fact[string] // digest of the configuration that an edge runs with
 	Surface
 	Declaration Fact[Declaration]
 }
@@ -223,5 +224,6 @@ type Intent struct {
 	Secrets          []string
 	Image            string
 	Preset           string // tells what the image is made of, when its name does not
+	Loaded           string // digest of the configuration of an edge
 	Untested         string // why the image cannot test itself, as its preset says; empty when it can
 }

@@ -22,6 +22,7 @@ func granted() policy.Intent {
 			{Path: "/tmp", Kind: "tmpfs", Writable: true, Size: 64 << 20},
 		},
 		Denied:   []string{"/etc"},
+		Loaded:   "cafe",
 		Ports:    []policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"}},
 		Networks: []string{"backend", "edge"}, Peers: []string{"db"}, Listen: []int{80},
 		Memory: 1 << 30, CPUs: 2, PIDs: 200,
@@ -39,6 +40,7 @@ func proper() policy.Facts {
 	return policy.Facts{
 		Service:      "app",
 		State:        seen(policy.State{Running: true}),
+		Loaded:       seen("cafe"),
 		Sites:        seen([]policy.Site{{Name: "shop.example", TLS: "acme"}}),
 		Keeping:      seen(policy.Keeping{Volumes: []policy.Kept{{Volume: "data", Declared: true}}}),
 		Containers:   seen([]string{"shop-app-1"}),

@@ -146,6 +146,14 @@ func (s Stack) Reloads(service Service) bool {
 	return s.Edge != nil && s.Edge.Service == service.Name && len(service.Entrypoint) == 0 && slices.Equal(service.Command, edge.Program(ConfigDir))
 }
 
+// Loaded names the configuration that a service should have loaded, where it tells: the edge does.
+func (s Stack) Loaded(service Service) string {
+	if !s.Reloads(service) {
+		return ""
+	}
+	return edge.Digest(service.caddyfile())
+}
+
 // WithoutFiles returns a service without the secrets that it only reads as files.
 func (s Service) WithoutFiles() Service {
 	s.Secrets = slices.DeleteFunc(slices.Clone(s.Secrets), func(f SecretFile) bool { return f.Env == "" })

@@ -56,6 +56,9 @@ func (s Stack) Facts(service Service) policy.Facts {
 	if sites := s.Sites(service); len(sites) > 0 {
 		f.Sites = declared(sites)
 	}
+	if in.Loaded != "" {
+		f.Loaded = declared(in.Loaded)
+	}
 	f.Surface = s.surface(service)
 	f.Environment = declared(service.variables())
 	var files []policy.Secret
@@ -145,6 +148,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 		Replicas: service.Wanted(),
 		Stop:     policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
 		Image:    service.Image, Preset: service.Preset, Untested: service.Untested,
+		Loaded: s.Loaded(service),
 	}
 	for _, c := range service.Capabilities {
 		in.Capabilities |= policy.CapabilityMask(c.Name)

@@ -82,6 +82,7 @@ type Request struct {
 	Deep    bool     `json:"deep"`    // try on a copy of the container what its settings allow
 	Attempt bool     `json:"attempt"` // this is the copy
 	Take    int64    `json:"take"`    // only take this much memory, in bytes, until somebody ends it
+	Loaded  string   `json:"-"`       // configuration that the service should have loaded, where it tells
 	Ask     *Check   `json:"ask"`     // only put this question, from the network namespace that the probe is in
 }
 

@@ -52,7 +52,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 	containers, err := o.Containers(ctx, s.Name, func(name string) Request {
 		service, _ := s.Service(name)
 		r := request(service)
-		r.Deep, r.Connect = options.Deep, targets(s, name)
+		r.Deep, r.Connect, r.Loaded = options.Deep, targets(s, name), s.Loaded(service)
 		return r
 	})
 	if err != nil {
