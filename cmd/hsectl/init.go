@@ -185,19 +185,29 @@ func sayDraft(s streams, path string, d compose.Draft, before []finding.Finding)
 	return nil
 }
 
-// gathered asks once what is asked of several services.
+// gathered asks once what is asked of several services. What is to be looked at differs between them, and is in the comments.
 func gathered(questions []string) []string {
+	type asked struct {
+		who  []string
+		text string
+	}
 	var order []string
-	who := map[string][]string{}
+	all := map[string]*asked{}
 	for _, q := range questions {
 		service, text, _ := strings.Cut(q, ": ")
-		if who[text] == nil {
-			order = append(order, text)
+		question, _, _ := strings.Cut(text, "? ")
+		one, ok := all[question]
+		if !ok {
+			one = &asked{text: text}
+			all[question], order = one, append(order, question)
 		}
-		who[text] = append(who[text], service)
+		one.who = append(one.who, service)
+		if one.text != text {
+			one.text = question + "?"
+		}
 	}
-	for i, text := range order {
-		order[i] = strings.Join(who[text], ", ") + ": " + text
+	for i, question := range order {
+		order[i] = compose.Some(all[question].who) + ": " + all[question].text
 	}
 	return order
 }

@@ -164,6 +164,17 @@ func clean(name string) string {
 	return cmp.Or(strings.TrimLeft(out, "-_"), "unnamed")
 }
 
+// mostNames is how many names are told where a sentence names them.
+const mostNames = 5
+
+// Some tells the first of many names, and how many more there are.
+func Some(names []string) string {
+	if len(names) > mostNames+1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), len(names)-mostNames)
+	}
+	return strings.Join(names, ", ")
+}
+
 // ask notes a question and returns the comment that asks it.
 func (i *importer) ask(service, format string, args ...any) string {
 	question := fmt.Sprintf(format, args...)
@@ -318,7 +329,7 @@ func (i *importer) volumes(out ordered) {
 		}
 	}
 	if len(named) > 0 {
-		out.set("volumes", mine, i.ask("volumes", "how is %s backed up? Write NAME: {backup: {to: DIRECTORY}}, or NAME: {ephemeral: why it may be lost}", strings.Join(named, ", ")))
+		out.set("volumes", mine, i.ask("volumes", "how is %s backed up? Write NAME: {backup: {to: DIRECTORY}}, or NAME: {ephemeral: why it may be lost}", Some(named)))
 	}
 	i.drop("volumes", all)
 }
