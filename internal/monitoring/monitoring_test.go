@@ -236,6 +236,26 @@ func TestLogsGoToAnExistingSearchEngine(t *testing.T) {
 	}
 }
 
+// What scripts/log-sink runs is what is rendered.
+func TestTheLogSinkThatIsTriedIsRendered(t *testing.T) {
+	_, s := watch(t, "monitoring:\n", "monitoring:\n  logs: {to: elasticsearch, url: \"https://logs.example.test:9200\", user: hse, password: logs_password}\n",
+		"secrets:\n  jwt_secret", "secrets:\n  logs_password: {env: LOGS_PASSWORD}\n  jwt_secret")
+	const at = "testdata/collector/collector.yml"
+	got := file(t, s, "otel-collector", "collector.yml")
+	if *update {
+		if err := os.WriteFile(at, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != string(got) {
+		t.Errorf("what is rendered differs from %s; look at it, then: go test ./internal/monitoring -update, and scripts/log-sink", at)
+	}
+}
+
 func TestReceiversReadTheirAddressesFromSecrets(t *testing.T) {
 	_, s := watch(t, "    - {name: operators, webhook: alert_webhook}\n", `    - {name: operators, webhook: alert_webhook}
     - {name: chat, severity: critical, slack: {url: alert_webhook, channel: "#alerts"}}

@@ -58,8 +58,8 @@ func (s suite) collector(part *stack.Service) error {
 		return settings{"receivers": []string{"otlp"}, "processors": []string{"memory_limiter", "batch"}, "exporters": []string{exporter}}
 	}
 	if s.p.On(profile.PartTempo) {
-		exporters["otlp/tempo"] = settings{"endpoint": "tempo:4317", "tls": settings{"insecure": true}}
-		pipelines["traces"] = pipeline("otlp/tempo")
+		exporters["otlp_grpc/tempo"] = settings{"endpoint": "tempo:4317", "tls": settings{"insecure": true}}
+		pipelines["traces"] = pipeline("otlp_grpc/tempo")
 	} else {
 		exporters["nop"] = settings{}
 		pipelines["traces"] = pipeline("nop")
