@@ -16,14 +16,16 @@ type TextOptions struct {
 	Colour bool
 }
 
-// Text writes the document for a terminal: one line per service when all is well, and below it only what is not.
+// Text writes the document for a terminal: one line per service when all is well, and below it only what is not. Advice is
+// one line each; what mends it is among all the rest.
 func Text(w io.Writer, d Document, o TextOptions) error {
 	p := painter(o.Colour)
 	var b strings.Builder
+	width := column(subjects(d.Findings))
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
 		tally := finding.Tally(mine)
-		fmt.Fprintf(&b, "%s %-14s %s%s\n", p.mark(worst(mine)), subject, summary(tally, len(mine)), ownerOf(mine))
+		fmt.Fprintf(&b, "%s %-*s %s%s\n", p.mark(worst(mine)), width, subject, summary(tally, len(mine)), ownerOf(mine))
 		blind := map[string][]string{} // controls that are unknown for the same cause
 		for _, f := range mine {
 			if !o.All && (f.Status == finding.Pass || f.Status == finding.NotApplicable) {
@@ -38,6 +40,10 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 				if !o.All && len(blind[cause]) > 1 {
 					continue
 				}
+			}
+			if f.Status == finding.Advice && !o.All {
+				fmt.Fprintf(&b, "  %s %-11s %s\n", p.mark(f.Status), f.Control, strings.Trim(f.Title+": "+f.Detail, ": "))
+				continue
 			}
 			fmt.Fprintf(&b, "  %s %-11s %-9s %-9s %s\n", p.mark(f.Status), f.Control, f.Severity, f.Tier, f.Title)
 			if f.Detail != "" {
@@ -70,6 +76,16 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 	fmt.Fprintf(&b, "\n%s: %s — %s\n", d.Subject, verdict, summary(total, len(d.Findings)))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// column is how wide the names of subjects are set.
+func column(names []string) int {
+	const least, most = 14, 28
+	width := least
+	for _, name := range names {
+		width = max(width, len(name))
+	}
+	return min(width, most)
 }
 
 // ownerOf says whom to turn to about findings that are not proven.
