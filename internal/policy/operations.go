@@ -36,7 +36,7 @@ func operations() []Control {
 		{ID: "HSE-RES-011", Title: "The runtime's own heap limit fits the memory limit", Severity: finding.Medium, Key: "limits", By: "drill memory",
 			Rationale:  "A runtime that believes it has more than the limit is killed before it collects garbage.",
 			References: []string{"CIS 5.11"},
-			Remedy:     "set the heap limit to at most three quarters of limits.memory"},
+			Remedy:     "set the heap limit to at most 75% of limits.memory, GOMEMLIMIT to at most 95%"},
 		{ID: "HSE-RES-013", Title: "The service keeps its latency under load", Severity: finding.Medium, Key: "limits", By: "drill load",
 			Rationale:  "A service that answers too late is down for whoever waits.",
 			References: []string{"OWASP Docker rule 7"},

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/profiles"
 )
 
 func TestJudgeDrills(t *testing.T) {
@@ -29,6 +31,9 @@ func TestJudgeDrills(t *testing.T) {
 		"memory, no kill":         {JudgeMemory(s, Exhausted{Limit: 1 << 30})[:1], finding.Fail},
 		"memory, another limit":   {JudgeMemory(s, Exhausted{Limit: 2 << 30, ExitCode: 137, OOM: true})[:1], finding.Fail},
 		"heap":                    {JudgeMemory(s, held)[1:], finding.Pass},
+		"heap, Go, headroom":      {JudgeMemory(stack.Service{Limits: s.Limits, Command: []string{"GOMEMLIMIT=921MiB"}}, held)[1:], finding.Pass},
+		"heap, Go, none left":     {JudgeMemory(stack.Service{Limits: s.Limits, Command: []string{"GOMEMLIMIT=1GiB"}}, held)[1:], finding.Fail},
+		"heap, Node.js, too much": {JudgeMemory(stack.Service{Limits: s.Limits, Command: []string{"--max-old-space-size=900"}}, held)[1:], finding.Fail},
 		"heap, unknown":           {JudgeMemory(stack.Service{Limits: s.Limits}, held)[1:], finding.NotApplicable},
 		"load, errors":            {JudgeLoad(s, Loaded{Requests: 100, Success: 0.9, Errors: []string{"503"}}, budget)[:1], finding.Fail},
 		"load, nothing was asked": {JudgeLoad(s, Loaded{}, budget), finding.Unknown},
@@ -45,9 +50,31 @@ func TestJudgeDrills(t *testing.T) {
 func TestHeapLimit(t *testing.T) {
 	for text, want := range map[string]int64{"--max-old-space-size=512": 512 << 20, "java -Xmx2g -jar x": 2 << 30, "GOMEMLIMIT=400MiB": 400 << 20,
 		"redis-server --maxmemory 300mb": 300 << 20, "nothing": 0} {
-		if n, _, _ := HeapLimit(stack.Service{Command: []string{text}}); n != want {
-			t.Errorf("%s: %d, want %d", text, n, want)
+		if heap, _ := HeapLimit(stack.Service{Command: []string{text}}); heap.Bytes != want {
+			t.Errorf("%s: %d, want %d", text, heap.Bytes, want)
 		}
+	}
+}
+
+// What presets give a runtime fits the limit that they give the service.
+func TestHeapLimitsOfPresets(t *testing.T) {
+	fits := 0
+	for _, name := range (profiles.Library{}).Presets() {
+		text := "apiVersion: hsectl/v1\nkind: Profile\nname: x\nservices: {x: {preset: " + name + "}}\n"
+		p, err := profile.Parse([]byte(text), profile.Options{File: "x.yaml", Today: time.Now(), Library: profiles.Library{}})
+		if err != nil {
+			continue // it needs something of its user first
+		}
+		s := stack.New(p).Services[0]
+		switch f := JudgeMemory(s, Exhausted{})[1]; f.Status {
+		case finding.Fail:
+			t.Errorf("%s: %s", name, f.Detail)
+		case finding.Pass:
+			fits++
+		}
+	}
+	if fits < 15 {
+		t.Errorf("only %d presets have a heap limit that is known", fits)
 	}
 }
 
