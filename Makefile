@@ -15,13 +15,13 @@ demo: build
 	scripts/demo
 
 # Everything: formatting, unit, golden, script and engine tests. Without an engine it fails. Engine tests mostly wait, so
-# two of them run at once. The packages that speak to it come one after the other, because a machine that has no time
+# three of them run at once. The packages that speak to it come one after the other, because a machine that has no time
 # fails tests of health that nothing is wrong with.
 test: check engine sshd build example browser
 	$(GO) test -timeout 15m $$($(GO) list ./... | grep -v -e /cmd/hsectl -e /internal/docker)
 	$(GO) test -timeout 20m -parallel 3 ./cmd/hsectl
-	$(GO) test -timeout 40m -parallel 2 -skip '^TestPresetsAtWork$$' ./internal/docker
-	$(GO) test -timeout 20m -parallel 2 -run '^TestPresetsAtWork$$' ./internal/docker
+	$(GO) test -timeout 40m -parallel 3 -skip '^TestPresetsAtWork$$' ./internal/docker
+	$(GO) test -timeout 20m -parallel 3 -run '^TestPresetsAtWork$$' ./internal/docker
 
 check:
 	@test -z "$$(gofmt -l cmd generate internal profiles templates)" || { gofmt -l cmd generate internal profiles templates; echo "run gofmt -w on these"; exit 1; }
