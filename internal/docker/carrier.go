@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -149,18 +150,23 @@ func (e *Engine) load(ctx context.Context, img image.Static) error {
 	return nil
 }
 
-// own gives the root directory of the volume mounted at a path to a user. An entry for the mount point itself, put to
-// its parent, sets owner and mode of the volume's root.
-func (e *Engine) own(ctx context.Context, id, at string, owner stack.User, mode int) error {
+// own gives the root directories of volumes to users. An entry for a mount point itself, put to what is above it, sets
+// owner and mode of the volume's root.
+func (e *Engine) own(ctx context.Context, id string, volumes []*deploy.VolumeStep) error {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	err := w.WriteHeader(&tar.Header{Name: path.Base(at) + "/", Typeflag: tar.TypeDir, Mode: int64(mode), Uid: owner.UID, Gid: owner.GID})
+	var err error
+	var names []string
+	for _, v := range volumes {
+		err = errors.Join(err, w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(path.Clean(v.Path), "/") + "/", Typeflag: tar.TypeDir, Mode: int64(v.Mode), Uid: v.Owner.UID, Gid: v.Owner.GID}))
+		names = append(names, v.Name)
+	}
 	if err := errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	_, err = e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: path.Dir(at), Content: &b})
+	_, err = e.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: &b})
 	if err != nil {
-		return fmt.Errorf("handing the volume at %s to %d:%d: %w", at, owner.UID, owner.GID, err)
+		return fmt.Errorf("handing %s to those who write there: %w", strings.Join(names, ", "), err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,22 +22,28 @@ const fillParallel = 4
 // givenAt is where a carrier has the volumes of secrets that are passed on.
 const givenAt = "/given"
 
-// fill prepares volumes, each through a carrier of the image whose content goes into it, and meanwhile delivers all
-// secrets and configuration files through one more, in one piece.
+// fill prepares volumes, those of one image through one carrier, and meanwhile delivers all secrets and configuration files
+// through one more, in one piece: each carrier, and each time that it gets something, costs the engine a process.
 func (e *Engine) fill(ctx context.Context, steps []deploy.Step, report func(deploy.Event)) error {
 	working, worked := errgroup.WithContext(ctx)
 	working.SetLimit(fillParallel)
+	var volumes []*deploy.VolumeStep
 	var deliveries []deploy.Step
 	for _, s := range steps {
-		if s.Kind != deploy.PrepareVolume {
+		if s.Kind == deploy.PrepareVolume {
+			volumes = append(volumes, s.Volume)
+		} else {
 			deliveries = append(deliveries, s)
-			continue
 		}
+	}
+	for _, together := range carried(volumes) {
 		working.Go(func() error {
-			if err := e.prepareVolume(worked, s.Volume); err != nil {
+			if err := e.prepareVolumes(worked, together); err != nil {
 				return err
 			}
-			report(deploy.Event{Subject: s.Volume.Key, Text: fmt.Sprintf("volume prepared for %d:%d", s.Volume.Owner.UID, s.Volume.Owner.GID), Done: true})
+			for _, v := range together {
+				report(deploy.Event{Subject: v.Key, Text: fmt.Sprintf("volume prepared for %d:%d", v.Owner.UID, v.Owner.GID), Done: true})
+			}
 			return nil
 		})
 	}
@@ -46,10 +53,30 @@ func (e *Engine) fill(ctx context.Context, steps []deploy.Step, report func(depl
 	return working.Wait()
 }
 
-// prepareVolume lets the engine copy the image's content into a new volume, as it would on a first start, and then
-// hands the root directory to the user who writes there: the engine's copy would otherwise decide whose it is.
-func (e *Engine) prepareVolume(ctx context.Context, v *deploy.VolumeStep) error {
-	if v.Create {
+// carried groups volumes that one carrier can have: of one image, whose content goes into them, and each at another path.
+func carried(volumes []*deploy.VolumeStep) [][]*deploy.VolumeStep {
+	var out [][]*deploy.VolumeStep
+	for _, v := range volumes {
+		i := slices.IndexFunc(out, func(group []*deploy.VolumeStep) bool {
+			return group[0].Image == v.Image && !slices.ContainsFunc(group, func(other *deploy.VolumeStep) bool { return other.Path == v.Path })
+		})
+		if i < 0 {
+			i, out = len(out), append(out, nil)
+		}
+		out[i] = append(out[i], v)
+	}
+	return out
+}
+
+// prepareVolumes lets the engine copy the image's content into new volumes, as it would on a first start, and then
+// hands their root directories to the users who write there: the engine's copy would otherwise decide whose they are.
+func (e *Engine) prepareVolumes(ctx context.Context, volumes []*deploy.VolumeStep) error {
+	mounts := map[string]string{}
+	for _, v := range volumes {
+		mounts[v.Path] = v.Name
+		if !v.Create {
+			continue
+		}
 		_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: map[string]string{
 			composeProject: v.Stack, composeVolume: v.Key,
 		}})
@@ -57,9 +84,7 @@ func (e *Engine) prepareVolume(ctx context.Context, v *deploy.VolumeStep) error 
 			return fmt.Errorf("creating volume %s: %w", v.Name, err)
 		}
 	}
-	return e.carryAs(ctx, v.Image, map[string]string{v.Path: v.Name}, func(id string) error {
-		return e.own(ctx, id, v.Path, v.Owner, v.Mode)
-	})
+	return e.carryAs(ctx, volumes[0].Image, mounts, func(id string) error { return e.own(ctx, id, volumes) })
 }
 
 // deliver fills new volumes with secrets and configuration files. Nothing is written on this machine, and no value is in

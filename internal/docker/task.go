@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -102,7 +103,7 @@ func (e *Engine) handScratch(ctx context.Context, volume, user string) error {
 		return fmt.Errorf("handing %s over: the user %q has no numbers", stack.BackupDir, user)
 	}
 	return e.carry(ctx, map[string]string{carrierMount: volume}, func(id string) error {
-		return e.own(ctx, id, carrierMount, owner, 0o700)
+		return e.own(ctx, id, []*deploy.VolumeStep{{Name: volume, Path: carrierMount, Owner: owner, Mode: 0o700}})
 	})
 }
 
