@@ -28,20 +28,7 @@ const loadPoll = 100 * time.Millisecond
 // loadLive copies what was delivered for an edge to where it reads it, and lets its container load that, unless Compose will
 // replace it. Only then it is written down as loaded. Whoever is killed before has to do it again.
 func (e *Engine) loadLive(ctx context.Context, service string, step *deploy.LoadStep, report func(deploy.Event)) error {
-	mounts := map[string]string{}
-	for _, c := range []deploy.Copied{step.Configs, step.Secrets} {
-		if c.From == "" {
-			continue
-		}
-		_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: c.To, Labels: map[string]string{
-			labelRole: roleLive, labelStack: step.Compose.Stack, labelService: service,
-		}})
-		if err != nil {
-			return fmt.Errorf("creating volume %s: %w", c.To, err)
-		}
-		mounts[path.Join(givenAt, c.From)], mounts[path.Join(carrierMount, c.To)] = c.From, c.To
-	}
-	return e.carry(ctx, mounts, func(id string) error {
+	return e.withLive(ctx, service, step, func(id string) error {
 		if err := e.copyLive(ctx, id, step); err != nil {
 			return fmt.Errorf("bringing %s its configuration: %w", service, err)
 		}
@@ -60,6 +47,24 @@ func (e *Engine) loadLive(ctx context.Context, service string, step *deploy.Load
 		report(deploy.Event{Subject: service, Text: text, Done: true})
 		return nil
 	})
+}
+
+// withLive calls f with a carrier that has the volumes of a version and those that stay.
+func (e *Engine) withLive(ctx context.Context, service string, step *deploy.LoadStep, f func(id string) error) error {
+	mounts := map[string]string{}
+	for _, c := range []deploy.Copied{step.Configs, step.Secrets} {
+		if c.From == "" {
+			continue
+		}
+		_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: c.To, Labels: map[string]string{
+			labelRole: roleLive, labelStack: step.Compose.Stack, labelService: service,
+		}})
+		if err != nil {
+			return fmt.Errorf("creating volume %s: %w", c.To, err)
+		}
+		mounts[path.Join(givenAt, c.From)], mounts[path.Join(carrierMount, c.To)] = c.From, c.To
+	}
+	return e.carry(ctx, mounts, f)
 }
 
 // copyLive copies the files of a version in one piece. What the version does not have any more becomes an empty directory,

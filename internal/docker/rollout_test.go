@@ -309,7 +309,8 @@ func reloads(t *testing.T, e *Engine, record *deploy.Record, text string, secret
 func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	e := testEngine(t)
 	port := freePort(t)
-	s := testStack(t, e, strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge), "serve")
+	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge)
+	s := testStack(t, e, text, "serve")
 	chain, key, _ := certificate(t, "safe.test")
 	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
 	record, err := applyTo(t, e, s, secrets, nil)
@@ -358,6 +359,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	if got := host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed > 0 || got.Requests == 0 {
 		t.Errorf("afterwards %d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
 	}
+	record = loadsAfterAKill(t, e, text, record, secrets, port)
 	gate, _ := record.Release.Gate()
 	if err := e.Maintain(t.Context(), gate, true); err != nil {
 		t.Fatal(err)
@@ -367,4 +369,50 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	if got := host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed != got.Requests {
 		t.Errorf("in maintenance %d of %d requests were answered", got.Requests-got.Failed, got.Requests)
 	}
+}
+
+// loadsAfterAKill brings the edge files that it does not load, as a run that is killed just then, and deploys again.
+func loadsAfterAKill(t *testing.T, e *Engine, text string, record *deploy.Record, secrets map[string]deploy.Secret, port string) *deploy.Record {
+	t.Helper()
+	web, _ := record.Release.Model.Service("web")
+	text = strings.Replace(text, `tls: "off"}`, `tls: "off", headers: {X-Frame-Options: DENY}}`, 1)
+	s := reshaped(stackOf(t, e, record.Release.Stack, text, "serve"), "web", func(s *stack.Service) { *s = web })
+	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: record}
+	observed, err := e.Observe(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := deploy.NewPlan(d, observed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range plan.Steps {
+		switch step.Kind {
+		case deploy.DeliverConfigs:
+			err = e.Apply(t.Context(), []deploy.Step{step}, func(deploy.Event) {})
+		case deploy.Load:
+			err = e.withLive(t.Context(), "edge", step.Load, func(id string) error { return e.copyLive(t.Context(), id, step.Load) })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	header := func() string {
+		t.Helper()
+		_, _, header, err := visit(t, "shop.test", port, "http", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return header.Get("X-Frame-Options")
+	}
+	if got := header(); got == "DENY" {
+		t.Fatalf("before it is told, the edge sets %q", got)
+	}
+	if record, err = applyTo(t, e, s, secrets, record); err != nil {
+		t.Fatal(err)
+	}
+	if got := header(); got != "DENY" {
+		t.Errorf("after the next deploy the edge sets %q", got)
+	}
+	return record
 }
