@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -147,10 +148,26 @@ func printDrift(s streams, p deploy.Saved) error {
 				fmt.Fprintln(w, "\nSERVICE\tFIELD\tRUNNING\tRELEASE\tFILE")
 				titled = true
 			}
-			fmt.Fprintln(w, strings.Join([]string{c.Service, f.Field, shown(f.Running), shown(f.Release), shown(f.File)}, "\t"))
+			running, release, file := onlyOwn(f.Running, f.Release, f.File)
+			fmt.Fprintln(w, strings.Join([]string{c.Service, f.Field, shown(running), shown(release), shown(file)}, "\t"))
 		}
 	}
 	return w.Flush()
+}
+
+// onlyOwn drops from lists of words those that all of them have, so that a mount that is another one is seen among many.
+func onlyOwn(lists ...string) (running, release, file string) {
+	var out [3]string
+	for i, list := range lists {
+		var own []string
+		for _, word := range strings.Fields(list) {
+			if slices.ContainsFunc(lists, func(other string) bool { return !slices.Contains(strings.Fields(other), word) }) {
+				own = append(own, word)
+			}
+		}
+		out[i] = strings.Join(own, " ")
+	}
+	return out[0], out[1], out[2]
 }
 
 func shown(value string) string {

@@ -189,10 +189,13 @@ func addresses(service stack.Service) []string {
 	var out []string
 	for _, port := range service.Ports {
 		scheme := port.Protocol
-		if scheme == "udp" && slices.ContainsFunc(service.Ports, func(p stack.Port) bool { return p.Host == port.Host && p.Protocol == "tcp" }) {
+		also := func(protocol string) bool {
+			return slices.ContainsFunc(service.Ports, func(p stack.Port) bool { return p.Host == port.Host && p.Protocol == protocol })
+		}
+		if scheme == "udp" && also("tcp") {
 			continue // HTTP/3, of the same address
 		}
-		if port.Container == 443 || port.Container == 8443 {
+		if port.Container == 443 || port.Container == 8443 || also("udp") {
 			scheme = "https"
 		} else if port.Protocol == "tcp" {
 			scheme = "http"
