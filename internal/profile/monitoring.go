@@ -18,7 +18,7 @@ type Monitoring struct {
 	GrafanaPassword string             `yaml:"grafana_password" doc:"secret with the password of Grafana's admin; generated once unless written"`
 	Verify          Duration           `yaml:"verify" doc:"time between two runs of verify, by a timer that generate writes; none unless written"`
 	Runbooks        string             `yaml:"runbooks" doc:"address of the directory that holds the runbooks"`
-	Services        map[string]Service `yaml:"services" doc:"what a part changes of its preset, by the part's name"`
+	Services        map[string]Service `yaml:"services" doc:"what a part changes of its preset, by the name of the part or of one of several exporters"`
 	Exceptions      []Exception        `yaml:"exceptions" doc:"weaker settings of the parts, each with its reason"`
 }
 

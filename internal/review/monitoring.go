@@ -9,6 +9,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // Controls that a change of how a stack is watched touches.
@@ -91,6 +92,8 @@ func (s *serviceComparison) part(gone bool) {
 		c.Direction, c.New, c.Reason = Stronger, describe(s.new), "one more part watches"
 	case slices.Contains(s.head.Monitoring.Off, profile.PartOf(s.name)):
 		c.Direction, c.Old, c.Reason = Weaker, describe(s.old), l.reason
+	case slices.ContainsFunc(s.head.Stack.Services, func(o stack.Service) bool { return profile.PartOf(o.Name) == profile.PartOf(s.name) }):
+		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "exporters of other names do its work"
 	default:
 		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "there is nothing left for it to do"
 	}
