@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
@@ -153,7 +155,7 @@ func appliedMounts(c container.InspectResponse) []policy.Mount {
 		if m.Destination == "/run/secrets" && kind == "volume" {
 			continue // judged as secrets
 		}
-		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Volume: m.Name, Writable: m.RW, Exec: true, SUID: true, Dev: true,
+		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Volume: volumeOf(m), Writable: m.RW, Exec: true, SUID: true, Dev: true,
 			Shared: m.Propagation == "shared" || m.Propagation == "rshared"}) // a slave sees the host's mounts come and go, and shows it none
 	}
 	for path, options := range c.HostConfig.Tmpfs { // these are not among the mounts
@@ -162,6 +164,15 @@ func appliedMounts(c container.InspectResponse) []policy.Mount {
 	}
 	slices.SortFunc(out, func(a, b policy.Mount) int { return strings.Compare(a.Path, b.Path) })
 	return out
+}
+
+// volumeOf is the name of a mounted volume. Docker 29 leaves it out for one that a client asked for by its path only; there the
+// directory has it: volumes/NAME/_data.
+func volumeOf(m container.MountPoint) string {
+	if m.Type == mount.TypeVolume && m.Name == "" && path.Base(m.Source) == "_data" {
+		return path.Base(path.Dir(m.Source))
+	}
+	return m.Name
 }
 
 // tmpfsSize reads size=8m as the kernel does (tmpfs(5)); 0 is no bound, or one in percent of a memory that is not known.
