@@ -43,7 +43,7 @@ func newStandalone(t *testing.T, dockerfile string) standalone {
 	at, _ := shelf(t)
 	b := standalone{registry: at, reference: at + "/build/app:1", address: address}
 	b.dir = written(t, map[string]string{"app/Dockerfile": dockerfile, "witness.go": witness, "token": "s3cret-of-the-build", "key": privateKey(t),
-		"app/db/var/lib/dpkg/status": "Package: openssl\nStatus: install ok installed\nVersion: 3.0.16-1\nArchitecture: amd64\n\n",
+		"app/db/var/lib/dpkg/status": "Package: openssl\nStatus: install ok installed\nVersion: 3.0.16-1\nArchitecture: amd64\n\nPackage: zlib1g\nStatus: install ok installed\nVersion: 1:1.2.13\nArchitecture: amd64\n\n",
 		"app/db/etc/os-release":      "ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n",
 		"hsectl.yaml": `apiVersion: hsectl/v1
 kind: Profile
@@ -95,18 +95,13 @@ func TestBuildKitPushes(t *testing.T) {
 	stdout, stderr := b.build(t, "--push", "--platform", "linux/amd64,linux/arm64", "--sbom", "--provenance")
 	digest := regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindString(stdout)
 	for _, p := range []string{"linux/amd64", "linux/arm64"} {
-		if !regexp.MustCompile("attested for " + p + `: (its provenance and )?a bill of materials of 1 package( and its provenance)?\n`).MatchString(stderr) {
+		if !regexp.MustCompile("attested for " + p + `: (its provenance and )?a bill of materials of 3 packages( and its provenance)?\n`).MatchString(stderr) {
 			t.Errorf("not attested for %s:\n%s", p, stderr)
 		}
 	}
 	resolved, err := image.Resolve(t.Context(), b.reference)
 	if err != nil || len(resolved.Platforms) != 2 || resolved.Digest != digest {
 		t.Errorf("the registry has %+v, %v; hsectl says %s", resolved, err, digest)
-	}
-	mustCLI(t, "lock", "-f", filepath.Join(b.dir, "hsectl.yaml"))
-	lock, err := os.ReadFile(filepath.Join(b.dir, "hsectl.lock"))
-	if err != nil || !strings.Contains(string(lock), digest) {
-		t.Errorf("the lock has another digest: %s, %v", lock, err)
 	}
 }
 
@@ -148,8 +143,8 @@ func TestBuildKitDescribesMore(t *testing.T) {
 		return packages
 	}
 	b.build(t, "--push", "--sbom")
-	if got := documents(); len(got) != 3 || got[0] != 0 || got[2] < 1 {
-		t.Errorf("three documents were asked for, of which that of the stage has a package: %v", got)
+	if got := documents(); !slices.Equal(got, []int{1, 1, 2}) { // the program, the program in the context, and what Debian has in the stage
+		t.Errorf("three documents were asked for: %v", got)
 	}
 	b.build(t, "--push", "--sbom", "--build-arg", "BUILDKIT_SBOM_SCAN_CONTEXT=false", "--build-arg", "BUILDKIT_SBOM_SCAN_STAGE=false")
 	if got := documents(); len(got) != 1 {
