@@ -48,8 +48,8 @@ Exit 3 when anything fails or is unknown.`,
 	return cmd
 }
 
-// manyServices is from which number on looking from afar takes so long that there is a word about it.
-const manyServices = 10
+// manyProbes is from which number on looking from afar takes so long that there is a word about it.
+const manyProbes = 10
 
 type verifyOptions struct {
 	reportOptions
@@ -75,12 +75,12 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if o.survey {
 		engine.Survey()
 	}
-	if _, here := engine.Socket(); !here && !o.survey && len(l.stack.Services) >= manyServices {
-		s.say("the engine is on another machine, so a probe starts beside each container; --one-probe looks at all of them by one, and takes a fraction of the time")
-	}
 	evidence, err := seen(ctx, byContent{engine, l}, l.stack, verify.Options{Deep: o.deep}, verifyTries)
 	if err != nil {
 		return err
+	}
+	if n := engine.Probed(); n >= manyProbes && !o.sidecars && !o.survey {
+		s.say("a probe was started beside each of %d containers; --one-probe looks at all of them by one, and takes a fraction of the time", n)
 	}
 	evidence.Findings = located(l, evidence.Findings)
 	beside, err := verifyMonitoring(ctx, l, s, engine)

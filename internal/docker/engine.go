@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/cli/cli/command"
@@ -41,6 +42,7 @@ type Engine struct {
 	handsOver bool                   // its kernel lets one listener hand over connections to another
 	probe     func() ([]byte, error) // the program that runs inside probes
 	beside    func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
+	counted   atomic.Int64           // containers that a probe has looked at
 	survey    bool                   // one probe looks at all containers of the engine's machine
 	walk      Walk                   // reads directories of this machine; nil when nobody can
 	clock     clock

@@ -85,6 +85,7 @@ func (r round) look(ctx context.Context, c container.InspectResponse, ask verify
 		return nil, err
 	}
 	if dump == nil {
+		r.engine.counted.Add(1)
 		if dump, err = r.engine.probed(ctx, p); err != nil {
 			return nil, err
 		}
@@ -112,6 +113,9 @@ func lookable(c container.InspectResponse) error {
 	}
 	return nil
 }
+
+// Probed is how many containers were looked at by a probe beside each, so far.
+func (e *Engine) Probed() int { return int(e.counted.Load()) }
 
 // probed runs a probe with the container's own user, because only that user may look through /proc/1/root; when PID 1
 // turns out to have another user, or capabilities without which nobody may look, it is asked again with these.

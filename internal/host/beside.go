@@ -51,7 +51,8 @@ func Beside() verify.Look {
 		}
 		// Who started the container is outside it, in the network of the machine. Where that cannot be read it is unknown.
 		p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(all[pid].parent), "ns/net"))
-		p.changed(p.dump.Processes[first])
+		// The same process mounted the container's file system: the paths of its layers are its own.
+		p.changed(p.dump.Processes[first], filepath.Join(procDir(all[pid].parent), "root"))
 		user, capabilities, ok := p.dump.FirstIDs()
 		if !ok {
 			return nil, errors.New("the user of the container's first process could not be read")

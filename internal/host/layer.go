@@ -15,12 +15,14 @@ const maxChanged = 1000
 var errEnough = errors.New("enough paths")
 
 // layer lists what the container's own layer holds, in the overlay file system that the mount table of its first
-// process names. It returns false when there is none, or when its directory is not on this machine.
-func layer(mountinfo string) ([]string, bool) {
+// process names, as whoever mounted it sees files: below root. It returns false when there is none, or when its directory
+// is not on this machine.
+func layer(mountinfo, root string) ([]string, bool) {
 	dir := upperDir(mountinfo)
 	if !filepath.IsAbs(dir) {
 		return nil, false
 	}
+	dir = filepath.Join(root, dir)
 	out := []string{}
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		switch {
@@ -54,8 +56,8 @@ func upperDir(mountinfo string) string {
 }
 
 // changed notes the container's own layer when it can be seen from here.
-func (p *prober) changed(first verify.RawProcess) {
-	if paths, ok := layer(first.Files["mountinfo"]); ok {
+func (p *prober) changed(first verify.RawProcess, root string) {
+	if paths, ok := layer(first.Files["mountinfo"], root); ok {
 		p.dump.Changed = &paths
 	}
 }
