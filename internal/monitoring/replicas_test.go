@@ -16,8 +16,8 @@ func three() []string {
 		"\nservices:\n  app:", "\nvolumes: {uploads: {shared: true}, reports: {shared: true}, app-logs: {shared: true}, app-tmp: {shared: true}}\nservices:\n  app:"}
 }
 
-// Prometheus finds each container of a service by DNS, and names it by stack and service as it does where there is one. Its
-// own reader of dns_sd_configs would need a resolver that is none of ours: the fields are those of its documentation.
+// Prometheus finds each container of a service by DNS, and names it by stack and service as it does where there is one. The engine
+// test of monitoring shows that it does; here the fields are those of its documentation.
 func TestEachReplicaIsScraped(t *testing.T) {
 	_, s := watch(t, three()...)
 	var c struct {
