@@ -127,6 +127,12 @@ func hintFor(err error) string {
 	if failed, ok := errors.AsType[*deploy.FailedError](err); ok && failed.Undo != nil {
 		return "what was begun is on record: deploy again, or go back with: hsectl deploy --abort"
 	}
+	if refused, ok := errors.AsType[*deploy.RefusedError](err); ok {
+		if refused.Deaf {
+			return "Caddy can from 2.11 on; an edge with a command: of its own under services.edge is replaced for each change"
+		}
+		return "what it had loaded before stayed in force; mend the certificate, its key, or the section edge:"
+	}
 	if isType[*deploy.GoneError](err) {
 		return "choose another release: hsectl releases"
 	}

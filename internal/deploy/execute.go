@@ -69,7 +69,10 @@ func names(steps []Step) []string {
 }
 
 // RefusedError is a live service that did not load what was delivered to it. What it had loaded before stays in force.
-type RefusedError struct{ Service, Reason string }
+type RefusedError struct {
+	Service, Reason string
+	Deaf            bool // it did not understand that it was to load something
+}
 
 // Error implements error.
 func (e *RefusedError) Error() string {

@@ -190,10 +190,12 @@ func (e *Engine) signalLoad(ctx context.Context, c container.InspectResponse, ti
 		if err != nil {
 			return err
 		}
-		var ended bool
-		if ended, refused.Reason = loadEnded(logs); ended && refused.Reason == "" {
+		ended, reason := loadEnded(logs)
+		switch ended {
+		case loadDone:
 			return nil
-		} else if ended {
+		case loadRefused, loadUnheard:
+			refused.Reason, refused.Deaf = reason, ended == loadUnheard
 			return refused
 		}
 		now, err := e.api.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
@@ -213,8 +215,18 @@ func (e *Engine) signalLoad(ctx context.Context, c container.InspectResponse, ti
 	}
 }
 
-// loadEnded reads from Caddy's log how a load that a signal asked for has ended, and why it failed.
-func loadEnded(logs string) (ended bool, reason string) {
+// loadEnd is how a load that a signal asked for has ended.
+type loadEnd int
+
+const (
+	loadPending loadEnd = iota
+	loadDone
+	loadRefused
+	loadUnheard // by a Caddy that does not know the signal, or does not know from which file it was started
+)
+
+// loadEnded reads from Caddy's log how a load has ended, and why it failed.
+func loadEnded(logs string) (loadEnd, string) {
 	for line := range strings.Lines(logs) {
 		var told struct{ Level, Msg, Signal, Error string }
 		if json.Unmarshal([]byte(line), &told) != nil || told.Signal != edge.ReloadSignal {
@@ -222,12 +234,12 @@ func loadEnded(logs string) (ended bool, reason string) {
 		}
 		switch {
 		case told.Error != "":
-			return true, clean(told.Error)
+			return loadRefused, clean(told.Error)
 		case strings.HasPrefix(told.Msg, "successfully"):
-			return true, ""
-		case !strings.HasPrefix(told.Msg, "reloading"): // not implemented, before 2.11; or it was not told from which file
-			return true, "it cannot load one while it runs: " + clean(told.Msg)
+			return loadDone, ""
+		case !strings.HasPrefix(told.Msg, "reloading"):
+			return loadUnheard, "it cannot load one while it runs: " + clean(told.Msg)
 		}
 	}
-	return false, ""
+	return loadPending, ""
 }
