@@ -15,11 +15,13 @@ func TestOnlyHealthIsAskedAgain(t *testing.T) {
 		findings []finding.Finding
 		want     bool
 	}{
-		"health":           {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Pass}, health}, true},
-		"unknown health":   {[]finding.Finding{{Control: "HSE-HLT-002", Status: finding.Unknown}}, true},
-		"a writable root":  {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Drift}, health}, false},
-		"what is not seen": {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Unknown}, health}, false},
-		"another of them":  {[]finding.Finding{{Control: "HSE-HLT-001", Status: finding.Fail}, health}, false},
+		"health":                   {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Pass}, health}, true},
+		"unknown health":           {[]finding.Finding{{Control: "HSE-HLT-002", Status: finding.Unknown}}, true},
+		"a writable root":          {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Drift}, health}, false},
+		"what is not seen":         {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Unknown}, health}, false},
+		"what a test did not tell": {[]finding.Finding{{Control: "HSE-OPS-013", Status: finding.Unknown}}, true},
+		"what a test told":         {[]finding.Finding{{Control: "HSE-OPS-013", Status: finding.Drift}}, false},
+		"another of them":          {[]finding.Finding{{Control: "HSE-HLT-001", Status: finding.Fail}, health}, false},
 	} {
 		if got := onlyHealth(c.findings); got != c.want {
 			t.Errorf("%s: %t", name, got)

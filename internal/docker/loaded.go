@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -23,10 +24,7 @@ func (e *Engine) loaded(ctx context.Context, c container.InspectResponse, expect
 	if expected == "" || !c.State.Running || c.Config.Healthcheck == nil {
 		return out
 	}
-	var told string
-	if h := c.State.Health; h != nil && len(h.Log) > 0 {
-		told = edge.Told(h.Log[len(h.Log)-1].Output)
-	}
+	told := lastTold(c)
 	if told == "" {
 		return out
 	}
@@ -41,6 +39,19 @@ func (e *Engine) loaded(ctx context.Context, c container.InspectResponse, expect
 		return policy.Unseen[string]("its health test does not tell")
 	}
 	return policy.Seen(told, finding.Behaved)
+}
+
+// lastTold is what a container's health test has told last. A test that found no time told nothing, and the one before it did.
+func lastTold(c container.InspectResponse) string {
+	if c.State.Health == nil {
+		return ""
+	}
+	for _, test := range slices.Backward(c.State.Health.Log) {
+		if told := edge.Told(test.Output); told != "" {
+			return told
+		}
+	}
+	return ""
 }
 
 // testOnce runs a container's own health test and returns what it printed.

@@ -59,8 +59,10 @@ func answer(findings []finding.Finding, control string, status finding.Status) s
 			return f.Detail
 		}
 	}
-	return "no finding"
+	return noFinding
 }
+
+const noFinding = "no finding"
 
 // Three containers of one service are deployed and proven as one; what happens to one of them is seen and put right, and
 // its number goes up and down without replacing those that stay.

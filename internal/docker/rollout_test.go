@@ -255,10 +255,19 @@ func reloads(t *testing.T, e *Engine, record *deploy.Record, text string, secret
 		t.Fatal(err)
 	}
 	same("another site")
-	if got := answer(judge(t, e, more), "HSE-OPS-013", finding.Pass); !strings.HasPrefix(got, "it has loaded ") {
+	told := func(s stack.Stack, want finding.Status) (got string) {
+		t.Helper()
+		for range 5 { // on a busy machine the health test, which tells it, may find no time
+			if got = answer(judge(t, e, s), "HSE-OPS-013", want); got != noFinding {
+				break
+			}
+		}
+		return got
+	}
+	if got := told(more, finding.Pass); !strings.HasPrefix(got, "it has loaded ") {
 		t.Errorf("what it has loaded: %s", got)
 	}
-	if got := answer(judge(t, e, s), "HSE-OPS-013", finding.Drift); !strings.Contains(got, "and the profile gives") {
+	if got := told(s, finding.Drift); !strings.Contains(got, "and the profile gives") {
 		t.Errorf("what it has loaded, for the profile before: %s", got)
 	}
 	if status, _, header, err := visit(t, "new.test", secure, "https", trust); err != nil || status != http.StatusOK || header.Get("Strict-Transport-Security") == "" {
