@@ -65,7 +65,7 @@ func scanned() []Control {
 			"update what has a fix, then rebuild; hsectl scan shows each", "CIS 4.4", "OWASP Docker rule 9", "NIST SP 800-190 4.1.1"),
 		row("HSE-IMG-011", "The image is signed by the key of its registry", finding.Medium, "A signature says who built it, wherever it was pulled from.",
 			"sign when building, and name the key under supply_chain.signatures", "CIS 4.5", "CIS 4.12", "NIST SP 800-190 4.1.5"),
-		{ID: "HSE-IMG-013", Title: "The Dockerfile keeps good habits", Severity: finding.Low, Key: "build", By: "build, by hsectl lint",
+		{ID: "HSE-IMG-013", Title: "The Dockerfile keeps good habits", Severity: finding.Low, Key: "build", By: "build, by hsectl lint, by hsectl review",
 			Rationale:  "What is downloaded without a checksum, updated in a layer of its own, or written twice is another image on another day.",
 			References: []string{"CIS 4.7", "CIS 4.9", "dockle CIS-DI-0007", "trivy DS-0017", "hadolint DL3008", "BuildKit checks"},
 			Remedy:     "see what each rule says: hsectl build --check"},
