@@ -136,12 +136,9 @@ type deployment struct {
 func (d *deployment) prepare(ctx context.Context, l loaded) error {
 	stacks := []loaded{l}
 	if d.options.monitoring {
-		beside, ok, err := l.watching()
+		beside, err := l.watchers()
 		if err != nil {
 			return err
-		}
-		if !ok {
-			return &usageError{fmt.Errorf("%s has no monitoring section", l.path), "add monitoring: {} to the profile; see docs/monitoring.md"}
 		}
 		stacks = append(stacks, beside)
 	}

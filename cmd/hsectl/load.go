@@ -166,6 +166,15 @@ func (l loaded) watching() (loaded, bool, error) {
 	return l, true, nil
 }
 
+// watchers returns the monitoring stack of a profile that must have one.
+func (l loaded) watchers() (loaded, error) {
+	beside, ok, err := l.watching()
+	if err == nil && !ok {
+		err = &usageError{fmt.Errorf("%s has no monitoring section", l.path), "add monitoring: {} to the profile; see docs/monitoring.md"}
+	}
+	return beside, err
+}
+
 // connect reaches the engine that the flags mean.
 func (g *globals) connect(ctx context.Context) (*docker.Engine, error) {
 	if g.host != "" && g.context != "" {

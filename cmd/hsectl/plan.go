@@ -25,6 +25,8 @@ type planOptions struct {
 	out      string
 	only     []string
 	detailed bool
+
+	monitoring bool
 }
 
 func newPlan(g *globals, s streams) *cobra.Command {
@@ -37,17 +39,17 @@ order with their causes, how each service gives way to its successor, and every 
 It changes nothing, and what it writes holds no value of a secret. Images that must be pulled are named, not pulled.`,
 		Example: `  hsectl plan
   hsectl plan --detailed-exitcode        # 0 no change, 3 changes
+  hsectl plan --monitoring
   hsectl plan --out plan.json && hsectl deploy --plan plan.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(o.format); err != nil {
 				return err
 			}
-			l, err := loadPinned(g.file)
-			if err != nil {
-				return err
+			if o.monitoring && (o.out != "" || len(o.only) > 0) {
+				return &usageError{errors.New("--out and --only are of one stack, and --monitoring plans another"), "plan them one after the other"}
 			}
-			environment, secrets, err := g.gather(cmd.Context(), l)
+			stacks, err := planned(g, o.monitoring)
 			if err != nil {
 				return err
 			}
@@ -56,14 +58,47 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 				return err
 			}
 			defer engine.Close()
-			return runPlan(cmd.Context(), engine, s, deploy.Desired{Stack: l.stack, Environment: environment, Secrets: secrets}, o)
+			return planAll(cmd.Context(), g, engine, s, stacks, o)
 		},
 	}
 	formatFlag(cmd, &o.format)
 	cmd.Flags().StringVarP(&o.out, "out", "o", "", "file to save the plan in, for deploy --plan")
 	cmd.Flags().StringSliceVar(&o.only, "only", nil, "change only these services")
+	cmd.Flags().BoolVar(&o.monitoring, "monitoring", false, "plan the stack that watches this one, too")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 3 when there is something to do")
 	return cmd
+}
+
+// planned are the stacks that a plan is about: that of the profile, and the one that watches it when that is asked for.
+func planned(g *globals, monitoring bool) ([]loaded, error) {
+	l, err := loadPinned(g.file)
+	if err != nil || !monitoring {
+		return []loaded{l}, err
+	}
+	beside, err := l.watchers()
+	return []loaded{l, beside}, err
+}
+
+// planAll plans one stack after the other, and reports findings when one of them has something to do.
+func planAll(ctx context.Context, g *globals, engine *docker.Engine, s streams, stacks []loaded, o planOptions) error {
+	var differs error
+	for i, l := range stacks {
+		if o.format != "json" && i > 0 {
+			fmt.Fprintf(s.Out, "\n%s\n", l.stack.Name)
+		}
+		environment, secrets, err := g.gather(ctx, l)
+		if err != nil {
+			return err
+		}
+		err = runPlan(ctx, engine, s, deploy.Desired{Stack: l.stack, Environment: environment, Secrets: secrets}, o)
+		switch {
+		case errors.Is(err, errFindings):
+			differs = err
+		case err != nil:
+			return err
+		}
+	}
+	return differs
 }
 
 func runPlan(ctx context.Context, engine *docker.Engine, s streams, d deploy.Desired, o planOptions) error {
