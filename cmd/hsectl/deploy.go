@@ -146,13 +146,13 @@ func (d *deployment) prepare(ctx context.Context, l loaded) error {
 		if err := refuse(d.Err, one); err != nil {
 			return err
 		}
-		environment, secrets, err := d.gather(ctx, one)
-		if err != nil {
-			return err
-		}
-		d.desired = append(d.desired, deploy.Desired{Stack: one.stack, Environment: environment, Secrets: secrets, Timeout: d.options.session.timeout})
 	}
-	return nil
+	var err error
+	d.desired, err = d.gatherAll(ctx, stacks)
+	for i := range d.desired {
+		d.desired[i].Timeout = d.options.session.timeout
+	}
+	return err
 }
 
 // read returns the profile: that of the flags, or that of a bundle.

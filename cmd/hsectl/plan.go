@@ -49,7 +49,7 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 			if o.monitoring && (o.out != "" || len(o.only) > 0) {
 				return &usageError{errors.New("--out and --only are of one stack, and --monitoring plans another"), "plan them one after the other"}
 			}
-			stacks, err := planned(g, o.monitoring)
+			stacks, err := planned(cmd.Context(), g, o.monitoring)
 			if err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 				return err
 			}
 			defer engine.Close()
-			return planAll(cmd.Context(), g, engine, s, stacks, o)
+			return planAll(cmd.Context(), engine, s, stacks, o)
 		},
 	}
 	formatFlag(cmd, &o.format)
@@ -69,28 +69,32 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 	return cmd
 }
 
-// planned are the stacks that a plan is about: that of the profile, and the one that watches it when that is asked for.
-func planned(g *globals, monitoring bool) ([]loaded, error) {
+// planned are the stacks that a plan is about, with everything they need: that of the profile, and the one that watches it
+// when that is asked for.
+func planned(ctx context.Context, g *globals, monitoring bool) ([]deploy.Desired, error) {
 	l, err := loadPinned(g.file)
-	if err != nil || !monitoring {
-		return []loaded{l}, err
+	if err != nil {
+		return nil, err
 	}
-	beside, err := l.watchers()
-	return []loaded{l, beside}, err
+	stacks := []loaded{l}
+	if monitoring {
+		beside, err := l.watchers()
+		if err != nil {
+			return nil, err
+		}
+		stacks = append(stacks, beside)
+	}
+	return g.gatherAll(ctx, stacks)
 }
 
 // planAll plans one stack after the other, and reports findings when one of them has something to do.
-func planAll(ctx context.Context, g *globals, engine *docker.Engine, s streams, stacks []loaded, o planOptions) error {
+func planAll(ctx context.Context, engine *docker.Engine, s streams, stacks []deploy.Desired, o planOptions) error {
 	var differs error
-	for i, l := range stacks {
+	for i, d := range stacks {
 		if o.format != "json" && i > 0 {
-			fmt.Fprintf(s.Out, "\n%s\n", l.stack.Name)
+			fmt.Fprintf(s.Out, "\n%s\n", d.Stack.Name)
 		}
-		environment, secrets, err := g.gather(ctx, l)
-		if err != nil {
-			return err
-		}
-		err = runPlan(ctx, engine, s, deploy.Desired{Stack: l.stack, Environment: environment, Secrets: secrets}, o)
+		err := runPlan(ctx, engine, s, d, o)
 		switch {
 		case errors.Is(err, errFindings):
 			differs = err

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -48,6 +50,25 @@ func (g *globals) gather(ctx context.Context, l loaded) (environment map[string]
 		return nil, nil, &missingError{missing}
 	}
 	return environment, secrets, nil
+}
+
+// gatherAll gathers for several stacks, and says everything that they miss at once.
+func (g *globals) gatherAll(ctx context.Context, stacks []loaded) ([]deploy.Desired, error) {
+	var out []deploy.Desired
+	var missing []string
+	for _, l := range stacks {
+		environment, secrets, err := g.gather(ctx, l)
+		if m, ok := errors.AsType[*missingError](err); ok {
+			missing = append(missing, slices.DeleteFunc(m.lines, func(line string) bool { return slices.Contains(missing, line) })...)
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, deploy.Desired{Stack: l.stack, Environment: environment, Secrets: secrets})
+	}
+	if len(missing) > 0 {
+		return nil, &missingError{missing}
+	}
+	return out, nil
 }
 
 // derive makes the secrets that are made of others.
