@@ -26,6 +26,7 @@ services:
     command: [MODE]
     user: "10001:10001"
     replicas: 3
+    rollout: {settle: 500ms, drain: 500ms}
     limits: {cpus: "0.5", memory: 64M, pids: 50}
     shutdown: {grace: 3s}
     health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 6, start_period: 4s}
