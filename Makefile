@@ -19,9 +19,9 @@ demo: build
 # fails tests of health that nothing is wrong with.
 test: check engine sshd build example browser
 	$(GO) test -timeout 15m $$($(GO) list ./... | grep -v -e /cmd/hsectl -e /internal/docker)
-	$(GO) test -timeout 20m -parallel 3 ./cmd/hsectl
-	$(GO) test -timeout 40m -parallel 3 -skip '^TestPresetsAtWork$$' ./internal/docker
-	$(GO) test -timeout 20m -parallel 3 -run '^TestPresetsAtWork$$' ./internal/docker
+	$(GO) test -count 1 -timeout 20m -parallel 3 ./cmd/hsectl
+	$(GO) test -count 1 -timeout 40m -parallel 3 -skip '^TestPresetsAtWork$$' ./internal/docker
+	$(GO) test -count 1 -timeout 20m -parallel 3 -run '^TestPresetsAtWork$$' ./internal/docker
 
 check:
 	@test -z "$$(gofmt -l cmd generate internal profiles templates)" || { gofmt -l cmd generate internal profiles templates; echo "run gofmt -w on these"; exit 1; }
