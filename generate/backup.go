@@ -12,12 +12,13 @@ import (
 const CronFile = "backup.cron"
 
 // cronFiles returns the file for cron, or nothing where no backup has a schedule. Names of volumes and times cannot break
-// out of their line: the profile allows neither blanks in the one nor anything but digits and *-/, in the other.
+// out of their line: the profile allows neither blanks in the one nor anything but digits and *-/, in the other. The flags
+// that belong to the profile are quoted.
 func cronFiles(s stack.Stack, from Source) []File {
 	var lines strings.Builder
 	for _, v := range s.Volumes {
 		if v.Backup != nil && v.Backup.Schedule != "" {
-			fmt.Fprintf(&lines, "%s root hsectl backup %s\n", v.Backup.Schedule, v.Name)
+			fmt.Fprintf(&lines, "%s root %s\n", v.Backup.Schedule, strings.Join(append([]string{"hsectl backup", v.Name}, choices(from, cronPercent)...), " "))
 		}
 	}
 	if lines.Len() == 0 {

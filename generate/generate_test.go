@@ -420,6 +420,10 @@ func TestCronFile(t *testing.T) {
 	if !strings.Contains(got, "\n15 3 * * 1-5 root hsectl backup db-data\n") || !strings.Contains(got, "HSECTL_FILE=/etc/hsectl/shop.yaml\n") {
 		t.Errorf("got:\n%s", got)
 	}
+	chosen := generate.Source{Profile: "a/shop.yaml", Choices: []string{"--env prod", "--profiles *", "--set x=5%"}}
+	if got = string(render(t, parse(t, text), chosen)[i].Data); !strings.Contains(got, ` root hsectl backup db-data --env prod --profiles "*" --set "x=5\%"`+"\n") {
+		t.Errorf("the flags of the profile: got:\n%s", got)
+	}
 	for _, f := range render(t, parse(t, strings.Replace(text, ", schedule: \"15 3 * * 1-5\"", "", 1)), generate.Source{}) {
 		if f.Path == generate.CronFile {
 			t.Error("a file for cron without a schedule")

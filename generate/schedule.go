@@ -18,7 +18,9 @@ func scheduleFiles(s stack.Stack, from Source) []File {
 		return nil
 	}
 	unit := "hsectl-verify-" + s.Name
-	command := "/usr/local/bin/hsectl verify -f " + strings.Join(append([]string{unitWord(from.Profile)}, choices(from)...), " ")
+	command := func(percent string) string {
+		return "/usr/local/bin/hsectl verify -f " + strings.Join(append([]string{word(from.Profile, percent)}, choices(from, percent)...), " ")
+	}
 	service := header(from) + fmt.Sprintf(`# Install: cp %[1]s@.service %[1]s@.timer /etc/systemd/system/
 #          systemctl enable --now %[1]s@$(systemd-escape --path DIRECTORY-OF-THE-PROFILE).timer
 # It fails when a control does not hold (exit 3): systemctl --failed, or OnFailure= with a unit of your own.
@@ -33,7 +35,7 @@ WorkingDirectory=%%f
 Environment=HOME=%%h
 ExecStart=%[3]s
 TimeoutStartSec=10min
-`, unit, s.Name, command)
+`, unit, s.Name, command(unitPercent))
 	timer := header(from) + fmt.Sprintf(`[Unit]
 Description=Verify the stack %s every %s
 
@@ -46,7 +48,7 @@ RandomizedDelaySec=30
 WantedBy=timers.target
 `, s.Name, from.Verify, int(from.Verify.Seconds()))
 	cron := header(from) + fmt.Sprintf("# For a machine without systemd: into /etc/cron.d, with the directory of the profile. Not both.\n%s root cd DIRECTORY-OF-THE-PROFILE && %s\n",
-		cronTimes(from.Verify), strings.ReplaceAll(command, "%", `\%`))
+		cronTimes(from.Verify), command(cronPercent))
 	return []File{
 		{scheduleDir + unit + "@.service", []byte(service)},
 		{scheduleDir + unit + "@.timer", []byte(timer)},
@@ -54,25 +56,31 @@ WantedBy=timers.target
 	}
 }
 
+// How a percent sign is written that means itself (systemd.unit(5), crontab(5)).
+const (
+	unitPercent = "%%"
+	cronPercent = `\%`
+)
+
 // choices are the flags that belong to the profile, each in words.
-func choices(from Source) []string {
+func choices(from Source, percent string) []string {
 	var out []string
 	for _, c := range from.Choices {
 		flag, value, _ := strings.Cut(c, " ")
-		out = append(out, flag, unitWord(value))
+		out = append(out, flag, word(value, percent))
 	}
 	return out
 }
 
-// unitWord makes a word of a command line that systemd and a shell both read as it is, also with a % in it.
-func unitWord(word string) string {
+// word makes a word of a command line that systemd and a shell both read as it is, with each percent sign written as given.
+func word(text, percent string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("./_-=:,", r)
 	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`, "%", "%%").Replace(word) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`, "%", percent).Replace(text) + `"`
 }
 
 // cronTimes is how cron says a time between two runs, or something more often where it cannot.

@@ -37,7 +37,11 @@ and this machine needs none of them. Prove that they can be restored with: hsect
 }
 
 func runBackup(ctx context.Context, g *globals, s streams, names []string) error {
-	l, err := loadPinned(g.file)
+	read := loadPinned
+	if len(names) > 0 {
+		read = load // a volume that is named is chosen by that, as Compose starts a service that is named
+	}
+	l, err := read(g.file)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ import (
 // maxProfileBytes bounds a profile: one of 1,000 services has about 1 MiB.
 const maxProfileBytes = 4 << 20
 
-// selection says which profile is meant: what -f, -e and --set mean.
+// selection says which profile is meant: what -f, -e, --set and --profiles mean.
 type selection struct {
 	files       []string // the profile, and what is laid over it
 	environment string
@@ -41,7 +41,7 @@ type loaded struct {
 	path    string
 	data    []byte
 	inputs  []generate.File // what the profile was merged with
-	choices []string        // --env and --set, as they were typed
+	choices []string        // --env, --set and --profiles, as they were typed
 	profile *profile.Profile
 	project *compose.Project // instead of a profile, where a Compose file may stand in for one
 	stack   stack.Stack
@@ -88,7 +88,7 @@ func loadFrom(from selection, read reader, today time.Time) (loaded, error) {
 func (l loaded) chosen(names []string) (loaded, error) {
 	p, err := l.profile.Choose(names)
 	if err != nil {
-		return l, &usageError{fmt.Errorf("choosing services of %s: %w", l.path, err), "choose with --profile NAME, once for each"}
+		return l, &usageError{fmt.Errorf("choosing services of %s: %w", l.path, err), "choose with --profiles NAME,NAME"}
 	}
 	l.profile, l.stack = p, stack.New(p).Pinned(l.locked.Pins(l.root))
 	return l, nil
@@ -104,7 +104,7 @@ func (s selection) choices() []string {
 		out = append(out, "--set "+assignment)
 	}
 	for _, name := range s.profiles {
-		out = append(out, "--profile "+name)
+		out = append(out, "--profiles "+name)
 	}
 	return out
 }

@@ -76,7 +76,7 @@ deploys, 130 interrupted.`,
 	flags.StringArrayVarP(&g.file.files, "file", "f", []string{"hsectl.yaml"}, "the profile; repeated, each further file is laid over it")
 	flags.StringVarP(&g.file.environment, "env", "e", "", "the environment of the profile, one of its environments:")
 	flags.StringArrayVar(&g.file.set, "set", nil, "set one value of the profile: services.app.limits.memory=2G")
-	flags.StringArrayVar(&g.file.profiles, "profile", nil, "take the services in, too, that have this name in profiles:; * for all")
+	flags.StringSliceVar(&g.file.profiles, "profiles", nil, "take the services in, too, that have one of these names in profiles:; * for all")
 	flags.StringVarP(&g.host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
 	flags.StringVarP(&g.context, "context", "c", "", "the Docker context of the engine")
 	flags.StringVar(&g.identity, "age-identity", "", "file of the age identity that decrypts secrets (HSECTL_AGE_IDENTITY, which may also hold the key)")

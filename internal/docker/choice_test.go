@@ -38,10 +38,10 @@ func TestChosenServices(t *testing.T) {
 	f.must("old", "deploy", "--verify=false", "-f", path)
 	runs("api", "web")
 	f.must("old", "verify", "-f", path)
-	if code, out := f.run("old", "verify", "-f", path, "--profile", "nightly"); code != 3 || !strings.Contains(out, "batch") {
+	if code, out := f.run("old", "verify", "-f", path, "--profiles", "nightly"); code != 3 || !strings.Contains(out, "batch") {
 		t.Errorf("what was chosen and is not there is proven: exit %d\n%s", code, out)
 	}
-	f.must("old", "deploy", "-f", path, "--profile", "nightly")
+	f.must("old", "deploy", "-f", path, "--profiles", "nightly")
 	runs("api", "batch", "web")
 	f.must("old", "deploy", "--verify=false", "-f", path)
 	runs("api", "web")

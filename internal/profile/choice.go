@@ -29,8 +29,8 @@ func (p *Profile) Choices() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Choose returns the profile without the services whose profiles: hold none of the names, and without the jobs and secrets
-// that only they have. In what is left no service has profiles: any more. A name that no service has is an error.
+// Choose returns the profile without the services whose profiles: hold none of the names, and without the jobs, secrets and
+// exporters that only they have. In what is left no service has profiles: any more. A name that no service has is an error.
 func (p *Profile) Choose(names []string) (*Profile, error) {
 	all := slices.Contains(names, EveryChoice)
 	for _, name := range names {
@@ -59,9 +59,30 @@ func (p *Profile) Choose(names []string) (*Profile, error) {
 			out.Jobs[name] = j
 		}
 	}
+	out.chooseExporters(p.Exporters())
 	needed := out.neededSecrets()
 	maps.DeleteFunc(out.Secrets, func(name string, _ Secret) bool { return left[name] && !needed[name] })
 	return &out, nil
+}
+
+// chooseExporters leaves those of the services that are there, out of all.
+func (p *Profile) chooseExporters(all []Exporter) {
+	p.exporters = []Exporter{}
+	gone := map[string]bool{}
+	for _, e := range all {
+		if _, ok := p.Services[e.Service]; ok {
+			p.exporters = append(p.exporters, e)
+		} else {
+			gone[e.Name] = true
+		}
+	}
+	if p.Monitoring == nil {
+		return
+	}
+	m := *p.Monitoring
+	m.Services = maps.Clone(m.Services)
+	maps.DeleteFunc(m.Services, func(name string, _ Service) bool { return gone[name] })
+	p.Monitoring = &m
 }
 
 // neededSecrets are those that a service, a hook or the monitoring stack reads, and what they are made of.

@@ -20,8 +20,11 @@ func measured() map[string]string {
 
 // Exporters returns one for each PostgreSQL and each Redis of the stack, sorted by part and service. A single one has the
 // name of its part; of several each is named after its service, so that none takes the name of another when one comes or
-// goes. Whether the part is wanted is not asked.
+// goes, and none has another name where Choose leaves services out. Whether the part is wanted is not asked.
 func (p *Profile) Exporters() []Exporter {
+	if p.exporters != nil {
+		return p.exporters
+	}
 	var out []Exporter
 	for _, part := range slices.Sorted(maps.Keys(measured())) {
 		services := p.withPreset(measured()[part])

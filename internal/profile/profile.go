@@ -32,7 +32,8 @@ type Profile struct {
 	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
 
 	positions map[string]origin
-	tree      *node // all layers merged, for Explain
+	tree      *node      // all layers merged, for Explain
+	exporters []Exporter // of what was chosen, under the names that they have among all; nil until something is
 }
 
 // Overlay is what an environment, or a file laid over the profile, says differently.
@@ -79,7 +80,7 @@ type Service struct {
 	Ports        []Port          `yaml:"ports" doc:"published ports; on 127.0.0.1 unless an address is written"`
 	Networks     []string        `yaml:"networks" doc:"networks the service joins"`
 	DependsOn    []Dependency    `yaml:"depends_on" doc:"services that must be healthy first"`
-	Profiles     []string        `yaml:"profiles" doc:"the service is part of the stack only where one of these is chosen, as with Compose: --profile NAME"`
+	Profiles     []string        `yaml:"profiles" doc:"the service is part of the stack only where one of these is chosen, as with Compose: --profiles NAME"`
 	Restart      string          `yaml:"restart" doc:"unless-stopped, always, on-failure:N or no"`
 	Logging      Logging         `yaml:"logging" doc:"log driver and rotation"`
 	Labels       map[string]Text `yaml:"labels" doc:"labels of the container"`

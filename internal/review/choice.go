@@ -17,7 +17,7 @@ func (s *serviceComparison) choices() {
 	case now == "":
 		change.Reason = "it takes part in every deploy now"
 	case old == "":
-		change.Reason = "deploy leaves it out, and removes it, unless --profile chooses it"
+		change.Reason = "deploy leaves it out, and removes it, unless --profiles chooses it"
 	}
 	s.change(change)
 }
