@@ -122,7 +122,7 @@ func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result
 		if err != nil {
 			return err
 		}
-		documents, err := runGenerator(ctx, g, root, beside, runs, "["+p.ID+"] writing the bill of materials", generatorTime(r))
+		documents, err := runGenerator(ctx, g, described{root, beside, "[" + p.ID + "] writing the bill of materials"}, runs, generatorTime(r))
 		if err != nil {
 			return fmt.Errorf("writing the bill of materials for %s: %w", p.ID, err)
 		}
@@ -133,17 +133,24 @@ func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result
 	return nil
 }
 
-// runGenerator runs this program over a root file system and what is to be described beside it, which it can only read, without a network. It returns the directory
-// of documents.
-func runGenerator(ctx context.Context, g gateway.Client, root llb.State, beside map[string]llb.State, runs ocispecs.Platform, title string, when int64) (gateway.Reference, error) {
+// described is what a bill of materials is about.
+type described struct {
+	root   llb.State            // file system of the image
+	beside map[string]llb.State // what else the Dockerfile asks for, by name
+	title  string               // of the step, for people
+}
+
+// runGenerator runs this program over what is described, which it can only read, without a network. It returns the directory of
+// documents.
+func runGenerator(ctx context.Context, g gateway.Client, d described, runs ocispecs.Platform, when int64) (gateway.Reference, error) {
 	options := []llb.RunOption{llb.Args([]string{"/" + sbomProgram, sbomVerb}), llb.AddEnv("BUILDKIT_SCAN_SOURCE", sbomSource),
-		llb.AddEnv("BUILDKIT_SCAN_DESTINATION", sbomTarget), llb.Network(llb.NetModeNone), llb.ReadonlyRootFS(), llb.WithCustomName(title),
-		llb.AddMount("/tmp", llb.Scratch(), llb.Tmpfs()), llb.AddMount(sbomSource, root, llb.Readonly)}
-	if len(beside) > 0 {
+		llb.AddEnv("BUILDKIT_SCAN_DESTINATION", sbomTarget), llb.Network(llb.NetModeNone), llb.ReadonlyRootFS(), llb.WithCustomName(d.title),
+		llb.AddMount("/tmp", llb.Scratch(), llb.Tmpfs()), llb.AddMount(sbomSource, d.root, llb.Readonly)}
+	if len(d.beside) > 0 {
 		options = append(options, llb.AddEnv("BUILDKIT_SCAN_SOURCE_EXTRAS", sbomExtras))
 	}
-	for _, name := range slices.Sorted(maps.Keys(beside)) { // always in the same order, or no step is found in the cache
-		options = append(options, llb.AddMount(sbomExtras+"/"+sbomName+"-"+name, beside[name], llb.Readonly))
+	for _, name := range slices.Sorted(maps.Keys(d.beside)) { // always in the same order, or no step is found in the cache
+		options = append(options, llb.AddMount(sbomExtras+"/"+sbomName+"-"+name, d.beside[name], llb.Readonly))
 	}
 	if when > 0 {
 		options = append(options, llb.AddEnv("SOURCE_DATE_EPOCH", strconv.FormatInt(when, 10)))

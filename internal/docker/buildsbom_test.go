@@ -41,7 +41,7 @@ func TestGeneratorOnAnEngine(t *testing.T) {
 		} {
 			root = root.File(llb.Mkdir(dir, 0o755, llb.WithParents(true)).Mkfile(dir+"/"+file[0], 0o600, []byte(file[1])))
 		}
-		documents, err := runGenerator(ctx, g, root, nil, runs, "a test of the generator", 1700000000)
+		documents, err := runGenerator(ctx, g, described{root: root, title: "a test of the generator"}, runs, 1700000000)
 		if err != nil {
 			return nil, err
 		}

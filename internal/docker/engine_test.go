@@ -175,9 +175,9 @@ func stackOf(t *testing.T, e *Engine, name, text, mode string) stack.Stack {
 	return stack.New(p)
 }
 
-func deployStack(t *testing.T, e *Engine, s stack.Stack, secret string) (deploy.Plan, error) {
+// planOf is the plan from what the engine has to what is desired.
+func planOf(t *testing.T, e *Engine, d deploy.Desired) (deploy.Observed, deploy.Plan) {
 	t.Helper()
-	d := deploy.Desired{Stack: s, Secrets: map[string]deploy.Secret{"token": deploy.NewSecret([]byte(secret)), "more": deploy.NewSecret([]byte(secret))}, Timeout: patience()}
 	observed, err := e.Observe(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +186,13 @@ func deployStack(t *testing.T, e *Engine, s stack.Stack, secret string) (deploy.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return observed, plan
+}
+
+func deployStack(t *testing.T, e *Engine, s stack.Stack, secret string) (deploy.Plan, error) {
+	t.Helper()
+	d := deploy.Desired{Stack: s, Secrets: map[string]deploy.Secret{"token": deploy.NewSecret([]byte(secret)), "more": deploy.NewSecret([]byte(secret))}, Timeout: patience()}
+	_, plan := planOf(t, e, d)
 	return plan, deploy.Execute(t.Context(), plan, e, func(v deploy.Event) { t.Logf("%s %s", v.Subject, v.Text) })
 }
 

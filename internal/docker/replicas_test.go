@@ -257,14 +257,7 @@ func TestReplicasGoOnAfterAKill(t *testing.T) {
 	}
 	next := reshaped(s, "web", func(w *stack.Service) { w.Environment = []stack.Variable{{Name: "VERSION", Value: "2"}} })
 	d := deploy.Desired{Stack: next, Secrets: secrets, Timeout: deployTimeout, Last: record}
-	observed, err := e.Observe(t.Context(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := deploy.NewPlan(d, observed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, plan := planOf(t, e, d)
 	killed, kill := context.WithCancel(t.Context())
 	defer kill()
 	for _, step := range plan.Steps {

@@ -138,14 +138,7 @@ func freePort(t *testing.T) string {
 func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.Secret, last *deploy.Record) (*deploy.Record, error) {
 	t.Helper()
 	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: last}
-	observed, err := e.Observe(t.Context(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := deploy.NewPlan(d, observed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	observed, plan := planOf(t, e, d)
 	silent := func(deploy.Event) {}
 	failure := deploy.Execute(t.Context(), plan, e, silent)
 	number := 1
@@ -153,7 +146,8 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 		number = last.Number + 1
 	}
 	if failure != nil && last != nil {
-		if observed, err = e.Observe(t.Context(), deploy.Desired{Stack: last.Release.Model}); err != nil {
+		observed, err := e.Observe(t.Context(), deploy.Desired{Stack: last.Release.Model})
+		if err != nil {
 			t.Fatal(err)
 		}
 		back, err := deploy.NewReturn(last.Release, observed, deployTimeout)
@@ -166,6 +160,7 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 		return last, failure
 	}
 	record := &deploy.Record{Number: number, Release: deploy.NewRelease(d, observed, plan, number)}
+	var err error
 	if record.Outcome.Containers, err = e.containerIDs(t.Context(), s.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -330,14 +325,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	s.Services = slices.Clone(s.Services)
 	s.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: "2"}}
 	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: record}
-	observed, err := e.Observe(t.Context(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := deploy.NewPlan(d, observed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, plan := planOf(t, e, d)
 	killed, kill := context.WithCancel(t.Context())
 	defer kill()
 	for _, step := range plan.Steps {
@@ -387,14 +375,8 @@ func loadsAfterAKill(t *testing.T, e *Engine, text string, record *deploy.Record
 	text = strings.Replace(text, `tls: "off"}`, `tls: "off", headers: {X-Frame-Options: DENY}}`, 1)
 	s := reshaped(stackOf(t, e, record.Release.Stack, text, "serve"), "web", func(s *stack.Service) { *s = web })
 	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: record}
-	observed, err := e.Observe(t.Context(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := deploy.NewPlan(d, observed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, plan := planOf(t, e, d)
+	var err error
 	for _, step := range plan.Steps {
 		switch step.Kind {
 		case deploy.DeliverConfigs:
