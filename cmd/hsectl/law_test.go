@@ -26,7 +26,8 @@ type room struct {
 func rooms() []room {
 	return []room{
 		{"internal/finding", "one observation, which everybody talks about", nil},
-		{"internal/policy", "one table of controls over facts, whoever has seen them", []string{"internal/finding"}},
+		{"internal/policy/firewall", "the rules of iptables and nftables to what is open to whom", nil},
+		{"internal/policy", "one table of controls over facts, whoever has seen them", []string{"internal/finding", "internal/policy/firewall"}},
 		{"profiles", "embedded data", nil},
 		{"templates", "embedded text that is not YAML or JSON", nil},
 		{"internal/profile", "bytes to a valid profile; judges what it passes through by the controls", []string{"internal/policy", "internal/finding"}},

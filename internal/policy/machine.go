@@ -70,7 +70,7 @@ func machine() []Control {
 			Rationale:  "Published ports are forwarded before ufw and firewalld are asked; only the chain DOCKER-USER comes first.",
 			References: []string{"CIS 2.4", "OWASP Docker rule 5"},
 			Remedy:     "say under firewall: who may reach each port, and load the rules that hsectl generate writes; or publish on 127.0.0.1",
-			machine:    firewall},
+			machine:    publishedGuarded},
 		{ID: "HSE-OPS-005", Title: "Engine and runtime have the fixes of known escapes", Severity: finding.High, By: by,
 			Rationale:  "A container escape needs one old component.",
 			References: []string{"CIS 1.2.2", "NIST SP 800-190 4.4.1", "NIST SP 800-190 4.5.3"},
@@ -145,7 +145,7 @@ func none(f Fact[[]string], what, good, bad string) Verdict {
 	return pass(f.Tier, "%s", good)
 }
 
-func firewall(m Machine) Verdict {
+func publishedGuarded(m Machine) Verdict {
 	switch {
 	case !m.Published.Known():
 		return unknown(m.Published, "the published ports")

@@ -1,4 +1,4 @@
-package policy
+package firewall
 
 import (
 	"net/netip"
@@ -18,12 +18,12 @@ type packet struct {
 // condition is what a rule asks of a packet. Where that cannot be judged the answer is not sure, and the rule may fit.
 type condition func(packet) (fits, sure bool)
 
-// filterRule is one rule of a packet filter.
-type filterRule struct {
+// rule is one rule of a packet filter.
+type rule struct {
 	text   string
 	when   []condition
 	bounds []netip.Addr // sources from which on it may fit where it did not, or the reverse
-	target string       // ACCEPT, DROP, RETURN, CONTINUE, another chain, or what nobody can judge
+	target string       // ACCEPT, DROP, RETURN, CONTINUE, another chain, or what cannot be judged
 	leaves bool         // goto: what returns from the target does not come back
 }
 
@@ -37,7 +37,7 @@ const (
 
 // chain is a list of rules, and what becomes of what none of them ends.
 type chain struct {
-	rules []filterRule
+	rules []rule
 	drops bool // the policy
 }
 
@@ -48,9 +48,9 @@ type filter map[string]chain
 type fate int
 
 const (
-	letIn      fate = 1 << iota // accepted here
-	turnedAway                  // dropped, or refused with an answer
-	onwards                     // to the rules behind
+	accepted  fate = 1 << iota // accepted here
+	refused                    // dropped, or refused with an answer
+	undecided                  // to the rules behind
 )
 
 // walk is the way of one packet through a table. What a chain does with it is found out once.
@@ -69,7 +69,7 @@ type passage struct {
 // follow leads the packet through a chain. Chains that lead to each other in a circle, which the kernel refuses, cannot be judged.
 func (w walk) follow(name string) (fate, string) {
 	if _, ok := w.done[name]; !ok {
-		w.done[name] = passage{letIn | turnedAway | onwards, name} // for whoever comes by here again
+		w.done[name] = passage{accepted | refused | undecided, name} // for whoever comes by here again
 		out, why := w.through(name)
 		w.done[name] = passage{out, why}
 	}
@@ -86,35 +86,35 @@ func (w walk) through(name string) (out fate, why string) {
 		if doubt != "" {
 			why = doubt
 		}
-		if !sure && next != onwards {
+		if !sure && next != undecided {
 			why = r.text
 		}
-		out |= next &^ onwards
+		out |= next &^ undecided
 		back := r.leaves || r.target == targetReturn // and not to the next rule
 		switch {
-		case next&onwards != 0 && back && sure:
-			return out | onwards, why
-		case next&onwards != 0 && back:
-			out, why = out|onwards, r.text
-		case next&onwards == 0 && sure:
+		case next&undecided != 0 && back && sure:
+			return out | undecided, why
+		case next&undecided != 0 && back:
+			out, why = out|undecided, r.text
+		case next&undecided == 0 && sure:
 			return out, why
 		}
 	}
-	return out | onwards, why
+	return out | undecided, why
 }
 
-// end is what the target of a rule does with a packet. Onwards is to the next rule, or to whoever jumped here.
-func (w walk) end(r filterRule) (fate, string) {
+// end is what the target of a rule does with a packet. Undecided is to the next rule, or to whoever jumped here.
+func (w walk) end(r rule) (fate, string) {
 	switch r.target {
 	case targetAccept:
-		return letIn, ""
+		return accepted, ""
 	case targetDrop:
-		return turnedAway, ""
+		return refused, ""
 	case targetContinue, targetReturn:
-		return onwards, ""
+		return undecided, ""
 	}
 	if _, ok := w.filter[r.target]; !ok {
-		return letIn | turnedAway | onwards, r.text
+		return accepted | refused | undecided, r.text
 	}
 	return w.follow(r.target)
 }
@@ -122,17 +122,17 @@ func (w walk) end(r filterRule) (fate, string) {
 // verdict is the fate of a packet at a chain that the kernel itself calls: what no rule ends, the policy does.
 func (f filter) verdict(name string, p packet) (fate, string) {
 	out, why := walk{f, p, map[string]passage{}}.follow(name)
-	if out&onwards == 0 {
+	if out&undecided == 0 {
 		return out, why
 	}
 	if f[name].drops {
-		return out&^onwards | turnedAway, why
+		return out&^undecided | refused, why
 	}
-	return out&^onwards | letIn, why
+	return out&^undecided | accepted, why
 }
 
 // fits reports whether a packet fits a rule, and whether that is sure.
-func (r filterRule) fits(p packet) (fits, sure bool) {
+func (r rule) fits(p packet) (fits, sure bool) {
 	sure = true
 	for _, c := range r.when {
 		fits, certain := c(p)
@@ -160,7 +160,7 @@ func sure(ask func(packet) bool) condition {
 	return func(p packet) (bool, bool) { return ask(p), true }
 }
 
-// unclear is the condition that nobody can judge.
+// unclear is the condition that cannot be judged.
 func unclear(packet) (fits, sure bool) { return true, false }
 
 // addresses is a range of addresses, both ends in it.
@@ -184,7 +184,7 @@ func (a addresses) hold(other netip.Addr) bool {
 func (a addresses) bounds() []netip.Addr { return []netip.Addr{a.first, a.last.Next()} }
 
 // from asks for a source.
-func (r *filterRule) from(ranges []addresses, not bool) {
+func (r *rule) from(ranges []addresses, not bool) {
 	for _, a := range ranges {
 		r.bounds = append(r.bounds, a.bounds()...)
 	}
@@ -193,7 +193,7 @@ func (r *filterRule) from(ranges []addresses, not bool) {
 
 // to asks for the address that the packet goes to. After the engine has translated it, and where a port is open at every
 // address of the machine, that is not known.
-func (r *filterRule) to(ranges []addresses, not bool) {
+func (r *rule) to(ranges []addresses, not bool) {
 	r.when = append(r.when, func(p packet) (bool, bool) {
 		if !p.to.IsValid() || p.translated {
 			return true, false

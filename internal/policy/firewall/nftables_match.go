@@ -1,4 +1,4 @@
-package policy
+package firewall
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // match reads one comparison.
-func (n nftReader) match(r *filterRule, value any) {
+func (n nftReader) match(r *rule, value any) {
 	op, _ := nftField(value, "op").(string)
 	right := n.items(nftField(value, "right"))
 	if right == nil || op != "==" && op != "!=" && op != "in" {
@@ -37,7 +37,7 @@ func (n nftReader) match(r *filterRule, value any) {
 	}
 }
 
-func (r *filterRule) payload(protocol, field string, right []any, not bool) {
+func (r *rule) payload(protocol, field string, right []any, not bool) {
 	switch {
 	case protocol == "ip" || protocol == "ip6":
 		v4 := protocol == "ip"
@@ -70,7 +70,7 @@ func (r *filterRule) payload(protocol, field string, right []any, not bool) {
 	}
 }
 
-func (r *filterRule) meta(key string, right []any, not bool) {
+func (r *rule) meta(key string, right []any, not bool) {
 	switch key {
 	case "l4proto":
 		r.named(right, not, func(p packet) string { return p.protocol })
@@ -88,7 +88,7 @@ func (r *filterRule) meta(key string, right []any, not bool) {
 }
 
 // conntrack judges what the kernel knows of a connection at its first packet.
-func (r *filterRule) conntrack(key, direction string, right []any, not bool) {
+func (r *rule) conntrack(key, direction string, right []any, not bool) {
 	switch {
 	case key == "state":
 		r.when = append(r.when, sure(func(packet) bool { return slices.Contains(right, any("new")) != not }))
@@ -115,7 +115,7 @@ func (r *filterRule) conntrack(key, direction string, right []any, not bool) {
 }
 
 // named compares with protocols by name or by number.
-func (r *filterRule) named(right []any, not bool, of func(packet) string) {
+func (r *rule) named(right []any, not bool, of func(packet) string) {
 	var names []string
 	for _, v := range right {
 		switch v := v.(type) {
@@ -131,7 +131,7 @@ func (r *filterRule) named(right []any, not bool, of func(packet) string) {
 	r.when = append(r.when, sure(func(p packet) bool { return slices.Contains(names, of(p)) != not }))
 }
 
-func (r *filterRule) numbered(right []any, not bool, of func(packet) int) {
+func (r *rule) numbered(right []any, not bool, of func(packet) int) {
 	var ranges []portRange
 	for _, v := range right {
 		if n, ok := v.(float64); ok {

@@ -1,4 +1,4 @@
-package policy
+package firewall
 
 import (
 	"net/netip"
@@ -12,7 +12,7 @@ import (
 func parseIptables(lines []string) filter {
 	f := filter{}
 	for _, line := range lines {
-		words := filterWords(line)
+		words := splitWords(line)
 		if len(words) < 2 {
 			continue
 		}
@@ -31,8 +31,8 @@ func parseIptables(lines []string) filter {
 	return f
 }
 
-func parseIptablesRule(text string, words []string) filterRule {
-	r := filterRule{text: text, target: targetContinue}
+func parseIptablesRule(text string, words []string) rule {
+	r := rule{text: text, target: targetContinue}
 	not := false
 	for len(words) > 0 {
 		option := words[0]
@@ -68,7 +68,7 @@ func iptablesTarget(name string) string {
 	return name
 }
 
-func (r *filterRule) option(name, value string, not bool) {
+func (r *rule) option(name, value string, not bool) {
 	switch name {
 	case "-m":
 		if !slices.Contains([]string{"tcp", "udp", "conntrack", "state", "comment", "multiport"}, value) {
@@ -110,7 +110,7 @@ func (r *filterRule) option(name, value string, not bool) {
 }
 
 // arrives asks for the interface that a packet comes in at. One from outside does not come in at lo; at which else is not known.
-func (r *filterRule) arrives(name string, not bool) {
+func (r *rule) arrives(name string, not bool) {
 	if name != "lo" {
 		r.when = append(r.when, unclear)
 		return
@@ -118,7 +118,7 @@ func (r *filterRule) arrives(name string, not bool) {
 	r.when = append(r.when, sure(func(packet) bool { return not }))
 }
 
-func (r *filterRule) protocol(value string, not bool) {
+func (r *rule) protocol(value string, not bool) {
 	if name, ok := map[string]string{"6": "tcp", "17": "udp", "all": "", "0": ""}[value]; ok {
 		value = name
 	}
@@ -128,7 +128,7 @@ func (r *filterRule) protocol(value string, not bool) {
 }
 
 // ports reads 80, 80:90 or 80,443.
-func (r *filterRule) ports(value string, not bool, of func(packet) int) {
+func (r *rule) ports(value string, not bool, of func(packet) int) {
 	var ranges []portRange
 	for _, part := range strings.Split(value, ",") {
 		low, high, isRange := strings.Cut(part, ":")
@@ -175,8 +175,8 @@ func iptablesAddress(value string) (netip.Prefix, bool) {
 	return netip.PrefixFrom(a, bits).Masked(), true
 }
 
-// filterWords splits a line at its blanks. What stands in double quotes is one word.
-func filterWords(line string) []string {
+// splitWords splits a line at its blanks. What stands in double quotes is one word.
+func splitWords(line string) []string {
 	var out []string
 	var word strings.Builder
 	quoted, begun := false, false

@@ -1,4 +1,4 @@
-package policy
+package firewall
 
 import (
 	"encoding/json"
@@ -53,14 +53,22 @@ func ownTables(iptables bool) []string {
 // afterNat is the priority from which on the kernel has translated destinations on the way in.
 const afterNat = -100
 
-// parseNft reads what nft -j list ruleset prints. Tables that iptables keeps there are left out when it has been asked itself.
-func parseNft(text string, iptables bool) ([]nftHook, error) {
+// Nftables are the rules of nftables that packets from outside meet.
+type Nftables struct {
+	hooks  []nftHook
+	tables []string // family and name of each
+}
+
+// ParseNftables reads what nft -j list ruleset prints; nothing where there is no nft. Tables that iptables keeps there are left
+// out when it has been asked itself.
+func ParseNftables(text string, iptables bool) (Nftables, error) {
+	var out Nftables
 	if text == "" {
-		return nil, nil
+		return out, nil
 	}
 	var whole struct{ Nftables []nftObject }
 	if err := json.Unmarshal([]byte(text), &whole); err != nil {
-		return nil, fmt.Errorf("reading the rules of nftables: %w", err)
+		return Nftables{}, fmt.Errorf("reading the rules of nftables: %w", err)
 	}
 	tables, sets, asleep := map[nftTable]filter{}, map[nftTable]map[string][]any{}, map[nftTable]bool{}
 	for _, o := range whole.Nftables {
@@ -68,6 +76,7 @@ func parseNft(text string, iptables bool) ([]nftHook, error) {
 		case o.Table != nil:
 			key := nftTable{o.Table.Family, o.Table.Name}
 			tables[key], sets[key] = filter{}, map[string][]any{}
+			out.tables = append(out.tables, key.family+" "+key.name)
 			asleep[key] = slices.Contains(nftItems(o.Table.Flags), any("dormant"))
 		case o.Set != nil:
 			key := nftTable{o.Set.Family, o.Set.Table}
@@ -76,19 +85,18 @@ func parseNft(text string, iptables bool) ([]nftHook, error) {
 			}
 		}
 	}
-	var hooks []nftHook
 	for _, o := range whole.Nftables {
 		if o.Chain == nil {
 			continue
 		}
 		key := nftTable{o.Chain.Family, o.Chain.Table}
 		if tables[key] == nil {
-			return nil, fmt.Errorf("reading the rules of nftables: the chain %s has no table", o.Chain.Name)
+			return Nftables{}, fmt.Errorf("reading the rules of nftables: the chain %s has no table", o.Chain.Name)
 		}
 		tables[key][o.Chain.Name] = chain{drops: o.Chain.Policy == "drop"}
 		own := (key.family == "ip" || key.family == "ip6") && slices.Contains(ownTables(iptables), key.name)
 		if o.Chain.Hook != "" && o.Chain.Type == "filter" && !own && !asleep[key] {
-			hooks = append(hooks, nftHook{rules: tables[key], chain: o.Chain.Name, title: key.family + " " + key.name + " " + o.Chain.Name, family: key.family,
+			out.hooks = append(out.hooks, nftHook{rules: tables[key], chain: o.Chain.Name, title: key.family + " " + key.name + " " + o.Chain.Name, family: key.family,
 				hook: o.Chain.Hook, translated: o.Chain.Hook != "prerouting" || o.Chain.Prio >= afterNat})
 		}
 	}
@@ -99,28 +107,28 @@ func parseNft(text string, iptables bool) ([]nftHook, error) {
 		key := nftTable{o.Rule.Family, o.Rule.Table}
 		c, ok := tables[key][o.Rule.Chain]
 		if !ok {
-			return nil, fmt.Errorf("reading the rules of nftables: a rule is in the chain %s, which is not there", o.Rule.Chain)
+			return Nftables{}, fmt.Errorf("reading the rules of nftables: a rule is in the chain %s, which is not there", o.Rule.Chain)
 		}
 		name := key.family + " " + key.name + " " + o.Rule.Chain
 		c.rules = append(c.rules, nftReader{name, sets[key]}.rules(o.Rule.Expr)...)
 		tables[key][o.Rule.Chain] = c
 	}
-	return hooks, nil
+	return out, nil
 }
 
 // verdict is what the chain does with a packet, and whether it sees it at all. A chain beneath the routing, of a device or a
-// bridge, sees no more than frames: where it refuses anything, nobody knows.
+// bridge, sees no more than frames: where it refuses anything is not known.
 func (h nftHook) verdict(p packet, way string) (out fate, why string) {
 	switch {
 	case h.family == "ip" && !p.source.Is4(), h.family == "ip6" && p.source.Is4(), h.family == "arp":
-		return letIn, ""
+		return accepted, ""
 	case h.family == "netdev" || h.hook == "ingress":
 		if h.refuses() {
-			return letIn | turnedAway, h.title
+			return accepted | refused, h.title
 		}
-		return letIn, ""
+		return accepted, ""
 	case h.family == "bridge" || h.hook != way && h.hook != "prerouting" && (h.hook != "postrouting" || way != "forward"):
-		return letIn, ""
+		return accepted, ""
 	}
 	if !h.translated {
 		p.translated, p.port = false, p.original
@@ -130,7 +138,7 @@ func (h nftHook) verdict(p packet, way string) (out fate, why string) {
 
 func (h nftHook) refuses() bool {
 	for _, c := range h.rules {
-		if c.drops || slices.ContainsFunc(c.rules, func(r filterRule) bool { return r.target == targetDrop }) {
+		if c.drops || slices.ContainsFunc(c.rules, func(r rule) bool { return r.target == targetDrop }) {
 			return true
 		}
 	}
@@ -144,8 +152,8 @@ type nftReader struct {
 }
 
 // rules reads one rule. A map of verdicts is as many rules as it has entries.
-func (n nftReader) rules(expr []map[string]any) []filterRule {
-	r, opaque := filterRule{target: targetContinue, text: n.where + ": " + nftText(expr)}, false
+func (n nftReader) rules(expr []map[string]any) []rule {
+	r, opaque := rule{target: targetContinue, text: n.where + ": " + nftText(expr)}, false
 	for _, statement := range expr {
 		for name, value := range statement {
 			switch name {
@@ -171,23 +179,23 @@ func (n nftReader) rules(expr []map[string]any) []filterRule {
 	if opaque && r.target == targetContinue {
 		r.target = r.text // no chain has that name
 	}
-	return []filterRule{r}
+	return []rule{r}
 }
 
 // mapped reads a map of verdicts: ct state vmap { established : accept, invalid : drop }.
-func (n nftReader) mapped(r filterRule, value any) []filterRule {
+func (n nftReader) mapped(r rule, value any) []rule {
 	items, literal := nftField(value, "data").(map[string]any)
 	pairs, isSet := items["set"].([]any)
 	if !literal || !isSet {
 		r.target = r.text // no chain has that name
-		return []filterRule{r}
+		return []rule{r}
 	}
-	var out []filterRule
+	var out []rule
 	for _, item := range pairs {
 		pair, _ := item.([]any)
 		if len(pair) != 2 {
 			r.target = r.text
-			return []filterRule{r}
+			return []rule{r}
 		}
 		one := r
 		one.when, one.bounds = slices.Clone(r.when), slices.Clone(r.bounds)
@@ -208,13 +216,4 @@ func nftText(expr []map[string]any) string {
 		return "a long rule"
 	}
 	return string(data)
-}
-
-// hasNftTable reports whether there is a table of that family and name. What cannot be read has been refused by then.
-func hasNftTable(text, title string) bool {
-	var whole struct{ Nftables []nftObject }
-	if json.Unmarshal([]byte(text), &whole) != nil {
-		return false
-	}
-	return slices.ContainsFunc(whole.Nftables, func(o nftObject) bool { return o.Table != nil && o.Table.Family+" "+o.Table.Name == title })
 }
