@@ -206,7 +206,7 @@ func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired
 		return runPlan(ctx, d.engine, d.streams, desired, planOptions{format: d.options.format, only: d.options.only})
 	}
 	p := newProgress(d.streams, d.options.format)
-	p.hide = hider(desired.Secrets)
+	p.hide(ctx, d.engine, l.stack.Name, desired.Secrets)
 	p.trace(ctx, "deploy", l.stack.Name)
 	p.say("deploying %s to engine %s", l.stack.Name, d.engine.Version())
 	seen, err := look(ctx, d.engine, desired)
@@ -226,7 +226,7 @@ func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired
 	sess.hooks = newHooks(l, desired.Secrets, d.options.skipHooks, p)
 	number, err := sess.deploy(ctx, l, desired, d.options)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
-		return p.failed(redact(err, desired.Secrets))
+		return p.failed(err)
 	}
 	p.done(l.stack.Name, number, len(l.stack.Services))
 	return nil
@@ -350,6 +350,7 @@ func runAbort(ctx context.Context, g *globals, s streams, o deployOptions) error
 	}
 	defer engine.Close()
 	p := newProgress(s, o.format)
+	p.hide(ctx, engine, name, nil)
 	sess, err := open(ctx, engine, name, o.session, p.event)
 	if err != nil {
 		return err
@@ -361,7 +362,7 @@ func runAbort(ctx context.Context, g *globals, s streams, o deployOptions) error
 	} else if err == nil {
 		p.say("%s: undone", name)
 	}
-	return err
+	return p.redacted(err)
 }
 
 // refuse stops a deploy whose rendered stack already fails a control of high severity.

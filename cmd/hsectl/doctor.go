@@ -48,7 +48,7 @@ func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
 	if err != nil {
 		return err
 	}
-	found := verify.Diagnose(l.stack, g.hideSecrets(ctx, l, symptoms))
+	found := verify.Diagnose(l.stack, g.redactSymptoms(ctx, engine, l, symptoms))
 	for _, d := range found {
 		fmt.Fprintf(s.Out, "✗ %s: %s\n    seen   %s\n", d.Service, d.Cause, d.Evidence)
 		switch {
@@ -72,19 +72,6 @@ func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
 		}
 	}
 	return errFindings
-}
-
-// hideSecrets takes the values that this environment knows out of what services printed.
-func (g *globals) hideSecrets(ctx context.Context, l loaded, symptoms []verify.Symptom) []verify.Symptom {
-	_, secrets := g.throwAway(ctx, l)
-	hide := hider(secrets)
-	for i, symptom := range symptoms {
-		for j, line := range symptom.Logs {
-			symptoms[i].Logs[j] = hide(line)
-		}
-		symptoms[i].Health, symptoms[i].Error = hide(symptom.Health), hide(symptom.Error)
-	}
-	return symptoms
 }
 
 // writeFixes changes the profile only when it is still a valid one afterwards.

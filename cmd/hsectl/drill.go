@@ -19,6 +19,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/redact"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -196,7 +197,7 @@ func (d *drill) withPrepared(ctx context.Context, service stack.Service, timeout
 		return err
 	}
 	if err := deploy.Execute(ctx, plan, d.engine, func(deploy.Event) {}); err != nil {
-		return redact(err, d.secrets)
+		return redacted(err, redact.New(revealed(d.secrets), nil))
 	}
 	return f(twin.Name)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/redact"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -56,10 +57,10 @@ func withoutSecrets(environ []string, s stack.Stack, secrets map[string]deploy.S
 	for _, secret := range s.Secrets {
 		sources = append(sources, secret.Env)
 	}
-	hide := hider(secrets)
+	values := redact.New(revealed(secrets), nil)
 	return slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name, value, _ := strings.Cut(variable, "=")
-		return slices.Contains(sources, name) || hide(value) != value
+		return slices.Contains(sources, name) || values.Holds(value)
 	})
 }
 
@@ -89,7 +90,7 @@ func (h *hooks) run(ctx context.Context, when stack.When, m moment) error {
 			continue
 		}
 		ended, err := h.one(ctx, hook, m)
-		h.runs = append(h.runs, deploy.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.hide(ended)})
+		h.runs = append(h.runs, deploy.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.known.Text(ended)})
 		switch {
 		case err != nil && when == stack.Before:
 			return &hookError{hook.Name, err}
@@ -145,7 +146,7 @@ func (s *session) before(ctx context.Context, c deploy.Change) error {
 	m := s.moment(c)
 	err := s.hooks.run(ctx, stack.Before, m)
 	if err != nil {
-		m.outcome, m.reason = "unchanged", s.hooks.tell.hide(firstLine(err))
+		m.outcome, m.reason = "unchanged", s.hooks.tell.known.Text(firstLine(err))
 		_ = s.hooks.run(context.WithoutCancel(ctx), stack.Failed, m) // told as warnings
 	}
 	return err
@@ -160,7 +161,7 @@ func (s *session) afterwards(ctx context.Context, c deploy.Change, o *deploy.Out
 	m, when := s.moment(c), stack.After
 	m.outcome = ending(changed)
 	if changed != nil {
-		when, m.reason = stack.Failed, s.hooks.tell.hide(firstLine(changed))
+		when, m.reason = stack.Failed, s.hooks.tell.known.Text(firstLine(changed))
 	}
 	_ = s.hooks.run(ctx, when, m) // told as warnings
 	o.Hooks = s.hooks.runs

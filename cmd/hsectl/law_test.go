@@ -47,14 +47,15 @@ func rooms() []room {
 		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln"}},
 		{"internal/backup", "what lies in a directory of backups: archives, records, proofs; knows no file", nil},
 		{"internal/secret", "values of secrets, made, encrypted and decrypted; knows no stack", nil},
+		{"internal/redact", "takes the values of secrets out of text", nil},
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/report", "findings to text and JSON; judges nothing", []string{"internal/finding"}},
 		{"internal/review", "two stacks to what became weaker; writes it, too", []string{"internal/stack", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/compose", "Compose files of others: judged, mended, compared, turned into profiles", []string{"internal/stack", "internal/review", "internal/profile", "internal/policy", "internal/finding"}},
-		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
+		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/edge", "internal/image", "internal/redact", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/backup", "internal/verify"}},
-		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/backup", "internal/secret", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/image/scanners", "internal/image/signature", "internal/image/vuln", "internal/deploy", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
+		{"cmd/hsectl", "where everything meets", []string{"generate", "profiles", "internal/finding", "internal/policy", "internal/profile", "internal/stack", "internal/backup", "internal/secret", "internal/image", "internal/image/audit", "internal/image/bundle", "internal/image/cache", "internal/image/lock", "internal/image/sbom", "internal/image/scan", "internal/image/scanners", "internal/image/signature", "internal/image/vuln", "internal/deploy", "internal/redact", "internal/verify", "internal/report", "internal/review", "internal/compose", "internal/docker", "internal/host", "internal/monitoring"}},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/redact"
 )
 
 // progress tells a person, or a program, how a deploy goes: lines on the error stream, or JSON lines on the output.
@@ -23,19 +24,30 @@ type progress struct {
 	last    map[string]string
 	group   bool // lines are folded by GitHub Actions
 	within  bool
-	hide    func(string) string // takes secrets out of what containers print
-	spans   *spans              // nil where nobody receives them
+	known   redact.Redactor        // of the values at hand
+	output  func() redact.Redactor // of these and of those that the engine keeps, for what containers print
+	spans   *spans                 // nil where nothing receives them
 }
 
 // newProgress chooses how to tell.
 func newProgress(s streams, format string) *progress {
 	p := &progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
-		hide: func(text string) string { return text }}
+		output: func() redact.Redactor { return redact.Redactor{} }}
 	if format == "json" {
 		p.json = json.NewEncoder(s.Out)
 		p.json.SetEscapeHTML(false)
 	}
 	return p
+}
+
+// hide takes the values of secrets out of all that is told from now on. What the engine keeps of the stack is read when a
+// container has printed something: a generated value is known only there.
+func (p *progress) hide(ctx context.Context, keeper secretKeeper, stack string, secrets map[string]deploy.Secret) {
+	p.known = redact.New(revealed(secrets), nil)
+	p.output = sync.OnceValue(func() redact.Redactor { return keptRedactor(context.WithoutCancel(ctx), keeper, stack, secrets) })
+	if warning := p.known.Warning(); warning != "" {
+		p.warn(warning)
+	}
 }
 
 // trace sends spans of what happens from now on where the environment asks for it. That they cannot be made fails nothing.
@@ -48,7 +60,7 @@ func (p *progress) trace(ctx context.Context, verb, stack string) {
 
 // endSpans sends them. That nobody took them fails nothing either.
 func (p *progress) endSpans(release int, failed string) {
-	if err := p.spans.end(release, p.hide(failed)); err != nil {
+	if err := p.spans.end(release, failed); err != nil {
 		p.say("warning: sending spans: %v", err)
 	}
 }
@@ -64,7 +76,15 @@ type line struct {
 func (p *progress) event(e deploy.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.Text = p.hide(e.Text)
+	if e.Kind == deploy.LogEvent {
+		text := p.output().Output(e.Text)
+		if len(p.output().Missing()) > 0 && p.last[e.Subject] == text {
+			return // withheld, as the line before
+		}
+		e.Text, p.last[e.Subject] = text, text
+	} else {
+		e.Text = p.known.Text(e.Text)
+	}
 	p.spans.event(e)
 	if p.json != nil {
 		p.write(line{Event: e})
@@ -122,7 +142,7 @@ func (p *progress) say(format string, args ...any) {
 func (p *progress) warn(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text = p.hide(text)
+	text = p.known.Text(text)
 	switch {
 	case p.json != nil:
 		p.write(line{Event: deploy.Event{Kind: "warning", Subject: "deploy", Text: text}})
@@ -165,54 +185,19 @@ func (p *progress) done(stack string, release, services int) {
 	p.say("%s is up: %s healthy after %s, release %d", stack, count(services, "service"), took, release)
 }
 
-// failed tells the other one, and returns the error as it is.
+// failed tells the other one, and returns the error without values of secrets.
 func (p *progress) failed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	err = p.redacted(err)
 	p.endSpans(0, err.Error())
 	p.fold("")
-	text, _, _ := strings.Cut(p.hide(err.Error()), "\n")
+	text, _, _ := strings.Cut(err.Error(), "\n")
 	switch {
 	case p.json != nil:
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: "deploy", Text: text}})
 	case p.group:
 		p.annotate("error", text)
-	}
-	return err
-}
-
-// hider returns what takes the values of secrets out of a text, line by line of each value.
-func hider(secrets map[string]deploy.Secret) func(string) string {
-	return func(text string) string {
-		for _, secret := range secrets {
-			for line := range strings.Lines(string(secret.Reveal())) {
-				if line = strings.TrimSpace(line); len(line) > 3 {
-					text = strings.ReplaceAll(text, line, "[secret]")
-				}
-			}
-		}
-		return text
-	}
-}
-
-// redact takes the values of secrets out of what a failed container printed.
-func redact(err error, secrets map[string]deploy.Secret) error {
-	unhealthy, ok := asUnhealthy(err)
-	if !ok {
-		return err
-	}
-	hide := hider(secrets)
-	for i, line := range unhealthy.Logs {
-		unhealthy.Logs[i] = hide(line)
-	}
-	unhealthy.Health = hide(unhealthy.Health)
-	return err
-}
-
-// withoutLogs drops what a failed container printed, where the values of secrets are not known and cannot be taken out.
-func withoutLogs(err error) error {
-	if unhealthy, ok := asUnhealthy(err); ok {
-		unhealthy.Logs, unhealthy.Health = nil, ""
 	}
 	return err
 }

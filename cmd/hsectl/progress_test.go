@@ -19,7 +19,7 @@ func TestGitHubActions(t *testing.T) {
 	tell := func(end func(*progress)) string {
 		var out bytes.Buffer
 		p := newProgress(streams{Out: &out, Err: &out}, "")
-		p.hide = hider(map[string]deploy.Secret{"token": deploy.NewSecret([]byte("s3cr3t-value"))})
+		p.hide(t.Context(), kept{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("s3cr3t-value"))})
 		p.event(deploy.Event{Kind: deploy.StepEvent, Subject: "applying", Text: "prepare volume data"})
 		p.event(deploy.Event{Kind: deploy.StepEvent, Subject: "applying", Text: "deliver secrets web"})
 		p.event(deploy.Event{Subject: "web", Text: "1 secret delivered", Done: true})

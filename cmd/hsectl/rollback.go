@@ -59,10 +59,11 @@ func runRollback(ctx context.Context, g *globals, s streams, o deployOptions, nu
 	defer engine.Close()
 	p := newProgress(s, o.format)
 	p.trace(ctx, "rollback", name)
-	run, err := g.rollbackHooks(ctx, name, o, p)
+	run, secrets, err := g.rollbackHooks(ctx, name, o, p)
 	if err != nil {
 		return err
 	}
+	p.hide(ctx, engine, name, secrets)
 	sess, err := open(ctx, engine, name, o.session, p.event)
 	if err != nil {
 		return err
@@ -70,30 +71,29 @@ func runRollback(ctx context.Context, g *globals, s streams, o deployOptions, nu
 	sess.hooks = run
 	at, services, err := sess.rollback(ctx, number)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
-		return p.failed(withoutLogs(err))
+		return p.failed(err)
 	}
 	p.done(name, at, services)
 	return nil
 }
 
 // rollbackHooks are those of the profile, where they are asked for.
-func (g *globals) rollbackHooks(ctx context.Context, stack string, o deployOptions, p *progress) (*hooks, error) {
+func (g *globals) rollbackHooks(ctx context.Context, stack string, o deployOptions, p *progress) (*hooks, map[string]deploy.Secret, error) {
 	if !o.hooks {
-		return nil, nil
+		return nil, nil, nil
 	}
 	l, err := load(g.file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if l.stack.Name != stack {
-		return nil, &usageError{fmt.Errorf("the hooks of %s are those of %s, not of %s", l.path, l.stack.Name, stack), "name its profile with --file, or leave out --hooks"}
+		return nil, nil, &usageError{fmt.Errorf("the hooks of %s are those of %s, not of %s", l.path, l.stack.Name, stack), "name its profile with --file, or leave out --hooks"}
 	}
 	_, secrets, err := g.gather(ctx, l)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p.hide = hider(secrets)
-	return newHooks(l, secrets, false, p), nil
+	return newHooks(l, secrets, false, p), secrets, nil
 }
 
 // rollback returns to a release, or to the one before the current one, and says which release the stack is at then.

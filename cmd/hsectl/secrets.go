@@ -15,10 +15,7 @@ import (
 // reported all at once, before anything changes. A value never leaves a deploy.Secret.
 func (g *globals) gather(ctx context.Context, l loaded) (environment map[string]string, secrets map[string]deploy.Secret, err error) {
 	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
-	v := vault{dir: l.dir(), identity: g.identity}
-	if l.bundled != nil {
-		v.beside = l.bundled.dir
-	}
+	v := g.vault(l)
 	var missing []string
 	lack := func(path, format string, args ...any) {
 		missing = append(missing, fmt.Sprintf("%s: %s", l.profile.Locate(path), fmt.Sprintf(format, args...)))
@@ -50,6 +47,14 @@ func (g *globals) gather(ctx context.Context, l loaded) (environment map[string]
 		return nil, nil, &missingError{missing}
 	}
 	return environment, secrets, nil
+}
+
+func (g *globals) vault(l loaded) vault {
+	v := vault{dir: l.dir(), identity: g.identity}
+	if l.bundled != nil {
+		v.beside = l.bundled.dir
+	}
+	return v
 }
 
 // gatherAll gathers for several stacks, and says everything that they miss at once.

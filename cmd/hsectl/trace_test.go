@@ -54,7 +54,7 @@ func TestSpans(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
 	var out bytes.Buffer
 	p := newProgress(streams{Out: io.Discard, Err: &out}, "text")
-	p.hide = hider(map[string]deploy.Secret{"token": deploy.NewSecret([]byte("s3cr3t-value"))})
+	p.hide(t.Context(), kept{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("s3cr3t-value"))})
 	p.trace(context.Background(), "deploy", "shop")
 	for _, e := range []deploy.Event{
 		{Kind: deploy.StepEvent, Subject: "applying", Text: "deliver secrets web"},

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,6 +35,17 @@ func TestRotateGenerated(t *testing.T) {
 	a, w, second := at()
 	if a != api || w == web || second == first || len(second) != len(first) {
 		t.Errorf("rotated: api replaced %v, web replaced %v, value changed %v", a != api, w != web, second != first)
+	}
+	kept, err := f.e.KeptSecrets(t.Context(), f.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, value := range kept["token"] {
+		values = append(values, strings.TrimSpace(string(value.Reveal())))
+	}
+	if !slices.Contains(values, strings.TrimSpace(first)) || !slices.Contains(values, strings.TrimSpace(second)) {
+		t.Errorf("the engine keeps %d values, and not both that services were given", len(values))
 	}
 	if strings.Contains(out, first) || strings.Contains(out, second) {
 		t.Error("the output shows the value")

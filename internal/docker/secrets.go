@@ -18,6 +18,20 @@ import (
 // maxSecretBytes bounds a secret that is read back for comparison.
 const maxSecretBytes = 1 << 20
 
+// KeptSecrets returns every value of a secret that the engine keeps of a stack, by name: of this release and of earlier
+// ones, so that what containers printed can be shown without them.
+func (e *Engine) KeptSecrets(ctx context.Context, stack string) (map[string][]deploy.Secret, error) {
+	s, err := e.shelf(ctx, stack, roleSecrets)
+	if err != nil {
+		return nil, err
+	}
+	s.values = map[string][]deploy.Secret{}
+	if err := e.unpack(ctx, &s, nil); err != nil {
+		return nil, fmt.Errorf("reading the secrets of %s: %w", stack, err)
+	}
+	return s.values, nil
+}
+
 // packSecrets packs the secrets of one service into a directory.
 func (e *Engine) packSecrets(ctx context.Context, w *tar.Writer, id, dir string, s *deploy.SecretsStep) error {
 	values := map[string][]byte{}

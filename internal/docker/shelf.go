@@ -2,6 +2,7 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,8 +30,9 @@ type shelf struct {
 	files     map[string][]byte        // records, by path
 	roots     map[string]deploy.Volume // of the stack's own volumes, by name
 	contents  map[string]deploy.SecretState
-	root      *stack.User // whose the volumes are that the engine has made; nil when none was read
-	unchanged bool        // the journal was the same before and after everything was looked at
+	values    map[string][]deploy.Secret // by name of the secret; nil where only digests are wanted
+	root      *stack.User                // whose the volumes are that the engine has made; nil when none was read
+	unchanged bool                       // the journal was the same before and after everything was looked at
 }
 
 // Where a carrier has the volumes that hsectl keeps, by role and name, and those of the stack, by name.
@@ -100,6 +102,7 @@ func (e *Engine) unpack(ctx context.Context, s *shelf, meanwhile func() error) e
 	clear(s.files)
 	clear(s.roots)
 	clear(s.contents)
+	clear(s.values)
 	return e.carry(ctx, mounts, func(id string) (err error) {
 		var before time.Time
 		if journalled {
@@ -159,7 +162,7 @@ func (e *Engine) unmap(ctx context.Context, id string, s *shelf) error {
 }
 
 // add takes in one file or directory of what hsectl keeps. Of what was delivered to services only owners and digests are
-// kept, in memory: a value never leaves this function.
+// kept, in memory; a value stays in a deploy.Secret, and only where values are asked for.
 func (s *shelf) add(h *tar.Header, content io.Reader) error {
 	at, rest, v := s.place(h.Name)
 	switch v.Labels[labelRole] {
@@ -180,9 +183,15 @@ func (s *shelf) add(h *tar.Header, content io.Reader) error {
 		}
 		switch {
 		case h.Typeflag != tar.TypeDir:
-			sum := sha256.New()
+			sum, value := sha256.New(), bytes.Buffer{}
+			if s.values != nil {
+				content = io.TeeReader(content, &value)
+			}
 			if _, err := io.Copy(sum, io.LimitReader(content, maxSecretBytes)); err != nil {
 				return err
+			}
+			if s.values != nil {
+				s.values[rest] = append(s.values[rest], deploy.NewSecret(value.Bytes()))
 			}
 			state.Digests[rest] = hex.EncodeToString(sum.Sum(nil))
 		case rest == "":

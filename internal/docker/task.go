@@ -2,7 +2,6 @@ package docker
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/redact"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -150,16 +150,14 @@ func (e *Engine) taskOutput(ctx context.Context, id string, c container.InspectR
 		return nil, err
 	}
 	values, err := e.secretsOf(ctx, id, c)
+	var missing []string
 	if err != nil {
-		return nil, nil // what cannot be taken out is not shown
+		missing = []string{stack.SecretDir + "/*"}
 	}
-	for _, v := range values {
-		text = strings.ReplaceAll(text, v, "[secret]")
-	}
-	return lastLines(text, maxTaskLines), nil
+	return lastLines(redact.New(values, missing).Output(text), maxTaskLines), nil
 }
 
-// secretsOf reads the values that are delivered to a container, line by line, into memory.
+// secretsOf reads the values that are delivered to a container into memory.
 func (e *Engine) secretsOf(ctx context.Context, id string, c container.InspectResponse) ([]string, error) {
 	if !slices.ContainsFunc(c.Mounts, func(m container.MountPoint) bool { return m.Destination == stack.SecretDir }) {
 		return nil, nil
@@ -181,10 +179,6 @@ func (e *Engine) secretsOf(ctx context.Context, id string, c container.InspectRe
 		if err != nil {
 			return nil, fmt.Errorf("reading what a task must not show: %w", err)
 		}
-		for line := range bytes.Lines(data) {
-			if line = bytes.TrimSpace(line); len(line) > 3 {
-				out = append(out, string(line))
-			}
-		}
+		out = append(out, string(data))
 	}
 }

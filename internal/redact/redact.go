@@ -120,7 +120,7 @@ func (r Redactor) Writer(w io.Writer) io.WriteCloser {
 }
 
 func (r Redactor) withheld() string {
-	return "[output withheld: the value of secret " + strings.Join(r.missing, ", ") + " is unknown here and cannot be hidden]"
+	return "[output withheld: these secret values are unknown here and cannot be hidden: " + strings.Join(r.missing, ", ") + "]"
 }
 
 type redactedError struct {

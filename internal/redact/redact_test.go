@@ -71,7 +71,7 @@ func TestShortValuesAreSaid(t *testing.T) {
 }
 
 func TestOutputIsWithheldWhereAValueIsUnknown(t *testing.T) {
-	const withheld = "[output withheld: the value of secret db, token is unknown here and cannot be hidden]"
+	const withheld = "[output withheld: these secret values are unknown here and cannot be hidden: db, token]"
 	r := redact.New([]string{"hunter2"}, []string{"token", "db"})
 	if got := r.Lines([]string{"a", "hunter2"}); !slices.Equal(got, []string{withheld}) {
 		t.Error(got)
