@@ -16,10 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -102,33 +103,33 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 	if err != nil {
 		return fmt.Errorf("finding the directory of the profile: %w", err)
 	}
-	source := compose.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
-	p, err := compose.Load(ctx, source)
+	source := composefile.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	p, err := composefile.Load(ctx, source)
 	if err != nil {
 		return &usageError{err, "see what Compose says: docker compose -f " + o.from[0] + " config"}
 	}
 	judged := p
 	if !p.Whole() {
 		source.AsWritten = false
-		if judged, err = compose.Load(ctx, source); err != nil {
+		if judged, err = composefile.Load(ctx, source); err != nil {
 			return &usageError{err, ""}
 		}
 	}
-	target := compose.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
+	target := importer.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
 	if o.running {
-		if target.Seen, err = lookAtRunning(ctx, g, s, cmp.Or(o.name, p.Name)); err != nil {
+		if target.Observed, err = lookAtRunning(ctx, g, s, cmp.Or(o.name, p.Name)); err != nil {
 			return err
 		}
 	}
 	before := make(chan []finding.Finding, 1)
 	go func() { before <- judged.Check() }() // the two read the same project, and write nothing
-	draft, err := p.Profile(target)
+	draft, err := importer.Profile(p, target)
 	if err != nil {
 		return err
 	}
 	if o.except {
 		target.Excepts = failing(draft.Text)
-		if draft, err = p.Profile(target); err != nil {
+		if draft, err = importer.Profile(p, target); err != nil {
 			return err
 		}
 	}
@@ -140,22 +141,22 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 }
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
-func failing(text []byte) []compose.Except {
+func failing(text []byte) []importer.Except {
 	p, err := profile.Parse(text, profile.Options{File: "hsectl.yaml", Today: time.Now(), Library: profiles.Library{}})
 	if err != nil {
 		return nil
 	}
-	var out []compose.Except
+	var out []importer.Except
 	for _, f := range stack.New(p).Check() {
 		if f.Status == finding.Fail {
-			out = append(out, compose.Except{Control: f.Control, Service: f.Subject, Reason: f.Detail})
+			out = append(out, importer.Except{Control: f.Control, Service: f.Subject, Reason: f.Detail})
 		}
 	}
 	return out
 }
 
 // sayDraft tells what was made of the Compose files, and what is left to do.
-func sayDraft(s streams, path string, d compose.Draft, before []finding.Finding) error {
+func sayDraft(s streams, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range sortedKeys(d.Presets) {
 		s.say("%s: preset %s", name, d.Presets[name])
@@ -207,7 +208,7 @@ func gathered(questions []string) []string {
 		}
 	}
 	for i, question := range order {
-		order[i] = compose.Some(all[question].who) + ": " + all[question].text
+		order[i] = importer.Some(all[question].who) + ": " + all[question].text
 	}
 	return order
 }

@@ -13,7 +13,7 @@ import (
 	"charm.land/huh/v2"
 	"golang.org/x/term"
 
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -96,7 +96,7 @@ func composeFiles(dir string) []string {
 		more, _ := filepath.Glob(filepath.Join(dir, stem+".*"+filepath.Ext(name)))
 		for _, file := range append([]string{filepath.Join(dir, name)}, more...) {
 			data, err := host.ReadFile(file, maxProfileBytes)
-			if err == nil && compose.IsCompose(data) && !rendered(data) {
+			if err == nil && composefile.IsCompose(data) && !rendered(data) {
 				out = append(out, filepath.Base(file))
 			}
 		}

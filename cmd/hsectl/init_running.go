@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // lookAtRunning asks the engine what the running containers of a Compose project show of what its files do not tell. It
 // changes none of them.
-func lookAtRunning(ctx context.Context, g *globals, s streams, project string) (map[string]compose.Seen, error) {
+func lookAtRunning(ctx context.Context, g *globals, s streams, project string) (map[string]importer.Observation, error) {
 	engine, err := g.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -20,13 +20,13 @@ func lookAtRunning(ctx context.Context, g *globals, s streams, project string) (
 	if err != nil {
 		return nil, fmt.Errorf("looking at the containers of %s: %w", project, err)
 	}
-	out := map[string]compose.Seen{}
+	out := map[string]importer.Observation{}
 	for _, c := range containers {
 		if c.Error != "" {
 			s.say("%s could not be looked at: %s", c.Name, c.Error)
 			continue
 		}
-		out[c.Service] = compose.Seen(verify.NeedsOf(c))
+		out[c.Service] = importer.Observation(verify.NeedsOf(c))
 	}
 	if len(out) == 0 {
 		return nil, &usageError{fmt.Errorf("no running container of Compose project %s was found", project),

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -93,7 +93,7 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 	if err != nil {
 		return "", nil, err
 	}
-	if !compose.IsCompose(data) {
+	if !composefile.IsCompose(data) {
 		if o.fix {
 			return "", nil, &usageError{fmt.Errorf("%s is a profile; there is nothing to mend in it", from.files[0]), "a profile is hardened without being told; hsectl fmt puts it in order"}
 		}
@@ -172,8 +172,8 @@ func passed(service string, extra profile.Passthrough) finding.Finding {
 	return f
 }
 
-func loadCompose(ctx context.Context, files, envFiles []string) (*compose.Project, error) {
-	p, err := compose.Load(ctx, compose.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
+func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Project, error) {
+	p, err := composefile.Load(ctx, composefile.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
 	if err != nil {
 		return nil, &usageError{err, "see what Compose says: docker compose -f " + files[0] + " config"}
 	}
@@ -181,7 +181,7 @@ func loadCompose(ctx context.Context, files, envFiles []string) (*compose.Projec
 }
 
 // sayUnseen tells what could not be read, so that nobody takes silence for a pass.
-func sayUnseen(s streams, p *compose.Project) {
+func sayUnseen(s streams, p *composefile.Project) {
 	if len(p.Unset) > 0 {
 		s.say("not set, and taken as empty: %s", strings.Join(p.Unset, ", "))
 	}
@@ -191,7 +191,7 @@ func sayUnseen(s streams, p *compose.Project) {
 }
 
 // fixed writes what is safe to mend, and loads the result.
-func fixed(ctx context.Context, s streams, o lintOptions, p *compose.Project, files []string) (*compose.Project, error) {
+func fixed(ctx context.Context, s streams, o lintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
 	changes := p.Fix()
 	for _, f := range changes {
 		if err := host.WriteTree(filepath.Dir(f.Path), []generate.File{{Path: filepath.Base(f.Path), Data: f.Data}}); err != nil {

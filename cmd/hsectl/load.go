@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -43,7 +43,7 @@ type loaded struct {
 	inputs  []generate.File // what the profile was merged with
 	choices []string        // --env, --set and --profiles, as they were typed
 	profile *profile.Profile
-	project *compose.Project // instead of a profile, where a Compose file may stand in for one
+	project *composefile.Project // instead of a profile, where a Compose file may stand in for one
 	stack   stack.Stack
 	root    string // of the paths of its services in the profile: empty, or "monitoring."
 	locked  lock.File

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/review"
@@ -185,7 +185,7 @@ func (v *snapshot) sides(ctx context.Context, g *globals, name string, today tim
 	if !slices.Contains(v.names, name) {
 		return sides{}, nil
 	}
-	if data, err := v.read(name, maxProfileBytes); err == nil && compose.IsCompose(data) {
+	if data, err := v.read(name, maxProfileBytes); err == nil && composefile.IsCompose(data) {
 		side, p, err := v.composeSide(ctx, name)
 		side.Dockerfiles = v.dockerfiles(ctx, name, side.Stack)
 		return sides{stack: side, from: loaded{project: p}}, err

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
 )
 
@@ -101,7 +101,7 @@ func (v snapshot) instead(name string) snapshot {
 	for _, candidate := range composeNames() {
 		file := path.Join(path.Dir(filepath.ToSlash(name)), candidate)
 		data, err := v.read(file, maxProfileBytes)
-		if err != nil || !compose.IsCompose(data) || rendered(data) {
+		if err != nil || !composefile.IsCompose(data) || rendered(data) {
 			continue
 		}
 		v.single, v.names = true, []string{file}
@@ -142,7 +142,7 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 		if err != nil {
 			return snapshot{}, fmt.Errorf("reading %s: %w", p, err)
 		}
-		if profileKind.Match(data) || slices.Contains(composeNames(), path.Base(name)) && compose.IsCompose(data) && !rendered(data) {
+		if profileKind.Match(data) || slices.Contains(composeNames(), path.Base(name)) && composefile.IsCompose(data) && !rendered(data) {
 			v.names = append(v.names, name)
 		}
 	}

@@ -8,19 +8,20 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
 // composeSide loads a Compose file of a version, and what it includes. Variables have the values of today in both
 // versions: .env is rarely in a repository.
-func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *compose.Project, error) {
+func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *composefile.Project, error) {
 	top, root, err := v.checkout()
 	if err != nil {
 		return review.Side{}, nil, err
 	}
-	source := compose.Source{Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	source := composefile.Source{Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
 	for _, file := range append([]string{name}, v.overlays...) {
 		source.Files = append(source.Files, filepath.Join(root, filepath.FromSlash(path.Join(v.dir, file))))
 	}
@@ -31,7 +32,7 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 			source.EnvFiles = []string{beside}
 		}
 	}
-	p, err := compose.Load(ctx, source)
+	p, err := composefile.Load(ctx, source)
 	if err != nil {
 		return review.Side{}, nil, &usageError{fmt.Errorf("%s: %w", v.title, v.named(err)), "see what Compose says: docker compose -f " + name + " config"}
 	}
@@ -41,7 +42,7 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 	if root == "" {
 		root = repositoryOf(dir)
 	}
-	side, err := p.Side(dir, root)
+	side, err := importer.Side(p, dir, root)
 	return side, p, err
 }
 
@@ -90,8 +91,8 @@ func (v *snapshot) named(err error) error {
 }
 
 // where returns file:line:column of a change in a Compose file, from the top of the repository for a commit.
-func (v *snapshot) where(p *compose.Project, c review.Change) string {
-	place := p.Place(c.Service, c.Control)
+func (v *snapshot) where(p *composefile.Project, c review.Change) string {
+	place := p.Locate(c.Service, c.Control)
 	if v.tree == nil {
 		return place
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // The inputs at which KICS, docker-bench-security, dockle, dockguard and dclint were seen to err, as running containers.
-// The test of the same name in internal/compose judges them as they are written.
+// The test of the same name in internal/composefile judges them as they are written.
 func TestWhereOthersErr(t *testing.T) {
 	e := testEngine(t)
 	e.Beside(host.Beside)

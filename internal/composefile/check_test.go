@@ -1,4 +1,4 @@
-package compose_test
+package composefile_test
 
 import (
 	"os"
@@ -7,27 +7,27 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
 // read reads files of the tests.
 func read(path string, limit int64) ([]byte, error) { return os.ReadFile(path) }
 
-func loadText(t *testing.T, text string) *compose.Project {
+func loadText(t *testing.T, text string) *composefile.Project {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "compose.yml")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := compose.Load(t.Context(), compose.Source{Files: []string{path}, Read: read})
+	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: read})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func verdict(t *testing.T, p *compose.Project, control string) finding.Finding {
+func verdict(t *testing.T, p *composefile.Project, control string) finding.Finding {
 	t.Helper()
 	all := p.Check()
 	i := slices.IndexFunc(all, func(f finding.Finding) bool { return f.Control == control && f.Subject == "app" })

@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hsectl/hsectl/internal/composefile"
 )
 
 // writable moves named volumes and tmpfs. Binds, read-only volumes and anonymous ones have no place: they are passed through.
@@ -27,7 +29,7 @@ func (m *moving) writable() {
 		list, questions = append(list, flow(entry)), append(questions, question)
 	}
 	for _, t := range m.s.Tmpfs {
-		mount := shortTmpfs(t)
+		mount := composefile.Tmpfs(t)
 		if !movable(mount.Path) {
 			left = append(left, map[string]any{"type": "tmpfs", "target": mount.Path, "tmpfs": map[string]any{"size": max(mount.Size, 1<<26)}})
 			continue
@@ -130,7 +132,7 @@ func (m *moving) apart(own []any) (kept []any, replaced bool) {
 		p, _ := w["path"].(string)
 		same, clash := false, false
 		for _, n := range own {
-			_, v := lookUp(n.(*yaml.Node), "path")
+			_, v := composefile.LookUp(n.(*yaml.Node), "path")
 			same = same || v.Value == p
 			clash = clash || v.Value != p && (strings.HasPrefix(v.Value, p+"/") || strings.HasPrefix(p, v.Value+"/"))
 		}
@@ -168,7 +170,7 @@ func long(raw []any, n int, v types.ServiceVolumeConfig) any {
 func (m *moving) ports() {
 	raw, _ := m.rest["ports"].([]any)
 	m.take("ports")
-	f := m.p.published(m.s)
+	f := m.p.Published(m.s)
 	var mine, left []any
 	var questions []string
 	for n, p := range m.s.Ports {

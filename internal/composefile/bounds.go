@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"fmt"
@@ -130,20 +130,20 @@ func references(root *yaml.Node) []string {
 			}
 		}
 	}
-	if _, includes := lookUp(root.Content[0], "include"); includes != nil {
+	if _, includes := LookUp(root.Content[0], "include"); includes != nil {
 		for _, item := range includes.Content {
 			add(item)
-			_, path := lookUp(item, "path")
+			_, path := LookUp(item, "path")
 			add(path)
 		}
 	}
-	_, services := lookUp(root.Content[0], "services")
+	_, services := LookUp(root.Content[0], "services")
 	if services == nil {
 		return out
 	}
 	for _, service := range services.Content {
-		_, extends := lookUp(service, "extends")
-		_, file := lookUp(extends, "file")
+		_, extends := LookUp(service, "extends")
+		_, file := LookUp(extends, "file")
 		add(file)
 	}
 	return out

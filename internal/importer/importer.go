@@ -1,4 +1,6 @@
-package compose
+// Package importer turns Compose files that hsectl did not write, and what their running containers show, into our terms: a
+// profile with the differences and the questions that remain, and a stack that a review compares. It is pure.
+package importer
 
 import (
 	"cmp"
@@ -12,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
 )
@@ -28,12 +31,12 @@ type Draft struct {
 
 // Target is what a profile is made for.
 type Target struct {
-	Dir     string // absolute directory of the profile; paths are written relative to it
-	Source  string // name of the Compose file, for comments
-	Today   time.Time
-	Library profile.Library
-	Seen    map[string]Seen // what running containers show, by service; empty when nobody looked
-	Excepts []Except        // further exceptions, each for the time of an import
+	Dir      string // absolute directory of the profile; paths are written relative to it
+	Source   string // name of the Compose file, for comments
+	Today    time.Time
+	Library  profile.Library
+	Observed map[string]Observation // what running containers show, by service; empty when nobody looked
+	Excepts  []Except               // further exceptions, each for the time of an import
 }
 
 // Except lets a control of a service fail for the time of an import.
@@ -54,7 +57,7 @@ const waiverDays = 30
 
 // importer turns one project into one profile.
 type importer struct {
-	p       *Project
+	p       *composefile.Project
 	t       Target
 	caution map[string]int // how little of a service is changed
 	draft   *Draft
@@ -70,23 +73,23 @@ type waiver struct{ control, service, reason string }
 
 // Profile turns the project into a profile that says the same, plus the hardening that can be justified. Nothing is
 // lost: what has no place is passed through, and what could not be decided is asked in comments.
-func (p *Project) Profile(t Target) (Draft, error) {
+func Profile(p *composefile.Project, t Target) (Draft, error) {
 	caution := map[string]int{}
 	for {
-		d, err := p.draft(t, caution)
+		d, err := draft(p, t, caution)
 		if err != nil {
 			return Draft{}, err
 		}
 		_, err = profile.Parse(d.Text, profile.Options{File: "hsectl.yaml", Today: t.Today, Library: t.Library})
 		d.Problems = profile.Problems(err)
-		if !p.moreCareful(d, caution) {
+		if !moreCareful(d, caution) {
 			return d, nil
 		}
 	}
 }
 
 // moreCareful changes less of every service that has a problem. It is false when nothing is left to try.
-func (p *Project) moreCareful(d Draft, caution map[string]int) bool {
+func moreCareful(d Draft, caution map[string]int) bool {
 	lines := strings.Split(string(d.Text), "\n")
 	more := false
 	for _, problem := range d.Problems {
@@ -113,8 +116,8 @@ func serviceAt(lines []string, line int) string {
 	return ""
 }
 
-func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
-	written, err := p.written()
+func draft(p *composefile.Project, t Target, caution map[string]int) (Draft, error) {
+	written, err := p.Values()
 	if err != nil {
 		return Draft{}, err
 	}
@@ -128,7 +131,7 @@ func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
 	out.set("kind", "Profile")
 	out.set("name", p.Name)
 	all := newOrdered()
-	for _, s := range p.services() {
+	for _, s := range p.ServiceConfigs() {
 		if raw, ok := services[s.Name].(map[string]any); ok {
 			all.set(clean(s.Name), i.service(s, raw))
 		}
@@ -141,19 +144,6 @@ func (p *Project) draft(t Target, caution map[string]int) (Draft, error) {
 	}
 	i.draft.Text = data
 	return *i.draft, nil
-}
-
-// written returns the resolved project as plain values.
-func (p *Project) written() (map[string]any, error) {
-	data, err := p.types.MarshalYAML()
-	if err != nil {
-		return nil, fmt.Errorf("reading the project: %w", err)
-	}
-	out := map[string]any{}
-	if err := yaml.Unmarshal(data, &out); err != nil {
-		return nil, fmt.Errorf("reading the project: %w", err)
-	}
-	return out, nil
 }
 
 var unclean = regexp.MustCompile(`[^a-z0-9_-]`)
@@ -257,13 +247,13 @@ func (i *importer) networks(out ordered) {
 	all, _ := i.extra["networks"].(map[string]any)
 	mine := newOrdered()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		n := i.p.types.Networks[name]
+		n := i.p.Types().Networks[name]
 		options := map[string]any{}
 		comment := ""
 		switch {
 		case bool(n.External):
 			options["external"] = true
-		case !i.p.closed(name):
+		case !i.p.Closed(name):
 			options["egress"] = true
 			comment = i.ask("networks."+name, "does anything on this network need to connect to the outside? If not, write publish: true or {}")
 		case !n.Internal:
@@ -305,7 +295,7 @@ func (i *importer) volumes(out ordered) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		rest, _ := all[name].(map[string]any)
 		options, comment := map[string]any{}, ""
-		if bool(i.p.types.Volumes[name].External) {
+		if bool(i.p.Types().Volumes[name].External) {
 			options["external"] = true
 			if i.shared[name] != "" {
 				delete(rest, "external")
@@ -357,3 +347,15 @@ func (i *importer) presetOf(service, image string) (name string, values map[stri
 
 // place returns a path of the Compose file as the profile has it.
 func (i *importer) place(path string) string { return filepath.ToSlash(relative(i.t.Dir, path)) }
+
+// relative returns a path of this machine as it would be written in a file of dir.
+func relative(dir, path string) string {
+	if !filepath.IsAbs(path) {
+		return path
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return path
+	}
+	return "./" + filepath.ToSlash(rel)
+}

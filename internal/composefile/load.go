@@ -1,14 +1,13 @@
-// Package compose reads Compose files that hsectl did not write: it judges them by the controls, mends what is safe to
-// mend, and turns them into profiles. Loading is the work of compose-go, which reads the files that a file refers to
+// Package composefile reads Compose files that hsectl did not write: it judges them by the controls, and
+// adds what is safe to add. It knows no profile and no stack. Loading is the work of compose-go, which reads the files that a file refers to
 // (include, extends, env_file); nothing else is read, and nothing remote. All the rest of the package is pure.
-package compose
+package composefile
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -190,8 +189,11 @@ func IsCompose(data []byte) bool {
 	return false
 }
 
-// services are the services and jobs of the project, sorted by name. A job is judged as the service it would be.
-func (p *Project) services() []types.ServiceConfig {
+// Types returns the project as compose-go has it. It is not to be changed.
+func (p *Project) Types() *types.Project { return p.types }
+
+// ServiceConfigs are the services and jobs of the project, sorted by name. A job is judged as the service it would be.
+func (p *Project) ServiceConfigs() []types.ServiceConfig {
 	var out []types.ServiceConfig
 	for _, name := range p.types.ServiceNames() {
 		out = append(out, p.types.Services[name])
@@ -205,17 +207,18 @@ func (p *Project) services() []types.ServiceConfig {
 
 // Whole reports whether the project is the same with and without AsWritten: no service takes anything from another file.
 func (p *Project) Whole() bool {
-	return !slices.ContainsFunc(p.services(), func(s types.ServiceConfig) bool { return len(s.EnvFiles) > 0 || len(s.LabelFiles) > 0 })
+	return !slices.ContainsFunc(p.ServiceConfigs(), func(s types.ServiceConfig) bool { return len(s.EnvFiles) > 0 || len(s.LabelFiles) > 0 })
 }
 
-// relative returns a path of this machine as it would be written in a file of dir.
-func relative(dir, path string) string {
-	if !filepath.IsAbs(path) {
-		return path
+// Values returns the resolved project as plain values.
+func (p *Project) Values() (map[string]any, error) {
+	data, err := p.Types().MarshalYAML()
+	if err != nil {
+		return nil, fmt.Errorf("reading the project: %w", err)
 	}
-	rel, err := filepath.Rel(dir, path)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return path
+	out := map[string]any{}
+	if err := yaml.Unmarshal(data, &out); err != nil {
+		return nil, fmt.Errorf("reading the project: %w", err)
 	}
-	return "./" + filepath.ToSlash(rel)
+	return out, nil
 }

@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
 )
@@ -95,7 +96,7 @@ func (m *moving) image() {
 
 // variables asks about a value that was put together from variables.
 func (m *moving) variables(key, value string) string {
-	raw := m.p.rawKey(m.s.Name, key)
+	raw := m.p.RawKey(m.s.Name, key)
 	if !strings.Contains(raw, "$") || raw == value {
 		return ""
 	}
@@ -173,7 +174,7 @@ func anys[S ~[]string](list S) []any {
 // identity moves the user, and asks for it when the file does not tell.
 func (m *moving) identity() {
 	m.take("user", "read_only", "cap_drop")
-	uids, gids := ids(m.s.User)
+	uids, gids := composefile.IDs(m.s.User)
 	preset, _ := m.preset["user"].(string)
 	switch {
 	case uids[0] > 0 && gids[0] >= 0:
@@ -212,7 +213,7 @@ func (m *moving) set(key, value, comment string) {
 
 func (m *moving) capabilities() {
 	m.take("cap_add")
-	names := bare(m.s.CapAdd)
+	names := composefile.CapabilityNames(m.s.CapAdd)
 	if slices.Contains(names, "ALL") {
 		names = policy.Capabilities()
 	}
@@ -235,7 +236,7 @@ func (m *moving) environment() {
 	m.take("environment")
 	out := newOrdered()
 	for _, name := range slices.Sorted(maps.Keys(m.s.Environment)) {
-		value, raw := m.s.Environment[name], m.p.raw(m.s.Name, name)
+		value, raw := m.s.Environment[name], m.p.Raw(m.s.Name, name)
 		switch form := sameVariable.FindStringSubmatch(raw); {
 		case m.filed[name]:
 		case value == nil:

@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// engineGrace is how long the engine waits before it kills when nothing is written: docker stop --time.
-const engineGrace = 10 * time.Second
+// EngineGrace is how long the engine waits before it kills when nothing is written: docker stop --time.
+const EngineGrace = 10 * time.Second
 
 // keysOf returns the keys of a Compose service that decide a control, the most likely first.
 func keysOf(c policy.Control) []string {

@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"fmt"
@@ -28,25 +28,25 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 	f := policy.Facts{
 		Service:      s.Name,
 		RootReadOnly: declared(s.ReadOnly),
-		Mounts:       declared(p.mounts(s)),
+		Mounts:       declared(p.Mounts(s)),
 		Privileged:   declared(s.Privileged || slices.ContainsFunc(hooks(s), func(h hook) bool { return h.privileged })),
 		Masked:       declared(masked(s)),
 		Namespaces: declared(policy.Namespaces{HostPID: s.Pid == "host", HostIPC: s.Ipc == "host", HostNetwork: s.NetworkMode == "host",
 			HostUTS: s.Uts == "host", HostUser: s.UserNSMode == "host"}),
 		Devices:     declared(devices(s)),
-		Ports:       p.published(s),
+		Ports:       p.Published(s),
 		Networks:    p.networks(s),
-		Memory:      declared(memory(s)),
+		Memory:      declared(Memory(s)),
 		MemorySwap:  declared(swap(s)),
-		CPUs:        declared(cpus(s)),
-		PIDs:        declared(max(0, pids(s))),
+		CPUs:        declared(CPUs(s)),
+		PIDs:        declared(max(0, PIDs(s))),
 		Stop:        stop(s),
-		Restart:     declared(restart(s)),
+		Restart:     declared(Restart(s)),
 		Health:      health(s),
 		Environment: p.environment(s),
 		Arguments:   declared(p.arguments(s)),
 		Secrets:     policy.Unseen[[]policy.Secret]("Compose mounts the file as it is on the host, whoever may read it there"),
-		Log:         declared(log(s)),
+		Log:         declared(Logging(s)),
 		Image:       declared(policy.Image{Reference: s.Image}),
 		Declaration: declared(declaration(p, s)),
 	}
@@ -113,8 +113,8 @@ func hooks(s types.ServiceConfig) []hook {
 
 // processes stand for all that run: the service itself, and its hooks.
 func processes(s types.ServiceConfig) []policy.Process {
-	own := policy.Process{Name: "of the service", Bounding: bounding(s), NoNewPrivs: noNewPrivileges(s.SecurityOpt), Seccomp: seccomp(s)}
-	own.UIDs, own.GIDs = ids(s.User)
+	own := policy.Process{Name: "of the service", Bounding: Bounding(s), NoNewPrivs: NoNewPrivileges(s.SecurityOpt), Seccomp: seccomp(s)}
+	own.UIDs, own.GIDs = IDs(s.User)
 	for _, g := range s.GroupAdd {
 		if gid, err := strconv.Atoi(g); err == nil {
 			own.Groups = append(own.Groups, gid)
@@ -127,9 +127,9 @@ func processes(s types.ServiceConfig) []policy.Process {
 		p := own
 		p.Name, p.Entered = h.name, true
 		if h.user != "" {
-			p.UIDs, p.GIDs = ids(h.user)
+			p.UIDs, p.GIDs = IDs(h.user)
 		}
-		p.Bounding |= policy.CapabilityMask(bare(h.add)...)
+		p.Bounding |= policy.CapabilityMask(CapabilityNames(h.add)...)
 		if h.privileged {
 			p.Bounding, p.Seccomp, p.NoNewPrivs = everything(), 0, false
 		}
@@ -143,15 +143,15 @@ func everything() uint64 { return policy.CapabilityMask(policy.Capabilities()...
 // unknownID stands for a user that only the image knows. The controls that ask for it are told so.
 const unknownID = -1
 
-// userKnown reports whether the ids of a user are in the text.
-func userKnown(user string) bool {
+// UserKnown reports whether the ids of a user are in the text.
+func UserKnown(user string) bool {
 	name, _, _ := strings.Cut(user, ":")
 	_, err := strconv.Atoi(name)
 	return err == nil || name == "root"
 }
 
-// ids returns the ids of a user as written. Without a group it is 0, unless the image's passwd knows the user.
-func ids(user string) (uids, gids [4]int) {
+// IDs returns the ids of a user as written. Without a group it is 0, unless the image's passwd knows the user.
+func IDs(user string) (uids, gids [4]int) {
 	name, group, _ := strings.Cut(user, ":")
 	uid, err := strconv.Atoi(name)
 	if err != nil {
@@ -170,8 +170,8 @@ func ids(user string) (uids, gids [4]int) {
 	return [4]int{uid, uid, uid, uid}, [4]int{gid, gid, gid, gid}
 }
 
-// bare returns the names of capabilities as the kernel has them.
-func bare(names []string) []string {
+// CapabilityNames returns the names of capabilities as the kernel has them.
+func CapabilityNames(names []string) []string {
 	var out []string
 	for _, n := range names {
 		out = append(out, strings.TrimPrefix(strings.ToUpper(n), "CAP_"))
@@ -179,9 +179,9 @@ func bare(names []string) []string {
 	return out
 }
 
-// bounding follows the engine: a privileged container has all; ALL in one list makes the other one count from there.
-func bounding(s types.ServiceConfig) uint64 {
-	add, drop := bare(s.CapAdd), bare(s.CapDrop)
+// Bounding follows the engine: a privileged container has all; ALL in one list makes the other one count from there.
+func Bounding(s types.ServiceConfig) uint64 {
+	add, drop := CapabilityNames(s.CapAdd), CapabilityNames(s.CapDrop)
 	set := defaultCapabilities()
 	switch {
 	case s.Privileged:
@@ -194,8 +194,8 @@ func bounding(s types.ServiceConfig) uint64 {
 	return set&^policy.CapabilityMask(drop...) | policy.CapabilityMask(add...)
 }
 
-// noNewPrivileges follows the engine: the last entry counts, with = or :, and the bare word means true.
-func noNewPrivileges(options []string) bool {
+// NoNewPrivileges follows the engine: the last entry counts, with = or :, and the bare word means true.
+func NoNewPrivileges(options []string) bool {
 	on := false
 	for _, o := range options {
 		name, value, valued := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
@@ -252,8 +252,8 @@ func devices(s types.ServiceConfig) []string {
 	return out
 }
 
-// mounts are tmpfs, volumes and binds, with those that do not look like one.
-func (p *Project) mounts(s types.ServiceConfig) []policy.Mount {
+// Mounts are tmpfs, volumes and binds, with those that do not look like one.
+func (p *Project) Mounts(s types.ServiceConfig) []policy.Mount {
 	var out []policy.Mount
 	for _, v := range s.Volumes {
 		m := policy.Mount{Path: path.Clean(v.Target), Kind: v.Type, Source: v.Source, Writable: !v.ReadOnly, Exec: true}
@@ -275,7 +275,7 @@ func (p *Project) mounts(s types.ServiceConfig) []policy.Mount {
 		out = append(out, m)
 	}
 	for _, t := range s.Tmpfs {
-		out = append(out, shortTmpfs(t))
+		out = append(out, Tmpfs(t))
 	}
 	if s.UseAPISocket {
 		out = append(out, policy.Mount{Path: "/var/run/docker.sock", Kind: "bind", Source: "/var/run/docker.sock", Writable: true, Exec: true})
@@ -283,8 +283,8 @@ func (p *Project) mounts(s types.ServiceConfig) []policy.Mount {
 	return out
 }
 
-// shortTmpfs reads /run:size=64m,mode=1777,uid=1000,gid=1000,exec.
-func shortTmpfs(text string) policy.Mount {
+// Tmpfs reads /run:size=64m,mode=1777,uid=1000,gid=1000,exec.
+func Tmpfs(text string) policy.Mount {
 	target, options, _ := strings.Cut(text, ":")
 	m := policy.Mount{Path: path.Clean(target), Kind: "tmpfs", Writable: true}
 	for _, o := range strings.Split(options, ",") {
@@ -327,8 +327,8 @@ func stop(s types.ServiceConfig) policy.Fact[policy.Stop] {
 	return declared(policy.Stop{Signal: s.StopSignal, Grace: time.Duration(*s.StopGracePeriod), Init: s.Init != nil && *s.Init})
 }
 
-// restart prefers deploy.restart_policy, as Compose does.
-func restart(s types.ServiceConfig) policy.Restart {
+// Restart prefers deploy.restart_policy, as Compose does.
+func Restart(s types.ServiceConfig) policy.Restart {
 	if s.Deploy != nil && s.Deploy.RestartPolicy != nil {
 		r := policy.Restart{Policy: map[string]string{"none": "no", "on-failure": "on-failure", "any": "always", "": "always"}[s.Deploy.RestartPolicy.Condition]}
 		if n := s.Deploy.RestartPolicy.MaxAttempts; n != nil {
@@ -352,7 +352,8 @@ func health(s types.ServiceConfig) policy.Fact[policy.Health] {
 	}
 }
 
-func log(s types.ServiceConfig) policy.Log {
+// Logging is the log driver with its bounds; the engine's default where none is written.
+func Logging(s types.ServiceConfig) policy.Log {
 	if s.Logging == nil || s.Logging.Driver == "" {
 		bounded := s.Logging != nil && s.Logging.Options["max-size"] != ""
 		return policy.Log{Driver: "json-file", Bounded: bounded}

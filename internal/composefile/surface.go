@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"cmp"
@@ -33,12 +33,17 @@ func surface(s types.ServiceConfig) policy.Surface {
 	}
 	slices.Sort(names)
 	out.ExtraHosts = declared(names)
-	var relations []policy.Relation
+	out.DependsOn = declared(Dependencies(s))
+	return out
+}
+
+// Dependencies are the services that one waits for.
+func Dependencies(s types.ServiceConfig) []policy.Relation {
+	var out []policy.Relation
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		condition := map[string]string{types.ServiceConditionHealthy: "healthy", types.ServiceConditionCompletedSuccessfully: "completed"}[s.DependsOn[name].Condition]
-		relations = append(relations, policy.Relation{Service: name, Condition: cmp.Or(condition, "started")})
+		out = append(out, policy.Relation{Service: name, Condition: cmp.Or(condition, "started")})
 	}
-	out.DependsOn = declared(relations)
 	return out
 }
 

@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 func (p *Project) Check() []finding.Finding {
 	var out []finding.Finding
 	controls, said := policy.Controls(), remedies()
-	for _, s := range p.services() {
+	for _, s := range p.ServiceConfigs() {
 		out = append(out, p.check(s, controls, said)...)
 	}
 	return out
@@ -53,9 +53,9 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 
 // intent is what the file itself decides: amounts and names, which only have to be there.
 func (p *Project) intent(s types.ServiceConfig) policy.Intent {
-	uids, gids := ids(s.User)
-	in := policy.Intent{UID: uids[0], GID: gids[0], Capabilities: bounding(s), Ports: ports(s), Memory: memory(s), Image: s.Image}
-	for _, m := range p.mounts(s) {
+	uids, gids := IDs(s.User)
+	in := policy.Intent{UID: uids[0], GID: gids[0], Capabilities: Bounding(s), Ports: Ports(s), Memory: Memory(s), Image: s.Image}
+	for _, m := range p.Mounts(s) {
 		if m.Writable && (m.Kind == "volume" || m.Kind == "tmpfs") {
 			in.Writable = append(in.Writable, policy.Mount{Path: m.Path, Kind: m.Kind, Source: m.Source, Writable: true, Size: m.Size})
 		}
@@ -86,7 +86,7 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 	case "HSE-CAP-001":
 		in.Capabilities = 0
 	case "HSE-CAP-002": // what the engine leaves by itself is HSE-CAP-001's
-		if added := bare(s.CapAdd); !s.Privileged && !slices.Contains(added, "ALL") && f.Processes.Known() {
+		if added := CapabilityNames(s.CapAdd); !s.Privileged && !slices.Contains(added, "ALL") && f.Processes.Known() {
 			f.Processes.Value = slices.Clone(f.Processes.Value)
 			f.Processes.Value[0].Bounding &= policy.CapabilityMask(added...)
 		}
@@ -99,7 +99,7 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 	case "HSE-LIF-002":
 	default:
 		if strings.HasPrefix(control, "HSE-PRE-") && !f.Stop.Known() {
-			f.Stop = declared(policy.Stop{Signal: s.StopSignal, Grace: engineGrace, Init: s.Init != nil && *s.Init})
+			f.Stop = declared(policy.Stop{Signal: s.StopSignal, Grace: EngineGrace, Init: s.Init != nil && *s.Init})
 		}
 	}
 	return f, in
@@ -108,7 +108,7 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 // userUnknown says why the ids of the service's processes are not in the text; it is empty when they are.
 func (p *Project) userUnknown(s types.ServiceConfig, control string) string {
 	root := slices.ContainsFunc(hooks(s), func(h hook) bool {
-		return h.user != "" && userKnown(h.user) && strings.HasPrefix(h.user, "0") || h.user == "root"
+		return h.user != "" && UserKnown(h.user) && strings.HasPrefix(h.user, "0") || h.user == "root"
 	})
 	_, group, _ := strings.Cut(s.User, ":")
 	switch {
@@ -116,9 +116,9 @@ func (p *Project) userUnknown(s types.ServiceConfig, control string) string {
 		return "" // one that is known to be root is enough
 	case s.User == "":
 		return "user: is not set, so the image decides; most run as root"
-	case !userKnown(s.User):
+	case !UserKnown(s.User):
 		return fmt.Sprintf("user %q is a name that only the image knows", s.User)
-	case control == "HSE-USR-002" && group != "" && !userKnown(group):
+	case control == "HSE-USR-002" && group != "" && !UserKnown(group):
 		return fmt.Sprintf("group %q is a name that only the image knows", group)
 	}
 	return ""
@@ -127,7 +127,7 @@ func (p *Project) userUnknown(s types.ServiceConfig, control string) string {
 // leadsOut reports whether a network that the file defines leads out.
 func (p *Project) leadsOut(s types.ServiceConfig) bool {
 	for name := range s.Networks {
-		if !bool(p.types.Networks[name].External) && !p.closed(name) {
+		if !bool(p.types.Networks[name].External) && !p.Closed(name) {
 			return true
 		}
 	}

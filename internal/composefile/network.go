@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// ports are the published ports as written. One that the engine chooses has number 0.
-func ports(s types.ServiceConfig) []policy.Port {
+// Ports are the published ports as written. One that the engine chooses has number 0.
+func Ports(s types.ServiceConfig) []policy.Port {
 	var out []policy.Port
 	for _, p := range s.Ports {
 		host, _ := strconv.Atoi(p.Published) // a range, or none: the engine chooses
@@ -22,8 +22,8 @@ func ports(s types.ServiceConfig) []policy.Port {
 	return out
 }
 
-// published are the ports that the engine publishes: none for a service that is on internal networks only.
-func (p *Project) published(s types.ServiceConfig) policy.Fact[[]policy.Port] {
+// Published are the ports that the engine publishes: none for a service that is on internal networks only.
+func (p *Project) Published(s types.ServiceConfig) policy.Fact[[]policy.Port] {
 	switch s.NetworkMode {
 	case "host":
 		return policy.Unseen[[]policy.Port]("the network is the host's: whatever the service listens on is open")
@@ -32,11 +32,11 @@ func (p *Project) published(s types.ServiceConfig) policy.Fact[[]policy.Port] {
 	}
 	for name := range s.Networks {
 		if !p.types.Networks[name].Internal {
-			return declared(ports(s))
+			return declared(Ports(s))
 		}
 	}
 	if len(s.Networks) == 0 {
-		return declared(ports(s))
+		return declared(Ports(s))
 	}
 	return declared([]policy.Port(nil))
 }
@@ -52,13 +52,13 @@ func (p *Project) networks(s types.ServiceConfig) policy.Fact[[]policy.Network] 
 	}
 	var out []policy.Network
 	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
-		out = append(out, policy.Network{Name: name, Internal: p.closed(name)})
+		out = append(out, policy.Network{Name: name, Internal: p.Closed(name)})
 	}
 	return declared(out)
 }
 
-// closed reports whether nothing outside answers to a network.
-func (p *Project) closed(name string) bool {
+// Closed reports whether nothing outside answers to a network.
+func (p *Project) Closed(name string) bool {
 	n := p.types.Networks[name]
 	return n.Internal || n.DriverOpts["com.docker.network.bridge.enable_ip_masquerade"] == "false" && !bool(n.External)
 }
@@ -81,7 +81,7 @@ func (p *Project) environment(s types.ServiceConfig) policy.Fact[[]policy.Variab
 	}
 	var out []policy.Variable
 	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
-		value, raw := "from elsewhere", p.raw(s.Name, name)
+		value, raw := "from elsewhere", p.Raw(s.Name, name)
 		if v := s.Environment[name]; v != nil && (*v != "" && *v != placeholder || !strings.Contains(raw, "$")) {
 			value = *v
 		}

@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"github.com/compose-spec/compose-go/v2/types"
@@ -14,15 +14,16 @@ func limits(s types.ServiceConfig) types.Resource {
 	return *s.Deploy.Resources.Limits
 }
 
-func reservations(s types.ServiceConfig) types.Resource {
+// Reservations returns the reservations under deploy, or none.
+func Reservations(s types.ServiceConfig) types.Resource {
 	if s.Deploy == nil || s.Deploy.Resources.Reservations == nil {
 		return types.Resource{}
 	}
 	return *s.Deploy.Resources.Reservations
 }
 
-// memory returns the limit in bytes, or 0.
-func memory(s types.ServiceConfig) int64 {
+// Memory returns the limit in bytes, or 0.
+func Memory(s types.ServiceConfig) int64 {
 	if n := limits(s).MemoryBytes; n > 0 {
 		return int64(n)
 	}
@@ -37,10 +38,11 @@ func swap(s types.ServiceConfig) int64 {
 	case s.MemSwapLimit < 0:
 		return 0
 	}
-	return 2 * memory(s)
+	return 2 * Memory(s)
 }
 
-func cpus(s types.ServiceConfig) float64 {
+// CPUs returns the limit in processors, or 0.
+func CPUs(s types.ServiceConfig) float64 {
 	switch {
 	case limits(s).NanoCPUs > 0:
 		return float64(limits(s).NanoCPUs)
@@ -56,7 +58,8 @@ func cpus(s types.ServiceConfig) float64 {
 	return 0
 }
 
-func pids(s types.ServiceConfig) int64 {
+// PIDs returns the limit of processes: 0 where none is written, and -1 for unlimited.
+func PIDs(s types.ServiceConfig) int64 {
 	if n := limits(s).Pids; n > 0 {
 		return n
 	}
@@ -67,7 +70,7 @@ func ulimits(s types.ServiceConfig) (files, core policy.Fact[int64]) {
 	files = policy.Unseen[int64]("ulimits.nofile is not set: the engine's own default counts")
 	core = policy.Unseen[int64]("ulimits.core is not set: the engine's own default counts")
 	if u := s.Ulimits["nofile"]; u != nil {
-		files = declared(int64(soft(u)))
+		files = declared(int64(SoftLimit(u)))
 	}
 	if u := s.Ulimits["core"]; u != nil {
 		core = declared(int64(max(u.Single, u.Hard)))
@@ -75,7 +78,8 @@ func ulimits(s types.ServiceConfig) (files, core policy.Fact[int64]) {
 	return files, core
 }
 
-func soft(u *types.UlimitsConfig) int {
+// SoftLimit returns what a process begins with; one number means both limits.
+func SoftLimit(u *types.UlimitsConfig) int {
 	if u.Single != 0 {
 		return u.Single
 	}

@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"cmp"
@@ -143,13 +143,13 @@ func (m *moving) choices() {
 // always reports whether another service is there whenever this one is. What is waited for without that has no place in a
 // profile, and is passed through.
 func (m *moving) always(name string) bool {
-	other := m.p.types.Services[name].Profiles
+	other := m.p.Types().Services[name].Profiles
 	return len(other) == 0 || len(m.s.Profiles) > 0 && !slices.ContainsFunc(m.s.Profiles, func(c string) bool { return !slices.Contains(other, c) })
 }
 
 // tests reports whether a service will have a health test in the profile.
 func (m *moving) tests(name string) bool {
-	other := m.p.types.Services[name]
+	other := m.p.Types().Services[name]
 	if h := other.HealthCheck; h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE" {
 		return true
 	}

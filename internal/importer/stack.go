@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/go-units"
 
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -26,9 +27,9 @@ const (
 
 // Side returns the project as one of the two versions that a review compares: what its services are granted, in the terms
 // of a stack, and what the controls say of them. Paths below root are relative to dir, so that two checkouts can be compared.
-func (p *Project) Side(dir, root string) (review.Side, error) {
+func Side(p *composefile.Project, dir, root string) (review.Side, error) {
 	at := checkout{dir, root}
-	written, err := p.written()
+	written, err := p.Values()
 	if err != nil {
 		return review.Side{}, err
 	}
@@ -38,17 +39,17 @@ func (p *Project) Side(dir, root string) (review.Side, error) {
 	if err != nil {
 		return review.Side{}, err
 	}
-	s := stack.Stack{Name: p.Name, Networks: p.reviewedNetworks()}
-	for _, service := range p.services() {
+	s := stack.Stack{Name: p.Name, Networks: reviewedNetworks(p)}
+	for _, service := range p.ServiceConfigs() {
 		raw, _ := services[service.Name].(map[string]any)
-		s.Services = append(s.Services, p.reviewed(at, service, raw))
+		s.Services = append(s.Services, reviewed(p, at, service, raw))
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.types.Secrets)) {
-		source := p.types.Secrets[name]
+	for _, name := range slices.Sorted(maps.Keys(p.Types().Secrets)) {
+		source := p.Types().Secrets[name]
 		s.Secrets = append(s.Secrets, stack.Secret{Name: name, Env: source.Environment, File: at.path(source.File)})
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.types.Volumes)) {
-		s.Volumes = append(s.Volumes, stack.Volume{Name: name, External: bool(p.types.Volumes[name].External)})
+	for _, name := range slices.Sorted(maps.Keys(p.Types().Volumes)) {
+		s.Volumes = append(s.Volumes, stack.Volume{Name: name, External: bool(p.Types().Volumes[name].External)})
 	}
 	for _, key := range []string{"name", "services", "secrets"} {
 		delete(plain, key)
@@ -104,26 +105,26 @@ func (c checkout) shortened(v any) any {
 	return v
 }
 
-func (p *Project) reviewedNetworks() []stack.Network {
+func reviewedNetworks(p *composefile.Project) []stack.Network {
 	var out []stack.Network
-	for _, name := range slices.Sorted(maps.Keys(p.types.Networks)) {
-		external := bool(p.types.Networks[name].External)
-		out = append(out, stack.Network{Name: name, Internal: p.types.Networks[name].Internal, External: external, Egress: !external && !p.closed(name)})
+	for _, name := range slices.Sorted(maps.Keys(p.Types().Networks)) {
+		external := bool(p.Types().Networks[name].External)
+		out = append(out, stack.Network{Name: name, Internal: p.Types().Networks[name].Internal, External: external, Egress: !external && !p.Closed(name)})
 	}
 	return out
 }
 
 // reviewed is a service as far as a stack can say it. Everything else is in Extra, as it is written.
-func (p *Project) reviewed(at checkout, s types.ServiceConfig, raw map[string]any) stack.Service {
+func reviewed(p *composefile.Project, at checkout, s types.ServiceConfig, raw map[string]any) stack.Service {
 	out := stack.Service{
 		Name: s.Name, Image: s.Image, Build: built(at, s.Build), Entrypoint: s.Entrypoint, Command: s.Command, Hostname: s.Hostname,
-		User: userOf(s.User), Init: s.Init != nil && *s.Init, Writable: p.writable(at, s), Limits: limitsOf(s), ShmSize: sizeOf(int64(s.ShmSize)),
+		User: userOf(s.User), Init: s.Init != nil && *s.Init, Writable: writable(p, at, s), Limits: limitsOf(s), ShmSize: sizeOf(int64(s.ShmSize)),
 		Shutdown: shutdownOf(s), Replicas: s.GetScale(), Health: testOf(s), Networks: slices.Sorted(maps.Keys(s.Networks)), Restart: restartOf(s), Log: logOf(s), Extra: raw,
 	}
-	for _, c := range policy.CapabilityList(bounding(s)) {
+	for _, c := range policy.CapabilityList(composefile.Bounding(s)) {
 		out.Capabilities = append(out.Capabilities, stack.Capability{Name: c})
 	}
-	for _, port := range ports(s) {
+	for _, port := range composefile.Ports(s) {
 		out.Ports = append(out.Ports, stack.Port(port))
 	}
 	for _, use := range s.Secrets {
@@ -139,7 +140,7 @@ func (p *Project) reviewed(at checkout, s types.ServiceConfig, raw map[string]an
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
 		out.Labels = append(out.Labels, stack.Label{Name: name, Value: s.Labels[name]})
 	}
-	for _, r := range surface(s).DependsOn.Value {
+	for _, r := range composefile.Dependencies(s) {
 		out.DependsOn = append(out.DependsOn, stack.Dependency{Service: r.Service, Condition: r.Condition})
 	}
 	said(raw, s.GetScale() > 0)
@@ -153,7 +154,7 @@ func said(raw map[string]any, many bool) {
 		mem_limit memswap_limit cpus cpu_quota cpu_period pids_limit shm_size stop_signal stop_grace_period restart`) {
 		delete(raw, key)
 	}
-	if user, _ := raw["user"].(string); user == "" || userKnown(user) {
+	if user, _ := raw["user"].(string); user == "" || composefile.UserKnown(user) {
 		delete(raw, "user")
 	}
 	inner := func(key string, names ...string) {
@@ -243,7 +244,7 @@ func built(at checkout, b *types.BuildConfig) *stack.Build {
 }
 
 func userOf(user string) stack.User {
-	uids, gids := ids(user)
+	uids, gids := composefile.IDs(user)
 	return stack.User{UID: uids[0], GID: gids[0]}
 }
 
@@ -255,15 +256,15 @@ func sizeOf(bytes int64) stack.Size {
 }
 
 func limitsOf(s types.ServiceConfig) stack.Resources {
-	out := stack.Resources{Memory: sizeOf(memory(s)), PIDs: int(max(0, pids(s)))}
-	if n := cpus(s); n > 0 {
+	out := stack.Resources{Memory: sizeOf(composefile.Memory(s)), PIDs: int(max(0, composefile.PIDs(s)))}
+	if n := composefile.CPUs(s); n > 0 {
 		out.CPUs, out.Nano = strconv.FormatFloat(n, 'f', -1, 64), int64(n*1e9)
 	}
 	return out
 }
 
 func shutdownOf(s types.ServiceConfig) stack.Shutdown {
-	grace := engineGrace
+	grace := composefile.EngineGrace
 	if s.StopGracePeriod != nil {
 		grace = time.Duration(*s.StopGracePeriod)
 	}
@@ -271,7 +272,7 @@ func shutdownOf(s types.ServiceConfig) stack.Shutdown {
 }
 
 func restartOf(s types.ServiceConfig) string {
-	r := restart(s)
+	r := composefile.Restart(s)
 	if r.Retries > 0 {
 		return r.Policy + ":" + strconv.Itoa(r.Retries)
 	}
@@ -297,7 +298,7 @@ func testOf(s types.ServiceConfig) *stack.Health {
 }
 
 func logOf(s types.ServiceConfig) stack.Log {
-	out := stack.Log{Driver: log(s).Driver, MaxFiles: 1}
+	out := stack.Log{Driver: composefile.Logging(s).Driver, MaxFiles: 1}
 	if s.Logging != nil {
 		if n, err := units.RAMInBytes(s.Logging.Options["max-size"]); err == nil {
 			out.MaxSize = sizeOf(n)
@@ -311,9 +312,9 @@ func logOf(s types.ServiceConfig) stack.Log {
 
 // writable are the paths that a service can write: volumes, binds and tmpfs, and what is mounted to be read only but lies
 // on the host beneath something that a service of the project can write.
-func (p *Project) writable(at checkout, s types.ServiceConfig) []stack.Writable {
+func writable(p *composefile.Project, at checkout, s types.ServiceConfig) []stack.Writable {
 	var out []stack.Writable
-	for _, m := range p.mounts(s) {
+	for _, m := range p.Mounts(s) {
 		w := stack.Writable{Path: m.Path, Volume: m.Source}
 		switch {
 		case m.Kind == "tmpfs":
@@ -324,7 +325,7 @@ func (p *Project) writable(at checkout, s types.ServiceConfig) []stack.Writable 
 			w.Volume = "without a name"
 		}
 		if !m.Writable {
-			through := p.throughParent(m)
+			through := throughParent(p, m)
 			if through == "" {
 				continue
 			}
@@ -336,12 +337,12 @@ func (p *Project) writable(at checkout, s types.ServiceConfig) []stack.Writable 
 }
 
 // throughParent names who can write what is beneath a read-only bind mount: a mount of a directory above it.
-func (p *Project) throughParent(readOnly policy.Mount) string {
+func throughParent(p *composefile.Project, readOnly policy.Mount) string {
 	if readOnly.Kind != "bind" {
 		return ""
 	}
-	for _, s := range p.services() {
-		for _, m := range p.mounts(s) {
+	for _, s := range p.ServiceConfigs() {
+		for _, m := range p.Mounts(s) {
 			source := path.Clean(filepath.ToSlash(m.Source))
 			if m.Kind == "bind" && m.Writable && strings.HasPrefix(path.Clean(filepath.ToSlash(readOnly.Source))+"/", strings.TrimSuffix(source, "/")+"/") {
 				return m.Path + " of " + s.Name
@@ -349,17 +350,4 @@ func (p *Project) throughParent(readOnly policy.Mount) string {
 		}
 	}
 	return ""
-}
-
-// Place returns where a change is written: the value of a control when the change has one, otherwise the service.
-func (p *Project) Place(service, control string) string {
-	if service == "" {
-		return p.places[0].path
-	}
-	for _, c := range policy.Controls() {
-		if c.ID == control {
-			return p.place(service, keysOf(c)...)
-		}
-	}
-	return p.place(service)
 }

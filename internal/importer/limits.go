@@ -1,8 +1,10 @@
-package compose
+package importer
 
 import (
 	"strconv"
 	"strings"
+
+	"github.com/hsectl/hsectl/internal/composefile"
 )
 
 func (m *moving) limits() {
@@ -11,7 +13,7 @@ func (m *moving) limits() {
 	limits := map[string]any{}
 	var guessed, comments []string
 	for _, l := range []struct{ key, value, guess string }{
-		{"cpus", decimal(cpus(m.s)), "1.0"}, {"memory", size(memory(m.s)), "512M"}, {"pids", number(max(0, pids(m.s))), "200"},
+		{"cpus", decimal(composefile.CPUs(m.s)), "1.0"}, {"memory", size(composefile.Memory(m.s)), "512M"}, {"pids", number(max(0, composefile.PIDs(m.s))), "200"},
 	} {
 		switch {
 		case l.value != "":
@@ -43,7 +45,7 @@ func (m *moving) limits() {
 }
 
 func (m *moving) reservations() {
-	r := reservations(m.s)
+	r := composefile.Reservations(m.s)
 	out := map[string]any{}
 	if v := decimal(float64(r.NanoCPUs)); v != "" {
 		out["cpus"] = v
@@ -112,13 +114,40 @@ func number(n int64) string {
 func (m *moving) ulimits() {
 	all, _ := m.rest["ulimits"].(map[string]any)
 	delete(all, "core") // always 0
-	if u := m.s.Ulimits["nofile"]; u != nil && soft(u) > 0 {
-		m.out.set("open_files", soft(u))
+	if u := m.s.Ulimits["nofile"]; u != nil && composefile.SoftLimit(u) > 0 {
+		m.out.set("open_files", composefile.SoftLimit(u))
 		if u.Single != 0 || u.Hard == u.Soft {
 			delete(all, "nofile")
 		}
 	}
 	if len(all) == 0 {
 		m.take("ulimits")
+	}
+}
+
+// replicas moves the number of containers. Where only one can be, it is asked what to do.
+func (m *moving) replicas() {
+	n := m.s.GetScale()
+	m.take("scale")
+	deploy, _ := m.rest["deploy"].(map[string]any)
+	delete(deploy, "replicas")
+	single, _ := m.preset["single"].(string)
+	switch {
+	case n == 1:
+	case n < 1:
+		m.ask("%s has no container of it: should it run? If not, leave it out", m.t.Source)
+	case single != "":
+		m.ask("%s has %d containers of it, and its preset knows one only: %s", m.t.Source, n, single)
+	case len(m.s.Ports) > 0:
+		m.ask("%s has %d containers of it, and only one can have a port of the host: put it behind the edge, and write replicas: %[2]d", m.t.Source, n)
+	case m.s.Hostname != "":
+		m.ask("%s has %d containers of it with one hostname: drop that, and write replicas: %[2]d", m.t.Source, n)
+	default:
+		m.out.set("replicas", n)
+		for _, v := range m.s.Volumes {
+			if v.Type == "volume" && v.Source != "" && !v.ReadOnly {
+				m.several[v.Source] = true
+			}
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"os"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -85,11 +86,11 @@ func imported(t *testing.T, text string) string {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Load(t.Context(), Source{Files: []string{path}, Read: fromDisk, AsWritten: true, Environment: []string{"DB_PASSWORD=hunter2"}})
+	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: fromDisk, AsWritten: true, Environment: []string{"DB_PASSWORD=hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := p.Profile(Target{Dir: filepath.Dir(path), Source: "compose.yml", Today: today, Library: profiles.Library{}})
+	d, err := Profile(p, Target{Dir: filepath.Dir(path), Source: "compose.yml", Today: today, Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,11 @@
-package compose
+package importer
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -23,17 +24,17 @@ func FuzzImport(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "compose.yml")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		IsCompose(data)
+		composefile.IsCompose(data)
 		if len(data) > 1<<16 || os.WriteFile(path, data, 0o600) != nil {
 			t.Skip()
 		}
-		p, err := Load(t.Context(), Source{Files: []string{path}, Read: fromDisk, AsWritten: true})
+		p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: fromDisk, AsWritten: true})
 		if err != nil {
 			return
 		}
 		p.Check()
 		p.Fix()
-		if _, err := p.Profile(Target{Dir: filepath.Dir(path), Source: "compose.yml", Today: today, Library: profiles.Library{}}); err != nil {
+		if _, err := Profile(p, Target{Dir: filepath.Dir(path), Source: "compose.yml", Today: today, Library: profiles.Library{}}); err != nil {
 			t.Skip(err)
 		}
 	})
@@ -65,32 +66,13 @@ func FuzzIncludes(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		p, err := Load(t.Context(), Source{Files: []string{filepath.Join(dir, "a.yml")}, Read: fromDisk})
+		p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{filepath.Join(dir, "a.yml")}, Read: fromDisk})
 		if err != nil {
 			return
 		}
 		p.Check()
-		if _, err := p.Side(dir, dir); err != nil {
+		if _, err := Side(p, dir, dir); err != nil {
 			t.Skip(err)
-		}
-	})
-}
-
-// FuzzInterpolation wants every text with variables to be replaced or refused, and what is provided never to be unset.
-func FuzzInterpolation(f *testing.F) {
-	for _, seed := range []string{"$A", "${A}", "${A:-b}", "${A-${B:-$C}}", "${A:?no}", "${A?${B}}", "${A:+b}", "$$A", "$", "${", "${A:-$", "${A:?${A:?${A}}}", "${EMPTY:?no}", "${a.b}", "\x00${A}"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if len(text) > 1<<12 {
-			t.Skip()
-		}
-		p := &Project{}
-		_, _ = p.substitute(text, func(name string) (string, bool) { return "", name == "EMPTY" })
-		for _, name := range p.Unset {
-			if name == "EMPTY" {
-				t.Errorf("%q: a variable that is set counts as unset", text)
-			}
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package compose_test
+package composefile_test
 
 import (
 	"testing"

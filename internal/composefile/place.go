@@ -1,13 +1,15 @@
-package compose
+package composefile
 
 import (
 	"fmt"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// lookUp returns the key and the value of a mapping, following aliases and merge keys. A key written beside a merge wins.
-func lookUp(n *yaml.Node, key string) (k, v *yaml.Node) { return lookUpWithin(n, key, 0) }
+// LookUp returns the key and the value of a mapping, following aliases and merge keys. A key written beside a merge wins.
+func LookUp(n *yaml.Node, key string) (k, v *yaml.Node) { return lookUpWithin(n, key, 0) }
 
 func lookUpWithin(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
 	n = resolve(n)
@@ -53,8 +55,8 @@ func (p *Project) service(name string) (in document, key, value *yaml.Node) {
 			continue
 		}
 		for _, section := range []string{"services", "jobs"} {
-			_, all := lookUp(d.root.Content[0], section)
-			if k, v := lookUp(all, name); k != nil {
+			_, all := LookUp(d.root.Content[0], section)
+			if k, v := LookUp(all, name); k != nil {
 				return d, k, v
 			}
 		}
@@ -69,7 +71,7 @@ func (p *Project) place(service string, keys ...string) string {
 		for i := len(p.places) - 1; i >= 0; i-- {
 			one := Project{places: p.places[i : i+1]}
 			d, _, value := one.service(service)
-			if k, _ := lookUp(value, key); k != nil {
+			if k, _ := LookUp(value, key); k != nil {
 				return fmt.Sprintf("%s:%d:%d", d.path, k.Line, k.Column)
 			}
 		}
@@ -114,17 +116,17 @@ func collect(n *yaml.Node, into map[string]bool, depth int) {
 	}
 }
 
-// raw returns the value of a variable of a service as it is written, before variables are replaced; empty when it
+// Raw returns the value of a variable of a service as it is written, before variables are replaced; empty when it
 // is not in one of the files themselves.
-func (p *Project) raw(service, name string) string {
+func (p *Project) Raw(service, name string) string {
 	for i := len(p.places) - 1; i >= 0; i-- {
 		one := Project{places: p.places[i : i+1]}
 		_, _, value := one.service(service)
-		_, environment := lookUp(value, "environment")
+		_, environment := LookUp(value, "environment")
 		if environment == nil {
 			continue
 		}
-		if _, v := lookUp(environment, name); v != nil && v.Kind == yaml.ScalarNode {
+		if _, v := LookUp(environment, name); v != nil && v.Kind == yaml.ScalarNode {
 			return v.Value
 		}
 		if environment.Kind != yaml.SequenceNode {
@@ -139,14 +141,27 @@ func (p *Project) raw(service, name string) string {
 	return ""
 }
 
-// rawKey returns a plain value of a service as it is written; empty when it is not in one of the files themselves.
-func (p *Project) rawKey(service, key string) string {
+// RawKey returns a plain value of a service as it is written; empty when it is not in one of the files themselves.
+func (p *Project) RawKey(service, key string) string {
 	for i := len(p.places) - 1; i >= 0; i-- {
 		one := Project{places: p.places[i : i+1]}
 		_, _, value := one.service(service)
-		if _, v := lookUp(value, key); v != nil && v.Kind == yaml.ScalarNode {
+		if _, v := LookUp(value, key); v != nil && v.Kind == yaml.ScalarNode {
 			return v.Value
 		}
 	}
 	return ""
+}
+
+// Locate returns where a change is written: the value of a control when the change has one, otherwise the service.
+func (p *Project) Locate(service, control string) string {
+	if service == "" {
+		return p.places[0].path
+	}
+	for _, c := range policy.Controls() {
+		if c.ID == control {
+			return p.place(service, keysOf(c)...)
+		}
+	}
+	return p.place(service)
 }

@@ -1,4 +1,4 @@
-package compose
+package composefile
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func (p *Project) Fix() []Fixed {
 	for _, d := range p.places {
 		f := Fixed{Path: d.path}
 		var inserts []insert
-		for _, s := range p.services() {
+		for _, s := range p.ServiceConfigs() {
 			in, key, value := p.service(s.Name)
 			if in.path != d.path || !writable(value) {
 				continue
@@ -34,7 +34,7 @@ func (p *Project) Fix() []Fixed {
 			failed := func(control string) bool {
 				return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Subject == s.Name && f.Control == control && !f.Proven() })
 			}
-			for _, a := range additions(memory(s)) {
+			for _, a := range additions(Memory(s)) {
 				if failed(a.control) && !p.keys(s.Name)[a.key] && a.lines != "" {
 					inserts = append(inserts, insert{key.Line, value.Column - 1, a.lines})
 					f.Notes = append(f.Notes, fmt.Sprintf("%s:%d: %s: %s", d.path, key.Line, s.Name, strings.ReplaceAll(a.lines, "\n", " ")))

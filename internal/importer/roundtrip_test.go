@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -60,7 +61,7 @@ func fileExists(path string) bool {
 func TestRoundTrip(t *testing.T) {
 	for name, files := range corpus(t) {
 		t.Run(name, func(t *testing.T) {
-			before, err := Load(t.Context(), Source{Files: files, Environment: callingEnvironment, Read: fromDisk, AsWritten: true})
+			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Environment: callingEnvironment, Read: fromDisk, AsWritten: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +69,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			draft, err := before.Profile(Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}})
+			draft, err := Profile(before, Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +87,7 @@ func TestRoundTrip(t *testing.T) {
 			if strings.Contains(string(draft.Text), "hunter2") {
 				t.Error("a secret was copied")
 			}
-			again, err := before.Profile(Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}})
+			again, err := Profile(before, Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}})
 			if err != nil || string(again.Text) != string(draft.Text) {
 				t.Errorf("two imports differ, or: %v", err)
 			}
@@ -95,7 +96,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // rendered loads what the profile renders, with the values that were left where they were.
-func rendered(t *testing.T, before *Project, draft Draft, dir string) *Project {
+func rendered(t *testing.T, before *composefile.Project, draft Draft, dir string) *composefile.Project {
 	t.Helper()
 	p, err := profile.Parse(draft.Text, profile.Options{File: "hsectl.yaml", Today: today, Library: profiles.Library{}})
 	if err != nil {
@@ -106,7 +107,7 @@ func rendered(t *testing.T, before *Project, draft Draft, dir string) *Project {
 		t.Fatal(err)
 	}
 	environment := slices.Clone(callingEnvironment)
-	for _, s := range before.services() {
+	for _, s := range before.ServiceConfigs() {
 		for name, value := range s.Environment {
 			if e := p.Services[clean(s.Name)].Environment[name]; value != nil && e.Required {
 				environment = append(environment, name+"="+*value)
@@ -118,7 +119,7 @@ func rendered(t *testing.T, before *Project, draft Draft, dir string) *Project {
 		t.Fatal(err)
 	}
 	defer os.Remove(file)
-	after, err := Load(t.Context(), Source{Files: []string{file}, Environment: environment, Read: fromDisk, AsWritten: true})
+	after, err := composefile.Load(t.Context(), composefile.Source{Files: []string{file}, Environment: environment, Read: fromDisk, AsWritten: true})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, rendered[0].Data)
 	}
@@ -126,13 +127,13 @@ func rendered(t *testing.T, before *Project, draft Draft, dir string) *Project {
 }
 
 // compareProjects wants everything of the one in the other, but for what hardening changes on purpose.
-func compareProjects(t *testing.T, before, after *Project) {
+func compareProjects(t *testing.T, before, after *composefile.Project) {
 	t.Helper()
-	old, err := before.written()
+	old, err := before.Values()
 	if err != nil {
 		t.Fatal(err)
 	}
-	now, err := after.written()
+	now, err := after.Values()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func compareProjects(t *testing.T, before, after *Project) {
 		t.Errorf("name %v, was %v", now["name"], old["name"])
 	}
 	services, _ := now["services"].(map[string]any)
-	for _, s := range before.services() {
+	for _, s := range before.ServiceConfigs() {
 		was, _ := old["services"].(map[string]any)[s.Name].(map[string]any)
 		is, _ := services[clean(s.Name)].(map[string]any)
 		softened(before, s.Name, was, is)
@@ -148,7 +149,7 @@ func compareProjects(t *testing.T, before, after *Project) {
 		if d, ok := was["deploy"].(map[string]any); ok {
 			delete(d, "replicas")
 		}
-		if other := after.types.Services[clean(s.Name)]; s.GetScale() != other.GetScale() {
+		if other := after.Types().Services[clean(s.Name)]; s.GetScale() != other.GetScale() {
 			t.Errorf("%s: had %d containers, has %d", s.Name, s.GetScale(), other.GetScale())
 		}
 		for _, key := range slices.Sorted(maps.Keys(was)) {
@@ -182,11 +183,11 @@ func sectionOf(p map[string]any, name string) map[string]any {
 }
 
 // softened takes out of the old service what hardening changes, after checking that it did.
-func softened(before *Project, name string, was, is map[string]any) {
+func softened(before *composefile.Project, name string, was, is map[string]any) {
 	for _, key := range []string{"cap_drop", "read_only", "user", "mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_quota", "cpu_period", "pids_limit"} {
 		delete(was, key) // judged apart, or replaced by something stronger
 	}
-	s := before.types.Services[name]
+	s := before.Types().Services[name]
 	if was["restart"] == "on-failure" {
 		was["restart"] = "on-failure:5"
 	}
@@ -202,7 +203,7 @@ func softened(before *Project, name string, was, is map[string]any) {
 		was["security_opt"] = slices.DeleteFunc(list, func(o any) bool { return strings.HasPrefix(fmt.Sprint(o), "no-new-privileges") })
 	}
 	if len(s.CapAdd) > 0 {
-		was["cap_add"] = anys(bare(s.CapAdd))
+		was["cap_add"] = anys(composefile.CapabilityNames(s.CapAdd))
 	}
 	if h, ok := was["healthcheck"].(map[string]any); ok && h["interval"] == "10s" {
 		delete(h, "interval") // raised to the time-out, which the engine lets be longer
@@ -346,23 +347,23 @@ func TestMissing(t *testing.T) {
 }
 
 // limitsKept wants written limits as they were.
-func limitsKept(t *testing.T, before, after *Project, name string) {
+func limitsKept(t *testing.T, before, after *composefile.Project, name string) {
 	t.Helper()
-	old, ok := before.types.Services[name]
-	now := after.types.Services[clean(name)]
+	old, ok := before.Types().Services[name]
+	now := after.Types().Services[clean(name)]
 	if !ok {
 		return
 	}
-	if m := memory(old); m > 0 && memory(now) != m {
-		t.Errorf("%s: memory %d, was %d", name, memory(now), m)
+	if m := composefile.Memory(old); m > 0 && composefile.Memory(now) != m {
+		t.Errorf("%s: memory %d, was %d", name, composefile.Memory(now), m)
 	}
-	if c := cpus(old); c > 0 && fmt.Sprintf("%.3f", cpus(now)) != fmt.Sprintf("%.3f", c) {
-		t.Errorf("%s: cpus %v, was %v", name, cpus(now), c)
+	if c := composefile.CPUs(old); c > 0 && fmt.Sprintf("%.3f", composefile.CPUs(now)) != fmt.Sprintf("%.3f", c) {
+		t.Errorf("%s: cpus %v, was %v", name, composefile.CPUs(now), c)
 	}
-	if n := pids(old); n > 0 && pids(now) != n {
-		t.Errorf("%s: pids %d, was %d", name, pids(now), n)
+	if n := composefile.PIDs(old); n > 0 && composefile.PIDs(now) != n {
+		t.Errorf("%s: pids %d, was %d", name, composefile.PIDs(now), n)
 	}
-	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !noNewPrivileges(now.SecurityOpt) {
+	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !composefile.NoNewPrivileges(now.SecurityOpt) {
 		t.Errorf("%s is not hardened", name)
 	}
 }

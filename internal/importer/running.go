@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// Seen is what the running container of a service shows of what its Compose file does not tell.
-type Seen struct {
+// Observation is what the running container of a service shows of what its Compose file does not tell.
+type Observation struct {
 	Users     []string // uid:gid of its processes, each once, that of the first process first
 	Written   []string // directories of its own layer in which something was written
 	Memory    int64    // the most bytes that it held; 0 when that is not known
@@ -19,8 +19,8 @@ type Seen struct {
 }
 
 // seen is what was seen of the service, or nil where nobody looked.
-func (m *moving) seen() *Seen {
-	if s, ok := m.t.Seen[m.s.Name]; ok {
+func (m *moving) seen() *Observation {
+	if s, ok := m.t.Observed[m.s.Name]; ok {
 		return &s
 	}
 	return nil
@@ -77,7 +77,7 @@ func (m *moving) writtenSeen() (list []any, questions []string, looked bool) {
 
 // temporary tells whether the service gets a /tmp of its own by the import.
 func (m *moving) temporary() bool {
-	return !slices.ContainsFunc(m.p.mounts(m.s), func(o policy.Mount) bool { return o.Path == "/tmp" || strings.HasPrefix(o.Path, "/tmp/") })
+	return !slices.ContainsFunc(m.p.Mounts(m.s), func(o policy.Mount) bool { return o.Path == "/tmp" || strings.HasPrefix(o.Path, "/tmp/") })
 }
 
 // ofTheSystem are directories with programs and settings: what writes there would change what runs.
@@ -98,7 +98,7 @@ func passing(dir string) bool {
 
 // holdsMount tells whether something is mounted below a directory: a writable path cannot hold another.
 func (m *moving) holdsMount(dir string) bool {
-	return slices.ContainsFunc(m.p.mounts(m.s), func(o policy.Mount) bool { return strings.HasPrefix(path.Clean(o.Path), dir+"/") })
+	return slices.ContainsFunc(m.p.Mounts(m.s), func(o policy.Mount) bool { return strings.HasPrefix(path.Clean(o.Path), dir+"/") })
 }
 
 // memorySeen is a limit of twice what the container held at most, in steps of 64 MiB; false when that is not known.

@@ -1,4 +1,4 @@
-package compose
+package importer
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (i *importer) secrets(out ordered) {
 		mine.set(name, flow(map[string]any{"env": i.files[name].env}), "The value is where it was, and in no container's environment: set the variable for deploy.")
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := i.p.types.Secrets[name]
+		s := i.p.Types().Secrets[name]
 		if bool(s.External) || s.Driver != "" || s.TemplateDriver != "" || len(s.Labels) > 0 {
 			continue
 		}
@@ -48,7 +48,7 @@ func (m *moving) secretUses() {
 	m.take("secrets")
 	var mine, left []any
 	for _, use := range m.s.Secrets {
-		source := m.p.types.Secrets[use.Source]
+		source := m.p.Types().Secrets[use.Source]
 		standard := use.Target == "" || use.Target == use.Source || use.Target == "/run/secrets/"+use.Source
 		known := (source.File != "" || source.Environment != "") && !bool(source.External) && source.Driver == "" && source.TemplateDriver == "" && len(source.Labels) == 0
 		if standard && known && use.UID == "" && use.GID == "" && use.Mode == nil {
@@ -103,7 +103,7 @@ func (m *moving) asFile(variable string) any {
 // deployer names the variable of the deploying process that a value came from, or shall come from when the Compose file
 // has it in plain text; empty for a default, and for what is put together.
 func (m *moving) deployer(variable string) string {
-	raw := m.p.raw(m.s.Name, variable)
+	raw := m.p.Raw(m.s.Name, variable)
 	if !strings.Contains(strings.ReplaceAll(raw, "$$", ""), "$") {
 		return variable
 	}
@@ -117,7 +117,7 @@ func (m *moving) deployer(variable string) string {
 // secretOf returns the name of the secret that a variable becomes. Services with the same value share one.
 func (m *moving) secretOf(variable string, from fromVariable) string {
 	name := clean(variable)
-	_, taken := m.p.types.Secrets[name]
+	_, taken := m.p.Types().Secrets[name]
 	if other, ok := m.files[name]; taken || ok && other != from {
 		name = m.name + "_" + name
 		if ok && other.env == from.env {

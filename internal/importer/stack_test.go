@@ -1,4 +1,4 @@
-package compose_test
+package importer_test
 
 import (
 	"fmt"
@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hsectl/hsectl/internal/compose"
+	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
@@ -47,6 +48,9 @@ volumes: {state: {}, data: {}}
 networks: {inner: {internal: true}, outer: {}}
 `
 
+// read reads files of the tests.
+func read(path string, _ int64) ([]byte, error) { return os.ReadFile(path) }
+
 func composeSide(t *testing.T, text string) review.Side {
 	t.Helper()
 	dir := t.TempDir()
@@ -54,11 +58,11 @@ func composeSide(t *testing.T, text string) review.Side {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := compose.Load(t.Context(), compose.Source{Files: []string{path}, Read: read, AsWritten: true})
+	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: read, AsWritten: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	side, err := p.Side(dir, dir)
+	side, err := importer.Side(p, dir, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
