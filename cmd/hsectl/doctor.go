@@ -14,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -81,8 +82,8 @@ func writeFixes(l loaded, s streams, found []verify.Diagnosis) error {
 		if !d.Patch.Certain() {
 			continue
 		}
-		next, err := profile.Patch(data, profile.Edit(d.Patch))
-		if errors.Is(err, profile.ErrUnpatchable) {
+		next, err := yamldoc.Patch(data, yamldoc.Edit(d.Patch))
+		if errors.Is(err, yamldoc.ErrUnpatchable) {
 			s.say("%v", err)
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/cache"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Exit codes: one table, applied once, in exitCode.
@@ -59,7 +59,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitFindings
 	case isType[*deploy.HeldError](err), isType[*deploy.LostError](err):
 		return exitHeld
-	case errors.As(err, &usage), errors.As(err, &missing), len(profile.Problems(err)) > 0:
+	case errors.As(err, &usage), errors.As(err, &missing), len(yamldoc.Problems(err)) > 0:
 		return exitUsage
 	}
 	return exitFailed
@@ -67,7 +67,7 @@ func exitCode(ctx context.Context, err error) int {
 
 // explain prints an error and what mends it. Each problem takes one line and, when there is something to do, a hint.
 func explain(w io.Writer, err error) {
-	if problems := profile.Problems(err); len(problems) > 0 {
+	if problems := yamldoc.Problems(err); len(problems) > 0 {
 		for _, p := range problems {
 			fmt.Fprintf(w, "%s\n", p.Error())
 			if p.Hint != "" {

@@ -23,6 +23,7 @@ import (
 	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -281,7 +282,7 @@ func initPresets(g *globals, s streams, o initOptions) error {
 func lacksTest(service, preset string) bool {
 	text := fmt.Sprintf("apiVersion: %s\nkind: Profile\nname: x\nservices: {%s: {preset: %s}}\n", profile.APIVersion, service, preset)
 	_, err := profile.Parse([]byte(text), profile.Options{File: "x", Today: time.Now(), Library: profiles.Library{}})
-	return slices.ContainsFunc(profile.Problems(err), func(p *profile.Problem) bool { return strings.Contains(p.Message, "no health test") })
+	return slices.ContainsFunc(yamldoc.Problems(err), func(p *yamldoc.Problem) bool { return strings.Contains(p.Message, "no health test") })
 }
 
 // lowerName maps a letter of a directory's name to one that a stack's name may have.

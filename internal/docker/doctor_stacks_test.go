@@ -22,6 +22,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -185,7 +186,7 @@ func (b *broken) mends(d verify.Diagnosis) {
 	text := []byte(b.text)
 	var err error
 	for range 4 { // a limit is doubled until it is enough
-		if text, err = profile.Patch(text, profile.Edit(d.Patch)); err != nil {
+		if text, err = yamldoc.Patch(text, yamldoc.Edit(d.Patch)); err != nil {
 			b.t.Fatal(err)
 		}
 		for line := range strings.Lines(b.text) {

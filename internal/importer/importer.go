@@ -17,6 +17,7 @@ import (
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Draft is a profile made from a Compose project.
@@ -26,7 +27,7 @@ type Draft struct {
 	Passed    map[string][]string // the keys of each service that are passed through; "" is the stack itself
 	Filed     []string            // variables that became secrets, as in the comments: SERVICE: WHAT IS NOW
 	Questions []string            // what could not be decided, as in the comments: SERVICE: QUESTION
-	Problems  []*profile.Problem  // what must be mended before the profile is one
+	Problems  []*yamldoc.Problem  // what must be mended before the profile is one
 }
 
 // Target is what a profile is made for.
@@ -81,7 +82,7 @@ func Profile(p *composefile.Project, t Target) (Draft, error) {
 			return Draft{}, err
 		}
 		_, err = profile.Parse(d.Text, profile.Options{File: "hsectl.yaml", Today: t.Today, Library: t.Library})
-		d.Problems = profile.Problems(err)
+		d.Problems = yamldoc.Problems(err)
 		if !moreCareful(d, caution) {
 			return d, nil
 		}

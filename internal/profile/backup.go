@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Backup says who keeps the data of a volume elsewhere, and how it is known that it can be brought back. Either hsectl
@@ -131,7 +133,7 @@ func (v *validator) outside(b Backup, path string) {
 func (v *validator) inside(b Backup, path string, writers []string) {
 	switch {
 	case b.Service != "" && !slices.Contains(writers, b.Service):
-		v.bad(path+".service", didYouMean(b.Service, writers), "service %q does not write this volume", b.Service)
+		v.bad(path+".service", yamldoc.DidYouMean(b.Service, writers), "service %q does not write this volume", b.Service)
 	case b.Service == "" && len(writers) > 1:
 		v.bad(path, "add service: one of "+strings.Join(writers, ", "), "%d services write this volume", len(writers))
 	}

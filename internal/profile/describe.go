@@ -3,6 +3,8 @@ package profile
 import (
 	"reflect"
 	"strings"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Key describes one key of the profile format.
@@ -24,7 +26,7 @@ func describe(t reflect.Type, path string, keys []Key) []Key {
 		if name == "" {
 			continue
 		}
-		at := join(path, name)
+		at := yamldoc.Join(path, name)
 		keys = append(keys, Key{Path: at, Type: typeName(f.Type), Doc: f.Tag.Get("doc")})
 		if at == "defaults" || at == "environments" {
 			continue // the keys of a service, and of a profile
@@ -84,4 +86,9 @@ func typeName(t reflect.Type) string {
 		return name
 	}
 	return strings.ToLower(t.Kind().String())
+}
+
+// Format returns a profile with its keys in the order of the reference; see yamldoc.Format.
+func Format(file string, data []byte) ([]byte, error) {
+	return yamldoc.Format(yamldoc.Source{File: file, Layer: layerProfile, Data: data, Empty: emptyHint}, reflect.TypeFor[Profile]())
 }

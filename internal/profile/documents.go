@@ -4,7 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
+
+// emptyHint is what to do about a file that says nothing.
+const emptyHint = "start with: hsectl init"
 
 // maxExtends bounds how far a profile extends another one that extends another one.
 const maxExtends = 8
@@ -13,134 +18,138 @@ const maxExtends = 8
 // the overlays in their order, and the values that were set by flag.
 type documents struct {
 	o Options
-	c *collector
+	c *yamldoc.Collector
 }
 
 // merged returns the one tree of all documents, or nil when one of them cannot be read.
-func (d *documents) merged(data []byte) *node {
-	tree := parseTree(d.o.File, layerProfile, data, d.c)
-	if tree == nil || tree.kind != mapping {
+func (d *documents) merged(data []byte) *yamldoc.Node {
+	tree := yamldoc.Parse(yamldoc.Source{File: d.o.File, Layer: layerProfile, Data: data, Empty: emptyHint}, d.c)
+	if tree == nil || tree.Kind != yamldoc.Mapping {
 		return tree
 	}
-	base := tree.get("extends")
-	if instead := tree.get("environments").get(d.o.Environment).get("extends"); instead != nil {
+	base := tree.Get("extends")
+	if instead := tree.Get("environments").Get(d.o.Environment).Get("extends"); instead != nil {
 		base = instead
 	}
 	m := overlaying()
-	out := m.merge(d.extended(base, d.o.File, nil), tree, "")
+	out := m.Merge(d.extended(base, d.o.File, nil), tree, "")
 	if environment := d.environment(out); environment != nil {
-		out = m.merge(out, relayer(environment, layerProfile, "environment "+d.o.Environment).without("extends"), "")
+		out = m.Merge(out, environment.Relayer(layerProfile, "environment "+d.o.Environment).Without("extends"), "")
 	}
 	for _, overlay := range d.o.Overlays {
-		out = m.merge(out, d.overlay(overlay), "")
+		out = m.Merge(out, d.overlay(overlay), "")
 	}
 	for _, assignment := range d.o.Set {
-		out = m.merge(out, d.set(assignment), "")
+		out = m.Merge(out, d.set(assignment), "")
 	}
-	return (&variables{d.o.Variables, d.c}).expand(pruned(out, ""), "")
+	return (&variables{d.o.Variables, d.c}).expand(out.Prune("", func(path string) bool { return path == "environments" || isService(path) }), "")
 }
 
 // environment returns the selected entry of environments, or nil.
-func (d *documents) environment(tree *node) *node {
+func (d *documents) environment(tree *yamldoc.Node) *yamldoc.Node {
 	if d.o.Environment == "" {
 		return nil
 	}
-	all := tree.get("environments")
-	entry := all.get(d.o.Environment)
+	all := tree.Get("environments")
+	entry := all.Get(d.o.Environment)
 	switch {
 	case entry == nil && all == nil:
-		d.c.add(tree.at, "write it under environments:, or leave --env out", "the profile has no environment %q", d.o.Environment)
+		d.c.Add(tree.At, "write it under environments:, or leave --env out", "the profile has no environment %q", d.o.Environment)
 	case entry == nil:
-		d.c.add(all.at, didYouMean(d.o.Environment, slices.Collect(maps.Keys(all.vals))), "there is no environment %q", d.o.Environment)
-	case entry.kind != mapping:
+		d.c.Add(all.At, yamldoc.DidYouMean(d.o.Environment, slices.Collect(maps.Keys(all.Values))), "there is no environment %q", d.o.Environment)
+	case entry.Kind != yamldoc.Mapping:
 		return nil // an environment that changes nothing, or a mistake that is reported when it is decoded
 	}
 	return entry
 }
 
 // extended returns the document that n names, laid over the one that it extends itself.
-func (d *documents) extended(n *node, from string, trail []string) *node {
-	if n.isNull() {
+func (d *documents) extended(n *yamldoc.Node, from string, trail []string) *yamldoc.Node {
+	if n.IsNull() {
 		return nil
 	}
-	if n.kind != scalar {
+	if n.Kind != yamldoc.Scalar {
 		return nil // reported when it is decoded
 	}
 	if d.o.Load == nil {
-		d.c.add(n.at, "", "nothing can be extended here")
+		d.c.Add(n.At, "", "nothing can be extended here")
 		return nil
 	}
-	document, err := d.o.Load(n.value, from)
+	document, err := d.o.Load(n.Value, from)
 	if err != nil {
-		d.c.add(n.at, "name a baseline (production, staging, development), or a file relative to this one", "extends %q: %v", n.value, err)
+		d.c.Add(n.At, "name a baseline (production, staging, development), or a file relative to this one", "extends %q: %v", n.Value, err)
 		return nil
 	}
 	if slices.Contains(trail, document.File) || len(trail) >= maxExtends {
-		d.c.add(n.at, "drop one of these extends", "extends goes in a circle: %s", strings.Join(append(trail, document.File), " → "))
+		d.c.Add(n.At, "drop one of these extends", "extends goes in a circle: %s", strings.Join(append(trail, document.File), " → "))
 		return nil
 	}
-	layer := "extends " + n.value
+	layer := "extends " + n.Value
 	if document.Library {
-		layer = "baseline " + n.value
+		layer = "baseline " + n.Value
 	}
 	tree := d.read(document, layer)
 	if tree == nil {
 		return nil
 	}
-	below := d.extended(tree.get("extends"), document.File, append(trail, document.File))
-	return overlaying().merge(below, tree.without("extends"), "")
+	below := d.extended(tree.Get("extends"), document.File, append(trail, document.File))
+	return overlaying().Merge(below, tree.Without("extends"), "")
 }
 
 // overlay reads a file that is laid over the profile.
-func (d *documents) overlay(document Document) *node {
+func (d *documents) overlay(document Document) *yamldoc.Node {
 	tree := d.read(document, "overlay "+document.File)
 	if tree == nil {
 		return nil
 	}
 	for _, key := range []string{"extends", "environments"} {
-		if n := tree.get(key); n != nil {
-			d.c.add(n.at, "write it in the profile itself", "an overlay cannot have %s", key)
+		if n := tree.Get(key); n != nil {
+			d.c.Add(n.At, "write it in the profile itself", "an overlay cannot have %s", key)
 		}
 	}
-	return tree.without("extends", "environments")
+	return tree.Without("extends", "environments")
 }
 
 // read returns the tree of a document, which may be a whole profile or only an overlay.
-func (d *documents) read(document Document, layer string) *node {
-	tree := parseTree(document.File, layer, document.Data, d.c)
-	if tree != nil && tree.kind != mapping {
-		d.c.add(tree.at, "write the same keys as in a profile", "the document must be a mapping, not a %s", tree.what())
+func (d *documents) read(document Document, layer string) *yamldoc.Node {
+	tree := yamldoc.Parse(yamldoc.Source{File: document.File, Layer: layer, Data: document.Data, Empty: emptyHint}, d.c)
+	if tree != nil && tree.Kind != yamldoc.Mapping {
+		d.c.Add(tree.At, "write the same keys as in a profile", "the document must be a mapping, not a %s", tree.What())
 		return nil
 	}
-	if kind := tree.get("kind"); kind != nil && kind.value == "Overlay" {
-		return tree.without("kind")
+	if kind := tree.Get("kind"); kind != nil && kind.Value == "Overlay" {
+		return tree.Without("kind")
 	}
 	return tree
-}
-
-// pruned takes out what !reset removes, except within services and defaults: there it removes what presets say as well,
-// when the service is put together.
-func pruned(n *node, path string) *node {
-	if n == nil || n.kind != mapping || path == "environments" || isService(path) {
-		return n
-	}
-	out := n.without()
-	var keys []*node
-	for _, k := range out.keys {
-		v := out.vals[k.value]
-		if v.directive == reset {
-			delete(out.vals, k.value)
-			continue
-		}
-		keys = append(keys, k)
-		out.vals[k.value] = pruned(v, join(path, k.value))
-	}
-	out.keys = keys
-	return out
 }
 
 // isService reports whether a path is that of a service, or of the defaults of all services.
 func isService(path string) bool {
 	name, ok := strings.CutPrefix(path, "services.")
 	return path == "defaults" || ok && name != ""
+}
+
+// set returns the tree that an assignment such as services.app.limits.memory=2G stands for, or nil after reporting what
+// is wrong with it. The value is YAML; it replaces what weaker layers say.
+func (d *documents) set(assignment string) *yamldoc.Node {
+	at := yamldoc.Position{File: layerFlag + " " + assignment}
+	path, value, ok := strings.Cut(assignment, "=")
+	if !ok {
+		d.c.Add(at, "write PATH=VALUE, such as services.app.limits.memory=2G", "there is no value")
+		return nil
+	}
+	keys, ok := yamldoc.SplitPath(path)
+	if !ok {
+		d.c.Add(at, "write the keys with dots between them; a key that has dots itself in double quotes", "%q is not a path", path)
+		return nil
+	}
+	if strings.ContainsAny(keys[len(keys)-1], "[]") {
+		d.c.Add(at, "give the whole list: PATH=[a, b]", "one item of a list cannot be set")
+		return nil
+	}
+	if keys[0] == "extends" || keys[0] == "environments" {
+		d.c.Add(at, "write it in the profile itself", "%s cannot be set by a flag", keys[0])
+		return nil
+	}
+	return yamldoc.Set(keys, value, at, layerFlag, d.c)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -286,7 +287,7 @@ func TestMistakesInLayers(t *testing.T) {
 			if err == nil {
 				t.Fatal("no mistake was found")
 			}
-			if got := profile.Problems(err); len(got) != len(c.want) {
+			if got := yamldoc.Problems(err); len(got) != len(c.want) {
 				t.Errorf("%d problems: %v", len(got), err)
 			}
 			for _, want := range c.want {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Edge is what stands between the world and the services: a Caddy that hsectl configures. It ends TLS, routes by name and
@@ -97,24 +99,24 @@ func (e *Edge) uses(tls string) bool {
 }
 
 // edge adds the service that the section edge: stands for. What the user wrote about services.edge is laid over it.
-func (l *layers) edge(p *Profile, tree, defaults, services *node, d *decoder) {
-	if p.Edge == nil || tree.get("edge").kind != mapping {
+func (l *layers) edge(p *Profile, tree, defaults, services *yamldoc.Node, d *yamldoc.Decoder) {
+	if p.Edge == nil || tree.Get("edge").Kind != yamldoc.Mapping {
 		return
 	}
-	written := tree.get("services").get(EdgeService)
-	if written != nil && written.kind != mapping {
+	written := tree.Get("services").Get(EdgeService)
+	if written != nil && written.Kind != yamldoc.Mapping {
 		written = nil
 	}
 	merged := l.service(EdgeService, defaults, presetOf(edgePreset, written))
 	var s Service
-	d.decode(merged, &s, "services."+EdgeService)
+	d.Decode(merged, &s, "services."+EdgeService)
 	if p.Services == nil {
 		p.Services = map[string]Service{}
 	}
 	p.Services[EdgeService] = s
-	services.vals[EdgeService] = merged
+	services.Values[EdgeService] = merged
 	if written == nil {
-		services.keys = append(services.keys, &node{tag: "!!str", value: EdgeService, at: tree.get("edge").at, layer: layerBuiltIn})
+		services.Keys = append(services.Keys, &yamldoc.Node{Tag: "!!str", Value: EdgeService, At: tree.Get("edge").At, Layer: layerBuiltIn})
 	}
 }
 

@@ -1,9 +1,12 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Opening says from where a published port may be reached.
@@ -36,7 +39,7 @@ func source(text string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(text)
 	if err == nil && p != p.Masked() {
-		return p, badValue("write "+p.Masked().String(), "%q is an address within a network", text)
+		return p, yamldoc.BadValue("write "+p.Masked().String(), "%q is an address within a network", text)
 	}
 	return p, err
 }
@@ -85,11 +88,7 @@ func (v *validator) firewall() {
 				continue
 			}
 			if _, err := source(text); err != nil {
-				hint := "write an address, a network such as 10.0.0.0/8, or world"
-				if h, ok := err.(interface{ Hint() string }); ok {
-					hint = h.Hint()
-				}
-				v.bad(fmt.Sprintf("%s.from[%d]", path, j), hint, "%q is not a network", text)
+				v.bad(fmt.Sprintf("%s.from[%d]", path, j), cmp.Or(yamldoc.Hint(err), "write an address, a network such as 10.0.0.0/8, or world"), "%q is not a network", text)
 			}
 		}
 		if slices.Contains(o.From, World) && len(o.From) > 1 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 func format(t *testing.T, text string) string {
@@ -138,7 +139,7 @@ func TestFormatLeavesAlone(t *testing.T) {
 	if _, err := profile.Format("x.yaml", []byte(moved)); err == nil || !strings.Contains(err.Error(), "alias") {
 		t.Errorf("an alias before its anchor: %v", err)
 	}
-	if _, err := profile.Format("x.yaml", []byte("a: [")); len(profile.Problems(err)) != 1 {
+	if _, err := profile.Format("x.yaml", []byte("a: [")); len(yamldoc.Problems(err)) != 1 {
 		t.Errorf("a syntax error: %v", err)
 	}
 	if got := format(t, "--- # start\nname: x\nkind: Profile\n"); got != "--- # start\nkind: Profile\nname: x\n" {

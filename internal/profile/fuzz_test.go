@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // FuzzParse wants an answer to any file: a valid profile, or problems that each have a place and one line.
@@ -23,7 +24,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil {
 			return
 		}
-		found := profile.Problems(err)
+		found := yamldoc.Problems(err)
 		if len(found) == 0 {
 			t.Fatalf("an error without problems: %v", err)
 		}

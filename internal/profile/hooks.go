@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Hook is a program that runs on the machine that deploys, such as one that tells a team or asks whether now is the time.
@@ -34,7 +36,7 @@ func (v *validator) hooks() {
 			source, ok := v.p.Secrets[secret]
 			switch {
 			case !ok:
-				v.bad(fmt.Sprintf("%s.secrets[%d]", path, i), didYouMean(secret, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", secret)
+				v.bad(fmt.Sprintf("%s.secrets[%d]", path, i), yamldoc.DidYouMean(secret, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", secret)
 			case source.Generate:
 				v.bad(fmt.Sprintf("%s.secrets[%d]", path, i), "give that secret an env, a file or another source", "secret %q is generated on the engine; its value is not here", secret)
 			}

@@ -3,6 +3,8 @@ package profile
 import (
 	"maps"
 	"slices"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Job is a program that runs once in each deploy that changes its service, such as a migration of a database.
@@ -23,7 +25,7 @@ func (v *validator) jobs() {
 			v.bad(path+"#key", "choose another name", "%q names a service already", name)
 		}
 		if _, ok := v.p.Services[j.Service]; !ok {
-			v.bad(path+".service", didYouMean(j.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", j.Service)
+			v.bad(path+".service", yamldoc.DidYouMean(j.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", j.Service)
 		}
 		if len(j.Command) == 0 {
 			v.bad(path+".command", "write it as a list: [program, argument]", "job %q has no command", name)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Monitoring says how the stack is watched. Its services are a stack of their own, beside the one they watch.
@@ -89,7 +91,7 @@ func (p *Percent) UnmarshalText(text []byte) error {
 	}
 	v, err := strconv.ParseFloat(word, 64)
 	if err != nil || !decimal.MatchString(word) || v <= 0 || v >= 100 {
-		return badValue("write a number such as 99.5", "%q is not a percentage between 0 and 100", text)
+		return yamldoc.BadValue("write a number such as 99.5", "%q is not a percentage between 0 and 100", text)
 	}
 	*p = Percent{P: v, Text: string(text)}
 	return nil
@@ -216,12 +218,12 @@ func (p *Profile) MonitoringProfile() *Profile {
 	return &Profile{
 		APIVersion: p.APIVersion, Kind: p.Kind, Name: MonitoringName(p.Name), Services: m.Services,
 		Secrets: p.Secrets, Networks: map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}},
-		Exceptions: m.Exceptions, positions: p.positions,
+		Exceptions: m.Exceptions, Places: p.Places,
 	}
 }
 
 // monitoring merges each part that is on with its preset, and fills what was not written.
-func (l *layers) monitoring(p *Profile, written *node, d *decoder) {
+func (l *layers) monitoring(p *Profile, written *yamldoc.Node, d *yamldoc.Decoder) {
 	m := p.Monitoring
 	if m == nil {
 		return
@@ -232,18 +234,18 @@ func (l *layers) monitoring(p *Profile, written *node, d *decoder) {
 		if !p.On(part) {
 			continue
 		}
-		n := written.get("services").get(part)
-		if n != nil && n.kind != mapping {
+		n := written.Get("services").Get(part)
+		if n != nil && n.Kind != yamldoc.Mapping {
 			continue
 		}
 		for _, name := range p.named(part) {
 			of := presetOf(part, n)
-			if own := written.get("services").get(name); name != part && own != nil && own.kind == mapping {
-				of = layering().merge(of, own, "")
+			if own := written.Get("services").Get(name); name != part && own != nil && own.Kind == yamldoc.Mapping {
+				of = layering().Merge(of, own, "")
 			}
 			merged := l.service(name, nil, of)
 			var s Service
-			d.decode(merged, &s, "monitoring.services."+name)
+			d.Decode(merged, &s, "monitoring.services."+name)
 			if s.Ports == nil && port != 0 {
 				s.Ports = []Port{{Host: port, Container: port}}
 			}
@@ -259,13 +261,13 @@ func (l *layers) monitoring(p *Profile, written *node, d *decoder) {
 }
 
 // presetOf returns what was written about a part with the preset of its name.
-func presetOf(part string, written *node) *node {
-	name := &node{kind: scalar, tag: "!!str", value: part, layer: layerBuiltIn}
-	out := &node{kind: mapping, keys: []*node{{kind: scalar, tag: "!!str", value: "preset"}}, vals: map[string]*node{"preset": name}, layer: layerBuiltIn}
+func presetOf(part string, written *yamldoc.Node) *yamldoc.Node {
+	name := &yamldoc.Node{Kind: yamldoc.Scalar, Tag: "!!str", Value: part, Layer: layerBuiltIn}
+	out := &yamldoc.Node{Kind: yamldoc.Mapping, Keys: []*yamldoc.Node{{Kind: yamldoc.Scalar, Tag: "!!str", Value: "preset"}}, Values: map[string]*yamldoc.Node{"preset": name}, Layer: layerBuiltIn}
 	if written == nil {
 		return out
 	}
-	return layering().merge(out, written, "")
+	return layering().Merge(out, written, "")
 }
 
 func (m *Monitoring) defaults(p *Profile) {

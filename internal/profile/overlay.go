@@ -3,54 +3,90 @@ package profile
 import (
 	"cmp"
 	"fmt"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // overlaying merges whole documents by the rules of the Compose specification: mappings by key, lists of things that
 // have a name are added to, and everything that is one value written as a list (a command) is replaced.
-func overlaying() merger { return merger{overlaid, choices} }
+func overlaying() yamldoc.Merger {
+	return yamldoc.Merger{
+		Lists:     func(path string) yamldoc.Identity { return overlaid(inService(path)) },
+		Exclusive: func(path string) [][]string { return choices(inService(path)) },
+	}
+}
 
 // overlaid returns how items of a list are told apart in an overlay.
-func overlaid(path string) identity {
+func overlaid(path string) yamldoc.Identity {
 	switch path {
 	case "writable":
-		return field("path")
+		return yamldoc.ByField("path")
 	case "ports":
 		return portIdentity
 	case "secrets":
-		return either("name")
+		return yamldoc.ByName("name")
 	case "depends_on":
-		return either("service")
+		return yamldoc.ByName("service")
 	case "capabilities":
-		return field("name")
+		return yamldoc.ByField("name")
 	case "networks", "notes", "verify.denied", "verify.listen":
-		return func(n *node) string { return n.value }
+		return func(n *yamldoc.Node) string { return n.Value }
 	case "exceptions":
-		return func(n *node) string { return field("control")(n) + " " + field("service")(n) }
+		return func(n *yamldoc.Node) string {
+			return yamldoc.ByField("control")(n) + " " + yamldoc.ByField("service")(n)
+		}
 	}
 	return nil
 }
 
-// field tells items apart by one of their keys.
-func field(key string) identity {
-	return func(n *node) string {
-		if v := n.get(key); v != nil {
-			return v.value
-		}
-		return ""
-	}
-}
-
-// either tells items apart that may be a bare name or a mapping with a name.
-func either(key string) identity {
-	return func(n *node) string { return cmp.Or(n.value, field(key)(n)) }
-}
-
 // portIdentity is the whole of a port, as in Compose: another host port is another port.
-func portIdentity(n *node) string {
+func portIdentity(n *yamldoc.Node) string {
 	var p Port
-	if handled, err := p.decodeShort(n); !handled || err != nil {
-		p.Address, p.Protocol = field("address")(n), field("protocol")(n)
-		return fmt.Sprintf("%s:%s:%s/%s", cmp.Or(p.Address, "127.0.0.1"), field("host")(n), field("container")(n), cmp.Or(p.Protocol, "tcp"))
+	if handled, err := p.DecodeShort(n); !handled || err != nil {
+		p.Address, p.Protocol = yamldoc.ByField("address")(n), yamldoc.ByField("protocol")(n)
+		return fmt.Sprintf("%s:%s:%s/%s", cmp.Or(p.Address, "127.0.0.1"), yamldoc.ByField("host")(n), yamldoc.ByField("container")(n), cmp.Or(p.Protocol, "tcp"))
 	}
 	return fmt.Sprintf("%s:%d:%d/%s", cmp.Or(p.Address, "127.0.0.1"), p.Host, p.Container, cmp.Or(p.Protocol, "tcp"))
+}
+
+// layering merges what one service is made of: writable paths by their path, every other list is replaced.
+func layering() yamldoc.Merger {
+	lists := func(path string) yamldoc.Identity {
+		if path == "writable" {
+			return yamldoc.ByField("path")
+		}
+		return nil
+	}
+	return yamldoc.Merger{Lists: lists, Exclusive: func(path string) [][]string {
+		if path == "" {
+			return [][]string{{"image", "build"}} // a preset's image is not what a service builds
+		}
+		return choices(path)
+	}}
+}
+
+// choices are the values of which a service has one.
+func choices(path string) [][]string {
+	if path == "health" {
+		return [][]string{{"command", "shell", "http", "tcp", "none"}}
+	}
+	if strings.HasPrefix(path, "environment.") {
+		return [][]string{{"value", "required", "default"}}
+	}
+	return nil
+}
+
+// inService turns the path of a document into the path within its service: services.app.ports and defaults.ports
+// become ports. Other paths stay as they are.
+func inService(path string) string {
+	rest, ok := strings.CutPrefix(path, "services.")
+	if ok {
+		_, rest, _ = strings.Cut(rest, ".")
+		return rest
+	}
+	if rest, ok = strings.CutPrefix(path, "defaults."); ok {
+		return rest
+	}
+	return path
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Library holds the presets and the baseline that profiles are merged with.
@@ -42,53 +44,53 @@ type Document struct {
 type Loader func(name, from string) (Document, error)
 
 // Lookup returns the value of a variable, or false when it is not set.
-type Lookup func(name string) (string, bool)
+type Lookup = yamldoc.Lookup
 
 // Parse reads a profile. On failure the error carries every problem found; see Problems.
 func Parse(data []byte, o Options) (*Profile, error) {
-	c := &collector{}
+	c := &yamldoc.Collector{}
 	tree := (&documents{o: o, c: c}).merged(data)
 	if tree == nil {
-		return nil, c.err()
+		return nil, c.Err()
 	}
-	d := newDecoder(c)
+	d := yamldoc.NewDecoder(c)
 	p := &Profile{}
-	d.decode(tree, p, "")
-	if tree.kind != mapping {
-		return nil, c.err()
+	d.Decode(tree, p, "")
+	if tree.Kind != yamldoc.Mapping {
+		return nil, c.Err()
 	}
 
 	// The layered services replace the services as written. Mistakes in what the user wrote are reported above.
-	l := newLayers(d, o.Library)
-	defaults := relayer(tree.get("defaults"), layerProfile, layerDefaults)
-	services := &node{kind: mapping, vals: map[string]*node{}}
-	if written := tree.get("services"); written != nil {
-		services = written.without()
+	l := newLayers(c, d, o.Library)
+	defaults := tree.Get("defaults").Relayer(layerProfile, layerDefaults)
+	services := &yamldoc.Node{Kind: yamldoc.Mapping, Values: map[string]*yamldoc.Node{}}
+	if written := tree.Get("services"); written != nil {
+		services = written.Without()
 	}
-	d.quiet = true
+	d.Quiet = true
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
-		written := tree.get("services").get(name)
-		if written.isNull() { // a service without a value takes everything from its defaults
-			written = &node{kind: mapping, at: written.at, layer: layerProfile}
+		written := tree.Get("services").Get(name)
+		if written.IsNull() { // a service without a value takes everything from its defaults
+			written = &yamldoc.Node{Kind: yamldoc.Mapping, At: written.At, Layer: layerProfile}
 		}
-		if written.kind != mapping {
+		if written.Kind != yamldoc.Mapping {
 			continue
 		}
 		merged := l.service(name, defaults, written)
 		var s Service
-		d.decode(merged, &s, "services."+name)
+		d.Decode(merged, &s, "services."+name)
 		p.Services[name] = s
-		services.vals[name] = merged
+		services.Values[name] = merged
 	}
 	l.edge(p, tree, defaults, services, d)
-	l.monitoring(p, tree.get("monitoring"), d)
-	p.positions, p.tree = d.positions, tree.with("services", services)
+	l.monitoring(p, tree.Get("monitoring"), d)
+	p.Places, p.Tree = d.Places, tree.With("services", services)
 	complete(p)
 	if m := p.MonitoringProfile(); m != nil {
 		complete(m)
 	}
-	newValidator(p, o, d).profile()
-	if err := c.err(); err != nil {
+	newValidator(p, o, d, c).profile()
+	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -96,67 +98,45 @@ func Parse(data []byte, o Options) (*Profile, error) {
 
 // layers merges what a service is made of.
 type layers struct {
-	c        *collector
+	c        *yamldoc.Collector
 	library  Library
-	baseline *node
-	presets  map[string]*node
+	baseline *yamldoc.Node
+	presets  map[string]*yamldoc.Node
 	failed   map[string]bool // paths whose value could not be read
 }
 
-func newLayers(d *decoder, library Library) *layers {
-	return &layers{c: d.c, library: library, presets: map[string]*node{}, failed: d.failed,
-		baseline: parseTree("baseline.yaml", layerBuiltIn, library.Baseline(), d.c)}
+func newLayers(c *yamldoc.Collector, d *yamldoc.Decoder, library Library) *layers {
+	return &layers{c: c, library: library, presets: map[string]*yamldoc.Node{}, failed: d.Failed,
+		baseline: yamldoc.Parse(yamldoc.Source{File: "baseline.yaml", Layer: layerBuiltIn, Data: library.Baseline()}, c)}
 }
 
-func (l *layers) service(name string, defaults, written *node) *node {
+func (l *layers) service(name string, defaults, written *yamldoc.Node) *yamldoc.Node {
 	m, merged := layering(), l.baseline
-	if preset := written.get("preset"); preset != nil {
-		merged = m.merge(merged, l.preset(name, preset), "")
+	if preset := written.Get("preset"); preset != nil {
+		merged = m.Merge(merged, l.preset(name, preset), "")
 	}
-	merged = m.merge(merged, defaults, "")
-	merged = m.merge(merged, written, "")
+	merged = m.Merge(merged, defaults, "")
+	merged = m.Merge(merged, written, "")
 	return tuned(name, merged, l.c)
 }
 
 // preset returns the tree of the preset that n names for a service, or nil after reporting that there is none.
-func (l *layers) preset(service string, n *node) *node {
-	if tree, ok := l.presets[n.value]; ok {
+func (l *layers) preset(service string, n *yamldoc.Node) *yamldoc.Node {
+	if tree, ok := l.presets[n.Value]; ok {
 		return tree
 	}
-	data, ok := l.library.Preset(n.value)
+	data, ok := l.library.Preset(n.Value)
 	if !ok {
 		l.failed["services."+service+".preset"] = true
-		if n.kind == scalar {
-			hint := cmp.Or(didYouMean(n.value, l.library.Presets()), "list them with: hsectl presets")
-			l.c.add(n.at, hint, "there is no preset %q", n.value)
+		if n.Kind == yamldoc.Scalar {
+			hint := cmp.Or(yamldoc.DidYouMean(n.Value, l.library.Presets()), "list them with: hsectl presets")
+			l.c.Add(n.At, hint, "there is no preset %q", n.Value)
 		}
 		return nil
 	}
-	tree := parseTree("presets/"+n.value+".yaml", "preset "+n.value, data, l.c)
-	l.presets[n.value] = tree
+	tree := yamldoc.Parse(yamldoc.Source{File: "presets/" + n.Value + ".yaml", Layer: "preset " + n.Value, Data: data}, l.c)
+	l.presets[n.Value] = tree
 	return tree
-}
-
-// relayer returns the tree with the values of one layer given to another.
-func relayer(n *node, from, to string) *node {
-	if n == nil {
-		return nil
-	}
-	out := *n
-	if out.layer == from {
-		out.layer = to
-	}
-	out.items = nil
-	for _, item := range n.items {
-		out.items = append(out.items, relayer(item, from, to))
-	}
-	if n.vals != nil {
-		out.vals = make(map[string]*node, len(n.vals))
-		for k, v := range n.vals {
-			out.vals[k] = relayer(v, from, to)
-		}
-	}
-	return &out
 }
 
 // complete fills what follows from other values, and is nobody's to write.

@@ -2,7 +2,6 @@ package profile_test
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -45,7 +45,7 @@ func parse(t *testing.T, text string) *profile.Profile {
 // problems prints them as hsectl does.
 func problems(err error) string {
 	var b strings.Builder
-	for _, p := range profile.Problems(err) {
+	for _, p := range yamldoc.Problems(err) {
 		fmt.Fprintln(&b, p.Error())
 		if p.Hint != "" {
 			fmt.Fprintf(&b, "  hint: %s\n", p.Hint)
@@ -110,11 +110,11 @@ func TestValidProfiles(t *testing.T) {
 func TestProblemsComeTogetherInTheOrderOfTheFile(t *testing.T) {
 	path := filepath.Join(testProfiles, "invalid-many.yaml")
 	_, err := profile.Parse(read(t, path), options("many.yaml"))
-	found := profile.Problems(err)
+	found := yamldoc.Problems(err)
 	if len(found) < 9 {
 		t.Errorf("only %d problems were found:\n%s", len(found), problems(err))
 	}
-	if !slices.IsSortedFunc(found, func(a, b *profile.Problem) int {
+	if !slices.IsSortedFunc(found, func(a, b *yamldoc.Problem) int {
 		return (a.At.Line-b.At.Line)*1000 + a.At.Column - b.At.Column
 	}) {
 		t.Errorf("not in the order of the file:\n%s", problems(err))
@@ -127,36 +127,11 @@ func TestProblemsComeTogetherInTheOrderOfTheFile(t *testing.T) {
 	}
 }
 
-func TestProblemsOfOtherErrors(t *testing.T) {
-	one := &profile.Problem{At: profile.Position{File: "a.yaml", Line: 3}, Message: "wrong"}
-	if got := profile.Problems(fmt.Errorf("loading: %w", one)); len(got) != 1 || got[0] != one {
-		t.Errorf("a single problem: got %v", got)
-	}
-	if got := profile.Problems(errors.New("disk full")); got != nil {
-		t.Errorf("an error of another kind: got %v", got)
-	}
-	if got := profile.Problems(nil); got != nil {
-		t.Errorf("no error: got %v", got)
-	}
-}
-
-func TestPositionString(t *testing.T) {
-	for want, at := range map[string]profile.Position{
-		"a.yaml":     {File: "a.yaml"},
-		"a.yaml:3":   {File: "a.yaml", Line: 3},
-		"a.yaml:3:7": {File: "a.yaml", Line: 3, Column: 7},
-	} {
-		if got := at.String(); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 // A file that is too large is refused before it is parsed, and the message does not repeat it.
 func TestHugeFile(t *testing.T) {
 	data := bytes.Repeat([]byte("# ten megabytes of nothing\n"), 10<<20/27)
 	_, err := profile.Parse(data, options("huge.yaml"))
-	found := profile.Problems(err)
+	found := yamldoc.Problems(err)
 	if len(found) != 1 || !strings.Contains(found[0].Message, fmt.Sprint(len(data))) || found[0].Hint == "" {
 		t.Errorf("got:\n%.500s", problems(err))
 	}
@@ -172,10 +147,10 @@ func TestHostileFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := profile.Parse([]byte(text), options("hostile.yaml"))
-			if len(profile.Problems(err)) == 0 {
+			if len(yamldoc.Problems(err)) == 0 {
 				t.Errorf("accepted, or failed without a problem: %v", err)
 			}
-			for _, p := range profile.Problems(err) {
+			for _, p := range yamldoc.Problems(err) {
 				if len(p.Error()) > 1000 {
 					t.Errorf("the message has %d bytes", len(p.Error()))
 				}
@@ -187,7 +162,7 @@ func TestHostileFiles(t *testing.T) {
 // A key may hold any character; a message is one line that cannot play tricks with a terminal.
 func TestMessagesAreOneLine(t *testing.T) {
 	_, err := profile.Parse([]byte(head+"services:\n  \"a\\n\\e[31mb\":\n    preset: redis\n    \"c\\rd\": 1\n    command: \"x\\ny\"\n"), options("hsectl.yaml"))
-	found := profile.Problems(err)
+	found := yamldoc.Problems(err)
 	if len(found) != 3 {
 		t.Fatalf("want the name, the key and the command, got:\n%s", problems(err))
 	}
@@ -206,7 +181,7 @@ func TestManyMistakes(t *testing.T) {
 		fmt.Fprintf(&b, "  s%d: {preset: redis, nonsense%d: 1, limits: {memory: lots}, restart: never, depends_on: [nobody]}\n", i, i)
 	}
 	_, err := profile.Parse([]byte(b.String()), options("hsectl.yaml"))
-	if got := len(profile.Problems(err)); got != 4000 {
+	if got := len(yamldoc.Problems(err)); got != 4000 {
 		t.Errorf("got %d problems, want 4000", got)
 	}
 }

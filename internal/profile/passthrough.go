@@ -4,66 +4,28 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Passthrough are keys of Compose that have no place of their own in a profile, as Compose writes them. They go into the
 // rendered file unread, but for what weakens a service: that is judged, and needs an exception.
 type Passthrough map[string]any
 
-// decodeShort takes any mapping as it is.
-func (p *Passthrough) decodeShort(n *node) (bool, error) {
-	if n.kind != mapping {
-		return true, badValue("write keys of Compose: {working_dir: /srv}", "it must be a mapping, not a %s", n.what())
+// DecodeShort takes any mapping as it is.
+func (p *Passthrough) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Mapping {
+		return true, yamldoc.BadValue("write keys of Compose: {working_dir: /srv}", "it must be a mapping, not a %s", n.What())
 	}
-	value, _ := plain(n).(map[string]any)
+	value, _ := n.Plain().(map[string]any)
 	*p = value
 	return true, nil
 }
 
 func (Passthrough) schema() object { return object{"type": "object"} }
-
-// plain returns a tree as ordinary values.
-func plain(n *node) any {
-	switch n.kind {
-	case sequence:
-		out := make([]any, 0, len(n.items))
-		for _, item := range n.items {
-			out = append(out, plain(item))
-		}
-		return out
-	case mapping:
-		out := make(map[string]any, len(n.keys))
-		for _, k := range n.keys {
-			out[k.value] = plain(n.vals[k.value])
-		}
-		return out
-	}
-	switch n.tag {
-	case "!!null":
-		return nil
-	case "!!bool":
-		b, err := strconv.ParseBool(strings.ToLower(n.value))
-		if err == nil {
-			return b
-		}
-	case "!!int":
-		i, err := strconv.ParseInt(n.value, 0, 64)
-		if err == nil {
-			return i
-		}
-	case "!!float":
-		f, err := strconv.ParseFloat(n.value, 64)
-		if err == nil {
-			return f
-		}
-	}
-	return n.value
-}
 
 // ownPlaces are keys of a Compose service that a profile has a place for, and what to write instead.
 func ownPlaces() map[string]string {

@@ -3,6 +3,8 @@ package profile
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Preset is what the library knows about one image, for people to read.
@@ -27,15 +29,15 @@ func ReadPreset(name string, library Library) (Preset, error) {
 	if !ok {
 		return Preset{}, fmt.Errorf("there is no preset %q", name)
 	}
-	c := &collector{}
-	d := newDecoder(c)
-	l := newLayers(d, library)
-	merged := l.service(name, nil, &node{kind: mapping, layer: layerProfile, vals: map[string]*node{
-		"preset": {tag: "!!str", value: name, layer: layerProfile},
-	}, keys: []*node{{tag: "!!str", value: "preset"}}})
+	c := &yamldoc.Collector{}
+	d := yamldoc.NewDecoder(c)
+	l := newLayers(c, d, library)
+	merged := l.service(name, nil, &yamldoc.Node{Kind: yamldoc.Mapping, Layer: layerProfile, Values: map[string]*yamldoc.Node{
+		"preset": {Tag: "!!str", Value: name, Layer: layerProfile},
+	}, Keys: []*yamldoc.Node{{Tag: "!!str", Value: "preset"}}})
 	out := Preset{Name: name}
-	d.decode(merged, &out.Service, name)
-	if err := c.err(); err != nil {
+	d.Decode(merged, &out.Service, name)
+	if err := c.Err(); err != nil {
 		return Preset{}, fmt.Errorf("reading the preset %s: %w", name, err)
 	}
 	out.Purpose, out.Facts = heading(string(data))
@@ -61,17 +63,17 @@ func heading(data string) (purpose, facts string) {
 }
 
 // formulas lists the computed values of a service.
-func formulas(n *node, path string, out *[]Formula) {
+func formulas(n *yamldoc.Node, path string, out *[]Formula) {
 	if n == nil {
 		return
 	}
-	if n.text != "" {
-		*out = append(*out, Formula{Path: path, Text: n.text, Value: n.value})
+	if n.Text != "" {
+		*out = append(*out, Formula{Path: path, Text: n.Text, Value: n.Value})
 	}
-	for i, item := range n.items {
+	for i, item := range n.Items {
 		formulas(item, fmt.Sprintf("%s[%d]", path, i), out)
 	}
-	for _, k := range n.keys {
-		formulas(n.vals[k.value], join(path, k.value), out)
+	for _, k := range n.Keys {
+		formulas(n.Values[k.Value], yamldoc.Join(path, k.Value), out)
 	}
 }

@@ -6,6 +6,8 @@
 // Parse is pure: it reads no file, no environment and no clock.
 package profile
 
+import "github.com/hsectl/hsectl/internal/yamldoc"
+
 // APIVersion is the version of the profile format that this package reads.
 const APIVersion = "hsectl/v1"
 
@@ -31,8 +33,9 @@ type Profile struct {
 	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
 
-	positions map[string]origin
-	tree      *node      // all layers merged, for Explain
+	Places yamldoc.Places // where each value was written, and by which layer
+	Tree   *yamldoc.Node  // all layers merged, for Explain
+
 	exporters []Exporter // of what was chosen, under the names that they have among all; nil until something is
 }
 
@@ -245,42 +248,23 @@ type Exception struct {
 
 // Locate returns where the value at path was written, or the nearest value around it.
 // A path is written as in messages: services.app.writable[0].path.
-func (p *Profile) Locate(path string) Position {
-	return p.origin(path).at
+func (p *Profile) Locate(path string) yamldoc.Position {
+	return p.Places.Origin(path).At
 }
 
 // Written returns the place in the user's own file where the value at path was written or, when a preset or the
 // baseline gave it, where the user would write it: the nearest mapping around it.
-func (p *Profile) Written(path string) Position {
-	for ; path != ""; path = parent(path) {
-		if o, ok := p.positions[path]; ok && own(o.layer) {
-			return o.at
+func (p *Profile) Written(path string) yamldoc.Position {
+	for ; path != ""; path = yamldoc.Parent(path) {
+		if o, ok := p.Places[path]; ok && own(o.Layer) {
+			return o.At
 		}
 	}
-	return p.positions[""].at
+	return p.Places[""].At
 }
 
 // Layer returns who gave the value at path: profile, defaults, preset NAME, baseline NAME, built-in, or the file,
 // environment or flag laid over the profile.
 func (p *Profile) Layer(path string) string {
-	return p.origin(path).layer
-}
-
-func (p *Profile) origin(path string) origin {
-	for path != "" {
-		if o, ok := p.positions[path]; ok {
-			return o
-		}
-		path = parent(path)
-	}
-	return p.positions[""]
-}
-
-func parent(path string) string {
-	for i := len(path) - 1; i >= 0; i-- {
-		if path[i] == '.' || path[i] == '[' {
-			return path[:i]
-		}
-	}
-	return ""
+	return p.Places.Origin(path).Layer
 }

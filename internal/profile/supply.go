@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // SupplyChain says what an image must prove before it is deployed.
@@ -89,7 +91,7 @@ func (v *validator) supplyChain() {
 		}
 	}
 	if levels := []string{"low", "medium", "high", "critical"}; s.FailOn != "" && !slices.Contains(levels, s.FailOn) {
-		v.bad("supply_chain.fail_on", didYouMean(s.FailOn, levels), "%q is not a severity", s.FailOn)
+		v.bad("supply_chain.fail_on", yamldoc.DidYouMean(s.FailOn, levels), "%q is not a severity", s.FailOn)
 	}
 	for i, r := range s.Registries {
 		v.registry(fmt.Sprintf("supply_chain.registries[%d]", i), r)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Tuning is what a preset's formulas may use: the name of the service, and its limits after all layers are merged.
@@ -19,56 +21,56 @@ func (t Tuning) CPUs() int64 { return max(1, (t.Nano+999_999_999)/1_000_000_000)
 
 // tuned returns the service with the formulas of its preset and baselines computed.
 // What the user wrote is never a formula.
-func tuned(service string, n *node, c *collector) *node {
+func tuned(service string, n *yamldoc.Node, c *yamldoc.Collector) *yamldoc.Node {
 	if !namePattern.MatchString(service) {
 		service = "service" // the bad name is reported where it is written
 	}
 	t := Tuning{Service: service}
-	limits := n.get("limits")
+	limits := n.Get("limits")
 	var memory Bytes
 	var cpus CPUs
-	if m := limits.get("memory"); m != nil && memory.UnmarshalText([]byte(m.value)) == nil {
+	if m := limits.Get("memory"); m != nil && memory.UnmarshalText([]byte(m.Value)) == nil {
 		t.Memory = memory.N
 	}
-	if m := limits.get("cpus"); m != nil && cpus.UnmarshalText([]byte(m.value)) == nil {
+	if m := limits.Get("cpus"); m != nil && cpus.UnmarshalText([]byte(m.Value)) == nil {
 		t.Nano = cpus.Nano
 	}
-	if m := limits.get("pids"); m != nil {
-		_, _ = fmt.Sscan(m.value, &t.PIDs) // a mistake here is reported when the value is decoded
+	if m := limits.Get("pids"); m != nil {
+		_, _ = fmt.Sscan(m.Value, &t.PIDs) // a mistake here is reported when the value is decoded
 	}
 	return t.expand(n, c)
 }
 
-func (t Tuning) expand(n *node, c *collector) *node {
-	if n == nil || n.kind == scalar && !strings.Contains(n.value, "{{") {
+func (t Tuning) expand(n *yamldoc.Node, c *yamldoc.Collector) *yamldoc.Node {
+	if n == nil || n.Kind == yamldoc.Scalar && !strings.Contains(n.Value, "{{") {
 		return n
 	}
-	if n.kind == scalar {
-		if own(n.layer) {
+	if n.Kind == yamldoc.Scalar {
+		if own(n.Layer) {
 			return n
 		}
 		out := *n
-		out.text = n.value
-		value, err := expandFormula(n.value, t)
+		out.Text = n.Value
+		value, err := expandFormula(n.Value, t)
 		if err != nil {
-			c.add(n.at, "this is a mistake in the preset, not in the profile", "%v", err)
+			c.Add(n.At, "this is a mistake in the preset, not in the profile", "%v", err)
 		}
-		out.value = value
+		out.Value = value
 		return &out
 	}
 	out := *n
-	out.items = nil
-	for _, item := range n.items {
-		out.items = append(out.items, t.expand(item, c))
+	out.Items = nil
+	for _, item := range n.Items {
+		out.Items = append(out.Items, t.expand(item, c))
 	}
-	if n.kind == mapping {
-		out.vals = make(map[string]*node, len(n.vals))
-		for k, v := range n.vals {
+	if n.Kind == yamldoc.Mapping {
+		out.Values = make(map[string]*yamldoc.Node, len(n.Values))
+		for k, v := range n.Values {
 			if k == "probes" { // expanded when the health test is known
-				out.vals[k] = v
+				out.Values[k] = v
 				continue
 			}
-			out.vals[k] = t.expand(v, c)
+			out.Values[k] = t.expand(v, c)
 		}
 	}
 	return &out

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 var (
@@ -27,16 +28,16 @@ var (
 type validator struct {
 	p      *Profile
 	o      Options
-	c      *collector
+	c      *yamldoc.Collector
 	failed map[string]bool // paths whose value could not be read
 	around map[string]bool // these, and every path that one of them lies in
 	root   string          // of the paths of services and exceptions: empty, or "monitoring."
 }
 
-func newValidator(p *Profile, o Options, d *decoder) *validator {
-	v := &validator{p: p, o: o, c: d.c, failed: d.failed, around: map[string]bool{}}
-	for path := range d.failed {
-		for ; path != ""; path = parent(path) {
+func newValidator(p *Profile, o Options, d *yamldoc.Decoder, c *yamldoc.Collector) *validator {
+	v := &validator{p: p, o: o, c: c, failed: d.Failed, around: map[string]bool{}}
+	for path := range d.Failed {
+		for ; path != ""; path = yamldoc.Parent(path) {
 			v.around[path] = true
 		}
 	}
@@ -48,7 +49,7 @@ func (v *validator) bad(path, hint, format string, args ...any) {
 	if v.around[path] {
 		return
 	}
-	for p := path; p != ""; p = parent(p) {
+	for p := path; p != ""; p = yamldoc.Parent(p) {
 		if v.failed[p] {
 			return
 		}
@@ -56,7 +57,7 @@ func (v *validator) bad(path, hint, format string, args ...any) {
 	if v.presetGives(path) {
 		return
 	}
-	v.c.add(v.p.Written(path), hint, format, args...)
+	v.c.Add(v.p.Written(path), hint, format, args...)
 }
 
 // presetGives reports whether the value at path is missing only because its service names a preset that does not exist.
@@ -65,8 +66,8 @@ func (v *validator) presetGives(path string) bool {
 	if words[0] != "services" || len(words) < 3 || !v.failed[words[0]+"."+words[1]+".preset"] {
 		return false
 	}
-	at, ok := v.p.positions[path]
-	return !ok || at.layer == layerBuiltIn
+	at, ok := v.p.Places[path]
+	return !ok || at.Layer == layerBuiltIn
 }
 
 func (v *validator) profile() {
@@ -165,7 +166,7 @@ func (v *validator) secrets() {
 		source, ok := v.p.Secrets[s.From]
 		switch {
 		case !ok:
-			v.bad(path+".from", didYouMean(s.From, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", s.From)
+			v.bad(path+".from", yamldoc.DidYouMean(s.From, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", s.From)
 		case source.From != "":
 			v.bad(path+".from", "name the secret that has an env or a file", "secret %q is itself made from another", s.From)
 		case source.Generate:
@@ -259,10 +260,10 @@ func (v *validator) exceptions() {
 	for i, e := range v.p.Exceptions {
 		path := fmt.Sprintf("%sexceptions[%d]", v.root, i)
 		if !slices.Contains(controls, e.Control) {
-			v.bad(path+".control", didYouMean(e.Control, controls), "%q is not the id of a control", e.Control)
+			v.bad(path+".control", yamldoc.DidYouMean(e.Control, controls), "%q is not the id of a control", e.Control)
 		}
 		if _, ok := v.p.Services[e.Service]; !ok {
-			v.bad(path+".service", didYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", e.Service)
+			v.bad(path+".service", yamldoc.DidYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", e.Service)
 		}
 		if strings.TrimSpace(e.Reason) == "" {
 			v.bad(path+".reason", "say why the control cannot hold", "the exception for %s has no reason", e.Control)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 var (
@@ -77,7 +79,7 @@ func (v *validator) site(name string, s Site) {
 			v.bad(path+"#key", "name each host, or give the certificate with tls: files", "a wildcard certificate cannot be had over HTTP: %s", name)
 		}
 	default:
-		v.bad(path+".tls", didYouMean(s.TLS, []string{TLSACME, TLSFiles, TLSInternal, TLSOff}), "tls %q is none of acme, files, internal, off", s.TLS)
+		v.bad(path+".tls", yamldoc.DidYouMean(s.TLS, []string{TLSACME, TLSFiles, TLSInternal, TLSOff}), "tls %q is none of acme, files, internal, off", s.TLS)
 	}
 	v.upstream(path, s.Service, s.Port)
 	seen := map[string]bool{}
@@ -106,7 +108,7 @@ func (v *validator) site(name string, s Site) {
 func (v *validator) upstream(path, service string, port int) {
 	if _, ok := v.p.Services[service]; !ok || service == EdgeService {
 		others := slices.DeleteFunc(slices.Collect(maps.Keys(v.p.Services)), func(name string) bool { return name == EdgeService })
-		v.bad(path+".service", didYouMean(service, others), "there is no service %q to send requests to", service)
+		v.bad(path+".service", yamldoc.DidYouMean(service, others), "there is no service %q to send requests to", service)
 	}
 	if port < 1 || port > 65535 {
 		v.bad(path+".port", "write the port on which the service listens", "port %d of service %q is out of range 1 to 65535", port, service)
@@ -127,6 +129,6 @@ func (v *serviceValidator) rollout() {
 				"service %q cannot start first: %s", v.name, why)
 		}
 	default:
-		v.bad(v.at("rollout.order"), didYouMean(r.Order, []string{StartFirst, StopFirst}), "order %q is none of start-first, stop-first", r.Order)
+		v.bad(v.at("rollout.order"), yamldoc.DidYouMean(r.Order, []string{StartFirst, StopFirst}), "order %q is none of start-first, stop-first", r.Order)
 	}
 }

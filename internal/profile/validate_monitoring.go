@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // metricPrefix is a beginning of a metric's name as Prometheus takes it.
@@ -72,7 +74,7 @@ func (v *validator) monitoring() {
 	parts := slices.Sorted(maps.Keys(Parts()))
 	for i, part := range m.Off {
 		if !slices.Contains(parts, part) {
-			v.bad(fmt.Sprintf("monitoring.off[%d]", i), didYouMean(part, parts), "there is no part %q", part)
+			v.bad(fmt.Sprintf("monitoring.off[%d]", i), yamldoc.DidYouMean(part, parts), "there is no part %q", part)
 		}
 	}
 	v.unknownParts()
@@ -110,7 +112,7 @@ func (v *validator) unknownParts() {
 	parts := v.p.parts()
 	for name := range v.p.Monitoring.Services {
 		if !slices.Contains(parts, name) {
-			v.bad("monitoring.services."+name+"#key", didYouMean(name, parts), "there is no part %q", name)
+			v.bad("monitoring.services."+name+"#key", yamldoc.DidYouMean(name, parts), "there is no part %q", name)
 		}
 	}
 }
@@ -131,7 +133,7 @@ func (v *validator) needs() {
 
 func (v *validator) secretNamed(at, name string) {
 	if _, ok := v.p.Secrets[name]; !ok {
-		v.bad(at, didYouMean(name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", name)
+		v.bad(at, yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", name)
 	}
 }
 
@@ -145,7 +147,7 @@ func (v *validator) logSink() {
 		return
 	case "elasticsearch", "opensearch":
 	default:
-		v.bad("monitoring.logs.to", didYouMean(logs.To, []string{"loki", "elasticsearch", "opensearch"}), "logs cannot go to %q", logs.To)
+		v.bad("monitoring.logs.to", yamldoc.DidYouMean(logs.To, []string{"loki", "elasticsearch", "opensearch"}), "logs cannot go to %q", logs.To)
 		return
 	}
 	if u, err := url.Parse(logs.URL); err != nil || u.Host == "" || u.User != nil {

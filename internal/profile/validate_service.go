@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // serviceValidator checks one service after its layers are merged.
@@ -140,7 +141,7 @@ func (v *serviceValidator) capabilities() {
 		case c.Name == "ALL":
 			v.bad(at, "name the few that are needed, each with its reason", "all capabilities cannot be added")
 		case !slices.Contains(policy.Capabilities(), c.Name):
-			v.bad(at+".name", didYouMean(c.Name, policy.Capabilities()), "there is no capability %q", c.Name)
+			v.bad(at+".name", yamldoc.DidYouMean(c.Name, policy.Capabilities()), "there is no capability %q", c.Name)
 		case seen[c.Name]:
 			v.bad(at+".name", "keep one of the two", "capability %s is added twice", c.Name)
 		case strings.TrimSpace(c.Reason) == "":
@@ -183,7 +184,7 @@ func (v *serviceValidator) resources() {
 func (v *serviceValidator) shutdown() {
 	s := v.s.Shutdown
 	if !slices.Contains(Signals(), s.Signal) {
-		v.bad(v.at("shutdown.signal"), didYouMean(s.Signal, Signals()), "there is no stop signal %q", s.Signal)
+		v.bad(v.at("shutdown.signal"), yamldoc.DidYouMean(s.Signal, Signals()), "there is no stop signal %q", s.Signal)
 	}
 	if s.Timeout.D > 0 && s.Timeout.D >= s.Grace.D {
 		v.bad(v.at("shutdown.timeout"), "the engine kills at the end of grace; leave a few seconds",
@@ -243,7 +244,7 @@ func (v *serviceValidator) secretUses() {
 	for i, use := range v.s.Secrets {
 		at := fmt.Sprintf("%s[%d]", v.at("secrets"), i)
 		if _, ok := v.p.Secrets[use.Name]; !ok {
-			v.bad(at, didYouMean(use.Name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", use.Name)
+			v.bad(at, yamldoc.DidYouMean(use.Name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", use.Name)
 		}
 		if seen[use.Name] {
 			v.bad(at, "keep one of the two", "secret %q is given twice", use.Name)
@@ -280,11 +281,7 @@ func (v *serviceValidator) environment() {
 func (v *serviceValidator) ports() {
 	for i, port := range v.s.Ports {
 		if err := port.check(); err != nil {
-			hint := ""
-			if h, ok := err.(interface{ Hint() string }); ok {
-				hint = h.Hint()
-			}
-			v.bad(fmt.Sprintf("%s[%d]", v.at("ports"), i), hint, "%v", err)
+			v.bad(fmt.Sprintf("%s[%d]", v.at("ports"), i), yamldoc.Hint(err), "%v", err)
 		}
 	}
 }
@@ -294,7 +291,7 @@ func (v *serviceValidator) networks() {
 	for i, name := range v.s.Networks {
 		network, ok := v.p.Networks[name]
 		if !ok {
-			v.bad(fmt.Sprintf("%s[%d]", v.at("networks"), i), didYouMean(name, slices.Collect(maps.Keys(v.p.Networks))), "there is no network %q", name)
+			v.bad(fmt.Sprintf("%s[%d]", v.at("networks"), i), yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Networks))), "there is no network %q", name)
 		}
 		publish = publish || !ok || network.Publish || network.Egress || network.External
 	}
@@ -311,7 +308,7 @@ func (v *serviceValidator) dependencies() {
 		other, ok := v.p.Services[d.Service]
 		switch {
 		case !ok:
-			v.bad(at, didYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
+			v.bad(at, yamldoc.DidYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
 		case !slices.Contains(conditions(), d.Condition):
 			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
 		case d.Condition == "healthy" && !other.Health.tests() && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):

@@ -8,21 +8,11 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 var decimal = regexp.MustCompile(`^\d{1,5}(\.\d{1,9})?$`)
-
-// valueError is a value that does not parse, with what to type instead.
-type valueError struct{ message, hint string }
-
-func (e *valueError) Error() string { return e.message }
-
-// Hint returns what to type instead.
-func (e *valueError) Hint() string { return e.hint }
-
-func badValue(hint, format string, args ...any) error {
-	return &valueError{message: fmt.Sprintf(format, args...), hint: hint}
-}
 
 // Bytes is an amount of memory or storage. It keeps the text as written, because people compare files.
 type Bytes struct {
@@ -34,7 +24,7 @@ type Bytes struct {
 func (b *Bytes) UnmarshalText(text []byte) error {
 	n, err := units.RAMInBytes(string(text))
 	if err != nil || n <= 0 {
-		return badValue("write a size such as 512M or 1G", "%q is not an amount of memory above zero", text)
+		return yamldoc.BadValue("write a size such as 512M or 1G", "%q is not an amount of memory above zero", text)
 	}
 	*b = Bytes{N: n, Text: string(text)}
 	return nil
@@ -52,11 +42,11 @@ type CPUs struct {
 // UnmarshalText reads a decimal number of processors, such as 0.5 or 2.0.
 func (c *CPUs) UnmarshalText(text []byte) error {
 	if !decimal.Match(text) {
-		return badValue(`write a number of processors such as "0.5" or "2.0"`, "%q is not a number of processors", text)
+		return yamldoc.BadValue(`write a number of processors such as "0.5" or "2.0"`, "%q is not a number of processors", text)
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || f < 0.001 {
-		return badValue("0.001 is the least the engine takes", "%q is not a number of processors above zero", text)
+		return yamldoc.BadValue("0.001 is the least the engine takes", "%q is not a number of processors above zero", text)
 	}
 	*c = CPUs{Nano: int64(f*1e9 + 0.5), Text: string(text)}
 	return nil
@@ -75,7 +65,7 @@ type Duration struct {
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil || v <= 0 {
-		return badValue("write a duration such as 30s or 2m", "%q is not a duration above zero", text)
+		return yamldoc.BadValue("write a duration such as 30s or 2m", "%q is not a duration above zero", text)
 	}
 	*d = Duration{D: v, Text: string(text)}
 	return nil
@@ -96,10 +86,10 @@ func (u *User) UnmarshalText(text []byte) error {
 	a, errA := strconv.ParseUint(uid, 10, 31)
 	b, errB := strconv.ParseUint(gid, 10, 31)
 	if !ok && errA == nil {
-		return badValue(fmt.Sprintf(`write "%s:%s"; a user without a group runs with gid 0`, uid, uid), "%q names no group", text)
+		return yamldoc.BadValue(fmt.Sprintf(`write "%s:%s"; a user without a group runs with gid 0`, uid, uid), "%q names no group", text)
 	}
 	if errA != nil || errB != nil {
-		return badValue(`write numbers, such as "1000:1000"; names differ between images`, "%q is not uid:gid", text)
+		return yamldoc.BadValue(`write numbers, such as "1000:1000"; names differ between images`, "%q is not uid:gid", text)
 	}
 	*u = User{UID: int(a), GID: int(b), Set: true}
 	return nil
@@ -118,7 +108,7 @@ type Mode struct {
 func (m *Mode) UnmarshalText(text []byte) error {
 	bits, err := strconv.ParseUint(strings.TrimPrefix(string(text), "0o"), 8, 12)
 	if err != nil {
-		return badValue(`write octal digits in quotes, such as "0700"`, "%q is not a file mode", text)
+		return yamldoc.BadValue(`write octal digits in quotes, such as "0700"`, "%q is not a file mode", text)
 	}
 	*m = Mode{Bits: int(bits), Set: true}
 	return nil
@@ -134,7 +124,7 @@ type Day struct{ T time.Time }
 func (d *Day) UnmarshalText(text []byte) error {
 	t, err := time.Parse(time.DateOnly, string(text))
 	if err != nil {
-		return badValue("write a day such as 2027-06-30", "%q is not a day", text)
+		return yamldoc.BadValue("write a day such as 2027-06-30", "%q is not a day", text)
 	}
 	d.T = t
 	return nil

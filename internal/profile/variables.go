@@ -2,17 +2,10 @@ package profile
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
-
-// variable finds ${…}, and $${ which stands for a literal ${.
-var variable = regexp.MustCompile(`\$\$\{|\$\{([^}]*)\}`)
-
-// form is what may stand between the braces: NAME, NAME:-default or NAME:?message.
-var form = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?$`)
 
 // VariablePlaces are the values of a profile that may contain ${NAME}; * stands for any key or item. Everywhere else a
 // dollar sign is a dollar sign: commands and health tests have shells of their own.
@@ -26,30 +19,30 @@ func VariablePlaces() []string {
 // variables puts values in the places of ${NAME}.
 type variables struct {
 	lookup Lookup
-	c      *collector
+	c      *yamldoc.Collector
 }
 
 // expand returns the tree with the variables of all places put in. Library layers are left alone.
-func (v *variables) expand(n *node, path string) *node {
-	if n == nil || n.kind == scalar {
+func (v *variables) expand(n *yamldoc.Node, path string) *yamldoc.Node {
+	if n == nil || n.Kind == yamldoc.Scalar {
 		return v.scalar(n, path)
 	}
 	out := *n
-	out.items = nil
-	for i, item := range n.items {
-		out.items = append(out.items, v.expand(item, fmt.Sprintf("%s.%d", path, i)))
+	out.Items = nil
+	for i, item := range n.Items {
+		out.Items = append(out.Items, v.expand(item, fmt.Sprintf("%s.%d", path, i)))
 	}
-	if n.vals != nil {
-		out.vals = make(map[string]*node, len(n.vals))
-		for k, value := range n.vals {
-			out.vals[k] = v.expand(value, join(path, k))
+	if n.Values != nil {
+		out.Values = make(map[string]*yamldoc.Node, len(n.Values))
+		for k, value := range n.Values {
+			out.Values[k] = v.expand(value, yamldoc.Join(path, k))
 		}
 	}
 	return &out
 }
 
-func (v *variables) scalar(n *node, path string) *node {
-	if n == nil || !own(n.layer) || !strings.Contains(n.value, "${") {
+func (v *variables) scalar(n *yamldoc.Node, path string) *yamldoc.Node {
+	if n == nil || !own(n.Layer) || !strings.Contains(n.Value, "${") {
 		return n
 	}
 	unselected := strings.HasPrefix(path, "environments.")
@@ -62,59 +55,19 @@ func (v *variables) scalar(n *node, path string) *node {
 	if !variablePlace(path) {
 		return n
 	}
-	value, err := v.replaced(n.value)
+	value, err := v.lookup.Substitute(n.Value)
 	if err != nil {
 		if unselected {
-			return &node{tag: "!!null", at: n.at, layer: n.layer}
+			return &yamldoc.Node{Tag: "!!null", At: n.At, Layer: n.Layer}
 		}
-		hint := ""
-		if h, ok := err.(interface{ Hint() string }); ok {
-			hint = h.Hint()
-		}
-		v.c.add(n.at, hint, "%v", err)
+		v.c.Add(n.At, yamldoc.Hint(err), "%v", err)
 	}
 	out := *n
-	out.text, out.value = n.value, value
+	out.Text, out.Value = n.Value, value
 	if strings.HasSuffix(path, ".pids") {
-		out.tag = (&yaml.Node{Kind: yaml.ScalarNode, Value: value}).ShortTag()
+		out.Tag = yamldoc.TagOf(value)
 	}
 	return &out
-}
-
-// replaced returns the text with its variables put in.
-func (v *variables) replaced(text string) (string, error) {
-	var failed error
-	out := variable.ReplaceAllStringFunc(text, func(found string) string {
-		if found == "$${" {
-			return "${"
-		}
-		value, err := v.value(found[2 : len(found)-1])
-		if err != nil && failed == nil {
-			failed = err
-		}
-		return value
-	})
-	return out, failed
-}
-
-func (v *variables) value(inner string) (string, error) {
-	m := form.FindStringSubmatch(inner)
-	if m == nil {
-		return "", badValue("write ${NAME}, ${NAME:-default} or ${NAME:?message}; $${ is a literal ${", "${%s} is not a variable", inner)
-	}
-	value := ""
-	if v.lookup != nil {
-		value, _ = v.lookup(m[1])
-	}
-	switch {
-	case value != "":
-		return value, nil
-	case m[2] == ":-":
-		return m[3], nil
-	case m[2] == ":?" && m[3] != "":
-		return "", badValue("export "+m[1]+"=…", "the variable %s is not set: %s", m[1], m[3])
-	}
-	return "", badValue("export "+m[1]+"=…, or give it a default: ${"+m[1]+":-…}", "the variable %s is not set", m[1])
 }
 
 // variablePlace reports whether the value at a path may contain variables.

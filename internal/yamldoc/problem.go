@@ -1,4 +1,4 @@
-package profile
+package yamldoc
 
 import (
 	"errors"
@@ -7,10 +7,11 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/agext/levenshtein"
 	"github.com/hashicorp/go-multierror"
 )
 
-// Position is a place in a profile file. Line and Column count from 1; zero means unknown.
+// Position is a place in a file. Line and Column count from 1; zero means unknown.
 type Position struct {
 	File   string
 	Line   int
@@ -28,7 +29,7 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Problem is one mistake in a profile: where it is, what is wrong, and what to type instead.
+// Problem is one mistake in a document: where it is, what is wrong, and what to type instead.
 type Problem struct {
 	At      Position
 	Message string
@@ -39,7 +40,7 @@ type Problem struct {
 func (p *Problem) Error() string { return p.At.String() + ": " + p.Message }
 
 // Problems returns the problems that err carries, in the order of the file.
-// It returns nil when err is not the answer of Parse to a faulty profile.
+// It returns nil when err carries none.
 func Problems(err error) []*Problem {
 	var many *multierror.Error
 	if !errors.As(err, &many) {
@@ -67,14 +68,14 @@ func Problems(err error) []*Problem {
 	return problems
 }
 
-// collector gathers problems, so that one run reports all of them.
-type collector struct {
+// Collector gathers problems, so that one run reports all of them.
+type Collector struct {
 	errs *multierror.Error
 	seen map[Problem]bool
 }
 
-// add notes a problem once: a mistake in the defaults would come up in every service.
-func (c *collector) add(at Position, hint, format string, args ...any) {
+// Add notes a problem once: a mistake in the defaults would come up in every service.
+func (c *Collector) Add(at Position, hint, format string, args ...any) {
 	p := Problem{At: at, Message: oneLine(fmt.Sprintf(format, args...)), Hint: oneLine(hint)}
 	if c.seen[p] {
 		return
@@ -86,7 +87,7 @@ func (c *collector) add(at Position, hint, format string, args ...any) {
 	c.errs = multierror.Append(c.errs, &p)
 }
 
-// oneLine drops what could break a message or move a terminal's cursor: keys of a profile may hold any character.
+// oneLine drops what could break a message or move a terminal's cursor: keys of a document may hold any character.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -96,8 +97,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// err returns nil or all problems, printed one per line.
-func (c *collector) err() error {
+// Err returns nil or all problems, printed one per line.
+func (c *Collector) Err() error {
 	if c.errs == nil {
 		return nil
 	}
@@ -109,4 +110,43 @@ func (c *collector) err() error {
 		return strings.Join(lines, "\n")
 	}
 	return c.errs
+}
+
+// valueError is a value that does not parse, with what to type instead.
+type valueError struct{ message, hint string }
+
+func (e *valueError) Error() string { return e.message }
+
+// Hint returns what to type instead.
+func (e *valueError) Hint() string { return e.hint }
+
+// BadValue returns the error of a value that does not parse. The hint says what to type instead.
+func BadValue(hint, format string, args ...any) error {
+	return &valueError{message: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// Hint returns what to type instead of the value that err is about, or nothing.
+func Hint(err error) string {
+	if h, ok := err.(interface{ Hint() string }); ok {
+		return h.Hint()
+	}
+	return ""
+}
+
+// DidYouMean returns a hint naming the candidate closest to got, or all of them when none is close and the list is short.
+func DidYouMean(got string, candidates []string) string {
+	best, distance := "", 3
+	for _, c := range candidates {
+		if d := levenshtein.Distance(strings.ToLower(got), strings.ToLower(c), nil); d < distance {
+			best, distance = c, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	if len(candidates) == 0 || len(candidates) > 40 {
+		return ""
+	}
+	sorted := slices.Sorted(slices.Values(candidates))
+	return "known here: " + strings.Join(sorted, ", ")
 }

@@ -1,10 +1,9 @@
-package profile
+package yamldoc
 
 import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,29 +11,28 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Format returns a profile with its keys in the order of the reference. Only whole lines move, each with the comments
-// above it, so that every comment, blank line and quoting style is kept. Mappings whose keys are names (services,
-// environment) and mappings between braces keep their order.
-func Format(file string, data []byte) ([]byte, error) {
-	c := &collector{}
-	if bytes.ContainsAny(data, "\u0085\u2028\u2029") {
-		return nil, fmt.Errorf("formatting %s: it has line breaks that editors do not show; replace them by ordinary ones", file)
+// Format returns a document with its keys in the order in which a Go type has its fields. Only whole lines move, each with the comments
+// above it, so that every comment, blank line and quoting style is kept. Mappings whose keys are names and mappings between braces keep their order.
+func Format(s Source, as reflect.Type) ([]byte, error) {
+	c := &Collector{}
+	if bytes.ContainsAny(s.Data, "\u0085\u2028\u2029") {
+		return nil, fmt.Errorf("formatting %s: it has line breaks that editors do not show; replace them by ordinary ones", s.File)
 	}
-	data = []byte(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data)))
-	before := parseTree(file, layerProfile, data, c)
-	if err := c.err(); err != nil {
+	s.Data = []byte(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(s.Data)))
+	before := Parse(s, c)
+	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
+	if err := yaml.Unmarshal(s.Data, &doc); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", s.File, err)
 	}
-	f := newFormatter(data, doc.Content[0])
-	formatted := f.text(doc.Content[0])
-	if after := parseTree(file, layerProfile, formatted, c); c.err() != nil || !before.equal(after) {
-		return nil, fmt.Errorf("formatting %s would change what it says: an alias stands before its anchor; nothing was changed", file)
+	f := newFormatter(s.Data, doc.Content[0])
+	s.Data = f.text(doc.Content[0], as)
+	if after := Parse(s, c); c.Err() != nil || !before.Equal(after) {
+		return nil, fmt.Errorf("formatting %s would change what it says: an alias stands before its anchor; nothing was changed", s.File)
 	}
-	return formatted, nil
+	return s.Data, nil
 }
 
 // line is one line of the file. Lines of block scalars are fixed: their blanks and # are text.
@@ -78,7 +76,7 @@ func (f *formatter) fix(n *yaml.Node) {
 }
 
 // text returns the whole file: the comment at its top stays there.
-func (f *formatter) text(root *yaml.Node) []byte {
+func (f *formatter) text(root *yaml.Node, as reflect.Type) []byte {
 	first := len(f.lines)
 	if len(root.Content) > 0 {
 		first = root.Content[0].Line - 1
@@ -94,7 +92,7 @@ func (f *formatter) text(root *yaml.Node) []byte {
 	}
 	out := slices.Clone(f.lines[:top])
 	if root.Kind == yaml.MappingNode && root.Style&yaml.FlowStyle == 0 {
-		out = append(out, f.mapping(root, reflect.TypeFor[Profile](), top, len(f.lines))...)
+		out = append(out, f.mapping(root, as, top, len(f.lines))...)
 	} else {
 		out = append(out, f.lines[top:]...)
 	}
@@ -240,15 +238,4 @@ func bare(t reflect.Type) reflect.Type {
 		return t.Elem()
 	}
 	return t
-}
-
-// equal reports whether two trees say the same; the order of keys says nothing.
-func (n *node) equal(other *node) bool {
-	if n == nil || other == nil {
-		return n == other
-	}
-	if n.kind != other.kind || n.tag != other.tag || n.value != other.value || n.directive != other.directive {
-		return false
-	}
-	return slices.EqualFunc(n.items, other.items, (*node).equal) && maps.EqualFunc(n.vals, other.vals, (*node).equal)
 }
