@@ -1,10 +1,10 @@
 # Rendered by hsectl. Change the profile, not this file.
 #
-# Shows what the engine has written down about each container of one stack: which service it is (the Compose labels),
-# whether it is healthy, how often it was restarted, whether it was killed for memory. The engine itself is not asked.
+# Exports the engine's record of each container of one stack: its service (from the Compose labels), its health, the number of
+# restarts, and whether it was killed because it ran out of memory. It reads files only and sends no request to the engine.
 #
 # A record is one line of JSON. Inside a string every quote is escaped, so a quoted key followed by a colon is a key.
-# Values that are not plain words are taken for absent. Nothing of the request is used.
+# Values that are not plain words count as absent. The script ignores the content of the request.
 printf 'Content-Type: text/plain; version=0.0.4\r\n\r\n'
 exec awk -v stack="$HSE_STACK" '
 function word(key) {
@@ -29,14 +29,14 @@ function record() {
 }
 function metric(name, type, help) { if (name in lines) printf "# HELP %s %s\n# TYPE %s %s\n%s", name, help, name, type, lines[name] }
 BEGIN {
-	# A record that vanishes while it is read is a container that has gone.
+	# A record that disappears while it is read belongs to a removed container.
 	for (i = 1; i < ARGC; i++) { if ((getline < ARGV[i]) > 0) record(); close(ARGV[i]) }
 	metric("hse_container_info", "gauge", "A container of the stack, and its service.")
 	metric("hse_container_running", "gauge", "1 while the container runs.")
-	metric("hse_container_oom_killed", "gauge", "1 when the engine saw the container killed for memory since its last start.")
-	metric("hse_container_restarts_total", "counter", "Times that the engine has restarted the container.")
-	metric("hse_container_healthy", "gauge", "1 when the health test passes, 0 when it fails; absent before the first answer.")
-	print "# HELP hse_container_records Records of containers that could be read, of all stacks."
+	metric("hse_container_oom_killed", "gauge", "1 when the container was killed since its last start because it ran out of memory.")
+	metric("hse_container_restarts_total", "counter", "Number of restarts of the container by the engine.")
+	metric("hse_container_healthy", "gauge", "1 when the health test passes, 0 when it fails; absent before the first result.")
+	print "# HELP hse_container_records Number of readable container records, of all stacks."
 	print "# TYPE hse_container_records gauge"
 	print "hse_container_records " records + 0
 }' /var/lib/docker/containers/*/config.v2.json
