@@ -40,7 +40,7 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 			remedy = r
 		}
 		out = append(out, finding.Finding{Subject: s.Name, Control: c.ID, Title: c.Title, Severity: c.Severity, Status: v.Status, Tier: v.Tier,
-			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, keysOf(c)...)})
+			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, KeysOf(c)...)})
 	}
 	if keys := unjudged(s); len(keys) > 0 {
 		first, _, _ := strings.Cut(keys[0], " ")

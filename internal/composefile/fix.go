@@ -24,6 +24,9 @@ func (p *Project) Fix() []Fixed {
 	findings := p.Check()
 	var out []Fixed
 	for _, d := range p.places {
+		if p.documents(d.path) > 1 {
+			continue // which of them a line belongs to is not worth guessing
+		}
 		f := Fixed{Path: d.path}
 		var inserts []insert
 		for _, s := range p.ServiceConfigs() {
@@ -47,6 +50,17 @@ func (p *Project) Fix() []Fixed {
 		}
 	}
 	return out
+}
+
+// documents counts what a file holds.
+func (p *Project) documents(path string) int {
+	n := 0
+	for _, d := range p.places {
+		if d.path == path {
+			n++
+		}
+	}
+	return n
 }
 
 // writable tells a mapping that has a line for each key.

@@ -4,10 +4,14 @@
 package composefile
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -52,68 +56,158 @@ const placeholder = "1"
 
 // Load reads the files as docker compose would, with every profile on.
 func Load(ctx context.Context, from Source) (*Project, error) {
-	logrus.SetOutput(io.Discard) // compose-go logs what is returned as an error or noted in the project
 	p := &Project{}
 	for _, name := range from.Files {
 		data, err := from.Read(name, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the Compose file: %w", err)
 		}
-		var root yaml.Node
-		if err := yaml.Unmarshal(data, &root); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
+		if err := p.parse(name, data); err != nil {
+			return nil, err
 		}
-		p.places = append(p.places, document{name, &root, data})
 	}
 	if err := p.boundedAll(from); err != nil {
 		return nil, err
 	}
 	loaded, err := p.project(ctx, from)
 	if err != nil {
+		return nil, fmt.Errorf("loading the Compose file: %w", err)
+	}
+	return p.filled(loaded), nil
+}
+
+// Environment says where a file is, and what its variables are.
+type Environment struct {
+	Dir       string            // absolute directory that relative paths begin at; where it is empty they stay relative
+	Variables map[string]string // values of the variables that the file names
+}
+
+// Read reads one Compose file that is in memory. No other file is read: one that includes or extends another is refused,
+// and what is in files of variables and labels is unknown.
+func Read(ctx context.Context, name string, data []byte, in Environment) (*Project, error) {
+	p := &Project{}
+	if err := p.parse(name, data); err != nil {
 		return nil, err
 	}
+	for _, d := range p.places {
+		if err := bounded(name, d.root); err != nil {
+			return nil, err
+		}
+		if others := references(d.root); len(others) > 0 {
+			return nil, fmt.Errorf("reading %s: it includes or extends %s, and is to be read alone", name, strings.Join(others, ", "))
+		}
+	}
+	variables := types.Mapping{}
+	maps.Copy(variables, in.Variables)
+	details := types.ConfigDetails{WorkingDir: cmp.Or(in.Dir, "/"), Environment: variables, ConfigFiles: []types.ConfigFile{{Filename: name, Content: data}}}
+	loaded, err := p.load(ctx, details, func(o *loader.Options) {
+		o.SkipResolveEnvironment, o.SkipResolveLabels, o.SkipInclude, o.ResolvePaths = true, true, true, in.Dir != ""
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	p.Blind = "the file is read alone"
+	return p.filled(loaded), nil
+}
+
+// parse keeps the documents of a file with the places of what is written.
+func (p *Project) parse(name string, data []byte) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for n := 0; ; n++ {
+		var root yaml.Node
+		switch err := decoder.Decode(&root); {
+		case errors.Is(err, io.EOF) && n > 0:
+			return nil
+		case errors.Is(err, io.EOF): // Compose says that it is empty
+		case err != nil:
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		p.places = append(p.places, document{name, &root, data})
+		if root.IsZero() {
+			return nil
+		}
+	}
+}
+
+func (p *Project) filled(loaded *types.Project) *Project {
 	p.types, p.Name = loaded, loaded.Name
 	slices.Sort(p.Unset)
 	p.Unset = slices.Compact(p.Unset)
-	return p, nil
+	return p
 }
 
 // project tries again without the files of variables, so that one that is missing does not hide all the rest.
 func (p *Project) project(ctx context.Context, from Source) (*types.Project, error) {
-	if from.AsWritten {
-		loaded, err := p.load(ctx, from, cli.WithoutEnvironmentResolution, cli.WithoutLabelsResolution)
-		if err != nil {
-			return nil, fmt.Errorf("loading the Compose file: %w", err)
-		}
-		return loaded, nil
+	details, err := p.details(from)
+	if err != nil {
+		return nil, err
 	}
-	loaded, err := p.load(ctx, from)
+	unread := func(o *loader.Options) { o.SkipResolveEnvironment, o.SkipResolveLabels = true, true }
+	if from.AsWritten {
+		return p.load(ctx, details, unread)
+	}
+	loaded, err := p.load(ctx, details)
 	if err == nil {
 		return loaded, nil
 	}
-	again, second := p.load(ctx, from, cli.WithoutEnvironmentResolution, cli.WithoutLabelsResolution)
+	again, second := p.load(ctx, details, unread)
 	if second != nil {
-		return nil, fmt.Errorf("loading the Compose file: %w", err)
+		return nil, err
 	}
 	p.Blind = err.Error()
 	return again, nil
 }
 
-func (p *Project) load(ctx context.Context, from Source, more ...cli.ProjectOptionsFn) (*types.Project, error) {
-	options := []cli.ProjectOptionsFn{
-		cli.WithEnv(from.Environment), cli.WithEnvFiles(from.EnvFiles...), cli.WithDotEnv,
-		cli.WithProfiles([]string{"*"}), cli.WithResolvedPaths(true), cli.WithResourceLoader(remote{}),
-		cli.WithLoadOptions(func(o *loader.Options) {
-			if o.Interpolate != nil { // the options are applied once before they are filled
-				o.Interpolate.Substitute = p.substitute
-			}
-		}),
-	}
-	o, err := cli.NewProjectOptions(from.Files, append(options, more...)...)
+// details are the files with the variables that Compose would have: those of the calling process, and of its files.
+func (p *Project) details(from Source) (types.ConfigDetails, error) {
+	o, err := cli.NewProjectOptions(from.Files, cli.WithEnv(from.Environment), cli.WithEnvFiles(from.EnvFiles...), cli.WithDotEnv)
 	if err != nil {
-		return nil, err
+		return types.ConfigDetails{}, err
 	}
-	return o.LoadProject(ctx)
+	out := types.ConfigDetails{Environment: o.Environment}
+	if out.WorkingDir, err = o.GetWorkingDir(); err != nil {
+		return out, err
+	}
+	for i, d := range p.places {
+		if i > 0 && p.places[i-1].path == d.path {
+			continue // another document of one file
+		}
+		file, err := filepath.Abs(d.path)
+		if err != nil {
+			return out, err
+		}
+		out.ConfigFiles = append(out.ConfigFiles, types.ConfigFile{Filename: file, Content: d.data})
+	}
+	return out, nil
+}
+
+func (p *Project) load(ctx context.Context, details types.ConfigDetails, more ...func(*loader.Options)) (*types.Project, error) {
+	logrus.SetOutput(io.Discard) // compose-go logs what is returned as an error or noted in the project
+	options := append([]func(*loader.Options){func(o *loader.Options) {
+		o.Profiles = []string{"*"}
+		o.ResourceLoaders = append(o.ResourceLoaders, remote{})
+		o.Interpolate.Substitute = p.substitute
+		if name := details.Environment[nameVariable]; name != "" {
+			o.SetProjectName(name, true)
+		} else if !p.named() {
+			o.SetProjectName(loader.NormalizeProjectName(filepath.Base(details.WorkingDir)), false)
+		}
+	}}, more...)
+	return loader.LoadWithContext(ctx, details, options...)
+}
+
+// nameVariable names a project, whatever its file says.
+const nameVariable = "COMPOSE_PROJECT_NAME"
+
+// named reports whether one of the files names the project.
+func (p *Project) named() bool {
+	return slices.ContainsFunc(p.places, func(d document) bool {
+		if len(d.root.Content) == 0 {
+			return false
+		}
+		_, name := LookUp(d.root.Content[0], "name")
+		return name != nil && name.Value != ""
+	})
 }
 
 // substitute replaces variables. What is not set is noted, and never a reason to stop looking.
@@ -187,38 +281,4 @@ func IsCompose(data []byte) bool {
 		}
 	}
 	return false
-}
-
-// Types returns the project as compose-go has it. It is not to be changed.
-func (p *Project) Types() *types.Project { return p.types }
-
-// ServiceConfigs are the services and jobs of the project, sorted by name. A job is judged as the service it would be.
-func (p *Project) ServiceConfigs() []types.ServiceConfig {
-	var out []types.ServiceConfig
-	for _, name := range p.types.ServiceNames() {
-		out = append(out, p.types.Services[name])
-	}
-	for name, job := range p.types.Jobs {
-		out = append(out, types.ServiceConfig{Name: name, ContainerSpec: job.ContainerSpec, WorkloadSpec: job.WorkloadSpec})
-	}
-	slices.SortFunc(out, func(a, b types.ServiceConfig) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
-
-// Whole reports whether the project is the same with and without AsWritten: no service takes anything from another file.
-func (p *Project) Whole() bool {
-	return !slices.ContainsFunc(p.ServiceConfigs(), func(s types.ServiceConfig) bool { return len(s.EnvFiles) > 0 || len(s.LabelFiles) > 0 })
-}
-
-// Values returns the resolved project as plain values.
-func (p *Project) Values() (map[string]any, error) {
-	data, err := p.Types().MarshalYAML()
-	if err != nil {
-		return nil, fmt.Errorf("reading the project: %w", err)
-	}
-	out := map[string]any{}
-	if err := yaml.Unmarshal(data, &out); err != nil {
-		return nil, fmt.Errorf("reading the project: %w", err)
-	}
-	return out, nil
 }

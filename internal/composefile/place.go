@@ -2,6 +2,8 @@ package composefile
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 
 	"go.yaml.in/yaml/v3"
 
@@ -62,6 +64,48 @@ func (p *Project) service(name string) (in document, key, value *yaml.Node) {
 		}
 	}
 	return document{}, nil, nil
+}
+
+// Place is where something is written. Line and column count from 1; they are 0 where only the file is known.
+type Place struct {
+	File         string
+	Line, Column int
+}
+
+// String returns file:line:column.
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Place returns where a key is written, such as services, web, ports, 0: in the last file that has all of it, otherwise where
+// the most of it is. Items of lists are numbered from 0.
+func (p *Project) Place(keys ...string) Place {
+	best, deepest := Place{File: p.places[0].path}, 0
+	for _, d := range slices.Backward(p.places) {
+		if len(d.root.Content) == 0 {
+			continue
+		}
+		at := d.root.Content[0]
+		for depth, key := range keys {
+			k, v := LookUp(at, key)
+			if list := resolve(at); list.Kind == yaml.SequenceNode {
+				if n, err := strconv.Atoi(key); err == nil && n >= 0 && n < len(list.Content) {
+					k, v = list.Content[n], list.Content[n]
+				}
+			}
+			if k == nil {
+				break
+			}
+			if depth+1 > deepest {
+				best, deepest = Place{d.path, k.Line, k.Column}, depth+1
+			}
+			at = v
+		}
+	}
+	return best
 }
 
 // place returns file:line:column of the first of the keys that the service has, or of the service. A service that comes
@@ -160,7 +204,7 @@ func (p *Project) Locate(service, control string) string {
 	}
 	for _, c := range policy.Controls() {
 		if c.ID == control {
-			return p.place(service, keysOf(c)...)
+			return p.place(service, KeysOf(c)...)
 		}
 	}
 	return p.place(service)

@@ -9,8 +9,8 @@ import (
 // EngineGrace is how long the engine waits before it kills when nothing is written: docker stop --time.
 const EngineGrace = 10 * time.Second
 
-// keysOf returns the keys of a Compose service that decide a control, the most likely first.
-func keysOf(c policy.Control) []string {
+// KeysOf returns the keys of a Compose service that decide a control, the most likely first.
+func KeysOf(c policy.Control) []string {
 	switch c.ID {
 	case "HSE-FS-001":
 		return []string{"read_only"}
