@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 type deployOptions struct {
@@ -325,7 +326,7 @@ func observe(ctx context.Context, engine *docker.Engine, d deploy.Desired, seen 
 }
 
 // release records what the plan brings about and where it comes from.
-func (s *session) release(ctx context.Context, l loaded, d deploy.Desired, o deploy.Observed, p deploy.Plan) (deploy.Release, error) {
+func (s *session) release(ctx context.Context, l loaded, d deploy.Desired, o deploy.Observed, p deploy.Plan) (record.Release, error) {
 	r := deploy.NewRelease(d, o, p, s.history.Next())
 	rendered, err := generate.Render(l.stack, generate.Source{Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: ".", Generator: "hsectl",
 		Inputs: l.inputs, Choices: l.choices})
@@ -333,7 +334,10 @@ func (s *session) release(ctx context.Context, l loaded, d deploy.Desired, o dep
 		return r, err
 	}
 	revision := host.GitRevision(ctx, l.dir())
-	r.Rendered, r.Made = rendered, s.made
+	for _, f := range rendered {
+		r.Rendered = append(r.Rendered, record.File(f))
+	}
+	r.Made = s.made
 	r.Made.Revision, r.Made.Source = revision.Commit, revision.Source
 	return r, nil
 }

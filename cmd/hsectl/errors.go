@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/cache"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -136,7 +137,10 @@ func hintFor(err error) string {
 	if isType[*deploy.GoneError](err) {
 		return "choose another release: hsectl releases"
 	}
-	if damaged, ok := errors.AsType[*deploy.DamagedError](err); ok {
+	if isType[*record.NewerError](err) {
+		return "nothing was changed; update hsectl on this machine"
+	}
+	if damaged, ok := errors.AsType[*record.DamagedError](err); ok {
 		return "nothing was changed; to go on without " + damaged.What + ", remove its volume"
 	}
 	if errors.Is(err, deploy.ErrMoved) {

@@ -12,6 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/redact"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -25,7 +26,7 @@ type hooks struct {
 	secrets map[string]deploy.Secret
 	skip    bool
 	tell    *progress
-	runs    []deploy.HookRun
+	runs    []record.HookRun
 }
 
 // hookError is a hook that stopped a deploy before anything changed.
@@ -90,7 +91,7 @@ func (h *hooks) run(ctx context.Context, when stack.When, m moment) error {
 			continue
 		}
 		ended, err := h.one(ctx, hook, m)
-		h.runs = append(h.runs, deploy.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.known.Text(ended)})
+		h.runs = append(h.runs, record.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.known.Text(ended)})
 		switch {
 		case err != nil && when == stack.Before:
 			return &hookError{hook.Name, err}
@@ -104,7 +105,7 @@ func (h *hooks) run(ctx context.Context, when stack.When, m moment) error {
 func (h *hooks) one(ctx context.Context, hook stack.Hook, m moment) (ended string, err error) {
 	if h.skip {
 		h.tell.event(deploy.Event{Subject: hook.Name, Text: "hook skipped"})
-		return deploy.HookSkipped, nil
+		return record.HookSkipped, nil
 	}
 	h.tell.event(deploy.Event{Subject: hook.Name, Text: "hook runs " + strings.Join(hook.Command, " ")})
 	environment := append(slices.Clone(h.base), "HSECTL_HOOK_NAME="+hook.Name, "HSECTL_HOOK_WHEN="+string(hook.When))
@@ -119,7 +120,7 @@ func (h *hooks) one(ctx context.Context, hook stack.Hook, m moment) (ended strin
 		return err.Error(), err
 	}
 	h.tell.event(deploy.Event{Subject: hook.Name, Text: "hook done", Done: true})
-	return deploy.HookDone, nil
+	return record.HookDone, nil
 }
 
 // variableName is the name of a secret as part of a variable's.
@@ -153,7 +154,7 @@ func (s *session) before(ctx context.Context, c deploy.Change) error {
 }
 
 // afterwards runs the hooks that follow a change, however it ended, and adds to its record how they did.
-func (s *session) afterwards(ctx context.Context, c deploy.Change, o *deploy.Outcome, changed error) {
+func (s *session) afterwards(ctx context.Context, c deploy.Change, o *record.Outcome, changed error) {
 	if s.hooks == nil || len(s.hooks.list) == 0 {
 		return
 	}

@@ -67,7 +67,7 @@ func (s *session) maintain(ctx context.Context, on bool) error {
 	if current == nil {
 		return fmt.Errorf("%s has no release on this engine", s.stack)
 	}
-	gate, ok := current.Release.Gate()
+	gate, ok := deploy.GateOf(current.Release)
 	if !ok {
 		return &usageError{fmt.Errorf("release %d of %s has no edge", current.Number, s.stack), "add edge: to the profile; see docs/edge.md"}
 	}

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -24,7 +24,7 @@ const (
 )
 
 // prove verifies the running stack against its model.
-func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (deploy.Proof, error) {
+func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (record.Proof, error) {
 	evidence, err := seen(ctx, engine, model, verify.Options{}, proveTries)
 	return newProof(evidence.Findings), err
 }
@@ -47,8 +47,8 @@ func seen(ctx context.Context, o verify.Observer, model stack.Stack, options ver
 	}
 }
 
-func newProof(findings []finding.Finding) deploy.Proof {
-	p := deploy.Proof{Proven: finding.Proven(findings), Counts: map[string]int{}}
+func newProof(findings []finding.Finding) record.Proof {
+	p := record.Proof{Proven: finding.Proven(findings), Counts: map[string]int{}}
 	for status, n := range finding.Tally(findings) {
 		p.Counts[status.String()] = n
 	}

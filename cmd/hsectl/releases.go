@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 func newReleases(g *globals, s streams) *cobra.Command {
@@ -50,11 +50,11 @@ type releaseLine struct {
 	Images   map[string]string `json:"images"`
 	Secrets  map[string]string `json:"secrets,omitempty"`
 	Reason   string            `json:"reason,omitempty"`
-	Hooks    []deploy.HookRun  `json:"hooks,omitempty"`
+	Hooks    []record.HookRun  `json:"hooks,omitempty"`
 }
 
-func newReleaseLine(r deploy.Record, current int) releaseLine {
-	l := releaseLine{Release: r.Number, Current: r.Number == current, Status: string(cmp.Or(r.Outcome.Status, deploy.Cut)), Reason: r.Outcome.Reason,
+func newReleaseLine(r record.Entry, current int) releaseLine {
+	l := releaseLine{Release: r.Number, Current: r.Number == current, Status: string(cmp.Or(r.Outcome.Status, record.Cut)), Reason: r.Outcome.Reason,
 		At: r.Release.Made.At, By: r.Release.Made.By, Host: r.Release.Made.Host, Revision: r.Release.Made.Revision, Again: r.Release.Again,
 		Hooks: r.Outcome.Hooks, Verified: "no", Images: map[string]string{}, Secrets: r.Release.Secrets}
 	for reference, image := range r.Release.Images {

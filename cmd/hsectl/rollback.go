@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 func newRollback(g *globals, s streams) *cobra.Command {
@@ -110,13 +111,13 @@ func (s *session) rollback(ctx context.Context, number int) (at, services int, e
 		return 0, 0, fmt.Errorf("%s has no release on this engine", s.stack)
 	}
 	if open && number == 0 {
-		return last.Number, len(last.Release.Model.Services), nil
+		return last.Number, len(last.Release.Model().Services), nil
 	}
 	target, err := s.target(number)
 	if err != nil {
 		return 0, 0, err
 	}
-	observed, err := s.engine.Observe(ctx, deploy.Desired{Stack: target.Release.Model})
+	observed, err := s.engine.Observe(ctx, deploy.Desired{Stack: target.Release.Model()})
 	if err != nil {
 		return 0, 0, fmt.Errorf("observing the engine: %w", err)
 	}
@@ -129,10 +130,10 @@ func (s *session) rollback(ctx context.Context, number int) (at, services int, e
 	release.Made = s.made
 	release.Made.Revision, release.Made.Source = target.Release.Made.Revision, target.Release.Made.Source
 	err = s.run(ctx, deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running})
-	return release.Number, len(release.Model.Services), err
+	return release.Number, len(release.Intent.Services), err
 }
 
-func (s *session) target(number int) (deploy.Record, error) {
+func (s *session) target(number int) (record.Entry, error) {
 	target, ok := s.history.Previous()
 	if number > 0 {
 		target, ok = s.history.Find(number)
@@ -142,7 +143,7 @@ func (s *session) target(number int) (deploy.Record, error) {
 		return target, &usageError{fmt.Errorf("%s has no release %d on this engine", s.stack, number), "list them with: hsectl releases"}
 	case !ok:
 		return target, fmt.Errorf("%s has no earlier release on this engine", s.stack)
-	case target.Outcome.Status != deploy.Deployed && target.Err == nil:
+	case target.Outcome.Status != record.Deployed && target.Err == nil:
 		return target, &usageError{fmt.Errorf("release %d was never deployed as a whole", target.Number), "list them with: hsectl releases"}
 	}
 	return target, trust(target, s.stack)

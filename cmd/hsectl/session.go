@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -19,9 +20,9 @@ type session struct {
 	engine  *docker.Engine
 	lock    *docker.Lock
 	stack   string
-	made    deploy.Made
-	journal deploy.Journal
-	history deploy.History
+	made    record.Made
+	journal record.Journal
+	history record.History
 	report  func(deploy.Event)
 	begin   func() func() error // begins the load that runs meanwhile, and returns who judges it; nil for none
 	judge   func() error        // of the load that runs meanwhile; nil for none
@@ -72,13 +73,16 @@ func openAfter(ctx context.Context, engine *docker.Engine, name string, o sessio
 		return nil, err
 	}
 	s := &session{engine: engine, lock: lock, stack: name, report: report, options: o,
-		made: deploy.Made{By: person, Host: machine, Tool: "hsectl " + version()}}
+		made: record.Made{By: person, Host: machine, Tool: "hsectl " + version()}}
 	s.journal, err = lock.Journal(ctx)
 	switch {
 	case err == nil && v.holds() && lock.AtOnce() && s.journal.Sequence == v.records.Journal.Sequence:
 		s.history, s.seen = v.records.History, &v.observed
 	case err == nil:
 		s.history, err = engine.History(ctx, name)
+	}
+	if err == nil {
+		err = s.history.Newer()
 	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock(ctx))
@@ -89,9 +93,12 @@ func openAfter(ctx context.Context, engine *docker.Engine, name string, o sessio
 func (s *session) close(ctx context.Context) error { return s.lock.Unlock(ctx) }
 
 // current returns the release that the stack is at, or nil. A damaged record is an error: nothing could be undone.
-func (s *session) current() (*deploy.Record, error) { return current(s.history, s.stack) }
+func (s *session) current() (*record.Entry, error) { return current(s.history, s.stack) }
 
-func current(h deploy.History, stack string) (*deploy.Record, error) {
+func current(h record.History, stack string) (*record.Entry, error) {
+	if err := h.Newer(); err != nil {
+		return nil, err
+	}
 	r, ok := h.Current()
 	if !ok {
 		return nil, nil
@@ -99,9 +106,9 @@ func current(h deploy.History, stack string) (*deploy.Record, error) {
 	return &r, trust(r, stack)
 }
 
-func trust(r deploy.Record, name string) error {
+func trust(r record.Entry, name string) error {
 	if r.Err != nil {
-		return &deploy.DamagedError{What: fmt.Sprintf("release %d of %s (volume %s)", r.Number, name, r.Volume), Err: r.Err}
+		return &record.DamagedError{What: fmt.Sprintf("release %d of %s (volume %s)", r.Number, name, r.Volume), Err: r.Err}
 	}
 	return nil
 }
@@ -110,7 +117,7 @@ func (s *session) transaction() deploy.Transaction {
 	t := deploy.Transaction{Stack: s.stack, Engine: s.engine, Ledger: s.lock, Lost: s.lock.Lost(), Report: s.report,
 		Undo: s.options.timeout, Settle: s.options.settle, Keep: s.options.keepOn, Judge: s.judge}
 	if s.options.verify {
-		t.Verify = func(ctx context.Context, model stack.Stack) (deploy.Proof, error) { return prove(ctx, s.engine, model) }
+		t.Verify = func(ctx context.Context, model stack.Stack) (record.Proof, error) { return prove(ctx, s.engine, model) }
 	}
 	return t
 }
@@ -150,7 +157,7 @@ func (s *session) run(ctx context.Context, c deploy.Change) error {
 	if err != nil {
 		return err
 	}
-	s.history = append(s.history, deploy.Record{Number: c.Release.Number, Release: c.Release, Outcome: outcome})
+	s.history = append(s.history, record.Entry{Number: c.Release.Number, Release: c.Release, Outcome: outcome})
 	if err := s.engine.Prune(ctx, s.stack, s.history, s.options.keep); err != nil {
 		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but tidying up failed: " + err.Error()})
 	}

@@ -131,14 +131,14 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 	if err != nil {
 		return out, err
 	}
-	if edge := current.Release.Model.Edge; edge != nil {
+	if edge := current.Release.Model().Edge; edge != nil {
 		out.Paused = observed.Maintenance(current.Release)
 		for _, site := range edge.Sites {
 			out.Sites = append(out.Sites, site.URL)
 		}
 	}
 	for _, c := range deploy.Compare(current, observed) {
-		service, _ := current.Release.Model.Service(c.Service)
+		service, _ := current.Release.Model().Service(c.Service)
 		out.Services = append(out.Services, serviceStatus{Service: c.Service, State: c.State, Well: c.Well, URLs: addresses(service), Owner: service.Owner, Drift: c.Drift})
 	}
 	return out, nil

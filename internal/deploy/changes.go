@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -78,8 +79,8 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 	var loads []string // causes for which a live service need not be replaced
 	if d.Last != nil {
 		c.Causes, loads = releaseCauses(*d.Last, d, o, s)
-		if before, ok := d.Last.Release.Model.Service(s.Name); ok {
-			was = Expected(d.Last.Release.Model, before, d.Last.Release.mounts())
+		if before, ok := d.Last.Release.Model().Service(s.Name); ok {
+			was = Expected(d.Last.Release.Model(), before, mounts(d.Last.Release))
 		}
 		if cause := strangers(running, *d.Last, s); cause != "" {
 			c.Causes = append(c.Causes, cause)
@@ -123,8 +124,8 @@ func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
 
 // releaseCauses says what the file changes against the last release: what asks for another container, and what a live
 // service loads.
-func releaseCauses(last Record, d Desired, o Observed, s stack.Service) (replaces, loads []string) {
-	before, ok := last.Release.Model.Service(s.Name)
+func releaseCauses(last record.Entry, d Desired, o Observed, s stack.Service) (replaces, loads []string) {
+	before, ok := last.Release.Model().Service(s.Name)
 	if !ok {
 		return []string{fmt.Sprintf("release %d had no such service", last.Number)}, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 // deployed is a stack that was deployed as release 1 and runs as it was left.
@@ -19,7 +20,7 @@ func deployed(t *testing.T, text string) (deploy.Desired, deploy.Observed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := &deploy.Record{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: deploy.Outcome{Status: deploy.Deployed, Containers: map[string][]string{}}}
+	last := &record.Entry{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: record.Outcome{Status: record.Deployed, Containers: map[string][]string{}}}
 	o.Running = map[string][]deploy.Running{}
 	for _, s := range d.Stack.Services {
 		o.Running[s.Name] = []deploy.Running{{ID: "id-of-" + s.Name, Image: o.Images[s.Image], Well: true, State: "healthy", Fields: deploy.Expected(d.Stack, s, plan.Delivery)}}
@@ -201,7 +202,12 @@ func TestConditions(t *testing.T) {
 	if len(got) != 3 || got[0].Well || got[0].State != "no container" || len(got[1].Drift) != 1 || !strings.Contains(got[1].Drift[0], `limits.memory is "1"`) || len(got[2].Drift) != 1 {
 		t.Errorf("got %+v", got)
 	}
-	if got := deploy.Compare(deploy.Record{}, o); len(got) != 2 || len(got[0].Drift) != 0 {
+	if got := deploy.Compare(record.Entry{}, o); len(got) != 2 || len(got[0].Drift) != 0 {
 		t.Errorf("without a release: %+v", got)
 	}
+}
+
+func FuzzSavedPlan(f *testing.F) {
+	f.Add([]byte(`{"apiVersion":"hsectl/v1","kind":"Plan","stack":"shop"}`))
+	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = deploy.DecodeSaved(data) })
 }

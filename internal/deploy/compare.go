@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 // Condition is how a service is, against the release that the stack is at.
@@ -15,10 +17,10 @@ type Condition struct {
 }
 
 // Compare says how each service of a release is, and what runs besides. Without a release everything is compared to nothing.
-func Compare(r Record, o Observed) []Condition {
+func Compare(r record.Entry, o Observed) []Condition {
 	var out []Condition
-	known := map[string]bool{}
-	for _, s := range r.Release.Model.Services {
+	known, model := map[string]bool{}, r.Release.Model()
+	for _, s := range model.Services {
 		known[s.Name] = true
 		running := o.Running[s.Name]
 		if len(running) == 0 {
@@ -27,14 +29,14 @@ func Compare(r Record, o Observed) []Condition {
 		}
 		c := Condition{Service: s.Name}
 		c.State, c.Well = together(running, s.Wanted())
-		want := Expected(r.Release.Model, s, r.Release.mounts())
+		want := Expected(model, s, mounts(r.Release))
 		for _, one := range running {
 			c.Drift = append(c.Drift, drifted(one, running, r.Outcome.Containers[s.Name], want)...)
 		}
 		if len(running) != s.Wanted() {
 			c.Drift = append(c.Drift, miscounted(len(running), s.Wanted()))
 		}
-		if r.Release.restoring(s, o) != nil {
+		if restoring(r.Release, s, o) != nil {
 			c.Drift = append(c.Drift, "the configuration that it reads is another one")
 		}
 		out = append(out, c)

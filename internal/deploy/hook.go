@@ -2,22 +2,6 @@ package deploy
 
 import "github.com/hsectl/hsectl/internal/stack"
 
-// HookRun is a hook of a deploy, and how it ended.
-type HookRun struct {
-	Name  string     `json:"name"`
-	When  stack.When `json:"when"`
-	Ended string     `json:"ended"` // ok, skipped, or why it failed
-}
-
-// How a hook ends that did not fail.
-const (
-	HookDone    = "ok"
-	HookSkipped = "skipped"
-)
-
-// Failed tells a hook that ended badly.
-func (r HookRun) Failed() bool { return r.Ended != HookDone && r.Ended != HookSkipped }
-
 // SavedHook is a hook that a plan would run on the machine that applies it.
 type SavedHook struct {
 	Name    string     `json:"name"`

@@ -3,9 +3,9 @@ package deploy
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -13,11 +13,8 @@ import (
 // from the volumes of a release, which nobody changes, and then the service loads it. A file of the version and a file that
 // is written when the service has loaded it say how far that came, so that whoever comes after a crash knows.
 
-const (
-	liveSuffix = "live" // in the place of a version
-	// LoadedFile is written beside the configuration when the service has loaded it; its content is that of the version.
-	LoadedFile = "loaded"
-)
+// LoadedFile is written next to the configuration when the service has loaded it; its content is that of the version.
+const LoadedFile = "loaded"
 
 // LoadStep brings what was delivered for a live service to it: the files come into its volumes, and a container that goes on
 // running loads them. One that Compose will make or replace finds them when it starts.
@@ -47,30 +44,18 @@ func liveServices(s stack.Stack) []string {
 	return out
 }
 
-// liveVolume is the one that a container has in the place of a version.
-func liveVolume(version string) string {
-	return version[:strings.LastIndexByte(version, '_')+1] + liveSuffix
-}
-
 // mounted says which volumes the containers have, of those that were delivered.
 func mounted(delivered generate.Delivery, live []string) generate.Delivery {
-	out := generate.Delivery{Secrets: maps.Clone(delivered.Secrets), Configs: maps.Clone(delivered.Configs)}
-	for _, volumes := range []map[string]string{out.Secrets, out.Configs} {
-		for service, volume := range volumes {
-			if slices.Contains(live, service) {
-				volumes[service] = liveVolume(volume)
-			}
-		}
-	}
-	return out
+	return generate.Delivery{Secrets: record.Mounted(delivered.Secrets, live), Configs: record.Mounted(delivered.Configs, live)}
 }
 
 // Mounts says which volumes the containers of the plan have.
 func (p Plan) Mounts() generate.Delivery { return mounted(p.Delivery, p.Live) }
 
 // mounts says which volumes the containers of the release have.
-func (r Release) mounts() generate.Delivery {
-	return mounted(generate.Delivery{Secrets: r.Secrets, Configs: r.Configs}, r.Live)
+func mounts(r record.Release) generate.Delivery {
+	secrets, configs := r.Mounts()
+	return generate.Delivery{Secrets: secrets, Configs: configs}
 }
 
 // deliveredFiles are the digests of the files that a live service should have loaded.
@@ -84,7 +69,7 @@ func loading(s stack.Service, delivered generate.Delivery, want deliveredFiles, 
 	}
 	version := s.Version(from...)
 	want.configs = settled(want.configs)
-	want.configs[version.Path], want.configs[LoadedFile] = digestOf(version.Data), digestOf(version.Data)
+	want.configs[version.Path], want.configs[LoadedFile] = record.Digest(version.Data), record.Digest(version.Data)
 	step := &LoadStep{Owner: s.User, Version: version}
 	same := true
 	for _, one := range []struct {
@@ -95,7 +80,7 @@ func loading(s stack.Service, delivered generate.Delivery, want deliveredFiles, 
 		if one.from == "" {
 			continue
 		}
-		to := liveVolume(one.from)
+		to := record.LiveVolume(one.from)
 		has, exists := o.Delivered[to]
 		files := settled(has.Digests)
 		same = same && exists && has.Owner == s.User && maps.Equal(files, one.want)
@@ -133,7 +118,7 @@ func settled(digests map[string]string) map[string]string {
 func configDigests(s stack.Service) map[string]string {
 	out := map[string]string{}
 	for _, f := range s.Configs {
-		out[f.Path] = digestOf(f.Data)
+		out[f.Path] = record.Digest(f.Data)
 	}
 	return settled(out)
 }
@@ -151,7 +136,7 @@ func secretDigests(d Desired, s stack.Service, kept map[string]SecretState) map[
 }
 
 // restoring returns the step by which a live service loads what a release delivered, or nil.
-func (r Release) restoring(s stack.Service, o Observed) *Step {
+func restoring(r record.Release, s stack.Service, o Observed) *Step {
 	if !slices.Contains(r.Live, s.Name) {
 		return nil
 	}
@@ -175,6 +160,7 @@ func stays(running []Running, want Fields, image string) bool {
 }
 
 // Maintenance reports whether the edge of a release shows its maintenance page to everybody.
-func (o Observed) Maintenance(r Release) bool {
-	return r.Model.Edge != nil && o.Delivered[r.mounts().Configs[r.Model.Edge.Service]].Maintenance()
+func (o Observed) Maintenance(r record.Release) bool {
+	edge := r.Intent.Edge
+	return edge != nil && o.Delivered[mounts(r).Configs[edge.Service]].Maintenance()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -65,7 +66,7 @@ func deliver(p deploy.Plan, o *deploy.Observed) {
 type edged struct {
 	t        *testing.T
 	observed deploy.Observed
-	last     *deploy.Record
+	last     *record.Entry
 }
 
 func (s *edged) desired(profile string, chain string) deploy.Desired {
@@ -91,7 +92,7 @@ func (s *edged) deploy(profile, chain string) {
 		number = s.last.Number + 1
 	}
 	deliver(plan, &s.observed)
-	s.last = &deploy.Record{Number: number, Release: deploy.NewRelease(d, s.observed, plan, number), Outcome: deploy.Outcome{Status: deploy.Deployed, Containers: map[string][]string{}}}
+	s.last = &record.Entry{Number: number, Release: deploy.NewRelease(d, s.observed, plan, number), Outcome: record.Outcome{Status: record.Deployed, Containers: map[string][]string{}}}
 	s.observed.Running = map[string][]deploy.Running{}
 	for _, service := range d.Stack.Services {
 		for i := range service.Wanted() {
@@ -228,14 +229,14 @@ func TestTheEdgeOfAnOlderRelease(t *testing.T) {
 	s := newEdged(t)
 	old := &s.last.Release
 	old.Live = nil
-	edge, _ := old.Model.Service("edge")
+	edge, _ := old.Model().Service("edge")
 	fields := s.observed.Running["edge"][0].Fields
 	fields["mounts"] = strings.NewReplacer("config_live", "config_1", "secrets_live", "secrets_1").Replace(fields["mounts"])
 	delete(s.observed.Delivered, "shop_edge_config_live")
 	delete(s.observed.Delivered, "shop_edge_secrets_live")
 	page := stack.MaintenancePage()
 	s.observed.Configs["edge"].Digests[page.Path] = hexOf(string(page.Data)) // and it is on
-	if gate, _ := old.Gate(); gate.Volume != "shop_edge_config_1" {
+	if gate, _ := deploy.GateOf(*old); gate.Volume != "shop_edge_config_1" {
 		t.Errorf("its gate is %s", gate.Volume)
 	}
 	plan := s.plan(twoSites, "chain")

@@ -8,28 +8,29 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 // olderRecord is what an hsectl recorded that knew neither several containers of a service nor an edge that loads: the bytes of
 // a release of commit 3f0e279, as they were in their volume.
-func olderRecord(t *testing.T) deploy.Record {
+func olderRecord(t *testing.T) record.Entry {
 	t.Helper()
 	read := func(name string) []byte {
-		data, err := os.ReadFile("testdata/" + name)
+		data, err := os.ReadFile("../record/testdata/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return data
 	}
-	release, err := deploy.DecodeRelease(read("release-before-replicas.json"))
+	release, err := record.DecodeRelease(read("release-before-replicas.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcome, err := deploy.DecodeOutcome(read("outcome-before-replicas.json"))
+	outcome, err := record.DecodeOutcome(read("outcome-before-replicas.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return deploy.Record{Number: 1, Release: release, Outcome: outcome}
+	return record.Entry{Number: 1, Release: release, Outcome: outcome}
 }
 
 // A release that an older hsectl recorded is understood as it was meant: its stack is seen to be as it left it, and it can be
@@ -43,15 +44,15 @@ func TestAnOlderRecord(t *testing.T) {
 	mounts := map[string]string{
 		"edge": "deptry_edge-config:/config:rw deptry_edge-data:/data:rw deptry_edge_config_1:/etc/hsectl:ro deptry_edge_secrets_1:/run/secrets:ro", "web": "",
 	}
-	for _, s := range r.Release.Model.Services {
+	for _, s := range r.Release.Model().Services {
 		if s.Wanted() != 1 {
 			t.Errorf("%s has %d containers", s.Name, s.Wanted())
 		}
-		fields := deploy.Expected(r.Release.Model, s, deploy.Plan{}.Delivery)
+		fields := deploy.Expected(r.Release.Model(), s, deploy.Plan{}.Delivery)
 		fields["mounts"] = mounts[s.Name]
 		observed.Running[s.Name] = []deploy.Running{{ID: r.Outcome.Containers[s.Name][0], Image: observed.Images[s.Image], Well: true, State: "healthy", Fields: fields}}
 		for _, w := range s.Volumes() {
-			observed.Volumes[deploy.VolumeName(r.Release.Model, w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
+			observed.Volumes[deploy.VolumeName(r.Release.Model(), w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
 		}
 	}
 	for _, c := range deploy.Compare(r, observed) {
@@ -59,7 +60,7 @@ func TestAnOlderRecord(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if gate, ok := r.Release.Gate(); !ok || gate.Volume != "deptry_edge_config_1" {
+	if gate, ok := deploy.GateOf(r.Release); !ok || gate.Volume != "deptry_edge_config_1" {
 		t.Errorf("its gate is %+v", gate)
 	}
 	if _, err := deploy.NewReturn(r.Release, observed, time.Minute); err == nil || !strings.Contains(err.Error(), "deptry_edge_secrets_1") {
@@ -75,11 +76,11 @@ func TestAnOlderRecord(t *testing.T) {
 	if got, want := named(back), []string{"converge deptry", "roll web", "converge deptry"}; !slices.Equal(got, want) {
 		t.Errorf("the way back is %q", got)
 	}
-	again, err := deploy.EncodeRelease(r.Release)
+	again, err := record.EncodeRelease(r.Release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := deploy.DecodeRelease(again); err != nil {
+	if _, err := record.DecodeRelease(again); err != nil {
 		t.Errorf("written again: %v", err)
 	}
 }

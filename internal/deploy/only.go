@@ -14,9 +14,9 @@ func Narrow(d Desired, only []string) (Desired, error) {
 	if d.Last == nil {
 		return d, fmt.Errorf("%s has no release yet: deploy all of it first", d.Stack.Name)
 	}
-	last := d.Last.Release
+	last, model := d.Last.Release, d.Last.Release.Model()
 	services := map[string]stack.Service{}
-	for _, s := range last.Model.Services {
+	for _, s := range model.Services {
 		services[s.Name] = s
 	}
 	for _, name := range only {
@@ -29,15 +29,15 @@ func Narrow(d Desired, only []string) (Desired, error) {
 	out := d
 	out.Only = only
 	if edge := d.Stack.Edge; edge != nil && !slices.Contains(only, edge.Service) {
-		out.Stack.Edge = last.Model.Edge // which the services behind it are told to, too
+		out.Stack.Edge = model.Edge // which the services behind it are told to, too
 	}
 	out.Stack.Services = nil
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		out.Stack.Services = append(out.Stack.Services, services[name])
 	}
-	out.Stack.Networks = union(d.Stack.Networks, last.Model.Networks, func(n stack.Network) string { return n.Name })
-	out.Stack.Volumes = union(d.Stack.Volumes, last.Model.Volumes, func(v stack.Volume) string { return v.Name })
-	out.Stack.Secrets = union(d.Stack.Secrets, last.Model.Secrets, func(s stack.Secret) string { return s.Name })
+	out.Stack.Networks = union(d.Stack.Networks, model.Networks, func(n stack.Network) string { return n.Name })
+	out.Stack.Volumes = union(d.Stack.Volumes, model.Volumes, func(v stack.Volume) string { return v.Name })
+	out.Stack.Secrets = union(d.Stack.Secrets, model.Secrets, func(s stack.Secret) string { return s.Name })
 	out.Environment = merge(last.Environment, d.Environment)
 	return out, nil
 }

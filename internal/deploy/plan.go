@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -21,7 +22,7 @@ type Desired struct {
 	Environment map[string]string // variables that the stack takes from the deploying environment
 	Secrets     map[string]Secret // by name
 	Timeout     time.Duration     // for the whole stack to become healthy
-	Last        *Record           // the release that the stack is at; nil when there is none
+	Last        *record.Entry     // the release that the stack is at; nil when there is none
 	Only        []string          // services that may change; empty means all
 	Rotate      []string          // generated secrets that get a new value instead of the kept one
 }
@@ -46,7 +47,7 @@ type Observed struct {
 
 // Use lets services have what a release delivered to them, where the engine still has it, and not what is newest: a
 // deploy that failed may have delivered others since.
-func (o Observed) Use(r Release) {
+func (o Observed) Use(r record.Release) {
 	for _, one := range []struct {
 		has   map[string]SecretState
 		reads map[string]string
@@ -62,8 +63,8 @@ func (o Observed) Use(r Release) {
 
 // Records are what an engine keeps of a stack besides what runs.
 type Records struct {
-	Journal Journal
-	History History
+	Journal record.Journal
+	History record.History
 	Quiet   bool // nobody deployed while they were read: they and what was observed with them are of one moment
 }
 
@@ -280,7 +281,7 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 }
 
 // keepDelivery lets a service that is left alone read what it reads in the last release.
-func keepDelivery(service string, last Release, into generate.Delivery) {
+func keepDelivery(service string, last record.Release, into generate.Delivery) {
 	if volume := last.Secrets[service]; volume != "" {
 		into.Secrets[service] = volume
 	}
@@ -381,4 +382,19 @@ func secretsStep(d Desired, s stack.Service, have SecretState, kept map[string]S
 	return &Step{Kind: DeliverSecrets, Subject: s.Name, Cause: cause, Secrets: &SecretsStep{
 		Volume: volume, Stack: d.Stack.Name, Service: s.Name, Owner: s.User, Files: files,
 	}}, volume
+}
+
+// NewRelease records what a plan brings about. Images that a plan leaves alone keep the ids of the last release.
+func NewRelease(d Desired, o Observed, p Plan, number int) record.Release {
+	r := record.Release{Stack: d.Stack.Name, Number: number, Intent: record.NewIntent(d.Stack), Environment: d.Environment, Compose: p.File,
+		Images: map[string]record.Image{}, Secrets: p.Delivery.Secrets, Configs: p.Delivery.Configs, Live: p.Live}
+	for _, s := range d.Stack.Services {
+		r.Images[s.Image] = record.Image{ID: o.Images[s.Image], Digest: o.Digests[s.Image]}
+		if d.Last != nil && d.untouched(s.Name) {
+			if image, ok := d.Last.Release.Images[s.Image]; ok {
+				r.Images[s.Image] = image
+			}
+		}
+	}
+	return r
 }

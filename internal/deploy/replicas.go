@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // strangers says which containers are not those of the last release, when their number is right.
-func strangers(running []Running, last Record, s stack.Service) string {
+func strangers(running []Running, last record.Entry, s stack.Service) string {
 	if len(running) != s.Wanted() {
 		return ""
 	}
@@ -57,13 +58,13 @@ func subject(r Running, all []Running) string {
 }
 
 // resized says that there are more or fewer containers than wanted, and why, or nothing.
-func resized(running []Running, last *Record, s stack.Service) string {
+func resized(running []Running, last *record.Entry, s stack.Service) string {
 	have, want := len(running), s.Wanted()
 	if have == want {
 		return ""
 	}
 	if last != nil {
-		if before, ok := last.Release.Model.Service(s.Name); ok && before.Wanted() != want {
+		if before, ok := last.Release.Model().Service(s.Name); ok && before.Wanted() != want {
 			return fmt.Sprintf("replicas: %d → %d", before.Wanted(), want)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 const three = `apiVersion: hsectl/v1
@@ -27,7 +28,7 @@ func scaled(t *testing.T) (deploy.Desired, deploy.Observed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := &deploy.Record{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: deploy.Outcome{Status: deploy.Deployed, Containers: map[string][]string{}}}
+	last := &record.Entry{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: record.Outcome{Status: record.Deployed, Containers: map[string][]string{}}}
 	o.Running = map[string][]deploy.Running{}
 	for i := range 3 {
 		id := fmt.Sprintf("id-%d", i+1)
@@ -134,9 +135,8 @@ func TestReplicasAreReplacedOneByOne(t *testing.T) {
 // A release from before there was a choice has one container of each service, and nothing of it is replaced for that.
 func TestOldReleasesHaveOneContainer(t *testing.T) {
 	d, o := deployed(t, shop)
-	d.Last.Release.Model.Services = slices.Clone(d.Last.Release.Model.Services)
-	for i := range d.Last.Release.Model.Services {
-		d.Last.Release.Model.Services[i].Replicas = 0
+	for i := range d.Last.Release.Intent.Services {
+		d.Last.Release.Intent.Services[i].Replicas = 0
 	}
 	if plan, err := deploy.NewPlan(d, o); err != nil || len(plan.Steps) != 0 {
 		t.Errorf("%+v, %v", plan.Services, err)

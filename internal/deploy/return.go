@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 // GoneError is something that a release needs and the engine does not have any more.
@@ -21,8 +23,8 @@ func (e *GoneError) Error() string {
 
 // NewReturn plans the way back to a release: references mean its images again, volumes belong to its users, and the
 // containers follow its Compose file, which names its secrets and its configuration. Timeout is for the stack to become healthy.
-func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
-	plan := Plan{Stack: r.Stack}
+func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error) {
+	plan, model := Plan{Stack: r.Stack}, r.Model()
 	gone := &GoneError{Number: r.Number}
 	for _, reference := range slices.Sorted(maps.Keys(r.Images)) {
 		image := r.Images[reference]
@@ -51,8 +53,8 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 	}
 	var names []string
 	prepared := map[string]bool{}
-	for _, s := range r.Model.Services {
-		for _, step := range volumeSteps(r.Model, s, o) {
+	for _, s := range model.Services {
+		for _, step := range volumeSteps(model, s, o) {
 			if !prepared[step.Volume.Name] {
 				prepared[step.Volume.Name] = true
 				plan.Steps = append(plan.Steps, step)
@@ -62,16 +64,16 @@ func NewReturn(r Release, o Observed, timeout time.Duration) (Plan, error) {
 	}
 	t := transition{whole: ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names},
 		rolled: map[string]Step{}, cause: fmt.Sprintf("containers return to release %d", r.Number)}
-	g, ok := r.Gate()
+	g, ok := GateOf(r)
 	if ok {
 		t.whole.Gate = &g
-		edge, _ := r.Model.Service(r.Model.Edge.Service)
-		t.load = r.restoring(edge, o)
-		t.late = stays(o.Running[edge.Name], Expected(r.Model, edge, r.mounts()), r.Images[edge.Image].ID)
+		edge, _ := model.Service(model.Edge.Service)
+		t.load = restoring(r, edge, o)
+		t.late = stays(o.Running[edge.Name], Expected(model, edge, mounts(r)), r.Images[edge.Image].ID)
 	}
-	for _, s := range r.Model.Services {
-		if startsFirst(r.Model, s, o.Running[s.Name]) {
-			t.rolled[s.Name] = newRoll(r.Model, s, g, false, t.cause)
+	for _, s := range model.Services {
+		if startsFirst(model, s, o.Running[s.Name]) {
+			t.rolled[s.Name] = newRoll(model, s, g, false, t.cause)
 		}
 	}
 	plan.Steps = append(plan.Steps, t.steps()...)

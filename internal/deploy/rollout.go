@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -36,8 +37,8 @@ func gate(in stack.Stack, configs map[string]string) (Gate, bool) {
 	return Gate{Volume: configs[in.Edge.Service], Owner: edge.User, Upstreams: in.Edge.Upstreams}, true
 }
 
-// Gate returns where the edge of a release looks for its slots, or false when it has no edge.
-func (r Release) Gate() (Gate, bool) { return gate(r.Model, r.mounts().Configs) }
+// GateOf returns where the edge of a release looks for its slots, or false when it has no edge.
+func GateOf(r record.Release) (Gate, bool) { return gate(r.Model(), mounts(r).Configs) }
 
 // startsFirst tells whether the next container of a service can start beside those that run, and replaces one of them: the
 // edge moves the traffic, or there are others that answer.

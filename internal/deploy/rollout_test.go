@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -27,7 +28,7 @@ edge:
 `
 
 // A stack behind an edge runs; each of its services has one container, and one variable is new for all.
-func changedBehindEdge(t *testing.T) (deploy.Plan, deploy.Release) {
+func changedBehindEdge(t *testing.T) (deploy.Plan, record.Release) {
 	t.Helper()
 	before := parse(t, behindEdge)
 	first := deploy.Desired{Stack: before, Timeout: time.Minute}
@@ -55,7 +56,7 @@ func changedBehindEdge(t *testing.T) (deploy.Plan, deploy.Release) {
 			after.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: "2"}}
 		}
 	}
-	d := deploy.Desired{Stack: after, Timeout: time.Minute, Last: &deploy.Record{Number: 1, Release: release, Outcome: deploy.Outcome{Status: deploy.Deployed, Containers: containers}}}
+	d := deploy.Desired{Stack: after, Timeout: time.Minute, Last: &record.Entry{Number: 1, Release: release, Outcome: record.Outcome{Status: record.Deployed, Containers: containers}}}
 	plan, err = deploy.NewPlan(d, observed)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func TestSwapsArePlanned(t *testing.T) {
 		}
 	}
 	roll := plan.Steps[2].Roll
-	gate, ok := release.Gate()
+	gate, ok := deploy.GateOf(release)
 	if !ok || gate.Volume != "shop_edge_config_live" || roll.Gate.Volume != gate.Volume || roll.Settle != 3*time.Second || !slices.Equal(roll.Compose.Services, []string{"web"}) {
 		t.Errorf("the swap of web goes by %+v and settles for %s, the gate of the release is %+v", roll.Gate, roll.Settle, gate)
 	}

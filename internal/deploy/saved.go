@@ -6,7 +6,11 @@ import (
 	"fmt"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/record"
 )
+
+// PlanVersion is that of a saved plan.
+const PlanVersion = "hsectl/v1"
 
 // Saved is a plan as a file: what would happen, and a fingerprint of everything it was made from. It holds no value of a
 // secret or a variable.
@@ -33,7 +37,7 @@ var ErrMoved = errors.New("the world has changed since the plan was made")
 
 // Save turns a plan into a file's content.
 func Save(d Desired, o Observed, p Plan) (Saved, error) {
-	out := Saved{APIVersion: Version, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Hooks: savedHooks(d, p)}
+	out := Saved{APIVersion: PlanVersion, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Hooks: savedHooks(d, p)}
 	if d.Last != nil {
 		out.Release = d.Last.Number
 	}
@@ -54,18 +58,18 @@ func Save(d Desired, o Observed, p Plan) (Saved, error) {
 	if err != nil {
 		return Saved{}, fmt.Errorf("saving the plan: %w", err)
 	}
-	out.Fingerprint = digestOf(data)
+	out.Fingerprint = record.Digest(data)
 	return out, nil
 }
 
 // DecodeSaved reads a saved plan.
 func DecodeSaved(data []byte) (Saved, error) {
 	var s Saved
-	if err := strict(data, &s); err != nil {
+	if err := record.Strict(data, &s); err != nil {
 		return s, fmt.Errorf("reading the plan: %w", err)
 	}
-	if s.APIVersion != Version || s.Kind != "Plan" {
-		return s, fmt.Errorf("reading the plan: it is a %s of %s, not a Plan of %s", s.Kind, s.APIVersion, Version)
+	if s.APIVersion != PlanVersion || s.Kind != "Plan" {
+		return s, fmt.Errorf("reading the plan: it is a %s of %s, not a Plan of %s", s.Kind, s.APIVersion, PlanVersion)
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -14,11 +15,11 @@ import (
 // LostError once the lock is no longer ours.
 type Ledger interface {
 	// Write keeps the journal; it returns when it is on the engine.
-	Write(ctx context.Context, j Journal) error
+	Write(ctx context.Context, j record.Journal) error
 	// Save keeps a release that is about to be deployed, and everything that a return to it needs.
-	Save(ctx context.Context, r Release) error
+	Save(ctx context.Context, r record.Release) error
 	// Close keeps how the deploy of a release ended, and which containers are its own. An outcome that has a time keeps it.
-	Close(ctx context.Context, r Release, o Outcome) error
+	Close(ctx context.Context, r record.Release, o record.Outcome) error
 }
 
 // Transaction brings a stack to a release, or back to where it was.
@@ -26,8 +27,8 @@ type Transaction struct {
 	Stack  string
 	Engine Engine
 	Ledger Ledger
-	Lost   <-chan struct{}                                   // closed when the lock is lost
-	Verify func(context.Context, stack.Stack) (Proof, error) // nil: nothing is verified
+	Lost   <-chan struct{}                                          // closed when the lock is lost
+	Verify func(context.Context, stack.Stack) (record.Proof, error) // nil: nothing is verified
 	Report func(Event)
 	Undo   time.Duration // bounds the way back
 	Settle time.Duration // for which new containers must stay well
@@ -37,15 +38,15 @@ type Transaction struct {
 
 // Change is what a transaction does.
 type Change struct {
-	Release Release
+	Release record.Release
 	Plan    Plan
-	From    *Record              // nil when there is nothing to return to
+	From    *record.Entry        // nil when there is nothing to return to
 	Before  map[string][]Running // what ran of the stack before
-	Journal Journal              // the last one that was written
+	Journal record.Journal       // the last one that was written
 }
 
 // UnprovenError is a stack that is healthy and yet not what its profile says.
-type UnprovenError struct{ Proof Proof }
+type UnprovenError struct{ Proof record.Proof }
 
 // Error implements error.
 func (e *UnprovenError) Error() string {
@@ -82,9 +83,9 @@ func (e *FailedError) Unwrap() error { return e.Err }
 
 // Run applies the change. When a step or the verification fails, or ctx ends, the stack returns to the release it came
 // from, all of it, and the error is a FailedError. When the lock is lost nothing more is touched.
-func (t Transaction) Run(ctx context.Context, c Change) (Outcome, error) {
+func (t Transaction) Run(ctx context.Context, c Change) (record.Outcome, error) {
 	j := c.Journal
-	j.From, j.To, j.Made, j.Phase, j.Tags = 0, c.Release.Number, c.Release.Made, Applying, c.Plan.moved()
+	j.From, j.To, j.Made, j.Phase, j.Tags = 0, c.Release.Number, c.Release.Made, record.Applying, c.Plan.moved()
 	if c.From != nil {
 		j.From = c.From.Number
 	}
@@ -96,7 +97,7 @@ func (t Transaction) Run(ctx context.Context, c Change) (Outcome, error) {
 	}
 	var lost *LostError
 	if errors.As(err, &lost) || errors.As(context.Cause(guarded), &lost) {
-		return Outcome{}, errors.Join(err, context.Cause(guarded))
+		return record.Outcome{}, errors.Join(err, context.Cause(guarded))
 	}
 	return t.fail(context.WithoutCancel(ctx), &j, c, err)
 }
@@ -114,18 +115,18 @@ func (t Transaction) guard(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-func (t Transaction) apply(ctx context.Context, j *Journal, c Change) (Outcome, error) {
+func (t Transaction) apply(ctx context.Context, j *record.Journal, c Change) (record.Outcome, error) {
 	if err := t.record(ctx, j, "keep the release"); err != nil {
-		return Outcome{}, err
+		return record.Outcome{}, err
 	}
 	if err := t.Ledger.Save(ctx, c.Release); err != nil {
-		return Outcome{}, err
+		return record.Outcome{}, err
 	}
 	if err := t.steps(ctx, j, c.Plan); err != nil {
-		return Outcome{}, err
+		return record.Outcome{}, err
 	}
-	out := Outcome{Status: Deployed}
-	proof, err := t.verify(ctx, j, c.Release.Model)
+	out := record.Outcome{Status: record.Deployed}
+	proof, err := t.verify(ctx, j, c.Release.Model())
 	if err != nil {
 		return out, err
 	}
@@ -158,7 +159,7 @@ func (t Transaction) settling(before map[string][]Running) []Step {
 	return []Step{{Kind: Settle, Subject: t.Stack, Cause: "what is well must stay well", Settle: &SettleStep{t.Settle, known}}}
 }
 
-func (t Transaction) steps(ctx context.Context, j *Journal, p Plan) error {
+func (t Transaction) steps(ctx context.Context, j *record.Journal, p Plan) error {
 	for _, batch := range batches(p.Steps) {
 		if err := t.record(ctx, j, names(batch)...); err != nil {
 			return err
@@ -171,7 +172,7 @@ func (t Transaction) steps(ctx context.Context, j *Journal, p Plan) error {
 }
 
 // record writes what is about to happen, before it happens.
-func (t Transaction) record(ctx context.Context, j *Journal, steps ...string) error {
+func (t Transaction) record(ctx context.Context, j *record.Journal, steps ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func (t Transaction) record(ctx context.Context, j *Journal, steps ...string) er
 	return nil
 }
 
-func (t Transaction) verify(ctx context.Context, j *Journal, s stack.Stack) (*Proof, error) {
+func (t Transaction) verify(ctx context.Context, j *record.Journal, s stack.Stack) (*record.Proof, error) {
 	if t.Verify == nil {
 		return nil, nil
 	}
@@ -205,7 +206,7 @@ func (t Transaction) verify(ctx context.Context, j *Journal, s stack.Stack) (*Pr
 }
 
 // finish closes the release and then the journal. A crash between the two is no harm: the release counts.
-func (t Transaction) finish(ctx context.Context, j *Journal, r Release, o Outcome) error {
+func (t Transaction) finish(ctx context.Context, j *record.Journal, r record.Release, o record.Outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, t.Undo)
 	defer cancel()
 	if err := t.restore(ctx, j.Tags); err != nil {
@@ -217,9 +218,9 @@ func (t Transaction) finish(ctx context.Context, j *Journal, r Release, o Outcom
 	return t.close(ctx, j)
 }
 
-func (t Transaction) close(ctx context.Context, j *Journal) error {
+func (t Transaction) close(ctx context.Context, j *record.Journal) error {
 	j.Sequence++
-	j.Phase, j.Step = Closed, ""
+	j.Phase, j.Step = record.Closed, ""
 	if err := t.Ledger.Write(ctx, *j); err != nil {
 		return fmt.Errorf("closing the journal: %w", err)
 	}
@@ -237,13 +238,13 @@ func (t Transaction) restore(ctx context.Context, tags map[string]string) error 
 }
 
 // fail goes the way back and says how it went.
-func (t Transaction) fail(ctx context.Context, j *Journal, c Change, cause error) (Outcome, error) {
+func (t Transaction) fail(ctx context.Context, j *record.Journal, c Change, cause error) (record.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Undo)
 	defer cancel()
 	ctx, release := t.guard(ctx)
 	defer release()
 	t.Report(Event{Kind: PhaseEvent, Subject: t.Stack, Text: "undoing: " + firstLine(cause)})
-	out := Outcome{Status: Undone, Reason: firstLine(cause)}
+	out := record.Outcome{Status: record.Undone, Reason: firstLine(cause)}
 	failed := &FailedError{Err: cause, Stack: t.Stack}
 	switch {
 	case c.From != nil:
@@ -251,7 +252,7 @@ func (t Transaction) fail(ctx context.Context, j *Journal, c Change, cause error
 		failed.Undo = t.back(ctx, j, *c.From)
 	case len(c.Before) == 0 && !t.Keep:
 		failed.Stopped = true
-		j.Phase = Undoing
+		j.Phase = record.Undoing
 		failed.Undo = t.steps(ctx, j, stopping(t.Stack))
 	}
 	if failed.Undo == nil {
@@ -261,24 +262,24 @@ func (t Transaction) fail(ctx context.Context, j *Journal, c Change, cause error
 }
 
 // back brings the stack to a release that it was at, and proves it.
-func (t Transaction) back(ctx context.Context, j *Journal, to Record) error {
+func (t Transaction) back(ctx context.Context, j *record.Journal, to record.Entry) error {
 	plan, err := t.planReturn(ctx, to.Release)
 	if err != nil {
 		return err
 	}
-	j.Phase = Undoing
+	j.Phase = record.Undoing
 	j.Tags = merge(plan.moved(), j.Tags)
 	if err := t.steps(ctx, j, plan); err != nil {
 		return err
 	}
-	if _, err := t.verify(ctx, j, to.Release.Model); err != nil {
+	if _, err := t.verify(ctx, j, to.Release.Model()); err != nil {
 		return err
 	}
 	return t.Ledger.Close(ctx, to.Release, to.Outcome) // its containers are others now
 }
 
-func (t Transaction) planReturn(ctx context.Context, to Release) (Plan, error) {
-	observed, err := t.Engine.Observe(ctx, Desired{Stack: to.Model})
+func (t Transaction) planReturn(ctx context.Context, to record.Release) (Plan, error) {
+	observed, err := t.Engine.Observe(ctx, Desired{Stack: to.Model()})
 	if err != nil {
 		return Plan{}, fmt.Errorf("observing the engine: %w", err)
 	}
@@ -287,16 +288,18 @@ func (t Transaction) planReturn(ctx context.Context, to Release) (Plan, error) {
 
 // Restore lets references mean again what they meant before a transaction that was cut off, so that what is planned next
 // is about the newest images. The journal stays open.
-func (t Transaction) Restore(ctx context.Context, j Journal) error { return t.restore(ctx, j.Tags) }
+func (t Transaction) Restore(ctx context.Context, j record.Journal) error {
+	return t.restore(ctx, j.Tags)
+}
 
 // Resume ends a transaction that was cut off, and whose record, if it has one, is cut. With undo the stack returns to the
 // release it came from; without, only references get their meaning back, because the next deploy brings everything else
 // to where it should be. A release that was closed before the crash counts as deployed, and is not undone.
-func (t Transaction) Resume(ctx context.Context, j Journal, cut Record, from *Record, undo bool) (Journal, error) {
+func (t Transaction) Resume(ctx context.Context, j record.Journal, cut record.Entry, from *record.Entry, undo bool) (record.Journal, error) {
 	ctx, release := t.guard(ctx)
 	defer release()
 	cut.Release.Stack, cut.Release.Number = t.Stack, j.To
-	outcome := Outcome{Status: Cut, Reason: "cut off at: " + j.Step}
+	outcome := record.Outcome{Status: record.Cut, Reason: "cut off at: " + j.Step}
 	if cut.Outcome.Status != "" {
 		outcome, undo = cut.Outcome, false
 	}
@@ -306,7 +309,7 @@ func (t Transaction) Resume(ctx context.Context, j Journal, cut Record, from *Re
 			return j, err
 		}
 	case undo:
-		j.Phase = Undoing
+		j.Phase = record.Undoing
 		if err := t.steps(ctx, &j, stopping(t.Stack)); err != nil {
 			return j, err
 		}

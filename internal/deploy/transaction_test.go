@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -51,29 +52,29 @@ func (w *world) Apply(_ context.Context, steps []deploy.Step, _ func(deploy.Even
 	return w.note("%s", strings.Join(names, " with "))
 }
 
-func (w *world) Write(_ context.Context, j deploy.Journal) error {
+func (w *world) Write(_ context.Context, j record.Journal) error {
 	return w.note("journal: %s %s", j.Phase, j.Step)
 }
 
-func (w *world) Save(_ context.Context, r deploy.Release) error { return w.note("save %d", r.Number) }
+func (w *world) Save(_ context.Context, r record.Release) error { return w.note("save %d", r.Number) }
 
-func (w *world) Close(_ context.Context, r deploy.Release, o deploy.Outcome) error {
+func (w *world) Close(_ context.Context, r record.Release, o record.Outcome) error {
 	return w.note("close %d: %s", r.Number, o.Status)
 }
 
 func (w *world) transaction(proven bool) deploy.Transaction {
 	return deploy.Transaction{Stack: "shop", Engine: w, Ledger: w, Lost: w.lost, Undo: time.Minute, Report: func(deploy.Event) {},
-		Verify: func(context.Context, stack.Stack) (deploy.Proof, error) {
-			return deploy.Proof{Proven: proven, Failed: []string{"app HSE-FS-001 is fail"}}, w.note("verify")
+		Verify: func(context.Context, stack.Stack) (record.Proof, error) {
+			return record.Proof{Proven: proven, Failed: []string{"app HSE-FS-001 is fail"}}, w.note("verify")
 		}}
 }
 
 func change(from bool) deploy.Change {
-	c := deploy.Change{Release: deploy.Release{Stack: "shop", Number: 2},
+	c := deploy.Change{Release: record.Release{Stack: "shop", Number: 2},
 		Plan: deploy.Plan{Stack: "shop", Steps: []deploy.Step{{Kind: deploy.DeliverSecrets, Subject: "app"}, {Kind: deploy.Converge, Subject: "shop"}}}}
 	if from {
-		c.From = &deploy.Record{Number: 1, Release: deploy.Release{Stack: "shop", Number: 1, Images: map[string]deploy.Image{"app": {ID: "sha256:old"}}},
-			Outcome: deploy.Outcome{Status: deploy.Deployed}}
+		c.From = &record.Entry{Number: 1, Release: record.Release{Stack: "shop", Number: 1, Images: map[string]record.Image{"app": {ID: "sha256:old"}}},
+			Outcome: record.Outcome{Status: record.Deployed}}
 	}
 	return c
 }
@@ -86,7 +87,7 @@ func TestTransaction(t *testing.T) {
 	w := &world{}
 	out, err := w.transaction(true).Run(t.Context(), change(true))
 	want := append(slices.Clone(forward), "close 2: deployed", "journal: closed ")
-	if err != nil || out.Status != deploy.Deployed || !slices.Equal(w.log, want) {
+	if err != nil || out.Status != record.Deployed || !slices.Equal(w.log, want) {
 		t.Errorf("%v\ngot  %q\nwant %q", err, w.log, want)
 	}
 }
@@ -192,10 +193,10 @@ func TestFirstTransactionFails(t *testing.T) {
 func TestTransactionLosesTheLock(t *testing.T) {
 	w := &world{lost: make(chan struct{})}
 	transaction := w.transaction(true)
-	transaction.Verify = func(ctx context.Context, _ stack.Stack) (deploy.Proof, error) {
+	transaction.Verify = func(ctx context.Context, _ stack.Stack) (record.Proof, error) {
 		close(w.lost)
 		<-ctx.Done()
-		return deploy.Proof{}, ctx.Err()
+		return record.Proof{}, ctx.Err()
 	}
 	_, err := transaction.Run(t.Context(), change(true))
 	var lost *deploy.LostError
@@ -206,19 +207,19 @@ func TestTransactionLosesTheLock(t *testing.T) {
 
 // What was cut off is closed by a new deploy and undone by a rollback; what was committed before the crash stays.
 func TestResume(t *testing.T) {
-	j := deploy.Journal{Sequence: 9, From: 1, To: 2, Phase: deploy.Applying, Step: "converge shop", Tags: map[string]string{"app": "sha256:new"}}
+	j := record.Journal{Sequence: 9, From: 1, To: 2, Phase: record.Applying, Step: "converge shop", Tags: map[string]string{"app": "sha256:new"}}
 	undone := []string{"journal: undoing name image app", "name image app = sha256:old", "journal: undoing converge shop", "converge shop",
 		"journal: undoing verify", "verify", "close 1: deployed"}
 	end := []string{"name image app = sha256:new", "close 2: cut off", "journal: closed "}
 	for _, c := range []struct {
 		name string
-		cut  deploy.Record
+		cut  record.Entry
 		undo bool
 		want []string
 	}{
-		{"deploy again", deploy.Record{Number: 2}, false, end},
-		{"undo", deploy.Record{Number: 2}, true, append(undone, end...)},
-		{"it was committed", deploy.Record{Number: 2, Outcome: deploy.Outcome{Status: deploy.Deployed}}, true,
+		{"deploy again", record.Entry{Number: 2}, false, end},
+		{"undo", record.Entry{Number: 2}, true, append(undone, end...)},
+		{"it was committed", record.Entry{Number: 2, Outcome: record.Outcome{Status: record.Deployed}}, true,
 			[]string{"name image app = sha256:new", "close 2: deployed", "journal: closed "}},
 	} {
 		w := &world{}
@@ -231,13 +232,13 @@ func TestResume(t *testing.T) {
 
 // The way back is refused as a whole when something that it needs is gone.
 func TestReturnNeedsEverything(t *testing.T) {
-	r := deploy.Release{Stack: "shop", Number: 3, Images: map[string]deploy.Image{"app": {ID: "sha256:old"}}, Secrets: map[string]string{"app": "shop_app_secrets_1"}}
+	r := record.Release{Stack: "shop", Number: 3, Images: map[string]record.Image{"app": {ID: "sha256:old"}}, Secrets: map[string]string{"app": "shop_app_secrets_1"}}
 	_, err := deploy.NewReturn(r, deploy.Observed{}, time.Minute)
 	gone, ok := errors.AsType[*deploy.GoneError](err)
 	if !ok || len(gone.What) != 2 {
 		t.Errorf("got %v", err)
 	}
-	r.Images["app"] = deploy.Image{ID: "sha256:old", Digest: "registry.example/app@sha256:x"}
+	r.Images["app"] = record.Image{ID: "sha256:old", Digest: "registry.example/app@sha256:x"}
 	plan, err := deploy.NewReturn(r, deploy.Observed{Delivered: map[string]deploy.SecretState{"shop_app_secrets_1": {}}}, time.Minute)
 	if err != nil || len(plan.Steps) != 3 || plan.Steps[0].Kind != deploy.PullImage {
 		t.Errorf("an image of a registry is brought again: %+v, %v", plan.Steps, err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -180,7 +181,7 @@ func TestJournalCut(t *testing.T) {
 	f.must("next", "deploy", "--abort", "--verify=false", "-f", next)
 	f.is("old", old)
 
-	for slot := range deploy.Slots {
+	for slot := range record.Slots {
 		f.cut(slot)
 	}
 	id := only(t, f.e, deployedStack(f), "web").ID
@@ -299,7 +300,7 @@ func TestTamperedRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := deploy.EncodeRelease(h[0].Release)
+	record, err := record.EncodeRelease(h[0].Release)
 	if err != nil {
 		t.Fatal(err)
 	}

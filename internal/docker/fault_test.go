@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -284,7 +285,7 @@ func (f *fault) at(generation string) bool {
 		f.t.Fatal(err)
 	}
 	current, _ := h.Current()
-	s, _ := current.Release.Model.Service("web")
+	s, _ := current.Release.Model().Service("web")
 	return len(s.Labels) > 0 && s.Labels[0].Value == generation
 }
 
@@ -409,7 +410,7 @@ func TestStaleLock(t *testing.T) {
 	if _, err := f.e.api.ContainerRemove(t.Context(), first.id, client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := first.Write(t.Context(), deploy.Journal{Sequence: 1, Phase: deploy.Applying}); err != nil {
+	if err := first.Write(t.Context(), record.Journal{Sequence: 1, Phase: record.Applying}); err != nil {
 		t.Errorf("a pruned lock was not made again: %v", err)
 	}
 	first.stop() // as if its process had been killed
@@ -429,17 +430,17 @@ func TestStaleLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Write(t.Context(), deploy.Journal{Sequence: 2, Phase: deploy.Closed}); err != nil {
+	if err := second.Write(t.Context(), record.Journal{Sequence: 2, Phase: record.Closed}); err != nil {
 		t.Error(err)
 	}
 	var lost *deploy.LostError
-	if err := first.Write(t.Context(), deploy.Journal{Sequence: 2}); !errors.As(err, &lost) {
+	if err := first.Write(t.Context(), record.Journal{Sequence: 2}); !errors.As(err, &lost) {
 		t.Errorf("the dead holder woke and wrote: %v", err)
 	}
 	if err := second.Unlock(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := first.Write(t.Context(), deploy.Journal{Sequence: 2}); !errors.As(err, &lost) {
+	if err := first.Write(t.Context(), record.Journal{Sequence: 2}); !errors.As(err, &lost) {
 		t.Errorf("the dead holder woke after the other was done, and wrote: %v", err)
 	}
 	f.leftovers()

@@ -13,7 +13,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
-	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
 // Names of the records in their volumes.
@@ -30,7 +30,7 @@ func releaseVolume(stack string, number int) string {
 }
 
 // journal reads the journal in a directory of a container that carries its volume.
-func (e *Engine) journal(ctx context.Context, stack, id, dir string) (deploy.Journal, error) {
+func (e *Engine) journal(ctx context.Context, stack, id, dir string) (record.Journal, error) {
 	files := map[string][]byte{}
 	err := e.readTree(ctx, id, dir, func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeReg || h.Size > maxRecordBytes {
@@ -41,21 +41,21 @@ func (e *Engine) journal(ctx context.Context, stack, id, dir string) (deploy.Jou
 		return err
 	})
 	if err != nil {
-		return deploy.Journal{}, err
+		return record.Journal{}, err
 	}
 	return newJournal(stack, files, "")
 }
 
 // newJournal finds the journal among the files of a directory.
-func newJournal(stack string, files map[string][]byte, dir string) (deploy.Journal, error) {
+func newJournal(stack string, files map[string][]byte, dir string) (record.Journal, error) {
 	var slots [][]byte
-	for i := range deploy.Slots {
+	for i := range record.Slots {
 		if data, ok := files[path.Join(dir, journalFile(i))]; ok {
 			slots = append(slots, data)
 		}
 	}
-	j, err := deploy.DecodeJournal(slots)
-	if damaged, ok := errors.AsType[*deploy.DamagedError](err); ok {
+	j, err := record.DecodeJournal(slots)
+	if damaged, ok := errors.AsType[*record.DamagedError](err); ok {
 		damaged.What = fmt.Sprintf("the journal of %s (volume %s)", stack, journalVolume(stack))
 	}
 	return j, err
@@ -64,7 +64,7 @@ func newJournal(stack string, files map[string][]byte, dir string) (deploy.Journ
 func journalFile(slot int) string { return fmt.Sprintf("journal-%d.json", slot) }
 
 // Journal reads the last journal under the lock.
-func (l *Lock) Journal(ctx context.Context) (deploy.Journal, error) {
+func (l *Lock) Journal(ctx context.Context) (record.Journal, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	j, err := l.engine.journal(ctx, l.stack, l.id, carrierMount)
@@ -73,12 +73,12 @@ func (l *Lock) Journal(ctx context.Context) (deploy.Journal, error) {
 }
 
 // Write implements deploy.Ledger.
-func (l *Lock) Write(ctx context.Context, j deploy.Journal) (err error) {
+func (l *Lock) Write(ctx context.Context, j record.Journal) (err error) {
 	if j.At, err = l.engine.stamp(ctx); err != nil {
 		return err
 	}
 	j.Token = l.holder.Token
-	data, err := deploy.EncodeJournal(j)
+	data, err := record.EncodeJournal(j)
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,12 @@ func (l *Lock) Write(ctx context.Context, j deploy.Journal) (err error) {
 }
 
 // Save implements deploy.Ledger: the record goes into a volume of its own, and each image gets a name that keeps it.
-func (l *Lock) Save(ctx context.Context, r deploy.Release) (err error) {
+func (l *Lock) Save(ctx context.Context, r record.Release) (err error) {
 	e := l.engine
 	if r.Made.At, err = e.stamp(ctx); err != nil {
 		return err
 	}
-	data, err := deploy.EncodeRelease(r)
+	data, err := record.EncodeRelease(r)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func keepName(stack, id string) string {
 }
 
 // Close implements deploy.Ledger.
-func (l *Lock) Close(ctx context.Context, r deploy.Release, o deploy.Outcome) (err error) {
+func (l *Lock) Close(ctx context.Context, r record.Release, o record.Outcome) (err error) {
 	e := l.engine
 	if o.At.IsZero() {
 		if o.At, err = e.stamp(ctx); err != nil {
@@ -138,12 +138,12 @@ func (l *Lock) Close(ctx context.Context, r deploy.Release, o deploy.Outcome) (e
 	if exists, err := e.hasVolume(ctx, volume); err != nil || !exists {
 		return err // it failed before there was a record
 	}
-	if o.Status == deploy.Deployed {
+	if o.Status == record.Deployed {
 		if o.Containers, err = e.containerIDs(ctx, r.Stack); err != nil {
 			return err
 		}
 	}
-	data, err := deploy.EncodeOutcome(o)
+	data, err := record.EncodeOutcome(o)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (e *Engine) record(ctx context.Context, volume, name string, data []byte) e
 
 // Prune removes the releases beyond the keep newest, and the volumes of secrets and configuration and the names of images that no
 // remaining release needs. What is in use stays.
-func (e *Engine) Prune(ctx context.Context, stack string, h deploy.History, keep int) error {
+func (e *Engine) Prune(ctx context.Context, stack string, h record.History, keep int) error {
 	expired := map[int]bool{}
 	for _, r := range h.Expired(keep) {
 		expired[r.Number] = true
@@ -185,7 +185,7 @@ func (e *Engine) Prune(ctx context.Context, stack string, h deploy.History, keep
 			return err
 		}
 	}
-	var left deploy.History
+	var left record.History
 	for _, r := range h {
 		if !expired[r.Number] {
 			left = append(left, r)

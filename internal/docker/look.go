@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -38,7 +39,7 @@ func (e *Engine) Look(ctx context.Context, d deploy.Desired) (deploy.Records, de
 }
 
 // History reads the releases of a stack. A record that cannot be trusted is returned with its error.
-func (e *Engine) History(ctx context.Context, name string) (deploy.History, error) {
+func (e *Engine) History(ctx context.Context, name string) (record.History, error) {
 	s, err := e.shelf(ctx, name, roleRelease)
 	if err == nil {
 		err = e.unpack(ctx, &s, nil)
@@ -47,13 +48,13 @@ func (e *Engine) History(ctx context.Context, name string) (deploy.History, erro
 }
 
 // Journal reads the last journal without the lock, for showing it.
-func (e *Engine) Journal(ctx context.Context, name string) (deploy.Journal, error) {
+func (e *Engine) Journal(ctx context.Context, name string) (record.Journal, error) {
 	s, err := e.shelf(ctx, name, roleJournal)
 	if err == nil {
 		err = e.unpack(ctx, &s, nil)
 	}
 	if err != nil {
-		return deploy.Journal{}, err
+		return record.Journal{}, err
 	}
 	return s.journal()
 }

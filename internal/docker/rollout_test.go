@@ -22,6 +22,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -135,7 +136,7 @@ func freePort(t *testing.T) string {
 }
 
 // applyTo brings a stack from where it is to what is desired, and back when that fails, as a transaction does.
-func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.Secret, last *deploy.Record) (*deploy.Record, error) {
+func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.Secret, last *record.Entry) (*record.Entry, error) {
 	t.Helper()
 	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: last}
 	observed, plan := planOf(t, e, d)
@@ -146,7 +147,7 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 		number = last.Number + 1
 	}
 	if failure != nil && last != nil {
-		observed, err := e.Observe(t.Context(), deploy.Desired{Stack: last.Release.Model})
+		observed, err := e.Observe(t.Context(), deploy.Desired{Stack: last.Release.Model()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +160,7 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 		}
 		return last, failure
 	}
-	record := &deploy.Record{Number: number, Release: deploy.NewRelease(d, observed, plan, number)}
+	record := &record.Entry{Number: number, Release: deploy.NewRelease(d, observed, plan, number)}
 	var err error
 	if record.Outcome.Containers, err = e.containerIDs(t.Context(), s.Name); err != nil {
 		t.Fatal(err)
@@ -228,9 +229,9 @@ func visitors(t *testing.T, v host.Visit) (lost func(by string)) {
 }
 
 // reloads changes what the edge reads, as far as its container need not be replaced for that.
-func reloads(t *testing.T, e *Engine, record *deploy.Record, text string, secrets map[string]deploy.Secret, port, secure string) {
+func reloads(t *testing.T, e *Engine, record *record.Entry, text string, secrets map[string]deploy.Secret, port, secure string) {
 	t.Helper()
-	s := record.Release.Model
+	s := record.Release.Model()
 	container := idsOf(t, e, s, "edge")
 	same := func(what string) {
 		t.Helper()
@@ -357,7 +358,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 		t.Errorf("afterwards %d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
 	}
 	record = loadsAfterAKill(t, e, text, record, secrets, port)
-	gate, _ := record.Release.Gate()
+	gate, _ := deploy.GateOf(record.Release)
 	if err := e.Maintain(t.Context(), gate, true); err != nil {
 		t.Fatal(err)
 	}
@@ -369,9 +370,9 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 }
 
 // loadsAfterAKill brings the edge files that it does not load, as a run that is killed just then, and deploys again.
-func loadsAfterAKill(t *testing.T, e *Engine, text string, record *deploy.Record, secrets map[string]deploy.Secret, port string) *deploy.Record {
+func loadsAfterAKill(t *testing.T, e *Engine, text string, record *record.Entry, secrets map[string]deploy.Secret, port string) *record.Entry {
 	t.Helper()
-	web, _ := record.Release.Model.Service("web")
+	web, _ := record.Release.Model().Service("web")
 	text = strings.Replace(text, `tls: "off"}`, `tls: "off", headers: {X-Frame-Options: DENY}}`, 1)
 	s := reshaped(stackOf(t, e, record.Release.Stack, text, "serve"), "web", func(s *stack.Service) { *s = web })
 	d := deploy.Desired{Stack: s, Secrets: secrets, Timeout: deployTimeout, Last: record}

@@ -18,6 +18,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -210,13 +211,13 @@ func (s *shelf) place(name string) (at, rest string, v volume.Volume) {
 	return at, rest, s.volumes[at]
 }
 
-func (s *shelf) journal() (deploy.Journal, error) {
+func (s *shelf) journal() (record.Journal, error) {
 	return newJournal(s.stack, s.files, path.Join(keptAt, roleJournal, journalVolume(s.stack)))
 }
 
 // history returns the releases. A record that cannot be trusted is returned with its error.
-func (s *shelf) history() deploy.History {
-	var out deploy.History
+func (s *shelf) history() record.History {
+	var out record.History
 	for at, v := range s.volumes {
 		n, err := strconv.Atoi(v.Labels[labelVersion])
 		if v.Labels[labelRole] == roleRelease && err == nil && n > 0 {
@@ -226,18 +227,18 @@ func (s *shelf) history() deploy.History {
 	return out.Sorted()
 }
 
-func (s *shelf) record(at string, number int, volume string) deploy.Record {
-	r := deploy.Record{Number: number, Volume: volume}
+func (s *shelf) record(at string, number int, volume string) record.Entry {
+	r := record.Entry{Number: number, Volume: volume}
 	data, ok := s.files[path.Join(at, releaseFile)]
 	if !ok {
 		r.Err = errors.New("nothing was recorded")
 		return r
 	}
-	if r.Release, r.Err = deploy.DecodeRelease(data); r.Err == nil && r.Release.Number != number {
+	if r.Release, r.Err = record.DecodeRelease(data); r.Err == nil && r.Release.Number != number {
 		r.Err = fmt.Errorf("it is release %d", r.Release.Number)
 	}
 	if data, ok := s.files[path.Join(at, outcomeFile)]; ok {
-		outcome, err := deploy.DecodeOutcome(data)
+		outcome, err := record.DecodeOutcome(data)
 		r.Outcome, r.Err = outcome, errors.Join(r.Err, err)
 	}
 	return r

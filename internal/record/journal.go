@@ -1,4 +1,4 @@
-package deploy
+package record
 
 import (
 	"errors"
@@ -42,13 +42,17 @@ func (j Journal) Slot() int { return j.Sequence % Slots }
 func EncodeJournal(j Journal) ([]byte, error) { return seal("Journal", j) }
 
 // DecodeJournal returns the newest whole journal among the slots. Without any it is the zero Journal: nothing was begun.
-// It is an error only when there are slots and all are damaged.
+// It is an error only when there are slots and all are damaged, or when a later hsectl wrote one of them.
 func DecodeJournal(slots [][]byte) (Journal, error) {
 	var newest Journal
 	var damage error
 	for _, data := range slots {
 		var j Journal
-		if err := unseal("Journal", data, &j); err != nil {
+		err := unseal("Journal", data, &j)
+		if newer, ok := errors.AsType[*NewerError](err); ok {
+			return Journal{}, newer
+		}
+		if err != nil {
 			damage = errors.Join(damage, err)
 			continue
 		}

@@ -1,4 +1,4 @@
-package deploy_test
+package record_test
 
 import (
 	"bytes"
@@ -7,12 +7,12 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/record"
 )
 
-func sealedJournal(t testing.TB, j deploy.Journal) []byte {
+func sealedJournal(t testing.TB, j record.Journal) []byte {
 	t.Helper()
-	data, err := deploy.EncodeJournal(j)
+	data, err := record.EncodeJournal(j)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,27 +21,27 @@ func sealedJournal(t testing.TB, j deploy.Journal) []byte {
 
 // The newest whole journal counts. One that is cut anywhere leaves the one before it.
 func TestJournalCutAnywhere(t *testing.T) {
-	first := deploy.Journal{Sequence: 4, Phase: deploy.Applying, Step: "converge shop"}
-	second := deploy.Journal{Sequence: 5, Phase: deploy.Closed}
+	first := record.Journal{Sequence: 4, Phase: record.Applying, Step: "converge shop"}
+	second := record.Journal{Sequence: 5, Phase: record.Closed}
 	one, two := sealedJournal(t, first), sealedJournal(t, second)
-	got, err := deploy.DecodeJournal([][]byte{one, two})
+	got, err := record.DecodeJournal([][]byte{one, two})
 	if err != nil || !reflect.DeepEqual(got, second) || got.Open() {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	for cut := range two {
-		got, err := deploy.DecodeJournal([][]byte{one, two[:cut]})
+		got, err := record.DecodeJournal([][]byte{one, two[:cut]})
 		if err != nil || !reflect.DeepEqual(got, first) || !got.Open() {
 			t.Fatalf("cut at %d: %+v, %v", cut, got, err)
 		}
 	}
-	if got, err := deploy.DecodeJournal(nil); err != nil || got.Open() || got.Sequence != 0 {
+	if got, err := record.DecodeJournal(nil); err != nil || got.Open() || got.Sequence != 0 {
 		t.Errorf("nothing was written yet: %+v, %v", got, err)
 	}
-	if _, err := deploy.DecodeJournal([][]byte{one[:5]}); err != nil {
+	if _, err := record.DecodeJournal([][]byte{one[:5]}); err != nil {
 		t.Errorf("the first writing was cut: %v", err)
 	}
-	var damaged *deploy.DamagedError
-	if _, err := deploy.DecodeJournal([][]byte{one[:5], two[:5]}); !errors.As(err, &damaged) {
+	var damaged *record.DamagedError
+	if _, err := record.DecodeJournal([][]byte{one[:5], two[:5]}); !errors.As(err, &damaged) {
 		t.Errorf("both are damaged: %v", err)
 	}
 	if first.Slot() == second.Slot() {
@@ -49,34 +49,37 @@ func TestJournalCutAnywhere(t *testing.T) {
 	}
 }
 
-// A release that was changed by as much as one byte is refused.
+// A release that was changed by as much as one byte is refused, or says the same.
 func TestTamperedRelease(t *testing.T) {
-	r := deploy.Release{Stack: "shop", Number: 7, Model: parse(t, shop), Compose: []byte("name: shop\n"),
-		Images: map[string]deploy.Image{"redis:8": {ID: "sha256:b"}}, Secrets: map[string]string{"app": "shop_app_secrets_3"}}
-	data, err := deploy.EncodeRelease(r)
+	r := record.Release{Stack: "shop", Number: 7, Intent: record.Intent{Name: "shop"}, Compose: []byte("name: shop\n"),
+		Images: map[string]record.Image{"redis:8": {ID: "sha256:b"}}, Secrets: map[string]string{"app": "shop_app_secrets_3"}}
+	data, err := record.EncodeRelease(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := deploy.DecodeRelease(data); err != nil || !reflect.DeepEqual(got.Model, r.Model) || got.Number != 7 {
+	if got, err := record.DecodeRelease(data); err != nil || !reflect.DeepEqual(got, r) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	for i := 0; i < len(data); i += 7 {
+	for i := range data {
 		changed := bytes.Clone(data)
 		changed[i] ^= 1
-		if got, err := deploy.DecodeRelease(changed); err == nil && !reflect.DeepEqual(got, r) {
+		if got, err := record.DecodeRelease(changed); err == nil && !reflect.DeepEqual(got, r) {
 			t.Fatalf("byte %d was changed, and the release is taken as %+v", i, got)
+		}
+		if _, err := record.DecodeRelease(data[:i]); err == nil {
+			t.Fatalf("cut at %d it is taken", i)
 		}
 	}
 }
 
 // history is a list of releases, oldest first: d deployed, u undone, c cut off, and a digit a return to that release.
-func history(ends string) deploy.History {
-	var out deploy.History
+func history(ends string) record.History {
+	var out record.History
 	for i, end := range ends {
-		r := deploy.Record{Number: i + 1, Release: deploy.Release{Number: i + 1}, Outcome: deploy.Outcome{Status: deploy.Deployed}}
+		r := record.Entry{Number: i + 1, Release: record.Release{Number: i + 1}, Outcome: record.Outcome{Status: record.Deployed}}
 		switch end {
 		case 'u':
-			r.Outcome.Status = deploy.Undone
+			r.Outcome.Status = record.Undone
 		case 'c':
 			r.Outcome.Status = ""
 		case 'd':
@@ -120,17 +123,16 @@ func TestHistory(t *testing.T) {
 }
 
 func FuzzRecords(f *testing.F) {
-	f.Add(sealedJournal(f, deploy.Journal{Sequence: 1}))
+	f.Add(sealedJournal(f, record.Journal{Sequence: 1}))
 	f.Add([]byte(`{"apiVersion":"hsectl/v1","kind":"Release","sha256":"","body":null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if r, err := deploy.DecodeRelease(data); err == nil {
-			if _, err := deploy.EncodeRelease(r); err != nil {
+		if r, err := record.DecodeRelease(data); err == nil {
+			if _, err := record.EncodeRelease(r); err != nil {
 				t.Error(err)
 			}
 		}
-		_, _ = deploy.DecodeOutcome(data)
-		_, _ = deploy.DecodeSaved(data)
-		if j, err := deploy.DecodeJournal([][]byte{data}); err != nil || j.Sequence < 0 {
+		_, _ = record.DecodeOutcome(data)
+		if j, err := record.DecodeJournal([][]byte{data}); err != nil || j.Sequence < 0 {
 			t.Errorf("%+v, %v", j, err)
 		}
 	})
