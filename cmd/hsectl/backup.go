@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/backup"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
@@ -19,7 +20,7 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-func newBackup(g *globals, s streams) *cobra.Command {
+func newBackup(g *app.Settings, s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup [VOLUME...]",
 		Short: "Make the backups that the profile declares",
@@ -36,12 +37,12 @@ and this machine needs none of them. Prove that they can be restored with: hsect
 	}
 }
 
-func runBackup(ctx context.Context, g *globals, s streams, names []string) error {
-	read := loadPinned
+func runBackup(ctx context.Context, g *app.Settings, s app.Streams, names []string) error {
+	read := app.LoadPinned
 	if len(names) > 0 {
-		read = load // a volume that is named is chosen by that, as Compose starts a service that is named
+		read = app.Load // a volume that is named is chosen by that, as Compose starts a service that is named
 	}
-	l, err := read(g.file)
+	l, err := read(g.File)
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func runBackup(ctx context.Context, g *globals, s streams, names []string) error
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,10 +65,10 @@ func runBackup(ctx context.Context, g *globals, s streams, names []string) error
 }
 
 // backedUp returns the volumes that hsectl backs up: those that are named, or all.
-func backedUp(l loaded, names []string) ([]stack.Volume, error) {
+func backedUp(l app.Loaded, names []string) ([]stack.Volume, error) {
 	var all, out []stack.Volume
 	var known []string
-	for _, v := range l.stack.Volumes {
+	for _, v := range l.Stack.Volumes {
 		if v.Backup != nil && v.Backup.To != "" {
 			all, known = append(all, v), append(known, v.Name)
 		}
@@ -75,7 +76,7 @@ func backedUp(l loaded, names []string) ([]stack.Volume, error) {
 	for _, name := range names {
 		i := slices.Index(known, name)
 		if i < 0 {
-			return nil, &usageError{fmt.Errorf("%s does not say that hsectl backs up a volume %q", l.path, name), "volumes with backup: {to: …}: " + fmt.Sprint(known)}
+			return nil, &app.UsageError{Err: fmt.Errorf("%s does not say that hsectl backs up a volume %q", l.Path, name), Hint: "volumes with backup: {to: …}: " + fmt.Sprint(known)}
 		}
 		out = append(out, all[i])
 	}
@@ -83,24 +84,16 @@ func backedUp(l loaded, names []string) ([]stack.Volume, error) {
 		out = all
 	}
 	if len(out) == 0 {
-		return nil, &usageError{fmt.Errorf("%s declares no backup that hsectl makes", l.path), "write volumes: {NAME: {backup: {to: DIRECTORY}}}"}
+		return nil, &app.UsageError{Err: fmt.Errorf("%s declares no backup that hsectl makes", l.Path), Hint: "write volumes: {NAME: {backup: {to: DIRECTORY}}}"}
 	}
 	return out, nil
 }
 
-// beside is a path of the profile, seen from the profile.
-func (l loaded) beside(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(l.dir(), filepath.FromSlash(path))
-}
-
-func backupVolume(ctx context.Context, s streams, engine *docker.Engine, l loaded, v stack.Volume) (err error) {
+func backupVolume(ctx context.Context, s app.Streams, engine *docker.Engine, l app.Loaded, v stack.Volume) (err error) {
 	b := v.Backup
-	record := backup.NewRecord(l.stack.Name, v.Name, time.Now())
+	record := backup.NewRecord(l.Stack.Name, v.Name, time.Now())
 	record.Service, record.Form = b.Service, backup.Files
-	if record.Image, err = engine.RunningImage(ctx, l.stack.Name, b.Service); err != nil {
+	if record.Image, err = engine.RunningImage(ctx, l.Stack.Name, b.Service); err != nil {
 		return err
 	}
 	if len(b.Encrypt) > 0 {
@@ -108,7 +101,7 @@ func backupVolume(ctx context.Context, s streams, engine *docker.Engine, l loade
 	}
 	store := func(volume string) error {
 		return engine.ReadVolume(ctx, volume, func(tar io.Reader) (err error) {
-			record, err = host.StoreBackup(l.beside(b.To), record, func(w io.Writer) (backup.Content, error) {
+			record, err = host.StoreBackup(l.Resolve(b.To), record, func(w io.Writer) (backup.Content, error) {
 				content, err := packFor(w, tar, b.Encrypt)
 				if err == nil && record.Form == backup.Dump && content.Entries < 2 { // the directory itself is one
 					err = fmt.Errorf("%s ended well and left nothing in %s", b.Dump[0], stack.BackupDir)
@@ -119,11 +112,11 @@ func backupVolume(ctx context.Context, s streams, engine *docker.Engine, l loade
 		})
 	}
 	if len(b.Dump) == 0 {
-		err = store(deploy.VolumeName(l.stack, v.Name))
+		err = store(deploy.VolumeName(l.Stack, v.Name))
 	} else {
 		record.Form = backup.Dump
-		err = engine.WithScratch(ctx, l.stack.Name, func(scratch string) error {
-			if err := engine.RunTask(ctx, l.stack.Name, docker.Task{Service: b.Service, Command: b.Dump, Scratch: scratch, Timeout: b.Timeout}); err != nil {
+		err = engine.WithScratch(ctx, l.Stack.Name, func(scratch string) error {
+			if err := engine.RunTask(ctx, l.Stack.Name, docker.Task{Service: b.Service, Command: b.Dump, Scratch: scratch, Timeout: b.Timeout}); err != nil {
 				return err
 			}
 			return store(scratch)
@@ -132,10 +125,10 @@ func backupVolume(ctx context.Context, s streams, engine *docker.Engine, l loade
 	if err != nil {
 		return err
 	}
-	s.say("%-28s %s, %d bytes", v.Name, filepath.Join(b.To, record.Archive), record.Bytes)
-	pruned, err := host.PruneBackups(l.beside(b.To), l.stack.Name, v.Name, b.Keep)
+	s.Say("%-28s %s, %d bytes", v.Name, filepath.Join(b.To, record.Archive), record.Bytes)
+	pruned, err := host.PruneBackups(l.Resolve(b.To), l.Stack.Name, v.Name, b.Keep)
 	if pruned > 0 {
-		s.say("%-28s %s removed, %d kept", v.Name, count(pruned, "older backup"), b.Keep)
+		s.Say("%-28s %s removed, %d kept", v.Name, app.Count(pruned, "older backup"), b.Keep)
 	}
 	return err
 }
@@ -153,19 +146,19 @@ func packFor(w io.Writer, tar io.Reader, recipients []string) (backup.Content, e
 	return content, errors.Join(err, sealed.Close())
 }
 
-// opened returns the archive of a backup, whole and decrypted.
-func (l loaded) opened(g *globals, dir string, r backup.Record) (io.Reader, io.Closer, error) {
+// openBackup returns the archive of a backup, whole and decrypted.
+func openBackup(l app.Loaded, g *app.Settings, dir string, r backup.Record) (io.Reader, io.Closer, error) {
 	archive, err := host.OpenBackup(dir, r)
 	if err != nil || !r.Encrypted {
 		return archive, archive, err
 	}
-	identities, err := vault{dir: l.dir(), identity: g.identity}.identities()
+	identities, err := app.Vault{Dir: l.Dir(), Identity: g.Identity}.Identities()
 	if err != nil {
 		return nil, nil, errors.Join(err, archive.Close())
 	}
 	plain, err := secret.Decrypting(archive, identities)
 	if err != nil {
-		err = &usageError{fmt.Errorf("opening %s: %w", r.Archive, err), "name the file of an identity that it was encrypted for: --age-identity or HSECTL_AGE_IDENTITY"}
+		err = &app.UsageError{Err: fmt.Errorf("opening %s: %w", r.Archive, err), Hint: "name the file of an identity that it was encrypted for: --age-identity or HSECTL_AGE_IDENTITY"}
 		return nil, nil, errors.Join(err, archive.Close())
 	}
 	return plain, archive, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 )
@@ -30,7 +31,7 @@ type buildOptions struct {
 	signer                           func(ctx context.Context, reference, digest string) error
 }
 
-func newBuild(g *globals, s streams) *cobra.Command {
+func newBuild(g *app.Settings, s app.Streams) *cobra.Command {
 	var o buildOptions
 	cmd := &cobra.Command{
 		Use:   "build [SERVICE...]",
@@ -75,8 +76,8 @@ needs no engine at all.`,
 	return cmd
 }
 
-func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error {
-	l, err := load(g.file)
+func runBuild(ctx context.Context, g *app.Settings, s app.Streams, o buildOptions) error {
+	l, err := app.Load(g.File)
 	if err != nil {
 		return err
 	}
@@ -88,13 +89,13 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 		return err
 	}
 	if len(requests) == 0 {
-		s.say("nothing to build: no service of %s has a build", l.stack.Name)
+		s.Say("nothing to build: no service of %s has a build", l.Stack.Name)
 		return nil
 	}
 	if o.check {
 		err := lintDockerfiles(ctx, s, l, requests)
 		if err == nil {
-			s.say("checked %s; none is refused", count(len(requests), "Dockerfile"))
+			s.Say("checked %s; none is refused", app.Count(len(requests), "Dockerfile"))
 		}
 		return err
 	}
@@ -111,15 +112,15 @@ func runBuild(ctx context.Context, g *globals, s streams, o buildOptions) error 
 	return buildAll(ctx, s, engine, requests, o)
 }
 
-func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.BuildRequest, error) {
+func buildRequests(ctx context.Context, l app.Loaded, o buildOptions) ([]image.BuildRequest, error) {
 	for _, name := range o.services {
-		service, ok := l.stack.Service(name)
+		service, ok := l.Stack.Service(name)
 		if !ok || service.Build == nil {
-			return nil, &usageError{fmt.Errorf("service %q is not built by %s", name, l.path), "name a service that has a build"}
+			return nil, &app.UsageError{Err: fmt.Errorf("service %q is not built by %s", name, l.Path), Hint: "name a service that has a build"}
 		}
 	}
 	if o.network != "" && o.network != "host" && o.network != "none" {
-		return nil, &usageError{fmt.Errorf("there is no build network %q", o.network), "write host or none"}
+		return nil, &app.UsageError{Err: fmt.Errorf("there is no build network %q", o.network), Hint: "write host or none"}
 	}
 	if err := o.checkSecrets(); err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 	for _, arg := range o.args {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok {
-			return nil, &usageError{fmt.Errorf("--build-arg %q has no value", arg), "write NAME=VALUE"}
+			return nil, &app.UsageError{Err: fmt.Errorf("--build-arg %q has no value", arg), Hint: "write NAME=VALUE"}
 		}
 		extra[name] = value
 	}
@@ -141,14 +142,14 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 		wanted[name] = true
 	}
 	var out []image.BuildRequest
-	for _, service := range l.stack.Services {
+	for _, service := range l.Stack.Services {
 		b := service.Build
 		if b == nil || len(wanted) > 0 && !wanted[service.Name] {
 			continue
 		}
 		dir := b.Context
 		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(l.dir(), dir)
+			dir = filepath.Join(l.Dir(), dir)
 		}
 		args := map[string]string{}
 		for k, v := range b.Args {
@@ -169,7 +170,7 @@ func buildRequests(ctx context.Context, l loaded, o buildOptions) ([]image.Build
 		out = append(out, image.BuildRequest{
 			Service: service.Name, Reference: service.Image, Context: dir, Dockerfile: b.Dockerfile, Target: target, Args: args, NoCache: o.noCache, Pull: o.pull, Network: o.network,
 			Caches: image.BuildCaches{From: o.cacheFrom, To: o.cacheTo}, Secrets: o.secrets, SSH: o.ssh, Epoch: epoch, Platforms: o.platforms, Provenance: o.provenance, SBOM: o.sbom, Remote: remote,
-			Labels: image.Labels(image.Origin{Title: l.stack.Name + "/" + service.Name, Revision: revision.Commit, Source: revision.Source, Created: revision.Created}),
+			Labels: image.Labels(image.Origin{Title: l.Stack.Name + "/" + service.Name, Revision: revision.Commit, Source: revision.Source, Created: revision.Created}),
 		})
 	}
 	return out, nil

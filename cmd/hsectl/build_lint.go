@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -16,38 +17,38 @@ import (
 
 // lintDockerfiles prints what BuildKit's rules and the image controls say about each Dockerfile. Advice stops nothing.
 // What would put a secret into a layer, or switch verification off, does: it could not be taken back.
-func lintDockerfiles(ctx context.Context, s streams, l loaded, requests []image.BuildRequest) error {
+func lintDockerfiles(ctx context.Context, s app.Streams, l app.Loaded, requests []image.BuildRequest) error {
 	refused := false
 	for _, r := range requests {
 		findings, err := judgeDockerfile(ctx, host.ReadFile, r)
 		if err != nil {
-			return &usageError{err, "name it with build.dockerfile in the profile, or mend what cannot be read"}
+			return &app.UsageError{Err: err, Hint: "name it with build.dockerfile in the profile, or mend what cannot be read"}
 		}
 		for _, f := range findings {
-			w, waived := l.waiver(r.Service, f.Control)
+			w, waived := waiver(l, r.Service, f.Control)
 			switch {
 			case waived:
-				s.say("%s: %s is waived until %s: %s", f.Where, f.Control, w.Expires, w.Reason)
+				s.Say("%s: %s is waived until %s: %s", f.Where, f.Control, w.Expires, w.Reason)
 				continue
 			case f.Severity >= finding.High:
 				refused = true
-				s.say("%s: %s %s: %s\n  hint: %s", f.Where, f.Control, f.Severity, f.Detail, f.Remedy)
+				s.Say("%s: %s %s: %s\n  hint: %s", f.Where, f.Control, f.Severity, f.Detail, f.Remedy)
 			default:
-				s.say("%s: %s %s: %s", f.Where, f.Control, f.Severity, f.Detail)
+				s.Say("%s: %s %s: %s", f.Where, f.Control, f.Severity, f.Detail)
 			}
 		}
 	}
 	if refused {
-		s.say("refused: mend the Dockerfile, or add an exception with a reason and a date; nothing was built")
-		return errFindings
+		s.Say("refused: mend the Dockerfile, or add an exception with a reason and a date; nothing was built")
+		return app.ErrFindings
 	}
 	return nil
 }
 
 // judgeDockerfile returns what BuildKit's rules and the image controls say about a Dockerfile, line by line.
-func judgeDockerfile(ctx context.Context, read reader, r image.BuildRequest) ([]finding.Finding, error) {
+func judgeDockerfile(ctx context.Context, read app.Reader, r image.BuildRequest) ([]finding.Finding, error) {
 	path := filepath.Join(r.Context, r.Dockerfile)
-	data, err := read(path, maxProfileBytes)
+	data, err := read(path, app.MaxProfileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading the Dockerfile: %w", err)
 	}
@@ -64,16 +65,16 @@ func judgeDockerfile(ctx context.Context, read reader, r image.BuildRequest) ([]
 
 // lintBuilds judges the Dockerfiles of a profile that are on this machine. As in build, only what could not be taken back
 // fails; the rest is advice.
-func lintBuilds(ctx context.Context, l loaded) []finding.Finding {
+func lintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
 	var out []finding.Finding
-	for _, service := range l.stack.Services {
+	for _, service := range l.Stack.Services {
 		b := service.Build
 		if b == nil {
 			continue
 		}
-		r := image.BuildRequest{Service: service.Name, Context: l.beside(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
+		r := image.BuildRequest{Service: service.Name, Context: l.Resolve(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
 		whole := finding.Finding{Subject: service.Name, Control: audit.HygieneControl, Title: audit.HygieneTitle, Severity: finding.Low, Status: finding.Pass, Tier: finding.Declared,
-			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
+			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.Profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
 		found, err := judgeDockerfile(ctx, host.ReadFile, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -96,8 +97,8 @@ func lintBuilds(ctx context.Context, l loaded) []finding.Finding {
 }
 
 // waiver returns the exception of a service for a control.
-func (l loaded) waiver(service, control string) (finding.Waiver, bool) {
-	for _, e := range l.profile.Exceptions {
+func waiver(l app.Loaded, service, control string) (finding.Waiver, bool) {
+	for _, e := range l.Profile.Exceptions {
 		if e.Service == service && e.Control == control {
 			return finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}, true
 		}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/image"
 )
@@ -32,16 +33,16 @@ func (o buildOptions) checkHome() error {
 	if o.builder == "" || o.push || len(o.platforms) < 2 && !o.provenance && !o.sbom {
 		return nil
 	}
-	return &usageError{errors.New("several platforms and attestations lie beside an image in its index, and a BuildKit of its own loads an image into an engine without one"),
-		"add --push; or build without them, and write the bill of materials of what was built: hsectl scan IMAGE --format spdx"}
+	return &app.UsageError{Err: errors.New("several platforms and attestations lie beside an image in its index, and a BuildKit of its own loads an image into an engine without one"),
+		Hint: "add --push; or build without them, and write the bill of materials of what was built: hsectl scan IMAGE --format spdx"}
 }
 
 // connect reaches the engine. A BuildKit of its own that pushes needs none, and a pipeline may have none.
-func (o buildOptions) connect(ctx context.Context, g *globals) (*docker.Engine, error) {
+func (o buildOptions) connect(ctx context.Context, g *app.Settings) (*docker.Engine, error) {
 	if o.builder != "" && o.push {
-		return docker.NoEngine(probeProgram)
+		return docker.NoEngine(app.ProbeProgram)
 	}
-	return g.connect(ctx)
+	return g.Connect(ctx)
 }
 
 // openKey reads the key before anything is built, so that a wrong password costs no build.
@@ -50,7 +51,7 @@ func (o *buildOptions) openKey() error {
 		return nil
 	}
 	if !o.push {
-		return &usageError{errors.New("a signature is kept beside the image in its registry"), "add --push"}
+		return &app.UsageError{Err: errors.New("a signature is kept beside the image in its registry"), Hint: "add --push"}
 	}
 	key, err := o.key.read()
 	if err != nil {
@@ -68,7 +69,7 @@ func (o buildOptions) checkSecrets() error {
 		for field := range strings.SplitSeq(secret, ",") {
 			name, ok := strings.CutPrefix(field, "env=")
 			if _, set := os.LookupEnv(name); ok && !set {
-				return &missingError{[]string{"variable " + name + " of --secret is not set"}}
+				return &app.MissingError{Lines: []string{"variable " + name + " of --secret is not set"}}
 			}
 		}
 	}
@@ -86,19 +87,19 @@ func (o buildOptions) seconds(revision time.Time) (int64, error) {
 		return 0, nil
 	case "git":
 		if revision.IsZero() {
-			return 0, &usageError{errors.New("the build context has no git revision"), "write --source-date-epoch as seconds"}
+			return 0, &app.UsageError{Err: errors.New("the build context has no git revision"), Hint: "write --source-date-epoch as seconds"}
 		}
 		return revision.Unix(), nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
-		return 0, &usageError{fmt.Errorf("--source-date-epoch %q is not a number of seconds", text), "write seconds since 1970, or git"}
+		return 0, &app.UsageError{Err: fmt.Errorf("--source-date-epoch %q is not a number of seconds", text), Hint: "write seconds since 1970, or git"}
 	}
 	return n, nil
 }
 
 // buildAll builds several images at once. With more than one, each line of progress names its image.
-func buildAll(ctx context.Context, s streams, engine *docker.Engine, requests []image.BuildRequest, o buildOptions) error {
+func buildAll(ctx context.Context, s app.Streams, engine *docker.Engine, requests []image.BuildRequest, o buildOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, o.parallel))
 	var lines sync.Mutex
@@ -125,21 +126,21 @@ type buildWork struct {
 	out      *sync.Mutex // results are printed one at a time
 }
 
-func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork) error {
+func buildOne(ctx context.Context, s app.Streams, engine *docker.Engine, w buildWork) error {
 	started := time.Now()
-	s.say("building %s from %s", w.request.Reference, w.request.Context)
+	s.Say("building %s from %s", w.request.Reference, w.request.Context)
 	var builder image.Builder = engine
 	id, err := builder.Build(ctx, w.request, w.progress)
 	if err != nil {
 		return err
 	}
-	s.say("built %s in %s", w.request.Reference, time.Since(started).Round(100*time.Millisecond))
+	s.Say("built %s in %s", w.request.Reference, time.Since(started).Round(100*time.Millisecond))
 	pushed := id
 	if w.push && w.request.Remote == nil {
 		if pushed, err = engine.Push(ctx, w.request.Reference); err != nil {
 			return err
 		}
-		s.say("pushed %s as %s", w.request.Reference, pushed)
+		s.Say("pushed %s as %s", w.request.Reference, pushed)
 	}
 	if err := w.attested(ctx, s, pushed); err != nil {
 		return err
@@ -148,7 +149,7 @@ func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork
 		if err := w.sign(ctx, w.request.Reference, pushed); err != nil {
 			return err
 		}
-		s.say("signed %s", w.request.Reference)
+		s.Say("signed %s", w.request.Reference)
 	}
 	w.out.Lock()
 	defer w.out.Unlock()
@@ -157,7 +158,7 @@ func buildOne(ctx context.Context, s streams, engine *docker.Engine, w buildWork
 }
 
 // attested reads back what the registry now says about the image: what was asked for must be there, for each platform.
-func (w buildWork) attested(ctx context.Context, s streams, digest string) error {
+func (w buildWork) attested(ctx context.Context, s app.Streams, digest string) error {
 	r := w.request
 	if !w.push || !r.SBOM && !r.Provenance {
 		return nil
@@ -182,7 +183,7 @@ func (w buildWork) attested(ctx context.Context, s streams, digest string) error
 			switch {
 			case a.Manifest != p.Manifest:
 			case a.SBOM():
-				sbom, said = true, append(said, "a bill of materials of "+count(a.Packages, "package"))
+				sbom, said = true, append(said, "a bill of materials of "+app.Count(a.Packages, "package"))
 			case a.Provenance():
 				provenance, said = true, append(said, "its provenance")
 			}
@@ -190,7 +191,7 @@ func (w buildWork) attested(ctx context.Context, s streams, digest string) error
 		if !sbom || !provenance {
 			return fmt.Errorf("%s was pushed, and its index does not have what was to be attested for %s: it has %s", at, p.Platform, cmp.Or(strings.Join(said, " and "), "nothing"))
 		}
-		s.say("attested for %s: %s", p.Platform, strings.Join(said, " and "))
+		s.Say("attested for %s: %s", p.Platform, strings.Join(said, " and "))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/cache"
@@ -21,7 +22,7 @@ import (
 // newSBOMGenerator is what runs within a build that attests what is in the image. It is a generator as BuildKit's
 // protocol has it (github.com/moby/buildkit, docs/attestations/sbom-protocol.md), so that an image of this program works
 // for other tools, too.
-func newSBOMGenerator(s streams) *cobra.Command {
+func newSBOMGenerator(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:    "sbom-generator",
 		Hidden: true,
@@ -29,7 +30,7 @@ func newSBOMGenerator(s streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source, target := os.Getenv("BUILDKIT_SCAN_SOURCE"), os.Getenv("BUILDKIT_SCAN_DESTINATION")
 			if source == "" || target == "" {
-				return &usageError{errors.New("BUILDKIT_SCAN_SOURCE and BUILDKIT_SCAN_DESTINATION are not set"), "this verb is run by BuildKit, for: hsectl build --sbom"}
+				return &app.UsageError{Err: errors.New("BUILDKIT_SCAN_SOURCE and BUILDKIT_SCAN_DESTINATION are not set"), Hint: "this verb is run by BuildKit, for: hsectl build --sbom"}
 			}
 			trees := []string{source}
 			if extras := os.Getenv("BUILDKIT_SCAN_SOURCE_EXTRAS"); extras != "" {
@@ -72,7 +73,7 @@ func documentTime(now time.Time) (time.Time, error) {
 }
 
 // writeSBOM writes the document of one directory, named after it.
-func writeSBOM(ctx context.Context, s streams, scanner *scan.Scanner, tree, target string, created time.Time) (err error) {
+func writeSBOM(ctx context.Context, s app.Streams, scanner *scan.Scanner, tree, target string, created time.Time) (err error) {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
 		return fmt.Errorf("opening what is to be read: %w", err)
@@ -89,6 +90,6 @@ func writeSBOM(ctx context.Context, s streams, scanner *scan.Scanner, tree, targ
 		return fmt.Errorf("writing the bill of materials: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	s.say("%s: %s; files that could not be read: %d", filepath.Base(tree), count(len(report.Packages), "package"), len(report.Problems))
+	s.Say("%s: %s; files that could not be read: %d", filepath.Base(tree), app.Count(len(report.Packages), "package"), len(report.Problems))
 	return sbom.Statement(file, report)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -27,7 +28,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image/scan"
 )
 
-func newBundle(g *globals, s streams) *cobra.Command {
+func newBundle(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bundle",
 		Short: "Carry a stack to where there is no network",
@@ -61,20 +62,20 @@ secrets as they are. Each entry of the file has its checksum in the first one. V
 	return cmd
 }
 
-func runBundleWrite(ctx context.Context, g *globals, s streams, out string) (err error) {
-	l, err := load(g.file)
+func runBundleWrite(ctx context.Context, g *app.Settings, s app.Streams, out string) (err error) {
+	l, err := app.Load(g.File)
 	if err != nil {
 		return err
 	}
-	if l.locked, err = readLock(l); err != nil {
+	if l.Locked, err = app.ReadLock(l); err != nil {
 		return err
 	}
-	wanted, err := l.wanted()
+	wanted, err := l.Wanted()
 	if err != nil {
 		return err
 	}
-	if stale := l.locked.Stale(wanted); len(l.locked.Images) > 0 && len(stale) > 0 {
-		return &usageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.path, stale[0]), "bring it up to date: hsectl lock"}
+	if stale := l.Locked.Stale(wanted); len(l.Locked.Images) > 0 && len(stale) > 0 {
+		return &app.UsageError{Err: fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), Hint: "bring it up to date: hsectl lock"}
 	}
 	dir, err := cacheDir("")
 	if err != nil {
@@ -89,12 +90,12 @@ func runBundleWrite(ctx context.Context, g *globals, s streams, out string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	list, err := imagesOf(ctx, engine, l.locked, wanted)
+	list, err := imagesOf(ctx, engine, l.Locked, wanted)
 	if err != nil {
 		return err
 	}
@@ -102,16 +103,16 @@ func runBundleWrite(ctx context.Context, g *globals, s streams, out string) (err
 	for _, i := range list {
 		references = append(references, i.Reference)
 	}
-	s.say("saving %s", count(len(references), "image"))
+	s.Say("saving %s", app.Count(len(references), "image"))
 	if err := engine.Save(ctx, references, images); err != nil {
 		return err
 	}
-	manifest := bundle.Manifest{Stack: l.stack.Name, Version: version(), Created: time.Now().UTC().Truncate(time.Second)}
+	manifest := bundle.Manifest{Stack: l.Stack.Name, Version: app.Version(), Created: time.Now().UTC().Truncate(time.Second)}
 	files, err := bundleFiles(l, out)
 	if err != nil {
 		return err
 	}
-	sources, err := profileFiles(l, g.file, &manifest.Profile)
+	sources, err := profileFiles(l, g.File, &manifest.Profile)
 	if err != nil {
 		return err
 	}
@@ -147,10 +148,10 @@ func imagesOf(ctx context.Context, engine *docker.Engine, locked lock.File, want
 	for _, w := range wanted {
 		facts, err := engine.ImageFacts(ctx, w.Reference)
 		if err != nil {
-			return nil, &usageError{err, "build or pull it first"}
+			return nil, &app.UsageError{Err: err, Hint: "build or pull it first"}
 		}
 		if e, ok := locked.Entry(w.Service); ok && !e.Recognises(facts.ID, facts.RepoDigests) {
-			return nil, &usageError{fmt.Errorf("the engine's %s is not the one that is locked", w.Reference), "pull or build it again, or lock what there is: hsectl lock --update " + w.Service}
+			return nil, &app.UsageError{Err: fmt.Errorf("the engine's %s is not the one that is locked", w.Reference), Hint: "pull or build it again, or lock what there is: hsectl lock --update " + w.Service}
 		}
 		if !slices.ContainsFunc(out, func(i bundle.Image) bool { return i.Reference == w.Reference }) {
 			out = append(out, bundle.Image{Reference: w.Reference, ID: facts.ID})
@@ -160,8 +161,8 @@ func imagesOf(ctx context.Context, engine *docker.Engine, locked lock.File, want
 }
 
 // bundleFiles are the lock and the rendered stack, for people who look into a bundle.
-func bundleFiles(l loaded, out string) ([]bundle.File, error) {
-	rendered, err := render(l, filepath.Dir(out))
+func bundleFiles(l app.Loaded, out string) ([]bundle.File, error) {
+	rendered, err := app.Render(l, filepath.Dir(out))
 	if err != nil {
 		return nil, err
 	}
@@ -192,13 +193,13 @@ func billOf(ctx context.Context, kept cache.Records, file, ref string) ([]byte, 
 	return b.Bytes(), img.Digest, err
 }
 
-func runBundleLoad(ctx context.Context, g *globals, s streams, path, dir string) (err error) {
+func runBundleLoad(ctx context.Context, g *app.Settings, s app.Streams, path, dir string) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return &usageError{fmt.Errorf("opening the bundle: %w", err), ""}
+		return &app.UsageError{Err: fmt.Errorf("opening the bundle: %w", err)}
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -217,6 +218,6 @@ func runBundleLoad(ctx context.Context, g *globals, s streams, path, dir string)
 	for _, i := range m.Images {
 		fmt.Fprintln(s.Out, i.Reference)
 	}
-	s.say("loaded %s of %s, written by hsectl %s on %s for %s", count(len(m.Images), "image"), m.Stack, m.Version, m.Created.Format(time.DateOnly), runtime.GOOS)
+	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", app.Count(len(m.Images), "image"), m.Stack, m.Version, m.Created.Format(time.DateOnly), runtime.GOOS)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/bundle"
@@ -23,27 +24,27 @@ import (
 
 // profileFiles are the profile and every file that it names, at the places that they have among each other, and how
 // the profile was read.
-func profileFiles(l loaded, from selection, into *bundle.Profile) ([]bundle.File, error) {
-	found := map[string][]byte{filepath.Clean(l.path): l.data}
-	for _, input := range l.inputs {
+func profileFiles(l app.Loaded, from app.Selection, into *bundle.Profile) ([]bundle.File, error) {
+	found := map[string][]byte{filepath.Clean(l.Path): l.Data}
+	for _, input := range l.Inputs {
 		if !strings.HasPrefix(input.Path, "baselines/") { // those are in the program
 			found[filepath.Clean(filepath.FromSlash(input.Path))] = input.Data
 		}
 	}
-	for _, name := range l.companions() {
-		at := filepath.Join(l.dir(), name)
+	for _, name := range companions(l) {
+		at := filepath.Join(l.Dir(), name)
 		data, err := host.ReadFile(at, maxEPSSBytes)
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("reading what the profile names: %w", err), ""}
+			return nil, &app.UsageError{Err: fmt.Errorf("reading what the profile names: %w", err)}
 		}
 		found[at] = data
 	}
-	data, err := l.locked.Marshal()
+	data, err := l.Locked.Marshal()
 	if err != nil {
 		return nil, err
 	}
-	if len(l.locked.Images) > 0 {
-		found[filepath.Join(l.dir(), lock.Name)] = data
+	if len(l.Locked.Images) > 0 {
+		found[filepath.Join(l.Dir(), lock.Name)] = data
 	}
 	root, err := ancestor(found)
 	if err != nil {
@@ -66,26 +67,26 @@ func profileFiles(l loaded, from selection, into *bundle.Profile) ([]bundle.File
 		out = append(out, bundle.File{Path: at, Data: data})
 	}
 	slices.SortFunc(out, func(a, b bundle.File) int { return cmp.Compare(a.Path, b.Path) })
-	for _, name := range from.files {
+	for _, name := range from.Files {
 		at, err := entry(name)
 		if err != nil {
 			return nil, err
 		}
 		into.Files = append(into.Files, at)
 	}
-	into.Environment, into.Set = from.environment, from.set
+	into.Environment, into.Set = from.Environment, from.Set
 	return out, nil
 }
 
 // companions are the files that the supply chain's rules and encrypted secrets name, relative to the profile.
-func (l loaded) companions() []string {
+func companions(l app.Loaded) []string {
 	var out []string
-	for _, s := range l.profile.Secrets {
+	for _, s := range l.Profile.Secrets {
 		if s.Age != "" && !filepath.IsAbs(s.Age) {
 			out = append(out, s.Age)
 		}
 	}
-	if rules := l.profile.SupplyChain; rules != nil {
+	if rules := l.Profile.SupplyChain; rules != nil {
 		out = append(out, rules.KEV, rules.EPSS)
 		out = append(out, rules.VEX...)
 		for _, s := range rules.Signatures {
@@ -120,14 +121,14 @@ func within(dir, root string) bool {
 }
 
 // bundleEvidence is what deploy asks registries and databases for where there is a network.
-func bundleEvidence(ctx context.Context, g *globals, l loaded, wanted []lock.Wanted) ([]bundle.File, error) {
-	rules := l.profile.SupplyChain
+func bundleEvidence(ctx context.Context, g *app.Settings, l app.Loaded, wanted []lock.Wanted) ([]bundle.File, error) {
+	rules := l.Profile.SupplyChain
 	if rules == nil {
 		return nil, nil
 	}
 	var out []bundle.File
 	for _, w := range wanted {
-		e, ok := l.locked.Entry(w.Service)
+		e, ok := l.Locked.Entry(w.Service)
 		if _, asked, err := signatureRule(l, w.Reference); err != nil {
 			return nil, err
 		} else if !asked || !ok || e.Digest == "" {
@@ -145,7 +146,7 @@ func bundleEvidence(ctx context.Context, g *globals, l loaded, wanted []lock.Wan
 	if rules.Scan != "required" {
 		return out, nil
 	}
-	policy, err := supplyChain{rules: rules, dir: l.dir()}.policy(scanOptions{}, func(string) bool { return false })
+	policy, err := supplyChain{rules: rules, dir: l.Dir()}.policy(scanOptions{}, func(string) bool { return false })
 	if err != nil {
 		return nil, err
 	}
@@ -171,18 +172,18 @@ func bundleEvidence(ctx context.Context, g *globals, l loaded, wanted []lock.Wan
 // errNotScanned is an image of a bundle that was written when nothing required a scan.
 var errNotScanned = errors.New("the bundle has no scan of the image")
 
-// report is the scan that came with the bundle, judged by today's rules and dates. What was found when the bundle was
+// bundledReport is the scan that came with the bundle, judged by today's rules and dates. What was found when the bundle was
 // written stays found; a database that is too old by now proves nothing.
-func (b *bundled) report(c audit.Candidate, p audit.Policy, maxAge age) (*audit.Report, error) {
-	data, ok := b.files["scan/"+c.Service+".json"]
+func bundledReport(b *app.Bundle, c audit.Candidate, p audit.Policy, maxAge age) (*audit.Report, error) {
+	data, ok := b.Files["scan/"+c.Service+".json"]
 	if !ok {
-		return nil, &usageError{fmt.Errorf("service %s: %w", c.Service, errNotScanned), "write the bundle again with supply_chain.scan: required"}
+		return nil, &app.UsageError{Err: fmt.Errorf("service %s: %w", c.Service, errNotScanned), Hint: "write the bundle again with supply_chain.scan: required"}
 	}
 	var r audit.Report
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("reading the scan of service %s: %w", c.Service, err)
 	}
-	if i := b.image(c.Reference); i.ID != r.Digest {
+	if i := b.Image(c.Reference); i.ID != r.Digest {
 		return nil, fmt.Errorf("service %s: %w: its scan is of %s", c.Service, bundle.ErrDamaged, r.Digest)
 	}
 	for _, d := range r.Databases {

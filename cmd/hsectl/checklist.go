@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/report"
@@ -18,7 +19,7 @@ import (
 
 // checklistOptions are the addresses to ask, and how old a result may be.
 type checklistOptions struct {
-	reportOptions
+	app.ReportOptions
 	dashboards string
 	alerts     string
 	tls        string
@@ -27,7 +28,7 @@ type checklistOptions struct {
 	days       int
 }
 
-func newChecklist(g *globals, s streams) *cobra.Command {
+func newChecklist(g *app.Settings, s app.Streams) *cobra.Command {
 	var o checklistOptions
 	cmd := &cobra.Command{
 		Use:   "checklist",
@@ -40,13 +41,13 @@ own monitoring, from the backups that the profile declares or one that it is sho
   hsectl checklist --backup /var/backups/shop`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			return runChecklist(cmd.Context(), g, s, o)
 		},
 	}
-	o.flags(cmd)
+	reportFlags(&o.ReportOptions, cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.dashboards, "dashboards", "", "address of the dashboards, to be asked")
 	f.StringVar(&o.alerts, "alerts", "", "address of Prometheus' rules, which must hold an alert; for monitoring that is not the profile's own")
@@ -57,17 +58,17 @@ own monitoring, from the backups that the profile declares or one that it is sho
 	return cmd
 }
 
-func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions) error {
-	l, err := loadPinned(g.file)
+func runChecklist(ctx context.Context, g *app.Settings, s app.Streams, o checklistOptions) error {
+	l, err := app.LoadPinned(g.File)
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	evidence, err := verify.Verify(ctx, l.stack, byContent{engine, l}, verify.Options{})
+	evidence, err := verify.Verify(ctx, l.Stack, byContent{engine, l}, verify.Options{})
 	if err != nil {
 		return err
 	}
@@ -79,11 +80,11 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	if err != nil {
 		return err
 	}
-	images, err := runningImages(ctx, engine, l.stack)
+	images, err := runningImages(ctx, engine, l.Stack)
 	if err != nil {
 		return err
 	}
-	known := verify.Known{Stack: l.stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine, watching), Images: images, Stored: storedResults(l.stack.Name), Now: time.Now(),
+	known := verify.Known{Stack: l.Stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine, watching), Images: images, Stored: storedResults(l.Stack.Name), Now: time.Now(),
 		Fresh: time.Duration(o.days) * 24 * time.Hour, Asked: map[string]verify.Answer{}}
 	for name, check := range map[string]verify.Check{
 		"dashboards": {URL: o.dashboards}, "alerts": {URL: o.alerts, Body: `"alerting"`}, "tls": {URL: o.tls, Days: 14},
@@ -98,10 +99,10 @@ func runChecklist(ctx context.Context, g *globals, s streams, o checklistOptions
 	}
 	findings := verify.Checklist(known)
 	for i := range findings {
-		findings[i].Where = l.profile.Written("").String()
+		findings[i].Where = l.Profile.Written("").String()
 	}
-	o.all = true
-	return o.write(s, report.Document{Kind: "Checklist", Subject: l.stack.Name, Profile: l.path, Findings: findings, Engine: engine.Version(), Made: time.Now()})
+	o.All = true
+	return o.Write(s, report.Document{Kind: "Checklist", Subject: l.Stack.Name, Profile: l.Path, Findings: findings, Engine: engine.Version(), Made: time.Now()})
 }
 
 // runningImages are the ids of the images of a stack's services. An image that the engine does not have has none.
@@ -125,7 +126,7 @@ func storedResults(stack string) map[string]verify.Stored {
 		return out
 	}
 	for _, kind := range []string{"drill-shutdown", "scan"} {
-		data, err := host.ReadFile(filepath.Join(dir, stack, kind+".json"), maxReportBytes)
+		data, err := host.ReadFile(filepath.Join(dir, stack, kind+".json"), app.MaxReportBytes)
 		if err != nil {
 			continue
 		}

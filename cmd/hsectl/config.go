@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/hsectl/hsectl/internal/app"
 )
 
 // configure gives every flag that was not typed its value from HSECTL_NAME or from .hsectl.yaml, in that order.
@@ -20,14 +22,14 @@ func configure(cmd *cobra.Command) error {
 	v.AutomaticEnv()
 	v.SetConfigFile(".hsectl.yaml")
 	if err := v.ReadInConfig(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &usageError{fmt.Errorf("reading .hsectl.yaml: %w", err), "it holds flags by their long names, such as: file: profiles/web.yaml"}
+		return &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: %w", err), Hint: "it holds flags by their long names, such as: file: profiles/web.yaml"}
 	}
 	known := map[string]bool{}
 	cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
 	collect(cmd.Root(), known)
 	for key := range v.AllSettings() {
 		if !known[key] {
-			return &usageError{fmt.Errorf("reading .hsectl.yaml: there is no flag %q", key), "it holds flags by their long names, such as: file: profiles/web.yaml"}
+			return &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: there is no flag %q", key), Hint: "it holds flags by their long names, such as: file: profiles/web.yaml"}
 		}
 	}
 	var bad error
@@ -37,7 +39,7 @@ func configure(cmd *cobra.Command) error {
 		}
 		for _, value := range settings(v, f) {
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				bad = &usageError{fmt.Errorf("setting --%s from the configuration: %w", f.Name, err), ""}
+				bad = &app.UsageError{Err: fmt.Errorf("setting --%s from the configuration: %w", f.Name, err)}
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
@@ -34,7 +35,7 @@ type deployOptions struct {
 	bundle     string
 }
 
-func newDeploy(g *globals, s streams) *cobra.Command {
+func newDeploy(g *app.Settings, s app.Streams) *cobra.Command {
 	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "deploy",
@@ -84,34 +85,34 @@ func (o *sessionOptions) flags(cmd *cobra.Command) {
 	flags.IntVar(&o.keep, "releases", 10, "releases to keep on the engine")
 }
 
-func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) error {
-	if err := checkFormat(o.format); err != nil {
+func runDeploy(ctx context.Context, g *app.Settings, s app.Streams, o deployOptions) error {
+	if err := app.CheckFormat(o.format); err != nil {
 		return err
 	}
 	if o.abort {
 		return runAbort(ctx, g, s, o)
 	}
 	if o.monitoring && o.plan != "" {
-		return &usageError{errors.New("--plan is of one stack, and --monitoring deploys another"), "deploy the plan, and then: hsectl deploy --monitoring"}
+		return &app.UsageError{Err: errors.New("--plan is of one stack, and --monitoring deploys another"), Hint: "deploy the plan, and then: hsectl deploy --monitoring"}
 	}
 	l, done, err := o.read(g)
 	if err != nil {
 		return err
 	}
 	defer done()
-	d := deployment{globals: g, streams: s, options: o}
+	d := deployment{Settings: g, Streams: s, options: o}
 	if err := d.prepare(ctx, l); err != nil {
 		return err
 	}
-	if d.engine, err = g.connect(ctx); err != nil {
+	if d.engine, err = g.Connect(ctx); err != nil {
 		return err
 	}
 	defer d.engine.Close()
-	if err := d.options.load.aim(l.stack, d.engine.Local()); err != nil {
+	if err := d.options.load.aim(l.Stack, d.engine.Local()); err != nil {
 		return err
 	}
-	if l.bundled != nil {
-		if err := l.bundled.bring(ctx, s, d.engine); err != nil {
+	if l.Bundle != nil {
+		if err := bring(ctx, l.Bundle, s, d.engine); err != nil {
 			return err
 		}
 	}
@@ -126,18 +127,18 @@ func runDeploy(ctx context.Context, g *globals, s streams, o deployOptions) erro
 
 // deployment is one run of deploy: the stack of the profile, and the one that watches it when that is asked for.
 type deployment struct {
-	*globals
-	streams
+	*app.Settings
+	app.Streams
 	options deployOptions
 	engine  *docker.Engine
 	desired []deploy.Desired // of the stack, and of its monitoring
 }
 
 // prepare refuses what fails a control and collects variables and secrets, of all stacks before anything changes.
-func (d *deployment) prepare(ctx context.Context, l loaded) error {
-	stacks := []loaded{l}
+func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
+	stacks := []app.Loaded{l}
 	if d.options.monitoring {
-		beside, err := l.watchers()
+		beside, err := l.Watchers()
 		if err != nil {
 			return err
 		}
@@ -149,7 +150,7 @@ func (d *deployment) prepare(ctx context.Context, l loaded) error {
 		}
 	}
 	var err error
-	d.desired, err = d.gatherAll(ctx, stacks)
+	d.desired, err = d.GatherAll(ctx, stacks)
 	for i := range d.desired {
 		d.desired[i].Timeout = d.options.session.timeout
 	}
@@ -157,31 +158,31 @@ func (d *deployment) prepare(ctx context.Context, l loaded) error {
 }
 
 // read returns the profile: that of the flags, or that of a bundle.
-func (o deployOptions) read(g *globals) (loaded, func(), error) {
+func (o deployOptions) read(g *app.Settings) (app.Loaded, func(), error) {
 	if o.bundle != "" {
 		l, release, err := openBundle(o.bundle)
 		if err != nil {
 			return l, release, err
 		}
-		if l, err = l.chosen(g.file.profiles); err != nil {
+		if l, err = l.Chosen(g.File.Profiles); err != nil {
 			release()
 		}
 		return l, release, err
 	}
-	l, err := loadPinned(g.file)
+	l, err := app.LoadPinned(g.File)
 	return l, func() {}, err
 }
 
 // gates judges the images of all stacks before the first one changes.
-func (d *deployment) gates(ctx context.Context, l loaded) error {
-	stacks := []loaded{l}
-	if beside, ok, err := l.watching(); err != nil {
+func (d *deployment) gates(ctx context.Context, l app.Loaded) error {
+	stacks := []app.Loaded{l}
+	if beside, ok, err := l.Watching(); err != nil {
 		return err
 	} else if ok && d.options.monitoring {
 		stacks = append(stacks, beside)
 	}
 	for _, one := range stacks {
-		if _, err := gate(ctx, d.globals, d.streams, one, d.engine); err != nil {
+		if _, err := gate(ctx, d.Settings, d.Streams, one, d.engine); err != nil {
 			return err
 		}
 	}
@@ -189,8 +190,8 @@ func (d *deployment) gates(ctx context.Context, l loaded) error {
 }
 
 // watch deploys the monitoring stack.
-func (d *deployment) watch(ctx context.Context, l loaded) error {
-	beside, _, err := l.watching()
+func (d *deployment) watch(ctx context.Context, l app.Loaded) error {
+	beside, _, err := l.Watching()
 	if err != nil {
 		return err
 	}
@@ -198,38 +199,38 @@ func (d *deployment) watch(ctx context.Context, l loaded) error {
 	if err := d.stack(ctx, beside, d.desired[1]); err != nil || d.options.dryRun {
 		return err
 	}
-	return showAddresses(d.streams, beside)
+	return showAddresses(d.Streams, beside)
 }
 
 // stack brings one stack to what it should be, or prints how it would.
-func (d *deployment) stack(ctx context.Context, l loaded, desired deploy.Desired) error {
+func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Desired) error {
 	if d.options.dryRun {
-		return runPlan(ctx, d.engine, d.streams, desired, planOptions{format: d.options.format, only: d.options.only})
+		return runPlan(ctx, d.engine, d.Streams, desired, planOptions{format: d.options.format, only: d.options.only})
 	}
-	p := newProgress(d.streams, d.options.format)
-	p.hide(ctx, d.engine, l.stack.Name, desired.Secrets)
-	p.trace(ctx, "deploy", l.stack.Name)
-	p.say("deploying %s to engine %s", l.stack.Name, d.engine.Version())
+	p := app.NewProgress(d.Streams, d.options.format)
+	p.Hide(ctx, d.engine, l.Stack.Name, desired.Secrets)
+	p.Trace(ctx, "deploy", l.Stack.Name)
+	p.Say("deploying %s to engine %s", l.Stack.Name, d.engine.Version())
 	seen, err := look(ctx, d.engine, desired)
 	if err != nil {
-		return p.failed(err)
+		return p.Failed(err)
 	}
 	if release, same, err := d.unchanged(ctx, desired, seen); err != nil {
-		return p.failed(err)
+		return p.Failed(err)
 	} else if same {
-		p.unchanged(l.stack.Name, release)
+		p.Unchanged(l.Stack.Name, release)
 		return nil
 	}
-	sess, err := openAfter(ctx, d.engine, l.stack.Name, d.options.session, p.event, seen)
+	sess, err := openAfter(ctx, d.engine, l.Stack.Name, d.options.session, p.Event, seen)
 	if err != nil {
 		return err
 	}
 	sess.hooks = newHooks(l, desired.Secrets, d.options.skipHooks, p)
 	number, err := sess.deploy(ctx, l, desired, d.options)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
-		return p.failed(err)
+		return p.Failed(err)
 	}
-	p.done(l.stack.Name, number, len(l.stack.Services))
+	p.Done(l.Stack.Name, number, len(l.Stack.Services))
 	return nil
 }
 
@@ -255,7 +256,7 @@ func (d *deployment) unchanged(ctx context.Context, desired deploy.Desired, seen
 }
 
 // deploy plans and applies, and returns the number of the release that the stack is at.
-func (s *session) deploy(ctx context.Context, l loaded, desired deploy.Desired, o deployOptions) (int, error) {
+func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desired, o deployOptions) (int, error) {
 	if s.journal.Open() { // it is closed once there is a plan: until then, what was cut off must be seen to be
 		if err := s.transaction().Restore(ctx, s.journal); err != nil {
 			return 0, err
@@ -298,7 +299,7 @@ func prepare(ctx context.Context, engine *docker.Engine, d deploy.Desired, only 
 	if len(only) > 0 {
 		var err error
 		if d, err = deploy.Narrow(d, only); err != nil {
-			return d, deploy.Observed{}, deploy.Plan{}, &usageError{err, ""}
+			return d, deploy.Observed{}, deploy.Plan{}, &app.UsageError{Err: err}
 		}
 		seen = nil // it is of other services
 	}
@@ -326,14 +327,14 @@ func observe(ctx context.Context, engine *docker.Engine, d deploy.Desired, seen 
 }
 
 // release records what the plan brings about and where it comes from.
-func (s *session) release(ctx context.Context, l loaded, d deploy.Desired, o deploy.Observed, p deploy.Plan) (record.Release, error) {
+func (s *session) release(ctx context.Context, l app.Loaded, d deploy.Desired, o deploy.Observed, p deploy.Plan) (record.Release, error) {
 	r := deploy.NewRelease(d, o, p, s.history.Next())
-	rendered, err := generate.Render(l.stack, generate.Source{Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: ".", Generator: "hsectl",
-		Inputs: l.inputs, Choices: l.choices})
+	rendered, err := generate.Render(l.Stack, generate.Source{Profile: filepath.ToSlash(filepath.Base(l.Path)), Data: l.Data, BuildRoot: ".", Generator: "hsectl",
+		Inputs: l.Inputs, Choices: l.Choices})
 	if err != nil {
 		return r, err
 	}
-	revision := host.GitRevision(ctx, l.dir())
+	revision := host.GitRevision(ctx, l.Dir())
 	for _, f := range rendered {
 		r.Rendered = append(r.Rendered, record.File(f))
 	}
@@ -343,44 +344,44 @@ func (s *session) release(ctx context.Context, l loaded, d deploy.Desired, o dep
 }
 
 // runAbort undoes what a run that was cut off has left.
-func runAbort(ctx context.Context, g *globals, s streams, o deployOptions) error {
-	name, err := g.stackName()
+func runAbort(ctx context.Context, g *app.Settings, s app.Streams, o deployOptions) error {
+	name, err := g.StackName()
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	p := newProgress(s, o.format)
-	p.hide(ctx, engine, name, nil)
-	sess, err := open(ctx, engine, name, o.session, p.event)
+	p := app.NewProgress(s, o.format)
+	p.Hide(ctx, engine, name, nil)
+	sess, err := open(ctx, engine, name, o.session, p.Event)
 	if err != nil {
 		return err
 	}
 	open := sess.journal.Open()
 	err = errors.Join(sess.resume(ctx, true), sess.close(ctx))
 	if err == nil && !open {
-		p.say("%s: nothing was cut off", name)
+		p.Say("%s: nothing was cut off", name)
 	} else if err == nil {
-		p.say("%s: undone", name)
+		p.Say("%s: undone", name)
 	}
-	return p.redacted(err)
+	return p.Redact(err)
 }
 
 // refuse stops a deploy whose rendered stack already fails a control of high severity.
-func refuse(w io.Writer, l loaded) error {
+func refuse(w io.Writer, l app.Loaded) error {
 	refused := false
-	for _, f := range l.stack.Check() {
+	for _, f := range l.Stack.Check() {
 		if f.Status == finding.Fail && f.Severity >= finding.High {
 			refused = true
-			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.profile.Written(l.root+"services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
+			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.Profile.Written(l.Root+"services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
 		}
 	}
 	if refused {
 		fmt.Fprintln(w, "refused: mend the profile, or add an exception with a reason and a date; nothing was changed")
-		return errFindings
+		return app.ErrFindings
 	}
 	return nil
 }

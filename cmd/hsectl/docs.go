@@ -9,12 +9,13 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
-func newDocs(s streams) *cobra.Command {
+func newDocs(s app.Streams) *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "docs",
@@ -47,7 +48,7 @@ func newDocs(s streams) *cobra.Command {
 				fmt.Fprintln(s.Out, filepath.Clean(out))
 				return nil
 			}
-			return &usageError{fmt.Errorf("there is no format %q", format), "write --format man or --format markdown"}
+			return &app.UsageError{Err: fmt.Errorf("there is no format %q", format), Hint: "write --format man or --format markdown"}
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "markdown", "man or markdown")

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/hsectl/hsectl/internal/app"
 )
 
 // Every command that the documentation shows exists, with every flag that it is shown with.
@@ -77,7 +79,7 @@ func commandsIn(line string, fenced bool) [][]string {
 
 // unknownCommand says what of a command does not exist; empty when all of it does.
 func unknownCommand(words []string) string {
-	root := newRoot(streams{Out: io.Discard, Err: io.Discard})
+	root := newRoot(app.Streams{Out: io.Discard, Err: io.Discard})
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	if strings.HasPrefix(words[0], "-") || strings.ContainsAny(words[0], "[…<") {

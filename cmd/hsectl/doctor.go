@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile"
@@ -18,7 +19,7 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-func newDoctor(g *globals, s streams) *cobra.Command {
+func newDoctor(g *app.Settings, s app.Streams) *cobra.Command {
 	var fix bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -35,36 +36,36 @@ kept. Exit 3 when something is wrong.`,
 	return cmd
 }
 
-func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
-	l, err := loadPinned(g.file)
+func runDoctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error {
+	l, err := app.LoadPinned(g.File)
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	symptoms, err := engine.Symptoms(ctx, l.stack)
+	symptoms, err := engine.Symptoms(ctx, l.Stack)
 	if err != nil {
 		return err
 	}
-	found := verify.Diagnose(l.stack, g.redactSymptoms(ctx, engine, l, symptoms))
+	found := verify.Diagnose(l.Stack, g.RedactSymptoms(ctx, engine, l, symptoms))
 	for _, d := range found {
 		fmt.Fprintf(s.Out, "✗ %s: %s\n    seen   %s\n", d.Service, d.Cause, d.Evidence)
 		switch {
 		case !d.Patch.Certain() && d.Patch.Path != "":
-			fmt.Fprintf(s.Out, "    mend   %s: %s\n", l.profile.Written(d.Patch.Path), d.Advice)
+			fmt.Fprintf(s.Out, "    mend   %s: %s\n", l.Profile.Written(d.Patch.Path), d.Advice)
 		case d.Patch.Path == "":
 			fmt.Fprintf(s.Out, "    mend   %s\n", d.Advice)
 		case d.Patch.Item != "":
-			fmt.Fprintf(s.Out, "    mend   %s: add to %s: %s\n", l.profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Item)
+			fmt.Fprintf(s.Out, "    mend   %s: add to %s: %s\n", l.Profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Item)
 		default:
-			fmt.Fprintf(s.Out, "    mend   %s: set %s: %s\n", l.profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Value)
+			fmt.Fprintf(s.Out, "    mend   %s: set %s: %s\n", l.Profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Value)
 		}
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(s.Out, "✓ %s: nothing is wrong with %s\n", l.stack.Name, count(len(symptoms), "service"))
+		fmt.Fprintf(s.Out, "✓ %s: nothing is wrong with %s\n", l.Stack.Name, app.Count(len(symptoms), "service"))
 		return nil
 	}
 	if fix {
@@ -72,27 +73,27 @@ func runDoctor(ctx context.Context, g *globals, s streams, fix bool) error {
 			return err
 		}
 	}
-	return errFindings
+	return app.ErrFindings
 }
 
 // writeFixes changes the profile only when it is still a valid one afterwards.
-func writeFixes(l loaded, s streams, found []verify.Diagnosis) error {
-	data, done := l.data, 0
+func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
+	data, done := l.Data, 0
 	for _, d := range found {
 		if !d.Patch.Certain() {
 			continue
 		}
 		next, err := yamldoc.Patch(data, yamldoc.Edit(d.Patch))
 		if errors.Is(err, yamldoc.ErrUnpatchable) {
-			s.say("%v", err)
+			s.Say("%v", err)
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		options := profile.Options{File: l.path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
+		options := profile.Options{File: l.Path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
 		if _, err := profile.Parse(next, options); err != nil {
-			s.say("not changing %s: %v", d.Patch.Path, err)
+			s.Say("not changing %s: %v", d.Patch.Path, err)
 			continue
 		}
 		data, done = next, done+1
@@ -100,9 +101,9 @@ func writeFixes(l loaded, s streams, found []verify.Diagnosis) error {
 	if done == 0 {
 		return nil
 	}
-	if err := host.WriteTree(l.dir(), []generate.File{{Path: filepath.Base(l.path), Data: data}}); err != nil {
+	if err := host.WriteTree(l.Dir(), []generate.File{{Path: filepath.Base(l.Path), Data: data}}); err != nil {
 		return err
 	}
-	s.say("%s of %s written; now: hsectl deploy", count(done, "change"), l.path)
+	s.Say("%s of %s written; now: hsectl deploy", app.Count(done, "change"), l.Path)
 	return nil
 }

@@ -10,14 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-func newDrillMemory(g *globals, s streams) *cobra.Command {
-	var o reportOptions
+func newDrillMemory(g *app.Settings, s app.Streams) *cobra.Command {
+	var o app.ReportOptions
 	cmd := &cobra.Command{
 		Use:   "memory [SERVICE...]",
 		Short: "Prove that memory limits hold, and that the runtime's heap fits them",
@@ -26,25 +27,25 @@ kernel ends it and that the engine says so. It compares the heap limit of Node.j
 service's memory. The service itself is not touched.`,
 		Example: "  hsectl drill memory app",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			return runDrillMemory(cmd.Context(), g, s, args, o)
 		},
 	}
-	o.flags(cmd)
+	reportFlags(&o, cmd)
 	return cmd
 }
 
-func runDrillMemory(ctx context.Context, g *globals, s streams, names []string, o reportOptions) error {
+func runDrillMemory(ctx context.Context, g *app.Settings, s app.Streams, names []string, o app.ReportOptions) error {
 	d, err := startDrill(ctx, g, s, names)
 	if err != nil {
 		return err
 	}
 	defer d.engine.Close()
 	for _, service := range d.services {
-		d.say("taking more than %s beside %s", service.Limits.Memory.Text, service.Name)
-		exhausted, err := d.engine.Exhaust(ctx, d.loaded.stack.Name, service.Name)
+		d.Say("taking more than %s beside %s", service.Limits.Memory.Text, service.Name)
+		exhausted, err := d.engine.Exhaust(ctx, d.loaded.Stack.Name, service.Name)
 		if err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func memoryChart(service stack.Service, o verify.Exhausted) report.Chart {
 }
 
 type loadOptions struct {
-	reportOptions
+	app.ReportOptions
 	url      string
 	path     string
 	script   string
@@ -82,7 +83,7 @@ type loadOptions struct {
 	budget   verify.Budget
 }
 
-func newDrillLoad(g *globals, s streams) *cobra.Command {
+func newDrillLoad(g *app.Settings, s app.Streams) *cobra.Command {
 	var o loadOptions
 	cmd := &cobra.Command{
 		Use:   "load SERVICE",
@@ -98,16 +99,16 @@ a threshold of its own that is missed fails the drill.`,
   hsectl drill load app --format html > load.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			if f := cmd.Flags(); o.script != "" && (f.Changed("rate") || f.Changed("duration") || f.Changed("path")) {
-				return &usageError{errors.New("--script excludes --rate, --duration and --path"), "the script's phases and flows say them"}
+				return &app.UsageError{Err: errors.New("--script excludes --rate, --duration and --path"), Hint: "the script's phases and flows say them"}
 			}
 			return runDrillLoad(cmd.Context(), g, s, args, o)
 		},
 	}
-	o.flags(cmd)
+	reportFlags(&o.ReportOptions, cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.url, "url", "", "address to ask, instead of the service's published port")
 	f.StringVar(&o.path, "path", "", "path to ask; that of the health test unless given")
@@ -120,15 +121,15 @@ a threshold of its own that is missed fails the drill.`,
 	return cmd
 }
 
-func runDrillLoad(ctx context.Context, g *globals, s streams, names []string, o loadOptions) error {
+func runDrillLoad(ctx context.Context, g *app.Settings, s app.Streams, names []string, o loadOptions) error {
 	if o.rate <= 0 || o.duration <= 0 {
-		return &usageError{errors.New("rate and duration must be more than 0"), ""}
+		return &app.UsageError{Err: errors.New("rate and duration must be more than 0")}
 	}
 	var program string
 	if o.script != "" {
 		var err error
 		if program, err = host.FindArtillery(o.script); err != nil {
-			return &usageError{err, "artillery comes from npm: npm install --save-dev artillery"}
+			return &app.UsageError{Err: err, Hint: "artillery comes from npm: npm install --save-dev artillery"}
 		}
 	}
 	d, err := startDrill(ctx, g, s, names)
@@ -143,16 +144,16 @@ func runDrillLoad(ctx context.Context, g *globals, s streams, names []string, o 
 	}
 	send := func() (verify.Loaded, error) { return host.Load(ctx, url, o.rate, o.duration), nil }
 	if o.script != "" {
-		d.say("running %s on %s", o.script, url)
+		d.Say("running %s on %s", o.script, url)
 		send = func() (verify.Loaded, error) { return host.LoadScript(ctx, program, o.script, url) }
 	} else {
-		d.say("asking %s %d times a second for %s", url, o.rate, o.duration)
+		d.Say("asking %s %d times a second for %s", url, o.rate, o.duration)
 	}
 	sampling, stop := context.WithCancel(ctx)
 	samples := make(chan []verify.Sample, 1)
 	failed := make(chan error, 1)
 	go func() {
-		got, err := d.engine.Sample(sampling, d.loaded.stack.Name, time.Second)
+		got, err := d.engine.Sample(sampling, d.loaded.Stack.Name, time.Second)
 		samples <- got
 		failed <- err
 	}()
@@ -163,20 +164,20 @@ func runDrillLoad(ctx context.Context, g *globals, s streams, names []string, o 
 		return err
 	}
 	d.findings = verify.JudgeLoad(service, loaded, o.budget)
-	d.charts = loadCharts(d.loaded.stack, service, loaded.Samples)
-	return d.finish("load", o.reportOptions)
+	d.charts = loadCharts(d.loaded.Stack, service, loaded.Samples)
+	return d.finish("load", o.ReportOptions)
 }
 
 // loadURL is the published port of the service, with the path of its health test unless another one is given.
-func loadURL(l loaded, service stack.Service, o loadOptions) (string, error) {
+func loadURL(l app.Loaded, service stack.Service, o loadOptions) (string, error) {
 	if o.url != "" {
 		return o.url, nil
 	}
 	if len(service.Ports) == 0 {
-		return "", &usageError{fmt.Errorf("service %s publishes no port", service.Name), "name an address with --url"}
+		return "", &app.UsageError{Err: fmt.Errorf("service %s publishes no port", service.Name), Hint: "name an address with --url"}
 	}
 	path := o.path
-	if h := l.profile.Services[service.Name].Health; o.script == "" && path == "" && h != nil && h.HTTP != nil {
+	if h := l.Profile.Services[service.Name].Health; o.script == "" && path == "" && h != nil && h.HTTP != nil {
 		path = h.HTTP.Path
 	}
 	address := service.Ports[0].Address

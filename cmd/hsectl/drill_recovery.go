@@ -6,24 +6,25 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // recoveryOptions are those of drills that take something away and wait for it to come back.
 type recoveryOptions struct {
-	reportOptions
+	app.ReportOptions
 	timeout time.Duration
 	budget  time.Duration
 }
 
 func (o *recoveryOptions) flags(cmd *cobra.Command) {
-	o.reportOptions.flags(cmd)
+	reportFlags(&o.ReportOptions, cmd)
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the copy to become healthy")
 	cmd.Flags().DurationVar(&o.budget, "budget", time.Minute, "time in which the service must be healthy again")
 }
 
-func newDrillRestart(g *globals, s streams) *cobra.Command {
+func newDrillRestart(g *app.Settings, s app.Streams) *cobra.Command {
 	var o recoveryOptions
 	cmd := &cobra.Command{
 		Use:     "restart [SERVICE...]",
@@ -38,7 +39,7 @@ func newDrillRestart(g *globals, s streams) *cobra.Command {
 	return cmd
 }
 
-func newDrillDependency(g *globals, s streams) *cobra.Command {
+func newDrillDependency(g *app.Settings, s app.Streams) *cobra.Command {
 	var o recoveryOptions
 	cmd := &cobra.Command{
 		Use:   "dependency [SERVICE...]",
@@ -56,8 +57,8 @@ and judges that the service becomes unhealthy, and healthy again after the depen
 
 type recoveryDrill func(context.Context, *drill, stack.Service, recoveryOptions, string) error
 
-func runRecovery(ctx context.Context, g *globals, s streams, names []string, o recoveryOptions, kind string, try recoveryDrill) error {
-	if err := o.check(); err != nil {
+func runRecovery(ctx context.Context, g *app.Settings, s app.Streams, names []string, o recoveryOptions, kind string, try recoveryDrill) error {
+	if err := o.Check(); err != nil {
 		return err
 	}
 	d, err := startDrill(ctx, g, s, names)
@@ -74,11 +75,11 @@ func runRecovery(ctx context.Context, g *globals, s streams, names []string, o r
 			return err
 		}
 	}
-	return d.finish(kind, o.reportOptions)
+	return d.finish(kind, o.ReportOptions)
 }
 
 func drillRestart(ctx context.Context, d *drill, service stack.Service, o recoveryOptions, twin string) error {
-	d.say("stopping and starting it")
+	d.Say("stopping and starting it")
 	if _, err := d.engine.Stop(ctx, twin, service.Name); err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func drillRestart(ctx context.Context, d *drill, service stack.Service, o recove
 
 func drillDependency(ctx context.Context, d *drill, service stack.Service, o recoveryOptions, twin string) error {
 	for _, dependency := range service.DependsOn {
-		d.say("stopping %s", dependency.Service)
+		d.Say("stopping %s", dependency.Service)
 		if _, err := d.engine.Stop(ctx, twin, dependency.Service); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/backup"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
@@ -18,7 +19,7 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-func newDrillRestore(g *globals, s streams) *cobra.Command {
+func newDrillRestore(g *app.Settings, s app.Streams) *cobra.Command {
 	var o recoveryOptions
 	cmd := &cobra.Command{
 		Use:   "restore [VOLUME...]",
@@ -31,7 +32,7 @@ the backups, where verify and the checklist look for it.`,
 		Example: `  hsectl drill restore
   hsectl drill restore postgres-data --format json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			return runDrillRestore(cmd.Context(), g, s, args, o)
@@ -41,7 +42,7 @@ the backups, where verify and the checklist look for it.`,
 	return cmd
 }
 
-func runDrillRestore(ctx context.Context, g *globals, s streams, names []string, o recoveryOptions) error {
+func runDrillRestore(ctx context.Context, g *app.Settings, s app.Streams, names []string, o recoveryOptions) error {
 	d, err := startDrill(ctx, g, s, nil)
 	if err != nil {
 		return err
@@ -56,15 +57,15 @@ func runDrillRestore(ctx context.Context, g *globals, s streams, names []string,
 			return fmt.Errorf("restoring %s: %w", v.Name, err)
 		}
 	}
-	return d.finish("restore", o.reportOptions)
+	return d.finish("restore", o.ReportOptions)
 }
 
 // restore tries the newest backup of one volume, judges it, and keeps the proof beside it.
 func (d *drill) restore(ctx context.Context, v stack.Volume, o recoveryOptions) error {
-	dir := d.loaded.beside(v.Backup.To)
-	records, err := host.Backups(dir, d.loaded.stack.Name, v.Name)
+	dir := d.loaded.Resolve(v.Backup.To)
+	records, err := host.Backups(dir, d.loaded.Stack.Name, v.Name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(records) == 0 {
-		return &usageError{fmt.Errorf("there is no backup of %s in %s", v.Name, dir), "make one: hsectl backup " + v.Name}
+		return &app.UsageError{Err: fmt.Errorf("there is no backup of %s in %s", v.Name, dir), Hint: "make one: hsectl backup " + v.Name}
 	}
 	if err != nil {
 		return err
@@ -93,16 +94,16 @@ func (e *differsError) Unwrap() error { return e.error }
 
 // wrongBackup tells what is wrong with a backup from what kept it from being tried.
 func wrongBackup(err error) bool {
-	return isType[*host.DamageError](err) || isType[*docker.TaskError](err) || isType[*deploy.UnhealthyError](err) || isType[*differsError](err)
+	return app.IsType[*host.DamageError](err) || app.IsType[*docker.TaskError](err) || app.IsType[*deploy.UnhealthyError](err) || app.IsType[*differsError](err)
 }
 
 func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o recoveryOptions) error {
-	archive, closer, err := d.loaded.opened(d.globals, dir, r) // before anything is started for it
+	archive, closer, err := openBackup(d.loaded, d.globals, dir, r) // before anything is started for it
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	service, ok := d.loaded.stack.Service(v.Backup.Service)
+	service, ok := d.loaded.Stack.Service(v.Backup.Service)
 	if !ok {
 		return fmt.Errorf("there is no service %q", v.Backup.Service)
 	}
@@ -110,7 +111,7 @@ func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r ba
 		if r.Form != backup.Files {
 			return nil
 		}
-		d.say("filling its volume %s from %s", v.Name, r.Archive)
+		d.Say("filling its volume %s from %s", v.Name, r.Archive)
 		name := deploy.VolumeName(twin, v.Name)
 		if err := d.engine.CreateVolume(ctx, name, twin.Name, v.Name); err != nil {
 			return err
@@ -161,7 +162,7 @@ func (d *drill) undump(ctx context.Context, twin string, v stack.Volume, archive
 		if len(v.Backup.Restore) == 0 {
 			return &differsError{errors.New("a program dumped it, and the profile has no restore program any more")}
 		}
-		d.say("restoring with %s", v.Backup.Restore[0])
+		d.Say("restoring with %s", v.Backup.Restore[0])
 		return d.engine.RunTask(ctx, twin, docker.Task{Service: v.Backup.Service, Command: v.Backup.Restore, Scratch: scratch, Timeout: v.Backup.Timeout})
 	})
 }
@@ -178,6 +179,6 @@ func (d *drill) checkRestored(ctx context.Context, twin string, v stack.Volume, 
 	if len(v.Backup.Check) == 0 {
 		return nil
 	}
-	d.say("checking with %s", v.Backup.Check[0])
+	d.Say("checking with %s", v.Backup.Check[0])
 	return d.engine.RunTask(ctx, twin, docker.Task{Service: v.Backup.Service, Command: v.Backup.Check, Timeout: v.Backup.Timeout})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
@@ -27,38 +28,17 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError is a mistake in how the program was called.
-type usageError struct {
-	err  error
-	hint string
-}
-
-// Error implements error.
-func (e *usageError) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *usageError) Unwrap() error { return e.err }
-
-// missingError lists what the stack takes from the environment and did not get.
-type missingError struct{ lines []string }
-
-// Error implements error.
-func (e *missingError) Error() string { return strings.Join(e.lines, "\n") }
-
-// errFindings ends a verb whose result has been printed and is not good enough.
-var errFindings = errors.New("not proven")
-
 func exitCode(ctx context.Context, err error) int {
-	var usage *usageError
-	var missing *missingError
+	var usage *app.UsageError
+	var missing *app.MissingError
 	switch {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil:
 		return exitInterrupted
-	case errors.Is(err, errFindings):
+	case errors.Is(err, app.ErrFindings):
 		return exitFindings
-	case isType[*deploy.HeldError](err), isType[*deploy.LostError](err):
+	case app.IsType[*deploy.HeldError](err), app.IsType[*deploy.LostError](err):
 		return exitHeld
 	case errors.As(err, &usage), errors.As(err, &missing), len(yamldoc.Problems(err)) > 0:
 		return exitUsage
@@ -75,14 +55,14 @@ func explain(w io.Writer, err error) {
 				fmt.Fprintf(w, "  hint: %s\n", p.Hint)
 			}
 		}
-		fmt.Fprintf(w, "error: %s in %s; nothing was changed\n", count(len(problems), "problem"), problems[0].At.File)
+		fmt.Fprintf(w, "error: %s in %s; nothing was changed\n", app.Count(len(problems), "problem"), problems[0].At.File)
 		return
 	}
-	if missing, ok := errors.AsType[*missingError](err); ok {
-		for _, line := range missing.lines {
+	if missing, ok := errors.AsType[*app.MissingError](err); ok {
+		for _, line := range missing.Lines {
 			fmt.Fprintln(w, line)
 		}
-		fmt.Fprintf(w, "error: %s missing; nothing was changed\n", count(len(missing.lines), "value"))
+		fmt.Fprintf(w, "error: %s missing; nothing was changed\n", app.Count(len(missing.Lines), "value"))
 		return
 	}
 	if unhealthy, ok := errors.AsType[*deploy.UnhealthyError](err); ok {
@@ -98,14 +78,9 @@ func explain(w io.Writer, err error) {
 	}
 }
 
-func isType[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
 func hintFor(err error) string {
-	if usage, ok := errors.AsType[*usageError](err); ok {
-		return usage.hint
+	if usage, ok := errors.AsType[*app.UsageError](err); ok {
+		return usage.Hint
 	}
 	if _, ok := errors.AsType[*docker.UnreachableError](err); ok {
 		return "start the engine, or name another one with --host, --context or DOCKER_HOST"
@@ -116,13 +91,13 @@ func hintFor(err error) string {
 	if _, ok := errors.AsType[*deploy.MissingError](err); ok {
 		return "build it first: hsectl build"
 	}
-	if isType[*deploy.HeldError](err) {
+	if app.IsType[*deploy.HeldError](err) {
 		return "wait for it with --lock-wait 10m; a holder that died is recognised and taken over"
 	}
-	if isType[*deploy.LostError](err) {
+	if app.IsType[*deploy.LostError](err) {
 		return "see what became of it with hsectl status, then deploy again"
 	}
-	if isType[*hookError](err) {
+	if app.IsType[*hookError](err) {
 		return "mend what it found, or deploy without hooks: --skip-hooks"
 	}
 	if failed, ok := errors.AsType[*deploy.FailedError](err); ok && failed.Undo != nil {
@@ -134,10 +109,10 @@ func hintFor(err error) string {
 		}
 		return "what it had loaded before stayed in force; mend the certificate, its key, or the section edge:"
 	}
-	if isType[*deploy.GoneError](err) {
+	if app.IsType[*deploy.GoneError](err) {
 		return "choose another release: hsectl releases"
 	}
-	if isType[*record.NewerError](err) {
+	if app.IsType[*record.NewerError](err) {
 		return "nothing was changed; update hsectl on this machine"
 	}
 	if damaged, ok := errors.AsType[*record.DamagedError](err); ok {
@@ -164,7 +139,7 @@ func hintFor(err error) string {
 	if errors.Is(err, docker.ErrNoBuilder) {
 		return "start buildkitd there, or correct --builder: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT or docker-container://NAME"
 	}
-	if isType[*docker.ForeignBuilderError](err) {
+	if app.IsType[*docker.ForeignBuilderError](err) {
 		return "set HSECTL_PROBE_PROGRAM to a released hsectl for the builder's platform"
 	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {
@@ -188,16 +163,4 @@ func explainUnhealthy(w io.Writer, e *deploy.UnhealthyError) {
 		fmt.Fprintf(w, "\n  likely: %s\n", reason)
 	}
 	fmt.Fprintf(w, "\nerror: %v\n", e)
-}
-
-// count writes a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func asUnhealthy(err error) (*deploy.UnhealthyError, bool) {
-	return errors.AsType[*deploy.UnhealthyError](err)
 }

@@ -5,16 +5,17 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
 // explainValue prints every value at or below a path with the layer it comes from and, indented below it, what each
 // weaker layer said.
-func explainValue(s streams, l loaded, path string) error {
-	values, ok := l.profile.Explain(path)
+func explainValue(s app.Streams, l app.Loaded, path string) error {
+	values, ok := l.Profile.Explain(path)
 	if !ok {
-		return &usageError{fmt.Errorf("no layer of %s says anything at %q", l.path, path),
-			"write a path such as services.app.limits.memory; what nobody wrote is derived, and shown by hsectl generate"}
+		return &app.UsageError{Err: fmt.Errorf("no layer of %s says anything at %q", l.Path, path),
+			Hint: "write a path such as services.app.limits.memory; what nobody wrote is derived, and shown by hsectl generate"}
 	}
 	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	for _, chain := range values {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -33,13 +34,13 @@ firewall:
 `})
 	out := filepath.Join(dir, "out")
 	mustCLI(t, "generate", "-f", filepath.Join(dir, "hsectl.yaml"), "--out", out)
-	l, err := load(selection{files: []string{filepath.Join(dir, "hsectl.yaml")}})
+	l, err := app.Load(app.Selection{Files: []string{filepath.Join(dir, "hsectl.yaml")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := slices.IndexFunc(l.stack.Openings(), func(o policy.Opening) bool { return o.Port.Host == 15432 })
-	if n := len(l.stack.Openings()); n != 4 || db < 0 || l.stack.Openings()[db].From[1] != netip.MustParsePrefix("192.0.2.7/32") {
-		t.Fatalf("%+v", l.stack.Openings())
+	db := slices.IndexFunc(l.Stack.Openings(), func(o policy.Opening) bool { return o.Port.Host == 15432 })
+	if n := len(l.Stack.Openings()); n != 4 || db < 0 || l.Stack.Openings()[db].From[1] != netip.MustParsePrefix("192.0.2.7/32") {
+		t.Fatalf("%+v", l.Stack.Openings())
 	}
 	rules, rules6, nft := filepath.Join(out, generate.IptablesFile), filepath.Join(out, generate.Ip6tablesFile), filepath.Join(out, generate.NftablesFile)
 	// What the engine makes for each family, and the rendered rules as the files say how to load them.
@@ -130,7 +131,7 @@ NFT
 				return policy.Seen(strings.Split(strings.TrimSpace(s), "\n"), finding.Effective)
 			}
 			m := policy.Machine{Published: policy.Seen([]string{"x"}, finding.Applied), Filter: seen(parts[0]), Filter6: seen(parts[1]),
-				Nft: policy.Seen(parts[2], finding.Effective), Compat: true, Proxied: policy.Seen(tt.proxied, finding.Applied), Openings: l.stack.Openings()}
+				Nft: policy.Seen(parts[2], finding.Effective), Compat: true, Proxied: policy.Seen(tt.proxied, finding.Applied), Openings: l.Stack.Openings()}
 			findings := policy.CheckMachine(m)
 			i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-004" })
 			if f := findings[i]; f.Status != tt.want || !strings.Contains(f.Detail, tt.detail) {

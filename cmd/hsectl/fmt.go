@@ -8,11 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
-func newFmt(g *globals, s streams) *cobra.Command {
+func newFmt(g *app.Settings, s app.Streams) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "fmt [FILE...]",
@@ -23,7 +24,7 @@ it. Without FILE it formats the profile and what -f lays over it.`,
   hsectl fmt --check profiles/*.yaml   # exit 3 when one is not in order`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				args = g.file.files
+				args = g.File.Files
 			}
 			return runFmt(s, args, check)
 		},
@@ -33,10 +34,10 @@ it. Without FILE it formats the profile and what -f lays over it.`,
 }
 
 // runFmt prints the files that are not in order, and writes them unless it only checks.
-func runFmt(s streams, files []string, check bool) error {
+func runFmt(s app.Streams, files []string, check bool) error {
 	var disorder bool
 	for _, file := range files {
-		data, err := readProfile(host.ReadFile, file)
+		data, err := app.ReadProfile(host.ReadFile, file)
 		if err != nil {
 			return err
 		}
@@ -57,8 +58,8 @@ func runFmt(s streams, files []string, check bool) error {
 		}
 	}
 	if check && disorder {
-		s.say("not in order; mend with: hsectl fmt")
-		return errFindings
+		s.Say("not in order; mend with: hsectl fmt")
+		return app.ErrFindings
 	}
 	return nil
 }

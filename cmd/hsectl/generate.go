@@ -7,10 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 )
 
-func newGenerate(g *globals, s streams) *cobra.Command {
+func newGenerate(g *app.Settings, s app.Streams) *cobra.Command {
 	var out, explained string
 	var check bool
 	cmd := &cobra.Command{
@@ -24,17 +25,17 @@ The same profile gives the same bytes. Files are replaced together; a failure le
   hsectl generate --explain services.app.limits          # where values come from; writes nothing`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			l, err := load(g.file)
+			l, err := app.Load(g.File)
 			if err != nil {
 				return err
 			}
 			if explained != "" {
 				return explainValue(s, l, explained)
 			}
-			if l, err = l.pinned(); err != nil {
+			if l, err = l.Pinned(); err != nil {
 				return err
 			}
-			files, err := render(l, out)
+			files, err := app.Render(l, out)
 			if err != nil {
 				return err
 			}
@@ -56,36 +57,7 @@ The same profile gives the same bytes. Files are replaced together; a failure le
 	return cmd
 }
 
-// render makes paths in the files relative to the directory they will be in.
-func render(l loaded, out string) ([]generate.File, error) {
-	absOut, err := filepath.Abs(out)
-	if err != nil {
-		return nil, fmt.Errorf("finding the output directory: %w", err)
-	}
-	absDir, err := filepath.Abs(l.dir())
-	if err != nil {
-		return nil, fmt.Errorf("finding the profile's directory: %w", err)
-	}
-	root, err := filepath.Rel(absOut, absDir)
-	if err != nil {
-		root = absDir // another drive on Windows: no relative path exists
-	}
-	source := generate.Source{
-		Profile: filepath.ToSlash(filepath.Base(l.path)), Data: l.data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
-		Inputs: l.inputs, Choices: l.choices,
-	}
-	beside, ok, err := l.watching()
-	if err != nil {
-		return nil, err
-	}
-	if ok {
-		source.Monitoring = &beside.stack
-		source.Verify = l.profile.Monitoring.Verify.D
-	}
-	return generate.Render(l.stack, source)
-}
-
-func checkStale(s streams, out string, files []generate.File) error {
+func checkStale(s app.Streams, out string, files []generate.File) error {
 	stale, err := host.Stale(out, files)
 	if err != nil {
 		return err
@@ -94,8 +66,8 @@ func checkStale(s streams, out string, files []generate.File) error {
 		fmt.Fprintf(s.Out, "stale  %s\n", filepath.Join(out, path))
 	}
 	if len(stale) > 0 {
-		s.say("%s in %s stale; write them with: hsectl generate --out %s", count(len(stale), "file"), out, out)
-		return errFindings
+		s.Say("%s in %s stale; write them with: hsectl generate --out %s", app.Count(len(stale), "file"), out, out)
+		return app.ErrFindings
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
@@ -25,7 +26,7 @@ type hooks struct {
 	base    []string // the environment of this process, without what holds a secret of the stack
 	secrets map[string]deploy.Secret
 	skip    bool
-	tell    *progress
+	tell    *app.Progress
 	runs    []record.HookRun
 }
 
@@ -43,10 +44,10 @@ func (e *hookError) Error() string {
 // Unwrap returns why the hook failed.
 func (e *hookError) Unwrap() error { return e.err }
 
-func newHooks(l loaded, secrets map[string]deploy.Secret, skip bool, tell *progress) *hooks {
-	h := &hooks{list: l.stack.Hooks, dir: l.dir(), secrets: secrets, skip: skip, tell: tell, base: withoutSecrets(os.Environ(), l.stack, secrets)}
-	if l.bundled != nil {
-		h.dir = l.bundled.dir // its programs are beside it
+func newHooks(l app.Loaded, secrets map[string]deploy.Secret, skip bool, tell *app.Progress) *hooks {
+	h := &hooks{list: l.Stack.Hooks, dir: l.Dir(), secrets: secrets, skip: skip, tell: tell, base: withoutSecrets(os.Environ(), l.Stack, secrets)}
+	if l.Bundle != nil {
+		h.dir = l.Bundle.Dir // its programs are beside it
 	}
 	return h
 }
@@ -58,7 +59,7 @@ func withoutSecrets(environ []string, s stack.Stack, secrets map[string]deploy.S
 	for _, secret := range s.Secrets {
 		sources = append(sources, secret.Env)
 	}
-	values := redact.New(revealed(secrets), nil)
+	values := redact.New(app.Reveal(secrets), nil)
 	return slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name, value, _ := strings.Cut(variable, "=")
 		return slices.Contains(sources, name) || values.Holds(value)
@@ -91,12 +92,12 @@ func (h *hooks) run(ctx context.Context, when stack.When, m moment) error {
 			continue
 		}
 		ended, err := h.one(ctx, hook, m)
-		h.runs = append(h.runs, record.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.known.Text(ended)})
+		h.runs = append(h.runs, record.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.Known.Text(ended)})
 		switch {
 		case err != nil && when == stack.Before:
 			return &hookError{hook.Name, err}
 		case err != nil:
-			h.tell.warn("hook " + hook.Name + ": " + err.Error())
+			h.tell.Warn("hook " + hook.Name + ": " + err.Error())
 		}
 	}
 	return nil
@@ -104,22 +105,22 @@ func (h *hooks) run(ctx context.Context, when stack.When, m moment) error {
 
 func (h *hooks) one(ctx context.Context, hook stack.Hook, m moment) (ended string, err error) {
 	if h.skip {
-		h.tell.event(deploy.Event{Subject: hook.Name, Text: "hook skipped"})
+		h.tell.Event(deploy.Event{Subject: hook.Name, Text: "hook skipped"})
 		return record.HookSkipped, nil
 	}
-	h.tell.event(deploy.Event{Subject: hook.Name, Text: "hook runs " + strings.Join(hook.Command, " ")})
+	h.tell.Event(deploy.Event{Subject: hook.Name, Text: "hook runs " + strings.Join(hook.Command, " ")})
 	environment := append(slices.Clone(h.base), "HSECTL_HOOK_NAME="+hook.Name, "HSECTL_HOOK_WHEN="+string(hook.When))
 	environment = append(environment, m.environment()...)
 	for _, name := range hook.Secrets {
 		environment = append(environment, "HSECTL_HOOK_SECRET_"+variableName(name)+"="+string(h.secrets[name].Reveal()))
 	}
 	err = host.Hook{Command: hook.Command, Dir: h.dir, Environment: environment, Timeout: hook.Timeout}.Run(ctx, func(line string) {
-		h.tell.event(deploy.Event{Kind: deploy.LogEvent, Subject: hook.Name, Text: docker.Clean(line)})
+		h.tell.Event(deploy.Event{Kind: deploy.LogEvent, Subject: hook.Name, Text: docker.Clean(line)})
 	})
 	if err != nil {
 		return err.Error(), err
 	}
-	h.tell.event(deploy.Event{Subject: hook.Name, Text: "hook done", Done: true})
+	h.tell.Event(deploy.Event{Subject: hook.Name, Text: "hook done", Done: true})
 	return record.HookDone, nil
 }
 
@@ -147,7 +148,7 @@ func (s *session) before(ctx context.Context, c deploy.Change) error {
 	m := s.moment(c)
 	err := s.hooks.run(ctx, stack.Before, m)
 	if err != nil {
-		m.outcome, m.reason = "unchanged", s.hooks.tell.known.Text(firstLine(err))
+		m.outcome, m.reason = "unchanged", s.hooks.tell.Known.Text(firstLine(err))
 		_ = s.hooks.run(context.WithoutCancel(ctx), stack.Failed, m) // told as warnings
 	}
 	return err
@@ -162,7 +163,7 @@ func (s *session) afterwards(ctx context.Context, c deploy.Change, o *record.Out
 	m, when := s.moment(c), stack.After
 	m.outcome = ending(changed)
 	if changed != nil {
-		when, m.reason = stack.Failed, s.hooks.tell.known.Text(firstLine(changed))
+		when, m.reason = stack.Failed, s.hooks.tell.Known.Text(firstLine(changed))
 	}
 	_ = s.hooks.run(ctx, when, m) // told as warnings
 	o.Hooks = s.hooks.runs
@@ -170,7 +171,7 @@ func (s *session) afterwards(ctx context.Context, c deploy.Change, o *record.Out
 		return // how it ended is not known yet
 	}
 	if err := s.lock.Close(ctx, c.Release, *o); err != nil {
-		s.hooks.tell.warn("recording the hooks: " + err.Error())
+		s.hooks.tell.Warn("recording the hooks: " + err.Error())
 	}
 }
 

@@ -4,42 +4,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-func newVersion(s streams) *cobra.Command {
+func newVersion(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  hsectl version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(s.Out, "hsectl %s %s/%s %s\n", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+			fmt.Fprintf(s.Out, "hsectl %s %s/%s %s\n", app.Version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 			return nil
 		},
 	}
 }
 
-// version is what the Go toolchain recorded: the module's version for a release, the revision for a build from source.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-}
-
-func newControls(s streams) *cobra.Command {
+func newControls(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "controls [ID]",
 		Short: "List the controls, or explain one",
@@ -57,14 +45,14 @@ func newControls(s streams) *cobra.Command {
 				}
 			}
 			if len(args) > 0 {
-				return &usageError{fmt.Errorf("there is no control %q", args[0]), "list them with: hsectl controls"}
+				return &app.UsageError{Err: fmt.Errorf("there is no control %q", args[0]), Hint: "list them with: hsectl controls"}
 			}
 			return nil
 		},
 	}
 }
 
-func explainControl(s streams, c policy.Control) {
+func explainControl(s app.Streams, c policy.Control) {
 	fmt.Fprintf(s.Out, "%s  %s (%s)\n\n", c.ID, c.Title, c.Severity)
 	line := func(name, text string) {
 		if text != "" {
@@ -95,7 +83,7 @@ func judgedBy(c policy.Control) string {
 }
 
 // newProbeMachine is what runs inside a probe that looks at all containers of a machine.
-func newProbeMachine(s streams) *cobra.Command {
+func newProbeMachine(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:    "probe-machine",
 		Hidden: true,
@@ -111,7 +99,7 @@ func newProbeMachine(s streams) *cobra.Command {
 }
 
 // newProbeContainer is what runs inside probes; people have no use for it.
-func newProbeContainer(s streams) *cobra.Command {
+func newProbeContainer(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:    "probe-container REQUEST",
 		Hidden: true,

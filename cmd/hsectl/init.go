@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -38,7 +39,7 @@ type initOptions struct {
 	running  bool
 }
 
-func newInit(g *globals, s streams) *cobra.Command {
+func newInit(g *app.Settings, s app.Streams) *cobra.Command {
 	o := initOptions{}
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -62,10 +63,10 @@ On a terminal init asks what the flags do not say, and tells the flags for the n
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.running && len(o.from) == 0 {
-				return &usageError{errors.New("--running needs the Compose files of the project"), "name them with --from"}
+				return &app.UsageError{Err: errors.New("--running needs the Compose files of the project"), Hint: "name them with --from"}
 			}
 			if len(o.from) > 0 && len(o.presets) > 0 {
-				return &usageError{errors.New("--from and --preset exclude each other"), "add services to the profile afterwards"}
+				return &app.UsageError{Err: errors.New("--from and --preset exclude each other"), Hint: "add services to the profile afterwards"}
 			}
 			o, err := askInit(cmd.Context(), g, s, o)
 			switch {
@@ -76,7 +77,7 @@ On a terminal init asks what the flags do not say, and tells the flags for the n
 			case len(o.presets) > 0:
 				return initPresets(g, s, o)
 			}
-			return &usageError{errors.New("nothing to start from"), "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
+			return &app.UsageError{Err: errors.New("nothing to start from"), Hint: "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
 		},
 	}
 	cmd.Flags().StringArrayVar(&o.from, "from", nil, "a Compose file; repeated, each further file is laid over it")
@@ -90,16 +91,16 @@ On a terminal init asks what the flags do not say, and tells the flags for the n
 }
 
 // writeProfile writes the new profile, unless one is there.
-func writeProfile(g *globals, o initOptions, text []byte) error {
-	path := g.file.files[0]
+func writeProfile(g *app.Settings, o initOptions, text []byte) error {
+	path := g.File.Files[0]
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !o.force {
-		return &usageError{fmt.Errorf("%s is there already", path), "write --force to replace it, or another file with -f"}
+		return &app.UsageError{Err: fmt.Errorf("%s is there already", path), Hint: "write --force to replace it, or another file with -f"}
 	}
 	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: text}})
 }
 
-func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
-	path := g.file.files[0]
+func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o initOptions) error {
+	path := g.File.Files[0]
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("finding the directory of the profile: %w", err)
@@ -107,13 +108,13 @@ func initFrom(ctx context.Context, g *globals, s streams, o initOptions) error {
 	source := composefile.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
 	p, err := composefile.Load(ctx, source)
 	if err != nil {
-		return &usageError{err, "see what Compose says: docker compose -f " + o.from[0] + " config"}
+		return &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + o.from[0] + " config"}
 	}
 	judged := p
 	if !p.Whole() {
 		source.AsWritten = false
 		if judged, err = composefile.Load(ctx, source); err != nil {
-			return &usageError{err, ""}
+			return &app.UsageError{Err: err}
 		}
 	}
 	target := importer.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
@@ -157,33 +158,33 @@ func failing(text []byte) []importer.Except {
 }
 
 // sayDraft tells what was made of the Compose files, and what is left to do.
-func sayDraft(s streams, path string, d importer.Draft, before []finding.Finding) error {
+func sayDraft(s app.Streams, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range sortedKeys(d.Presets) {
-		s.say("%s: preset %s", name, d.Presets[name])
+		s.Say("%s: preset %s", name, d.Presets[name])
 	}
 	for _, name := range sortedKeys(d.Passed) {
-		s.say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
+		s.Say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
 	}
 	for _, line := range d.Filed {
-		s.say("%s", line)
+		s.Say("%s", line)
 	}
 	for _, q := range gathered(d.Questions) {
-		s.say("? %s", q)
+		s.Say("? %s", q)
 	}
 	if len(d.Problems) > 0 {
 		for _, p := range d.Problems {
-			s.say("%s: %s", strings.Replace(p.At.String(), "hsectl.yaml", path, 1), p.Message)
+			s.Say("%s: %s", strings.Replace(p.At.String(), "hsectl.yaml", path, 1), p.Message)
 		}
-		return &usageError{fmt.Errorf("%s need your answer before the profile is one", count(len(d.Problems), "problem")), "mend them in " + path + ", then run: hsectl lint"}
+		return &app.UsageError{Err: fmt.Errorf("%s need your answer before the profile is one", app.Count(len(d.Problems), "problem")), Hint: "mend them in " + path + ", then run: hsectl lint"}
 	}
-	after, err := load(selection{files: []string{path}})
+	after, err := app.Load(app.Selection{Files: []string{path}})
 	if err != nil {
 		return err
 	}
-	s.say("before  %s", posture(before))
-	s.say("after   %s", posture(lintProfile(after)))
-	s.say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", count(len(d.Questions), "question"), path)
+	s.Say("before  %s", posture(before))
+	s.Say("after   %s", posture(lintProfile(after)))
+	s.Say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", app.Count(len(d.Questions), "question"), path)
 	return nil
 }
 
@@ -237,8 +238,8 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // initPresets writes a stack of known images. What a preset leaves open is asked.
-func initPresets(g *globals, s streams, o initOptions) error {
-	path := g.file.files[0]
+func initPresets(g *app.Settings, s app.Streams, o initOptions) error {
+	path := g.File.Files[0]
 	name := o.name
 	if name == "" {
 		dir, err := filepath.Abs(filepath.Dir(path))
@@ -258,7 +259,7 @@ func initPresets(g *globals, s streams, o initOptions) error {
 			preset = service
 		}
 		if _, known := (profiles.Library{}).Preset(preset); !known {
-			return &usageError{fmt.Errorf("there is no preset %q", preset), "list them with: hsectl presets"}
+			return &app.UsageError{Err: fmt.Errorf("there is no preset %q", preset), Hint: "list them with: hsectl presets"}
 		}
 		fmt.Fprintf(&b, "  %s:\n    preset: %s\n", service, preset)
 		if lacksTest(service, preset) {
@@ -274,7 +275,7 @@ func initPresets(g *globals, s streams, o initOptions) error {
 		return err
 	}
 	fmt.Fprintf(s.Out, "%s\n", path)
-	s.say("%s", posture(stack.New(p).Check()))
+	s.Say("%s", posture(stack.New(p).Check()))
 	return nil
 }
 

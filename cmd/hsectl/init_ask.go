@@ -13,6 +13,7 @@ import (
 	"charm.land/huh/v2"
 	"golang.org/x/term"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/profiles"
@@ -26,11 +27,11 @@ func isTerminal(stream any) bool {
 
 // askInit completes the flags of init by questions, where there is somebody to answer: both what is typed and what is shown
 // are a terminal. In a script nothing is asked, and the flags are all there is.
-func askInit(ctx context.Context, g *globals, s streams, o initOptions) (initOptions, error) {
+func askInit(ctx context.Context, g *app.Settings, s app.Streams, o initOptions) (initOptions, error) {
 	if !isTerminal(s.In) || !isTerminal(s.Err) || len(o.presets) > 0 {
 		return o, nil
 	}
-	path := g.file.files[0]
+	path := g.File.Files[0]
 	there := !o.force && exists(path)
 	asked := len(o.from) == 0
 	if !asked && !there {
@@ -84,7 +85,7 @@ func askInit(ctx context.Context, g *globals, s streams, o initOptions) (initOpt
 	if len(o.from) == 0 && len(o.presets) == 0 {
 		return o, errLeft()
 	}
-	s.say("the same in a script: %s", inWords(path, o))
+	s.Say("the same in a script: %s", inWords(path, o))
 	return o, nil
 }
 
@@ -95,7 +96,7 @@ func composeFiles(dir string) []string {
 		stem := strings.TrimSuffix(name, filepath.Ext(name))
 		more, _ := filepath.Glob(filepath.Join(dir, stem+".*"+filepath.Ext(name)))
 		for _, file := range append([]string{filepath.Join(dir, name)}, more...) {
-			data, err := host.ReadFile(file, maxProfileBytes)
+			data, err := host.ReadFile(file, app.MaxProfileBytes)
 			if err == nil && composefile.IsCompose(data) && !rendered(data) {
 				out = append(out, filepath.Base(file))
 			}
@@ -105,7 +106,7 @@ func composeFiles(dir string) []string {
 }
 
 // form shows its questions on the terminal, as plain ones where it cannot move the cursor.
-func form(ctx context.Context, s streams, questions ...*huh.Group) error {
+func form(ctx context.Context, s app.Streams, questions ...*huh.Group) error {
 	f := huh.NewForm(questions...).WithInput(s.In).WithOutput(s.Err).WithShowHelp(true).WithAccessible(os.Getenv("TERM") == "dumb")
 	err := f.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) || errors.Is(err, io.EOF) {
@@ -118,7 +119,7 @@ func form(ctx context.Context, s streams, questions ...*huh.Group) error {
 }
 
 func errLeft() error {
-	return &usageError{errors.New("left without an answer; nothing was written"), ""}
+	return &app.UsageError{Err: errors.New("left without an answer; nothing was written")}
 }
 
 // inWords is the command that does the same without questions.

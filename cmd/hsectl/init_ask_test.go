@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/hsectl/hsectl/internal/app"
 )
 
 // conversation is a terminal with hsectl init on it.
@@ -31,7 +33,7 @@ func converse(t *testing.T, args ...string) *conversation {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	c := &conversation{t: t, master: master, shown: make(chan string), code: make(chan int, 1)}
 	go func() {
-		c.code <- run(ctx, args, streams{In: slave, Out: slave, Err: slave})
+		c.code <- run(ctx, args, app.Streams{In: slave, Out: slave, Err: slave})
 		_ = slave.Close()
 	}()
 	go func() {
@@ -149,10 +151,10 @@ func TestInitNeverAsksAScript(t *testing.T) {
 	defer master.Close()
 	defer slave.Close()
 	var said strings.Builder
-	if code := run(t.Context(), []string{"init"}, streams{In: slave, Out: &said, Err: &said}); code != exitUsage || !strings.Contains(said.String(), "nothing to start from") {
+	if code := run(t.Context(), []string{"init"}, app.Streams{In: slave, Out: &said, Err: &said}); code != exitUsage || !strings.Contains(said.String(), "nothing to start from") {
 		t.Errorf("exit %d: %s", code, said.String())
 	}
-	if code := run(t.Context(), []string{"init"}, streams{In: strings.NewReader("\r\r\r"), Out: slave, Err: slave}); code != exitUsage {
+	if code := run(t.Context(), []string{"init"}, app.Streams{In: strings.NewReader("\r\r\r"), Out: slave, Err: slave}); code != exitUsage {
 		t.Errorf("exit %d", code)
 	}
 }

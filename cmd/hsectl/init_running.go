@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // lookAtRunning asks the engine what the running containers of a Compose project show of what its files do not tell. It
 // changes none of them.
-func lookAtRunning(ctx context.Context, g *globals, s streams, project string) (map[string]importer.Observation, error) {
-	engine, err := g.connect(ctx)
+func lookAtRunning(ctx context.Context, g *app.Settings, s app.Streams, project string) (map[string]importer.Observation, error) {
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -23,15 +24,15 @@ func lookAtRunning(ctx context.Context, g *globals, s streams, project string) (
 	out := map[string]importer.Observation{}
 	for _, c := range containers {
 		if c.Error != "" {
-			s.say("%s could not be looked at: %s", c.Name, c.Error)
+			s.Say("%s could not be looked at: %s", c.Name, c.Error)
 			continue
 		}
 		out[c.Service] = importer.Observation(verify.NeedsOf(c))
 	}
 	if len(out) == 0 {
-		return nil, &usageError{fmt.Errorf("no running container of Compose project %s was found", project),
-			"start it with docker compose up -d and use it for a while; --name says under which project name it runs"}
+		return nil, &app.UsageError{Err: fmt.Errorf("no running container of Compose project %s was found", project),
+			Hint: "start it with docker compose up -d and use it for a while; --name says under which project name it runs"}
 	}
-	s.say("looked at %s; what a service has not done since its start was not seen", count(len(out), "running service"))
+	s.Say("looked at %s; what a service has not done since its start was not seen", app.Count(len(out), "running service"))
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -21,14 +22,14 @@ import (
 
 // lintOptions are the flags of lint.
 type lintOptions struct {
-	reportOptions
+	app.ReportOptions
 	fix           bool
 	baseline      string
 	writeBaseline string
 	envFiles      []string
 }
 
-func newLint(g *globals, s streams) *cobra.Command {
+func newLint(g *app.Settings, s app.Streams) *cobra.Command {
 	o := lintOptions{}
 	cmd := &cobra.Command{
 		Use:   "lint [FILE...]",
@@ -49,13 +50,13 @@ Exit 3 when anything fails or is unknown.`,
   hsectl lint docker-compose.yml --write-baseline hsectl-baseline.json
   hsectl lint docker-compose.yml --baseline hsectl-baseline.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			return runLint(cmd.Context(), g, s, o, args)
 		},
 	}
-	o.flags(cmd)
+	reportFlags(&o.ReportOptions, cmd)
 	cmd.Flags().BoolVar(&o.fix, "fix", false, "mend what is safe to mend in a Compose file, in place")
 	cmd.Flags().StringVar(&o.baseline, "baseline", "", "findings in this file stand; only new ones count")
 	cmd.Flags().StringVar(&o.writeBaseline, "write-baseline", "", "write the findings to this file, and exit 0")
@@ -63,10 +64,10 @@ Exit 3 when anything fails or is unknown.`,
 	return cmd
 }
 
-func runLint(ctx context.Context, g *globals, s streams, o lintOptions, args []string) error {
-	from := g.file
+func runLint(ctx context.Context, g *app.Settings, s app.Streams, o lintOptions, args []string) error {
+	from := g.File
 	if len(args) > 0 {
-		from.files = args
+		from.Files = args
 	}
 	subject, findings, err := judge(ctx, s, o, from)
 	if err != nil {
@@ -80,29 +81,29 @@ func runLint(ctx context.Context, g *globals, s streams, o lintOptions, args []s
 			return err
 		}
 		if len(findings) == 0 {
-			s.say("%s: nothing new", subject)
+			s.Say("%s: nothing new", subject)
 			return nil
 		}
 	}
-	return o.write(s, report.Document{Kind: "Lint", Subject: subject, Profile: from.files[0], Findings: findings})
+	return o.Write(s, report.Document{Kind: "Lint", Subject: subject, Profile: from.Files[0], Findings: findings})
 }
 
 // judge returns the findings of a profile or of a Compose file.
-func judge(ctx context.Context, s streams, o lintOptions, from selection) (subject string, findings []finding.Finding, err error) {
-	data, err := readProfile(host.ReadFile, from.files[0])
+func judge(ctx context.Context, s app.Streams, o lintOptions, from app.Selection) (subject string, findings []finding.Finding, err error) {
+	data, err := app.ReadProfile(host.ReadFile, from.Files[0])
 	if err != nil {
 		return "", nil, err
 	}
 	if !composefile.IsCompose(data) {
 		if o.fix {
-			return "", nil, &usageError{fmt.Errorf("%s is a profile; there is nothing to mend in it", from.files[0]), "a profile is hardened without being told; hsectl fmt puts it in order"}
+			return "", nil, &app.UsageError{Err: fmt.Errorf("%s is a profile; there is nothing to mend in it", from.Files[0]), Hint: "a profile is hardened without being told; hsectl fmt puts it in order"}
 		}
-		l, err := load(from)
+		l, err := app.Load(from)
 		if err != nil {
 			return "", nil, err
 		}
 		findings = slices.Concat(lintProfile(l), judgeSources(ctx, l), lintBuilds(ctx, l))
-		if beside, ok, err := l.watching(); err != nil {
+		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err
 		} else if ok {
 			findings = append(findings, lintProfile(beside)...)
@@ -112,14 +113,14 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 			return "", nil, err
 		}
 		findings = append(findings, watching...)
-		return l.stack.Name, findings, nil
+		return l.Stack.Name, findings, nil
 	}
-	p, err := loadCompose(ctx, from.files, o.envFiles)
+	p, err := loadCompose(ctx, from.Files, o.envFiles)
 	if err != nil {
 		return "", nil, err
 	}
 	if o.fix {
-		if p, err = fixed(ctx, s, o, p, from.files); err != nil {
+		if p, err = fixed(ctx, s, o, p, from.Files); err != nil {
 			return "", nil, err
 		}
 	}
@@ -128,20 +129,20 @@ func judge(ctx context.Context, s streams, o lintOptions, from selection) (subje
 }
 
 // lintProfile judges the stack that is meant, and reports what is passed through.
-func lintProfile(l loaded) []finding.Finding {
-	findings := l.stack.Check()
-	for _, s := range l.stack.Services {
+func lintProfile(l app.Loaded) []finding.Finding {
+	findings := l.Stack.Check()
+	for _, s := range l.Stack.Services {
 		if len(s.Extra) > 0 {
 			findings = append(findings, passed(s.Name, s.Extra))
 		}
 	}
-	return located(l, append(findings, opened(l)...))
+	return app.Located(l, append(findings, opened(l)...))
 }
 
 // opened says of each service that others can reach whether the profile says who may: HSE-OPS-004, as declared.
-func opened(l loaded) []finding.Finding {
+func opened(l app.Loaded) []finding.Finding {
 	var out []finding.Finding
-	for _, s := range l.stack.Services {
+	for _, s := range l.Stack.Services {
 		var beyond []string
 		for _, p := range s.Ports {
 			if p.Beyond() {
@@ -153,7 +154,7 @@ func opened(l loaded) []finding.Finding {
 		}
 		f := finding.Finding{Subject: s.Name, Control: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, Where: "ports", Status: finding.Pass, Tier: finding.Declared,
 			Detail: "firewall: says who may reach " + strings.Join(beyond, ", ") + "; that the machine does so is judged by hsectl verify --engine"}
-		if l.stack.Firewall == nil {
+		if l.Stack.Firewall == nil {
 			f.Status, f.Detail = finding.Advice, "nobody says who may reach "+strings.Join(beyond, ", ")
 			f.Remedy = "say it under firewall: - {port: PORT, from: [NETWORK]}, or from: [world]; hsectl generate writes the rules"
 		}
@@ -175,40 +176,40 @@ func passed(service string, extra profile.Passthrough) finding.Finding {
 func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Project, error) {
 	p, err := composefile.Load(ctx, composefile.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
 	if err != nil {
-		return nil, &usageError{err, "see what Compose says: docker compose -f " + files[0] + " config"}
+		return nil, &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + files[0] + " config"}
 	}
 	return p, nil
 }
 
 // sayUnseen tells what could not be read, so that nobody takes silence for a pass.
-func sayUnseen(s streams, p *composefile.Project) {
+func sayUnseen(s app.Streams, p *composefile.Project) {
 	if len(p.Unset) > 0 {
-		s.say("not set, and taken as empty: %s", strings.Join(p.Unset, ", "))
+		s.Say("not set, and taken as empty: %s", strings.Join(p.Unset, ", "))
 	}
 	if p.Blind != "" {
-		s.say("read without its files of variables: %s", p.Blind)
+		s.Say("read without its files of variables: %s", p.Blind)
 	}
 }
 
 // fixed writes what is safe to mend, and loads the result.
-func fixed(ctx context.Context, s streams, o lintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
+func fixed(ctx context.Context, s app.Streams, o lintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
 	changes := p.Fix()
 	for _, f := range changes {
 		if err := host.WriteTree(filepath.Dir(f.Path), []generate.File{{Path: filepath.Base(f.Path), Data: f.Data}}); err != nil {
 			return nil, err
 		}
 		for _, note := range f.Notes {
-			s.say("added  %s", note)
+			s.Say("added  %s", note)
 		}
 	}
 	if len(changes) == 0 {
-		s.say("nothing is safe to mend without you")
+		s.Say("nothing is safe to mend without you")
 		return p, nil
 	}
 	return loadCompose(ctx, files, o.envFiles)
 }
 
-func writeBaseline(s streams, path string, findings []finding.Finding) error {
+func writeBaseline(s app.Streams, path string, findings []finding.Finding) error {
 	b := finding.NewBaseline(findings)
 	data, err := b.Text()
 	if err != nil {
@@ -217,25 +218,25 @@ func writeBaseline(s streams, path string, findings []finding.Finding) error {
 	if err := host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: data}}); err != nil {
 		return err
 	}
-	s.say("%s in %s", count(len(b.Findings), "finding"), path)
+	s.Say("%s in %s", app.Count(len(b.Findings), "finding"), path)
 	return nil
 }
 
-func beyondBaseline(s streams, path string, findings []finding.Finding) ([]finding.Finding, error) {
-	data, err := host.ReadFile(path, maxProfileBytes)
+func beyondBaseline(s app.Streams, path string, findings []finding.Finding) ([]finding.Finding, error) {
+	data, err := host.ReadFile(path, app.MaxProfileBytes)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("reading the baseline: %w", err), "make one with: hsectl lint --write-baseline " + path}
+		return nil, &app.UsageError{Err: fmt.Errorf("reading the baseline: %w", err), Hint: "make one with: hsectl lint --write-baseline " + path}
 	}
 	b, err := finding.ParseBaseline(data)
 	if err != nil {
-		return nil, &usageError{err, "make one with: hsectl lint --write-baseline " + path}
+		return nil, &app.UsageError{Err: err, Hint: "make one with: hsectl lint --write-baseline " + path}
 	}
 	fresh, known, stale := b.Apart(findings)
 	if known > 0 {
-		s.say("%s known to the baseline", count(known, "finding"))
+		s.Say("%s known to the baseline", app.Count(known, "finding"))
 	}
 	if stale > 0 {
-		s.say("%s of the baseline hold again; write it anew with --write-baseline", count(stale, "finding"))
+		s.Say("%s of the baseline hold again; write it anew with --write-baseline", app.Count(stale, "finding"))
 	}
 	return fresh, nil
 }

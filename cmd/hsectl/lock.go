@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -26,7 +26,7 @@ type lockOptions struct {
 	services              []string
 }
 
-func newLock(g *globals, s streams) *cobra.Command {
+func newLock(g *app.Settings, s app.Streams) *cobra.Command {
 	var o lockOptions
 	cmd := &cobra.Command{
 		Use:   "lock [SERVICE...]",
@@ -49,30 +49,30 @@ Registries are asked with the credentials of Docker's own configuration and help
 	return cmd
 }
 
-func runLock(ctx context.Context, g *globals, s streams, o lockOptions) error {
-	l, err := load(g.file)
+func runLock(ctx context.Context, g *app.Settings, s app.Streams, o lockOptions) error {
+	l, err := app.Load(g.File)
 	if err != nil {
 		return err
 	}
-	wanted, err := l.wanted()
+	wanted, err := l.Wanted()
 	if err != nil {
 		return err
 	}
 	for _, name := range o.services {
 		if !slices.ContainsFunc(wanted, func(w lock.Wanted) bool { return w.Service == name }) {
-			return &usageError{fmt.Errorf("there is no service %q in %s", name, l.path), "name a service of the profile, or of its monitoring: monitoring.prometheus"}
+			return &app.UsageError{Err: fmt.Errorf("there is no service %q in %s", name, l.Path), Hint: "name a service of the profile, or of its monitoring: monitoring.prometheus"}
 		}
 	}
-	before, err := readLock(l)
+	before, err := app.ReadLock(l)
 	if err != nil {
 		return err
 	}
 	if o.check {
 		return checkLock(s, l, before, wanted)
 	}
-	resolver := &resolver{g: g, mirrors: l.mirrors(), fromEngine: o.engine, now: time.Now().UTC().Truncate(time.Second)}
+	resolver := &resolver{g: g, mirrors: mirrors(l), fromEngine: o.engine, now: time.Now().UTC().Truncate(time.Second)}
 	defer resolver.close()
-	after := lock.File{Profile: checksum(l.data)}
+	after := lock.File{Profile: checksum(l.Data)}
 	for _, w := range wanted {
 		old, ok := before.Entry(w.Service)
 		keep := ok && old.Reference == w.Reference
@@ -95,12 +95,12 @@ func runLock(ctx context.Context, g *globals, s streams, o lockOptions) error {
 	return writeLock(s, l, before, after)
 }
 
-func writeLock(s streams, l loaded, before, after lock.File) error {
+func writeLock(s app.Streams, l app.Loaded, before, after lock.File) error {
 	data, err := after.Marshal()
 	if err != nil {
 		return err
 	}
-	if err := host.WriteTree(l.dir(), []generate.File{{Path: lock.Name, Data: data}}); err != nil {
+	if err := host.WriteTree(l.Dir(), []generate.File{{Path: lock.Name, Data: data}}); err != nil {
 		return err
 	}
 	changes := lock.Diff(before, after)
@@ -108,94 +108,28 @@ func writeLock(s streams, l loaded, before, after lock.File) error {
 		fmt.Fprintln(s.Out, c)
 	}
 	if len(changes) == 0 {
-		s.say("%s is as it was", filepath.Join(l.dir(), lock.Name))
+		s.Say("%s is as it was", filepath.Join(l.Dir(), lock.Name))
 	}
 	return nil
 }
 
-func checkLock(s streams, l loaded, f lock.File, wanted []lock.Wanted) error {
+func checkLock(s app.Streams, l app.Loaded, f lock.File, wanted []lock.Wanted) error {
 	stale := f.Stale(wanted)
 	for _, line := range stale {
 		fmt.Fprintln(s.Out, line)
 	}
 	if len(stale) > 0 {
-		s.say("%s is stale; mend it with: hsectl lock", filepath.Join(l.dir(), lock.Name))
-		return errFindings
+		s.Say("%s is stale; mend it with: hsectl lock", filepath.Join(l.Dir(), lock.Name))
+		return app.ErrFindings
 	}
 	return nil
 }
 
-// readLock reads the lock beside the profile; without one it is empty.
-func readLock(l loaded) (lock.File, error) {
-	data, err := host.ReadFile(filepath.Join(l.dir(), lock.Name), lock.MaxBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return lock.File{}, nil
-	}
-	if err != nil {
-		return lock.File{}, fmt.Errorf("reading the lock: %w", err)
-	}
-	f, err := lock.Parse(data)
-	if err != nil {
-		return lock.File{}, &usageError{err, "mend " + lock.Name + ", or remove it and run hsectl lock"}
-	}
-	return f, nil
-}
-
-// loadPinned reads the profile and its lock, and leaves out the services that are not chosen.
-func loadPinned(from selection) (loaded, error) {
-	l, err := load(from)
-	if err != nil {
-		return loaded{}, err
-	}
-	if l, err = l.pinned(); err != nil {
-		return l, err
-	}
-	return l.chosen(from.profiles)
-}
-
-// pinned returns what was loaded with the stack's references as the lock has them. A lock that does not fit is an
-// error: half a lock pins nothing.
-func (l loaded) pinned() (loaded, error) {
-	f, err := readLock(l)
-	if err != nil || len(f.Images) == 0 {
-		return l, err
-	}
-	wanted, err := l.wanted()
-	if err != nil {
-		return l, err
-	}
-	if stale := f.Stale(wanted); len(stale) > 0 {
-		return l, &usageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.path, stale[0]), "bring it up to date: hsectl lock"}
-	}
-	l.stack, l.locked = l.stack.Pinned(f.Pins("")), f
-	return l, nil
-}
-
-// wanted are the images of the stack, and of the one that watches it. The names of the latter begin with monitoring.,
-// because both may have a service of one name.
-func (l loaded) wanted() ([]lock.Wanted, error) {
-	var out []lock.Wanted
-	add := func(l loaded) {
-		for _, service := range l.stack.Services {
-			out = append(out, lock.Wanted{Service: l.entryName(service.Name), Reference: service.Image, Built: service.Build != nil})
-		}
-	}
-	add(l)
-	beside, ok, err := l.watching()
-	if ok && err == nil {
-		add(beside)
-	}
-	return out, err
-}
-
-// entryName is the name of a service in the lock.
-func (l loaded) entryName(service string) string { return l.root + service }
-
-func (l loaded) mirrors() map[string]string {
-	if l.profile.SupplyChain == nil {
+func mirrors(l app.Loaded) map[string]string {
+	if l.Profile.SupplyChain == nil {
 		return nil
 	}
-	return l.profile.SupplyChain.Mirrors
+	return l.Profile.SupplyChain.Mirrors
 }
 
 func checksum(data []byte) string {
@@ -205,7 +139,7 @@ func checksum(data []byte) string {
 
 // resolver finds the digests of references.
 type resolver struct {
-	g          *globals
+	g          *app.Settings
 	mirrors    map[string]string
 	fromEngine bool
 	now        time.Time
@@ -244,7 +178,7 @@ func (r *resolver) entry(ctx context.Context, w lock.Wanted) (lock.Entry, error)
 // local locks what the engine has, whoever made it.
 func (r *resolver) local(ctx context.Context, e lock.Entry) (lock.Entry, error) {
 	if r.engine == nil {
-		engine, err := r.g.connect(ctx)
+		engine, err := r.g.Connect(ctx)
 		if err != nil {
 			return lock.Entry{}, err
 		}
@@ -252,7 +186,7 @@ func (r *resolver) local(ctx context.Context, e lock.Entry) (lock.Entry, error) 
 	}
 	facts, err := r.engine.ImageFacts(ctx, e.Reference)
 	if errors.Is(err, docker.ErrNoImage) {
-		return lock.Entry{}, &usageError{err, "build it first: hsectl build; or pull it"}
+		return lock.Entry{}, &app.UsageError{Err: err, Hint: "build it first: hsectl build; or pull it"}
 	}
 	if err != nil {
 		return lock.Entry{}, err

@@ -7,10 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 )
 
-func newMaintenance(g *globals, s streams) *cobra.Command {
+func newMaintenance(g *app.Settings, s app.Streams) *cobra.Command {
 	var o sessionOptions
 	cmd := &cobra.Command{
 		Use:   "maintenance on|off",
@@ -23,22 +24,22 @@ services answer again. Nothing is restarted, and a deploy keeps it as it is.`,
 		ValidArgs: []string{"on", "off"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] != "on" && args[0] != "off" {
-				return &usageError{fmt.Errorf("%q is neither on nor off", args[0]), ""}
+				return &app.UsageError{Err: fmt.Errorf("%q is neither on nor off", args[0])}
 			}
 			return runMaintenance(cmd.Context(), g, s, o, args[0] == "on")
 		},
 	}
-	g.stackFlag(cmd)
+	stackFlag(g, cmd)
 	cmd.Flags().DurationVar(&o.lockWait, "lock-wait", 0, "time to wait while somebody else deploys")
 	return cmd
 }
 
-func runMaintenance(ctx context.Context, g *globals, s streams, o sessionOptions, on bool) error {
-	name, err := g.stackName()
+func runMaintenance(ctx context.Context, g *app.Settings, s app.Streams, o sessionOptions, on bool) error {
+	name, err := g.StackName()
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,9 +53,9 @@ func runMaintenance(ctx context.Context, g *globals, s streams, o sessionOptions
 		return err
 	}
 	if on {
-		s.say("%s: every request gets the maintenance page", name)
+		s.Say("%s: every request gets the maintenance page", name)
 	} else {
-		s.say("%s: the services answer", name)
+		s.Say("%s: the services answer", name)
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ func (s *session) maintain(ctx context.Context, on bool) error {
 	}
 	gate, ok := deploy.GateOf(current.Release)
 	if !ok {
-		return &usageError{fmt.Errorf("release %d of %s has no edge", current.Number, s.stack), "add edge: to the profile; see docs/edge.md"}
+		return &app.UsageError{Err: fmt.Errorf("release %d of %s has no edge", current.Number, s.stack), Hint: "add edge: to the profile; see docs/edge.md"}
 	}
 	return s.engine.Maintain(ctx, gate, on)
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/app"
 )
 
 const (
@@ -365,8 +367,8 @@ done`
 
 func removeStacks(t *testing.T, file string, names ...string) {
 	t.Helper()
-	g := &globals{file: selection{files: []string{file}}}
-	engine, err := g.connect(context.Background())
+	g := &app.Settings{File: app.Selection{Files: []string{file}}}
+	engine, err := g.Connect(context.Background())
 	if err != nil {
 		t.Error(err)
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
@@ -29,7 +30,7 @@ type planOptions struct {
 	monitoring bool
 }
 
-func newPlan(g *globals, s streams) *cobra.Command {
+func newPlan(g *app.Settings, s app.Streams) *cobra.Command {
 	var o planOptions
 	cmd := &cobra.Command{
 		Use:   "plan",
@@ -43,17 +44,17 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
   hsectl plan --out plan.json && hsectl deploy --plan plan.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(o.format); err != nil {
+			if err := app.CheckFormat(o.format); err != nil {
 				return err
 			}
 			if o.monitoring && (o.out != "" || len(o.only) > 0) {
-				return &usageError{errors.New("--out and --only are of one stack, and --monitoring plans another"), "plan them one after the other"}
+				return &app.UsageError{Err: errors.New("--out and --only are of one stack, and --monitoring plans another"), Hint: "plan them one after the other"}
 			}
 			stacks, err := planned(cmd.Context(), g, o.monitoring)
 			if err != nil {
 				return err
 			}
-			engine, err := g.connect(cmd.Context())
+			engine, err := g.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -71,24 +72,24 @@ It changes nothing, and what it writes holds no value of a secret. Images that m
 
 // planned are the stacks that a plan is about, with everything they need: that of the profile, and the one that watches it
 // when that is asked for.
-func planned(ctx context.Context, g *globals, monitoring bool) ([]deploy.Desired, error) {
-	l, err := loadPinned(g.file)
+func planned(ctx context.Context, g *app.Settings, monitoring bool) ([]deploy.Desired, error) {
+	l, err := app.LoadPinned(g.File)
 	if err != nil {
 		return nil, err
 	}
-	stacks := []loaded{l}
+	stacks := []app.Loaded{l}
 	if monitoring {
-		beside, err := l.watchers()
+		beside, err := l.Watchers()
 		if err != nil {
 			return nil, err
 		}
 		stacks = append(stacks, beside)
 	}
-	return g.gatherAll(ctx, stacks)
+	return g.GatherAll(ctx, stacks)
 }
 
 // planAll plans one stack after the other, and reports findings when one of them has something to do.
-func planAll(ctx context.Context, engine *docker.Engine, s streams, stacks []deploy.Desired, o planOptions) error {
+func planAll(ctx context.Context, engine *docker.Engine, s app.Streams, stacks []deploy.Desired, o planOptions) error {
 	var differs error
 	for i, d := range stacks {
 		if o.format != "json" && i > 0 {
@@ -96,7 +97,7 @@ func planAll(ctx context.Context, engine *docker.Engine, s streams, stacks []dep
 		}
 		err := runPlan(ctx, engine, s, d, o)
 		switch {
-		case errors.Is(err, errFindings):
+		case errors.Is(err, app.ErrFindings):
 			differs = err
 		case err != nil:
 			return err
@@ -105,7 +106,7 @@ func planAll(ctx context.Context, engine *docker.Engine, s streams, stacks []dep
 	return differs
 }
 
-func runPlan(ctx context.Context, engine *docker.Engine, s streams, d deploy.Desired, o planOptions) error {
+func runPlan(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy.Desired, o planOptions) error {
 	seen, err := look(ctx, engine, d)
 	if err != nil {
 		return err
@@ -132,7 +133,7 @@ func runPlan(ctx context.Context, engine *docker.Engine, s streams, d deploy.Des
 		err = printPlan(s, saved)
 	}
 	if err == nil && o.detailed && len(saved.Steps) > 0 {
-		return errFindings
+		return app.ErrFindings
 	}
 	return err
 }
@@ -145,9 +146,9 @@ func writePlan(path string, saved deploy.Saved) error {
 	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: append(data, '\n')}})
 }
 
-func printPlan(s streams, p deploy.Saved) error {
+func printPlan(s app.Streams, p deploy.Saved) error {
 	if len(p.Steps) == 0 {
-		s.say("%s is as release %d left it, and as the profile says: nothing to do", p.Stack, p.Release)
+		s.Say("%s is as release %d left it, and as the profile says: nothing to do", p.Stack, p.Release)
 		return nil
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
@@ -178,7 +179,7 @@ func printPlan(s streams, p deploy.Saved) error {
 }
 
 // printDrift shows the settings that differ in their three places.
-func printDrift(s streams, p deploy.Saved) error {
+func printDrift(s app.Streams, p deploy.Saved) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	titled := false
 	for _, c := range p.Services {
@@ -220,11 +221,11 @@ func shown(value string) string {
 func sameAsSaved(path string, d deploy.Desired, o deploy.Observed, p deploy.Plan) error {
 	data, err := host.ReadFile(path, maxPlanBytes)
 	if err != nil {
-		return &usageError{fmt.Errorf("reading the plan: %w", err), "make one with: hsectl plan --out " + path}
+		return &app.UsageError{Err: fmt.Errorf("reading the plan: %w", err), Hint: "make one with: hsectl plan --out " + path}
 	}
 	saved, err := deploy.DecodeSaved(data)
 	if err != nil {
-		return &usageError{err, "make one with: hsectl plan --out " + path}
+		return &app.UsageError{Err: err, Hint: "make one with: hsectl plan --out " + path}
 	}
 	now, err := deploy.Save(d, o, p)
 	if err != nil {

@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/profiles"
 )
 
-func newPresets(s streams) *cobra.Command {
+func newPresets(s app.Streams) *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "presets [NAME]",
@@ -35,7 +36,7 @@ func runPresets(w io.Writer, args []string, raw bool) error {
 	if len(args) == 1 {
 		data, ok := library.Preset(args[0])
 		if !ok {
-			return &usageError{fmt.Errorf("there is no preset %q", args[0]), "list them with: hsectl presets"}
+			return &app.UsageError{Err: fmt.Errorf("there is no preset %q", args[0]), Hint: "list them with: hsectl presets"}
 		}
 		if raw {
 			_, err := w.Write(data)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -24,7 +25,7 @@ type probeOptions struct {
 	watch    bool
 }
 
-func newProbe(g *globals, s streams) *cobra.Command {
+func newProbe(g *app.Settings, s app.Streams) *cobra.Command {
 	var o probeOptions
 	cmd := &cobra.Command{
 		Use:   "probe URL|SERVICE",
@@ -57,11 +58,11 @@ Exit 3 when no good answer comes before the deadline.`,
 	return cmd
 }
 
-func runProbe(ctx context.Context, g *globals, s streams, what string, o probeOptions) error {
-	var l loaded
+func runProbe(ctx context.Context, g *app.Settings, s app.Streams, what string, o probeOptions) error {
+	var l app.Loaded
 	var err error
 	if !strings.Contains(what, "://") || o.inside != "" {
-		if l, err = loadPinned(g.file); err != nil {
+		if l, err = app.LoadPinned(g.File); err != nil {
 			return err
 		}
 	}
@@ -73,29 +74,29 @@ func runProbe(ctx context.Context, g *globals, s streams, what string, o probeOp
 	}
 	u, err := url.Parse(o.check.URL)
 	if err != nil || !slices.Contains(verify.Schemes(), u.Scheme) || u.Host == "" {
-		return &usageError{fmt.Errorf("%q is no address to ask", what), "write scheme://host:port with one of: " + strings.Join(verify.Schemes(), ", ")}
+		return &app.UsageError{Err: fmt.Errorf("%q is no address to ask", what), Hint: "write scheme://host:port with one of: " + strings.Join(verify.Schemes(), ", ")}
 	}
 	ask := func() (verify.Answer, error) { return host.Ask(ctx, o.check), nil }
 	if o.inside != "" {
-		if _, err := chosen(l, []string{o.inside}); err != nil {
+		if _, err := app.Services(l, []string{o.inside}); err != nil {
 			return err
 		}
-		engine, err := g.connect(ctx)
+		engine, err := g.Connect(ctx)
 		if err != nil {
 			return err
 		}
 		defer engine.Close()
-		ask = func() (verify.Answer, error) { return engine.Inside(ctx, l.stack.Name, o.inside, o.check) }
+		ask = func() (verify.Answer, error) { return engine.Inside(ctx, l.Stack.Name, o.inside, o.check) }
 	}
 	return probeUntil(ctx, s, o, ask)
 }
 
 // healthURL is the question that a service's own profile has.
-func healthURL(l loaded, service string) (string, error) {
-	if _, err := chosen(l, []string{service}); err != nil {
+func healthURL(l app.Loaded, service string) (string, error) {
+	if _, err := app.Services(l, []string{service}); err != nil {
 		return "", err
 	}
-	from := l.profile.Services[service]
+	from := l.Profile.Services[service]
 	switch h := from.Health; {
 	case h != nil && h.HTTP != nil:
 		return fmt.Sprintf("http://127.0.0.1:%d%s", h.HTTP.Port, h.HTTP.Path), nil
@@ -106,11 +107,11 @@ func healthURL(l loaded, service string) (string, error) {
 	case len(from.Verify.Listen) > 0:
 		return "tcp://127.0.0.1:" + strconv.Itoa(from.Verify.Listen[0]), nil
 	}
-	return "", &usageError{fmt.Errorf("the profile does not say how service %s is asked", service), "write a URL and --inside " + service}
+	return "", &app.UsageError{Err: fmt.Errorf("the profile does not say how service %s is asked", service), Hint: "write a URL and --inside " + service}
 }
 
 // probeUntil asks until the answer is good, the deadline is over, or, when watching, until somebody ends it.
-func probeUntil(ctx context.Context, s streams, o probeOptions, ask func() (verify.Answer, error)) error {
+func probeUntil(ctx context.Context, s app.Streams, o probeOptions, ask func() (verify.Answer, error)) error {
 	begun := time.Now()
 	last := ""
 	ticker := time.NewTicker(max(o.interval, 100*time.Millisecond))
@@ -128,7 +129,7 @@ func probeUntil(ctx context.Context, s streams, o probeOptions, ask func() (veri
 		case answer.OK && !o.watch:
 			return nil
 		case !o.watch && time.Since(begun) >= o.deadline:
-			return errFindings
+			return app.ErrFindings
 		}
 		select {
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -49,16 +50,16 @@ func share(v host.Visited) float64 { return 100 * float64(v.Failed) / float64(ma
 func (o *probeLoad) aim(s stack.Stack, local bool) error {
 	switch {
 	case o.rate < 0 || o.budget < 0 || o.budget >= 100:
-		return &usageError{errors.New("--probe-load must not be below 0, and --probe-budget is a percentage below 100"), ""}
+		return &app.UsageError{Err: errors.New("--probe-load must not be below 0, and --probe-budget is a percentage below 100")}
 	case o.rate == 0:
 		return nil
 	case o.url != "":
 		o.visit = host.Visit{URL: o.url, PerSecond: o.rate}
 		return nil
 	case s.Edge == nil || len(s.Edge.Sites) == 0:
-		return &usageError{errors.New("--probe-load: the stack has no edge"), "name the address to ask with --probe-url"}
+		return &app.UsageError{Err: errors.New("--probe-load: the stack has no edge"), Hint: "name the address to ask with --probe-url"}
 	case !local:
-		return &usageError{errors.New("--probe-load: the engine is on another machine"), "name the address by which its edge is reached with --probe-url"}
+		return &app.UsageError{Err: errors.New("--probe-load: the engine is on another machine"), Hint: "name the address by which its edge is reached with --probe-url"}
 	}
 	site := s.Edge.Sites[0]
 	scheme, _, _ := strings.Cut(site.URL, "://")

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/hsectl/hsectl/internal/app"
 )
 
 // referenceSecrets are what the test looks for everywhere they must not be.
@@ -25,7 +27,7 @@ var referenceSecrets = map[string]string{
 func cli(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = run(t.Context(), args, streams{In: strings.NewReader(""), Out: &out, Err: &err})
+	code = run(t.Context(), args, app.Streams{In: strings.NewReader(""), Out: &out, Err: &err})
 	for name, value := range referenceSecrets {
 		if strings.Contains(out.String()+err.String(), value) {
 			t.Errorf("hsectl %s prints the value of %s", strings.Join(args, " "), name)

@@ -13,10 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
-func newReleases(g *globals, s streams) *cobra.Command {
+func newReleases(g *app.Settings, s app.Streams) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "releases",
@@ -25,14 +26,14 @@ func newReleases(g *globals, s streams) *cobra.Command {
   hsectl releases --stack shop --host ssh://deploy@web1 --format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(format); err != nil {
+			if err := app.CheckFormat(format); err != nil {
 				return err
 			}
 			return runReleases(cmd.Context(), g, s, format)
 		},
 	}
 	formatFlag(cmd, &format)
-	g.stackFlag(cmd)
+	stackFlag(g, cmd)
 	return cmd
 }
 
@@ -69,12 +70,12 @@ func newReleaseLine(r record.Entry, current int) releaseLine {
 	return l
 }
 
-func runReleases(ctx context.Context, g *globals, s streams, format string) error {
-	name, err := g.stackName()
+func runReleases(ctx context.Context, g *app.Settings, s app.Streams, format string) error {
+	name, err := g.StackName()
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func runReleases(ctx context.Context, g *globals, s streams, format string) erro
 		return writeJSON(s.Out, lines)
 	}
 	if len(lines) == 0 {
-		s.say("%s has no release on this engine", name)
+		s.Say("%s has no release on this engine", name)
 		return nil
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)

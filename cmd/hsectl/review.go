@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
@@ -27,7 +28,7 @@ type reviewOptions struct {
 	diff   bool
 }
 
-func newReview(g *globals, s streams) *cobra.Command {
+func newReview(g *app.Settings, s app.Streams) *cobra.Command {
 	o := reviewOptions{}
 	cmd := &cobra.Command{
 		Use:   "review BASE [HEAD]",
@@ -64,9 +65,9 @@ volume. --fail-on weaker fails on every weaker change, --fail-on medium on what 
 	return cmd
 }
 
-func runReview(ctx context.Context, g *globals, s streams, o reviewOptions, base, head string) error {
+func runReview(ctx context.Context, g *app.Settings, s app.Streams, o reviewOptions, base, head string) error {
 	if !slices.Contains([]string{"text", "markdown", "json", "sarif"}, o.format) {
-		return &usageError{fmt.Errorf("there is no format %q", o.format), "write --format text, markdown, json or sarif"}
+		return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.format), Hint: "write --format text, markdown, json or sarif"}
 	}
 	fails, err := failsOn(o.failOn)
 	if err != nil {
@@ -90,7 +91,7 @@ func runReview(ctx context.Context, g *globals, s streams, o reviewOptions, base
 		return err
 	}
 	if slices.ContainsFunc(reviews, fails) {
-		return errFindings
+		return app.ErrFindings
 	}
 	return nil
 }
@@ -105,7 +106,7 @@ func failsOn(threshold string) (func(review.Review) bool, error) {
 	}
 	var severity finding.Severity
 	if err := severity.UnmarshalText([]byte(threshold)); err != nil {
-		return nil, &usageError{fmt.Errorf("--fail-on %q is not known", threshold), "write weaker, low, medium, high or critical"}
+		return nil, &app.UsageError{Err: fmt.Errorf("--fail-on %q is not known", threshold), Hint: "write weaker, low, medium, high or critical"}
 	}
 	return func(r review.Review) bool {
 		worst, found := r.Worst()
@@ -114,9 +115,9 @@ func failsOn(threshold string) (func(review.Review) bool, error) {
 }
 
 // compareSnapshots pairs the profiles of two versions by their names, and compares each pair that differs.
-func compareSnapshots(ctx context.Context, g *globals, s streams, before, after *snapshot) ([]review.Review, error) {
+func compareSnapshots(ctx context.Context, g *app.Settings, s app.Streams, before, after *snapshot) ([]review.Review, error) {
 	if len(before.names) == 0 && len(after.names) == 0 {
-		return nil, &usageError{fmt.Errorf("there is no profile in %s and none in %s", before.title, after.title), "name the profile with -f, or its directory"}
+		return nil, &app.UsageError{Err: fmt.Errorf("there is no profile in %s and none in %s", before.title, after.title), Hint: "name the profile with -f, or its directory"}
 	}
 	names := slices.Concat(before.names, after.names)
 	slices.Sort(names)
@@ -142,14 +143,14 @@ func compareSnapshots(ctx context.Context, g *globals, s streams, before, after 
 }
 
 // compareProfile compares the stack of a profile, and the one that watches it where either version has one.
-func compareProfile(ctx context.Context, g *globals, s streams, before, after *snapshot, name string) ([]review.Review, error) {
+func compareProfile(ctx context.Context, g *app.Settings, s app.Streams, before, after *snapshot, name string) ([]review.Review, error) {
 	was := name
 	if before.single {
 		was = before.names[0]
 	}
 	old, err := before.sides(ctx, g, was, time.Time{}) // an exception that has expired since was valid then
 	if err != nil {
-		s.say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
+		s.Say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
 		old = sides{}
 	}
 	now, err := after.sides(ctx, g, name, time.Now())
@@ -164,10 +165,10 @@ func compareProfile(ctx context.Context, g *globals, s streams, before, after *s
 		for i, c := range r.Changes {
 			switch {
 			case c.Where != "": // in a Dockerfile
-			case now.from.profile != nil:
-				r.Changes[i].Where = now.from.profile.Written(c.Key).String()
-			case now.from.project != nil:
-				r.Changes[i].Where = after.where(now.from.project, c)
+			case now.from.Profile != nil:
+				r.Changes[i].Where = now.from.Profile.Written(c.Key).String()
+			case now.from.Project != nil:
+				r.Changes[i].Where = after.where(now.from.Project, c)
 			}
 		}
 	}
@@ -177,40 +178,40 @@ func compareProfile(ctx context.Context, g *globals, s streams, before, after *s
 // sides are the stacks of one version of a profile. Watching is empty where nothing watches.
 type sides struct {
 	stack, watching review.Side
-	from            loaded
+	from            app.Loaded
 }
 
 // sides loads one profile of a version. One that is not there is an empty stack.
-func (v *snapshot) sides(ctx context.Context, g *globals, name string, today time.Time) (sides, error) {
+func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, today time.Time) (sides, error) {
 	if !slices.Contains(v.names, name) {
 		return sides{}, nil
 	}
-	if data, err := v.read(name, maxProfileBytes); err == nil && composefile.IsCompose(data) {
+	if data, err := v.read(name, app.MaxProfileBytes); err == nil && composefile.IsCompose(data) {
 		side, p, err := v.composeSide(ctx, name)
 		side.Dockerfiles = v.dockerfiles(ctx, name, side.Stack)
-		return sides{stack: side, from: loaded{project: p}}, err
+		return sides{stack: side, from: app.Loaded{Project: p}}, err
 	}
-	from := g.file
-	from.files = append([]string{name}, v.overlays...)
-	l, err := loadFrom(from, v.read, today)
+	from := g.File
+	from.Files = append([]string{name}, v.overlays...)
+	l, err := app.LoadFrom(from, v.read, today)
 	if err != nil {
 		return sides{}, err
 	}
-	lock, err := v.read(path.Join(path.Dir(name), lockFile), maxProfileBytes)
+	lock, err := v.read(path.Join(path.Dir(name), lockFile), app.MaxProfileBytes)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sides{}, fmt.Errorf("reading the lock: %w", err)
 	}
-	out := sides{stack: review.Side{Stack: l.stack, Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.stack)}, from: l}
+	out := sides{stack: review.Side{Stack: l.Stack, Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.Stack)}, from: l}
 	source := generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"}
-	beside, watched, err := l.watching()
+	beside, watched, err := l.Watching()
 	if err != nil {
 		return sides{}, err
 	}
 	if watched {
-		source.Monitoring = &beside.stack
-		out.watching = review.Side{Stack: beside.stack, Lock: lock, Monitoring: l.profile.Monitoring}
+		source.Monitoring = &beside.Stack
+		out.watching = review.Side{Stack: beside.Stack, Lock: lock, Monitoring: l.Profile.Monitoring}
 	}
-	files, err := generate.Render(l.stack, source)
+	files, err := generate.Render(l.Stack, source)
 	if err != nil {
 		return sides{}, err
 	}
@@ -248,7 +249,7 @@ func (v *snapshot) dockerfiles(ctx context.Context, name string, s stack.Stack) 
 // lockFile holds the digests of a stack's images, beside its profile.
 const lockFile = "hsectl.lock"
 
-func writeReview(s streams, o reviewOptions, reviews []review.Review) error {
+func writeReview(s app.Streams, o reviewOptions, reviews []review.Review) error {
 	switch o.format {
 	case "markdown":
 		return review.Markdown(s.Out, reviews)
@@ -258,7 +259,7 @@ func writeReview(s streams, o reviewOptions, reviews []review.Review) error {
 		return review.SARIF(s.Out, reviews)
 	}
 	if len(reviews) == 0 {
-		s.say("nothing changes")
+		s.Say("nothing changes")
 		return nil
 	}
 	if err := review.Text(s.Out, reviews); err != nil {

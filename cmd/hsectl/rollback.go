@@ -8,11 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
-func newRollback(g *globals, s streams) *cobra.Command {
+func newRollback(g *app.Settings, s app.Streams) *cobra.Command {
 	var o deployOptions
 	cmd := &cobra.Command{
 		Use:   "rollback [RELEASE]",
@@ -32,7 +33,7 @@ The names of images keep their newest meaning: the next deploy brings the file a
 			if len(args) > 0 {
 				var err error
 				if number, err = strconv.Atoi(args[0]); err != nil || number < 1 {
-					return &usageError{fmt.Errorf("%q is not the number of a release", args[0]), "list them with: hsectl releases"}
+					return &app.UsageError{Err: fmt.Errorf("%q is not the number of a release", args[0]), Hint: "list them with: hsectl releases"}
 				}
 			}
 			return runRollback(cmd.Context(), g, s, o, number)
@@ -41,56 +42,56 @@ The names of images keep their newest meaning: the next deploy brings the file a
 	o.session.flags(cmd)
 	cmd.Flags().BoolVar(&o.hooks, "hooks", false, "run the hooks of the profile, too")
 	formatFlag(cmd, &o.format)
-	g.stackFlag(cmd)
+	stackFlag(g, cmd)
 	return cmd
 }
 
-func runRollback(ctx context.Context, g *globals, s streams, o deployOptions, number int) error {
-	if err := checkFormat(o.format); err != nil {
+func runRollback(ctx context.Context, g *app.Settings, s app.Streams, o deployOptions, number int) error {
+	if err := app.CheckFormat(o.format); err != nil {
 		return err
 	}
-	name, err := g.stackName()
+	name, err := g.StackName()
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	p := newProgress(s, o.format)
-	p.trace(ctx, "rollback", name)
-	run, secrets, err := g.rollbackHooks(ctx, name, o, p)
+	p := app.NewProgress(s, o.format)
+	p.Trace(ctx, "rollback", name)
+	run, secrets, err := rollbackHooks(ctx, g, name, o, p)
 	if err != nil {
 		return err
 	}
-	p.hide(ctx, engine, name, secrets)
-	sess, err := open(ctx, engine, name, o.session, p.event)
+	p.Hide(ctx, engine, name, secrets)
+	sess, err := open(ctx, engine, name, o.session, p.Event)
 	if err != nil {
 		return err
 	}
 	sess.hooks = run
 	at, services, err := sess.rollback(ctx, number)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
-		return p.failed(err)
+		return p.Failed(err)
 	}
-	p.done(name, at, services)
+	p.Done(name, at, services)
 	return nil
 }
 
 // rollbackHooks are those of the profile, where they are asked for.
-func (g *globals) rollbackHooks(ctx context.Context, stack string, o deployOptions, p *progress) (*hooks, map[string]deploy.Secret, error) {
+func rollbackHooks(ctx context.Context, g *app.Settings, stack string, o deployOptions, p *app.Progress) (*hooks, map[string]deploy.Secret, error) {
 	if !o.hooks {
 		return nil, nil, nil
 	}
-	l, err := load(g.file)
+	l, err := app.Load(g.File)
 	if err != nil {
 		return nil, nil, err
 	}
-	if l.stack.Name != stack {
-		return nil, nil, &usageError{fmt.Errorf("the hooks of %s are those of %s, not of %s", l.path, l.stack.Name, stack), "name its profile with --file, or leave out --hooks"}
+	if l.Stack.Name != stack {
+		return nil, nil, &app.UsageError{Err: fmt.Errorf("the hooks of %s are those of %s, not of %s", l.Path, l.Stack.Name, stack), Hint: "name its profile with --file, or leave out --hooks"}
 	}
-	_, secrets, err := g.gather(ctx, l)
+	_, secrets, err := g.Gather(ctx, l)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,11 +141,11 @@ func (s *session) target(number int) (record.Entry, error) {
 	}
 	switch {
 	case !ok && number > 0:
-		return target, &usageError{fmt.Errorf("%s has no release %d on this engine", s.stack, number), "list them with: hsectl releases"}
+		return target, &app.UsageError{Err: fmt.Errorf("%s has no release %d on this engine", s.stack, number), Hint: "list them with: hsectl releases"}
 	case !ok:
 		return target, fmt.Errorf("%s has no earlier release on this engine", s.stack)
 	case target.Outcome.Status != record.Deployed && target.Err == nil:
-		return target, &usageError{fmt.Errorf("release %d was never deployed as a whole", target.Number), "list them with: hsectl releases"}
+		return target, &app.UsageError{Err: fmt.Errorf("release %d was never deployed as a whole", target.Number), Hint: "list them with: hsectl releases"}
 	}
 	return target, trust(target, s.stack)
 }

@@ -10,28 +10,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 )
 
-// globals are the flags of every verb.
-type globals struct {
-	file     selection
-	host     string
-	context  string
-	stack    string
-	identity string
-}
-
 // run is the whole program as a function of its inputs. It returns the exit code.
-func run(ctx context.Context, args []string, s streams) int {
+func run(ctx context.Context, args []string, s app.Streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errFindings) {
+	if err != nil && !errors.Is(err, app.ErrFindings) {
 		if ctx.Err() != nil {
-			s.say("interrupted")
+			s.Say("interrupted")
 			if failed, ok := errors.AsType[*deploy.FailedError](err); ok {
-				s.say("%s", failed.State())
+				s.Say("%s", failed.State())
 			}
 		} else {
 			explain(s.Err, err)
@@ -40,8 +32,8 @@ func run(ctx context.Context, args []string, s streams) int {
 	return exitCode(ctx, err)
 }
 
-func newRoot(s streams) *cobra.Command {
-	g := &globals{}
+func newRoot(s app.Streams) *cobra.Command {
+	g := &app.Settings{}
 	root := &cobra.Command{
 		Use:   "hsectl",
 		Short: "Harden, deploy and prove a Docker Compose stack from one reviewed profile",
@@ -73,15 +65,15 @@ deploys, 130 interrupted.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	flags := root.PersistentFlags()
-	flags.StringArrayVarP(&g.file.files, "file", "f", []string{"hsectl.yaml"}, "the profile; repeated, each further file is laid over it")
-	flags.StringVarP(&g.file.environment, "env", "e", "", "the environment of the profile, one of its environments:")
-	flags.StringArrayVar(&g.file.set, "set", nil, "set one value of the profile: services.app.limits.memory=2G")
-	flags.StringSliceVar(&g.file.profiles, "profiles", nil, "take the services in, too, that have one of these names in profiles:; * for all")
-	flags.StringVarP(&g.host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
-	flags.StringVarP(&g.context, "context", "c", "", "the Docker context of the engine")
-	flags.StringVar(&g.identity, "age-identity", "", "file of the age identity that decrypts secrets (HSECTL_AGE_IDENTITY, which may also hold the key)")
+	flags.StringArrayVarP(&g.File.Files, "file", "f", []string{"hsectl.yaml"}, "the profile; repeated, each further file is laid over it")
+	flags.StringVarP(&g.File.Environment, "env", "e", "", "the environment of the profile, one of its environments:")
+	flags.StringArrayVar(&g.File.Set, "set", nil, "set one value of the profile: services.app.limits.memory=2G")
+	flags.StringSliceVar(&g.File.Profiles, "profiles", nil, "take the services in, too, that have one of these names in profiles:; * for all")
+	flags.StringVarP(&g.Host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
+	flags.StringVarP(&g.Context, "context", "c", "", "the Docker context of the engine")
+	flags.StringVar(&g.Identity, "age-identity", "", "file of the age identity that decrypts secrets (HSECTL_AGE_IDENTITY, which may also hold the key)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err, "see: " + cmd.CommandPath() + " --help"}
+		return &app.UsageError{Err: err, Hint: "see: " + cmd.CommandPath() + " --help"}
 	})
 	addVerbs(root, g, s)
 	positional(root)
@@ -89,7 +81,7 @@ deploys, 130 interrupted.`,
 }
 
 // addVerbs adds them in the groups, and within each in the order, in which a newcomer meets them.
-func addVerbs(root *cobra.Command, g *globals, s streams) {
+func addVerbs(root *cobra.Command, g *app.Settings, s app.Streams) {
 	cobra.EnableCommandSorting = false
 	for _, group := range []struct {
 		title string
@@ -133,7 +125,7 @@ func positional(cmd *cobra.Command) {
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return &usageError{errors.New(strings.TrimSpace(err.Error())), "see: " + cmd.CommandPath() + " --help"}
+			return &app.UsageError{Err: errors.New(strings.TrimSpace(err.Error())), Hint: "see: " + cmd.CommandPath() + " --help"}
 		}
 		return nil
 	}

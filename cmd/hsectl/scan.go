@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
@@ -30,7 +31,7 @@ type scanOptions struct {
 	images                                        []string
 }
 
-func newScan(g *globals, s streams) *cobra.Command {
+func newScan(g *app.Settings, s app.Streams) *cobra.Command {
 	var o scanOptions
 	cmd := &cobra.Command{
 		Use:   "scan [IMAGE...]",
@@ -69,7 +70,7 @@ fails: nothing found in nothing is no answer. SPDX says only what is in the imag
 	return cmd
 }
 
-func runScan(ctx context.Context, g *globals, s streams, changed func(string) bool, o scanOptions) error {
+func runScan(ctx context.Context, g *app.Settings, s app.Streams, changed func(string) bool, o scanOptions) error {
 	if o.from != "" {
 		return runFrom(g, s, changed, o)
 	}
@@ -78,7 +79,7 @@ func runScan(ctx context.Context, g *globals, s streams, changed func(string) bo
 		return err
 	}
 	defer sc.close()
-	p, err := g.supplyChain(changed("file") || len(o.images) == 0)
+	p, err := supplyChainOf(g, changed("file") || len(o.images) == 0)
 	if err != nil {
 		return err
 	}
@@ -108,14 +109,14 @@ func runScan(ctx context.Context, g *globals, s streams, changed func(string) bo
 		if err := writeScan(s, r, policy, o); err != nil {
 			return err
 		}
-		s.say("scanned %s in %s", ref, time.Since(started).Round(10*time.Millisecond))
+		s.Say("scanned %s in %s", ref, time.Since(started).Round(10*time.Millisecond))
 		good, reports[ref] = good && passes(r), r
 	}
 	if whole && !sc.contents {
 		keepScan(s, p, reports, changed)
 	}
 	if !good && o.format != "cyclonedx" && o.format != "spdx" {
-		return errFindings
+		return app.ErrFindings
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func passes(r audit.Report) bool {
 	return true
 }
 
-func writeScan(s streams, r audit.Report, p audit.Policy, o scanOptions) error {
+func writeScan(s app.Streams, r audit.Report, p audit.Policy, o scanOptions) error {
 	switch o.format {
 	case "text":
 		return audit.Text(s.Out, r, p, o.all)
@@ -141,12 +142,12 @@ func writeScan(s streams, r audit.Report, p audit.Policy, o scanOptions) error {
 	case "spdx":
 		return sbom.SPDX(s.Out, r)
 	}
-	return &usageError{fmt.Errorf("there is no format %q", o.format), "write text, json, cyclonedx or spdx"}
+	return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.format), Hint: "write text, json, cyclonedx or spdx"}
 }
 
 // imageScanner is what a scan needs, opened once.
 type imageScanner struct {
-	g        *globals
+	g        *app.Settings
 	scanner  *scan.Scanner
 	kept     cache.Records
 	database cache.Database
@@ -161,10 +162,10 @@ const layerBytes = 256 << 20
 // refresh is the age from which a newer database is asked for.
 const refresh = 12 * time.Hour
 
-func newImageScanner(g *globals, o scanOptions) (*imageScanner, error) {
+func newImageScanner(g *app.Settings, o scanOptions) (*imageScanner, error) {
 	osName, arch, ok := strings.Cut(o.platform, "/")
 	if !ok {
-		return nil, &usageError{fmt.Errorf("%q is not a platform", o.platform), "write linux/amd64 or linux/arm64"}
+		return nil, &app.UsageError{Err: fmt.Errorf("%q is not a platform", o.platform), Hint: "write linux/amd64 or linux/arm64"}
 	}
 	dir, err := cacheDir(o.cache)
 	if err != nil {
@@ -176,7 +177,7 @@ func newImageScanner(g *globals, o scanOptions) (*imageScanner, error) {
 	}
 	source, err := cache.NewSource(o.db)
 	if err != nil {
-		return nil, &usageError{err, "give --db an address or a directory with ECOSYSTEM/all.zip files"}
+		return nil, &app.UsageError{Err: err, Hint: "give --db an address or a directory with ECOSYSTEM/all.zip files"}
 	}
 	scanner, err := scan.New(scan.DefaultLimits(), func() (scan.Scratch, error) { return kept.Scratch() })
 	if err != nil {
@@ -194,7 +195,7 @@ func cacheDir(named string) (string, error) {
 	}
 	user, err := os.UserCacheDir()
 	if err != nil {
-		return "", &usageError{fmt.Errorf("finding the user's cache: %w", err), "name a directory with --cache-dir, or set XDG_CACHE_HOME"}
+		return "", &app.UsageError{Err: fmt.Errorf("finding the user's cache: %w", err), Hint: "name a directory with --cache-dir, or set XDG_CACHE_HOME"}
 	}
 	return filepath.Join(user, "hsectl"), nil
 }
@@ -249,11 +250,11 @@ func (sc *imageScanner) open(ctx context.Context, ref string) (image.Image, erro
 		return image.FromTar(ref)
 	}
 	if strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasSuffix(ref, ".tar") {
-		return image.Image{}, &usageError{fmt.Errorf("there is no file or directory %s", ref), "write docker:REFERENCE for an image of the engine, registry:REFERENCE for one of a registry"}
+		return image.Image{}, &app.UsageError{Err: fmt.Errorf("there is no file or directory %s", ref), Hint: "write docker:REFERENCE for an image of the engine, registry:REFERENCE for one of a registry"}
 	}
 	ref = strings.TrimPrefix(ref, "docker:")
 	if sc.engine == nil {
-		engine, err := sc.g.connect(ctx)
+		engine, err := sc.g.Connect(ctx)
 		if err != nil {
 			return image.Image{}, err
 		}

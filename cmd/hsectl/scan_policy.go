@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/cache"
@@ -27,21 +28,21 @@ type supplyChain struct {
 	dir      string
 }
 
-// supplyChain reads the profile. Scanning a single image needs none.
-func (g *globals) supplyChain(wanted bool) (supplyChain, error) {
+// supplyChainOf reads the profile. Scanning a single image needs none.
+func supplyChainOf(g *app.Settings, wanted bool) (supplyChain, error) {
 	if !wanted {
 		return supplyChain{rules: &profile.SupplyChain{}}, nil
 	}
-	l, err := load(g.file)
+	l, err := app.Load(g.File)
 	if err != nil {
 		return supplyChain{}, err
 	}
-	out := supplyChain{stack: l.stack.Name, services: l.stack.Services, rules: l.profile.SupplyChain, dir: l.dir()}
+	out := supplyChain{stack: l.Stack.Name, services: l.Stack.Services, rules: l.Profile.SupplyChain, dir: l.Dir()}
 	if out.rules == nil {
 		out.rules = &profile.SupplyChain{}
 	}
 	seen := map[string]bool{}
-	for _, service := range l.stack.Services {
+	for _, service := range l.Stack.Services {
 		if !seen[service.Image] {
 			seen[service.Image] = true
 			out.images = append(out.images, service.Image)
@@ -60,7 +61,7 @@ func (c supplyChain) policy(o scanOptions, changed func(string) bool) (audit.Pol
 		MaxLayers: c.rules.MaxLayers, MaxAge: time.Duration(c.rules.MaxDays) * 24 * time.Hour, Today: time.Now()}
 	err := p.FailOn.UnmarshalText([]byte(level))
 	if err != nil {
-		return audit.Policy{}, &usageError{fmt.Errorf("--fail-on %q is not a severity", level), "write low, medium, high or critical"}
+		return audit.Policy{}, &app.UsageError{Err: fmt.Errorf("--fail-on %q is not a severity", level), Hint: "write low, medium, high or critical"}
 	}
 	for _, e := range c.rules.Ignore {
 		p.Ignore = append(p.Ignore, audit.Ignore{ID: e.ID, Package: e.Package, Reason: e.Reason, Expires: e.Expires.T})
@@ -73,7 +74,7 @@ func (c supplyChain) policy(o scanOptions, changed func(string) bool) (audit.Pol
 		documents = append(documents, filepath.Join(c.dir, path))
 	}
 	for _, path := range documents {
-		data, err := host.ReadFile(path, maxProfileBytes)
+		data, err := host.ReadFile(path, app.MaxProfileBytes)
 		if err != nil {
 			return audit.Policy{}, fmt.Errorf("reading the OpenVEX document: %w", err)
 		}
@@ -107,7 +108,7 @@ func (c supplyChain) exploits(o scanOptions) (vuln.Exploits, error) {
 			err = out.AddKEV(path, data)
 		}
 		if err != nil {
-			return out, &usageError{err, "take it from https://www.cisa.gov/known-exploited-vulnerabilities-catalog"}
+			return out, &app.UsageError{Err: err, Hint: "take it from https://www.cisa.gov/known-exploited-vulnerabilities-catalog"}
 		}
 	}
 	if path := choose(o.epss, c.rules.EPSS); path != "" {
@@ -116,7 +117,7 @@ func (c supplyChain) exploits(o scanOptions) (vuln.Exploits, error) {
 			err = out.AddEPSS(path, bytes.NewReader(data))
 		}
 		if err != nil {
-			return out, &usageError{err, "take it from https://www.first.org/epss/data_stats"}
+			return out, &app.UsageError{Err: err, Hint: "take it from https://www.first.org/epss/data_stats"}
 		}
 	}
 	return out, nil
@@ -143,11 +144,11 @@ func readMaybeCompressed(path string, limit int64) ([]byte, error) {
 }
 
 // runFrom judges what another scanner found.
-func runFrom(g *globals, s streams, changed func(string) bool, o scanOptions) error {
+func runFrom(g *app.Settings, s app.Streams, changed func(string) bool, o scanOptions) error {
 	if len(o.images) > 0 {
-		return &usageError{errors.New("--from names a report, and there is an image besides"), "give one of them"}
+		return &app.UsageError{Err: errors.New("--from names a report, and there is an image besides"), Hint: "give one of them"}
 	}
-	p, err := g.supplyChain(changed("file"))
+	p, err := supplyChainOf(g, changed("file"))
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func runFrom(g *globals, s streams, changed func(string) bool, o scanOptions) er
 	r := found.Report
 	if age := r.Databases[0].Age(policy.Today); o.maxDBAge > 0 && age > o.maxDBAge {
 		if r.Databases[0].Checked.IsZero() {
-			return &usageError{fmt.Errorf("%s does not say how old what the scanner knew is", o.from), "update the scanner, or accept any age with --max-db-age 0"}
+			return &app.UsageError{Err: fmt.Errorf("%s does not say how old what the scanner knew is", o.from), Hint: "update the scanner, or accept any age with --max-db-age 0"}
 		}
 		return fmt.Errorf("%s: %w", o.from, &cache.StaleError{Ecosystem: r.Databases[0].Ecosystem, Age: age, Max: o.maxDBAge})
 	}
@@ -180,7 +181,7 @@ func runFrom(g *globals, s streams, changed func(string) bool, o scanOptions) er
 		return err
 	}
 	if !passes(r) && o.format != "cyclonedx" && o.format != "spdx" {
-		return errFindings
+		return app.ErrFindings
 	}
 	return nil
 }
@@ -188,11 +189,11 @@ func runFrom(g *globals, s streams, changed func(string) bool, o scanOptions) er
 func readReport(path string) (scanners.Found, error) {
 	data, err := host.ReadFile(path, scanners.MaxBytes)
 	if err != nil {
-		return scanners.Found{}, &usageError{fmt.Errorf("reading the scanner's report: %w", err), ""}
+		return scanners.Found{}, &app.UsageError{Err: fmt.Errorf("reading the scanner's report: %w", err)}
 	}
 	found, err := scanners.Parse(data)
 	if err != nil {
-		return scanners.Found{}, &usageError{fmt.Errorf("%s: %w", path, err), "write it with: trivy image --format json, or grype -o json"}
+		return scanners.Found{}, &app.UsageError{Err: fmt.Errorf("%s: %w", path, err), Hint: "write it with: trivy image --format json, or grype -o json"}
 	}
 	return found, nil
 }

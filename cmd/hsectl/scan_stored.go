@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/report"
@@ -16,9 +17,9 @@ func bending() []string {
 }
 
 // keepScan keeps the verdicts on the images of a profile for the checklist, as drills keep theirs.
-func keepScan(s streams, p supplyChain, reports map[string]audit.Report, changed func(string) bool) {
+func keepScan(s app.Streams, p supplyChain, reports map[string]audit.Report, changed func(string) bool) {
 	if i := slices.IndexFunc(bending(), changed); i >= 0 {
-		s.say("the result is not kept for the checklist: --%s judges by other rules than the profile", bending()[i])
+		s.Say("the result is not kept for the checklist: --%s judges by other rules than the profile", bending()[i])
 		return
 	}
 	var kept []finding.Finding
@@ -26,8 +27,8 @@ func keepScan(s streams, p supplyChain, reports map[string]audit.Report, changed
 		r := reports[service.Image]
 		kept = append(kept, verify.ScanResult(service.Name, service.Image, r.Digest, passes(r)))
 	}
-	doc := report.Document{Kind: "Scan", Subject: p.stack, Findings: kept, Made: time.Now(), Tool: version()}
-	if err := keep(doc, "scan"); err != nil {
-		s.say("the result is not kept for the checklist: %v", err)
+	doc := report.Document{Kind: "Scan", Subject: p.stack, Findings: kept, Made: time.Now(), Tool: app.Version()}
+	if err := app.Keep(doc, "scan"); err != nil {
+		s.Say("the result is not kept for the checklist: %v", err)
 	}
 }

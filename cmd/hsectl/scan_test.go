@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -62,7 +63,7 @@ func saved(t *testing.T, path string, files map[string]string) {
 func scanned(t *testing.T, args ...string) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
-	code := run(context.Background(), append([]string{"scan", "--host", "unix:///nonexistent.sock", "--offline"}, args...), streams{In: strings.NewReader(""), Out: &out, Err: &out})
+	code := run(context.Background(), append([]string{"scan", "--host", "unix:///nonexistent.sock", "--offline"}, args...), app.Streams{In: strings.NewReader(""), Out: &out, Err: &out})
 	return code, out.String()
 }
 

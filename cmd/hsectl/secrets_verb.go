@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/secret"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-func newSecrets(g *globals, s streams) *cobra.Command {
+func newSecrets(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secrets",
 		Short: "List the stack's secrets, and make new values for those kept in the repository",
@@ -29,7 +30,7 @@ func newSecrets(g *globals, s streams) *cobra.Command {
 	return cmd
 }
 
-func newSecretsList(g *globals, s streams) *cobra.Command {
+func newSecretsList(g *app.Settings, s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "Show where each secret comes from, who reads it, and whether its value is at hand",
@@ -38,7 +39,7 @@ func newSecretsList(g *globals, s streams) *cobra.Command {
   HSECTL_AGE_IDENTITY=~/.config/age/key.txt hsectl secrets list`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := load(g.file)
+			l, err := app.Load(g.File)
 			if err != nil {
 				return err
 			}
@@ -47,27 +48,27 @@ func newSecretsList(g *globals, s streams) *cobra.Command {
 	}
 }
 
-func listSecrets(ctx context.Context, g *globals, s streams, l loaded) error {
-	v := vault{dir: l.dir(), identity: g.identity}
+func listSecrets(ctx context.Context, g *app.Settings, s app.Streams, l app.Loaded) error {
+	v := app.Vault{Dir: l.Dir(), Identity: g.Identity}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SECRET\tSOURCE\tREAD BY\tVALUE")
 	good := true
-	for _, from := range l.stack.Secrets {
+	for _, from := range l.Stack.Secrets {
 		state := "at hand"
 		if from.From == "" {
-			if _, err := v.value(ctx, from); err != nil {
+			if _, err := v.Value(ctx, from); err != nil {
 				good, state = false, strings.TrimLeft(err.Error(), ": ")
 			}
 		} else {
 			state = "made from " + from.From
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", from.Name, from.Source(), strings.Join(readers(l.stack, from.Name), ", "), state)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", from.Name, from.Source(), strings.Join(readers(l.Stack, from.Name), ", "), state)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if !good {
-		return errFindings
+		return app.ErrFindings
 	}
 	return nil
 }
@@ -83,7 +84,7 @@ func readers(in stack.Stack, name string) []string {
 	return out
 }
 
-func newSecretsGenerate(g *globals, s streams) *cobra.Command {
+func newSecretsGenerate(g *app.Settings, s app.Streams) *cobra.Command {
 	var recipients []string
 	cmd := &cobra.Command{
 		Use:   "generate",
@@ -95,19 +96,19 @@ encrypted for the recipients, or for the identity itself. No value is printed, a
   hsectl secrets generate --recipient age1… --recipient age1…`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			l, err := load(g.file)
+			l, err := app.Load(g.File)
 			if err != nil {
 				return err
 			}
-			v := vault{dir: l.dir(), identity: g.identity}
-			for _, from := range l.stack.Secrets {
+			v := app.Vault{Dir: l.Dir(), Identity: g.Identity}
+			for _, from := range l.Stack.Secrets {
 				if from.Age == "" {
 					continue
 				}
-				if _, err := host.ReadFile(v.path(from.Age), 1); !errors.Is(err, fs.ErrNotExist) {
+				if _, err := host.ReadFile(v.Path(from.Age), 1); !errors.Is(err, fs.ErrNotExist) {
 					continue
 				}
-				if err := v.renew(s, from, recipients); err != nil {
+				if err := renew(v, s, from, recipients); err != nil {
 					return err
 				}
 			}
@@ -118,7 +119,7 @@ encrypted for the recipients, or for the identity itself. No value is printed, a
 	return cmd
 }
 
-func newSecretsRotate(g *globals, s streams) *cobra.Command {
+func newSecretsRotate(g *app.Settings, s app.Streams) *cobra.Command {
 	var recipients []string
 	var o deployOptions
 	cmd := &cobra.Command{
@@ -131,30 +132,30 @@ replaced, and no other, and rollback brings the old value back.`,
   hsectl secrets rotate queue_password                 # queue_password: {generate: true}`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := load(g.file)
+			l, err := app.Load(g.File)
 			if err != nil {
 				return err
 			}
-			v := vault{dir: l.dir(), identity: g.identity}
+			v := app.Vault{Dir: l.Dir(), Identity: g.Identity}
 			var chosen []stack.Secret
 			for _, name := range args {
-				i := slices.IndexFunc(l.stack.Secrets, func(from stack.Secret) bool { return from.Name == name })
+				i := slices.IndexFunc(l.Stack.Secrets, func(from stack.Secret) bool { return from.Name == name })
 				switch {
 				case i < 0:
-					return &usageError{fmt.Errorf("there is no secret %q", name), "list them with: hsectl secrets list"}
-				case l.stack.Secrets[i].Generate:
+					return &app.UsageError{Err: fmt.Errorf("there is no secret %q", name), Hint: "list them with: hsectl secrets list"}
+				case l.Stack.Secrets[i].Generate:
 					o.rotate = append(o.rotate, name)
 					continue
-				case l.stack.Secrets[i].Age == "":
-					return &usageError{fmt.Errorf("secret %s comes from %s", name, l.stack.Secrets[i].Source()), "change it there, and deploy"}
+				case l.Stack.Secrets[i].Age == "":
+					return &app.UsageError{Err: fmt.Errorf("secret %s comes from %s", name, l.Stack.Secrets[i].Source()), Hint: "change it there, and deploy"}
 				}
-				chosen = append(chosen, l.stack.Secrets[i])
+				chosen = append(chosen, l.Stack.Secrets[i])
 			}
 			for _, from := range chosen {
-				if err := v.renew(s, from, recipients); err != nil {
+				if err := renew(v, s, from, recipients); err != nil {
 					return err
 				}
-				s.say("the next deploy replaces: %s", strings.Join(readers(l.stack, from.Name), ", "))
+				s.Say("the next deploy replaces: %s", strings.Join(readers(l.Stack, from.Name), ", "))
 			}
 			if len(o.rotate) == 0 {
 				return nil
@@ -169,21 +170,21 @@ replaced, and no other, and rollback brings the old value back.`,
 }
 
 // renew writes a new random value into the age file of a secret.
-func (v vault) renew(s streams, from stack.Secret, recipients []string) error {
+func renew(v app.Vault, s app.Streams, from stack.Secret, recipients []string) error {
 	if len(recipients) == 0 {
-		identities, err := v.identities()
+		identities, err := v.Identities()
 		if err == nil {
 			recipients, err = secret.Recipients(identities)
 		}
 		if err != nil {
-			return &usageError{fmt.Errorf("encrypting secret %s: %w", from.Name, err), "name a --recipient, or an --age-identity"}
+			return &app.UsageError{Err: fmt.Errorf("encrypting secret %s: %w", from.Name, err), Hint: "name a --recipient, or an --age-identity"}
 		}
 	}
 	file, err := secret.Encrypt(secret.New(), recipients)
 	if err != nil {
-		return &usageError{err, "a recipient begins with age1"}
+		return &app.UsageError{Err: err, Hint: "a recipient begins with age1"}
 	}
-	path := v.path(from.Age)
+	path := v.Path(from.Age)
 	if err := host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: file}}); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
@@ -73,7 +74,7 @@ func openAfter(ctx context.Context, engine *docker.Engine, name string, o sessio
 		return nil, err
 	}
 	s := &session{engine: engine, lock: lock, stack: name, report: report, options: o,
-		made: record.Made{By: person, Host: machine, Tool: "hsectl " + version()}}
+		made: record.Made{By: person, Host: machine, Tool: "hsectl " + app.Version()}}
 	s.journal, err = lock.Journal(ctx)
 	switch {
 	case err == nil && v.holds() && lock.AtOnce() && s.journal.Sequence == v.records.Journal.Sequence:

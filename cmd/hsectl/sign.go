@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/lock"
@@ -39,7 +40,7 @@ func (k *signingKey) flags(cmd *cobra.Command, name string) {
 	cmd.Flags().BoolVar(&k.tag, "signature-tag", false, "sign in cosign's older form, at a tag beside the image")
 }
 
-func newSign(g *globals, s streams) *cobra.Command {
+func newSign(g *app.Settings, s app.Streams) *cobra.Command {
 	var o signOptions
 	cmd := &cobra.Command{
 		Use:   "sign [SERVICE...]",
@@ -68,24 +69,24 @@ With --check nothing is signed. Instead every image is verified as supply_chain.
 	return cmd
 }
 
-func runSign(ctx context.Context, g *globals, s streams, o signOptions) error {
+func runSign(ctx context.Context, g *app.Settings, s app.Streams, o signOptions) error {
 	if o.newKey != "" {
 		return makeKey(s, o)
 	}
-	l, err := load(g.file)
+	l, err := app.Load(g.File)
 	if err != nil {
 		return err
 	}
 	for _, name := range o.services {
-		if _, ok := l.stack.Service(name); !ok {
-			return &usageError{fmt.Errorf("there is no service %q in %s", name, l.path), ""}
+		if _, ok := l.Stack.Service(name); !ok {
+			return &app.UsageError{Err: fmt.Errorf("there is no service %q in %s", name, l.Path)}
 		}
 	}
-	locked, err := readLock(l)
+	locked, err := app.ReadLock(l)
 	if err != nil {
 		return err
 	}
-	l.locked = locked
+	l.Locked = locked
 	if o.check {
 		return checkSignatures(ctx, g, s, l, locked, o.services)
 	}
@@ -98,14 +99,14 @@ func runSign(ctx context.Context, g *globals, s streams, o signOptions) error {
 		return err
 	}
 	signed := 0
-	for _, service := range l.stack.Services {
+	for _, service := range l.Stack.Services {
 		if len(o.services) > 0 && !slices.Contains(o.services, service.Name) || len(o.services) == 0 && service.Build == nil {
 			continue
 		}
 		e, ok := locked.Entry(service.Name)
 		if !ok || e.Digest == "" {
-			return &usageError{fmt.Errorf("service %s is not locked to a digest of a registry", service.Name),
-				"push it and lock it: hsectl build --push && hsectl lock --update " + service.Name}
+			return &app.UsageError{Err: fmt.Errorf("service %s is not locked to a digest of a registry", service.Name),
+				Hint: "push it and lock it: hsectl build --push && hsectl lock --update " + service.Name}
 		}
 		if err := o.key.sign(ctx, cmp.Or(e.Mirror, e.Reference), e.Digest, key, content); err != nil {
 			return err
@@ -113,7 +114,7 @@ func runSign(ctx context.Context, g *globals, s streams, o signOptions) error {
 		fmt.Fprintf(s.Out, "%s %s@%s\n", service.Name, e.Reference, e.Digest)
 		signed++
 	}
-	s.say("%s signed with %s", count(signed, "image"), key)
+	s.Say("%s signed with %s", app.Count(signed, "image"), key)
 	return nil
 }
 
@@ -121,15 +122,15 @@ func runSign(ctx context.Context, g *globals, s streams, o signOptions) error {
 func (o signOptions) statement() (*signature.Statement, error) {
 	if o.predicate == "" {
 		if o.content != "" {
-			return nil, &usageError{errors.New("--content says something, and nothing says what"), "write its type: --predicate https://slsa.dev/provenance/v1"}
+			return nil, &app.UsageError{Err: errors.New("--content says something, and nothing says what"), Hint: "write its type: --predicate https://slsa.dev/provenance/v1"}
 		}
 		return nil, nil
 	}
 	out := &signature.Statement{Predicate: o.predicate}
 	if o.content != "" {
-		data, err := host.ReadFile(o.content, maxProfileBytes)
+		data, err := host.ReadFile(o.content, app.MaxProfileBytes)
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("reading what is attested: %w", err), ""}
+			return nil, &app.UsageError{Err: fmt.Errorf("reading what is attested: %w", err)}
 		}
 		out.Content = data
 	}
@@ -149,13 +150,13 @@ func (k signingKey) sign(ctx context.Context, reference, digest string, key sign
 
 // read opens the key. Its password comes from a file or the environment, and goes nowhere.
 func (k signingKey) read() (signature.Key, error) {
-	data, err := host.ReadFile(k.path, maxProfileBytes)
+	data, err := host.ReadFile(k.path, app.MaxProfileBytes)
 	if err != nil {
-		return signature.Key{}, &usageError{fmt.Errorf("reading the private key: %w", err), "make one with: hsectl sign --new-key release"}
+		return signature.Key{}, &app.UsageError{Err: fmt.Errorf("reading the private key: %w", err), Hint: "make one with: hsectl sign --new-key release"}
 	}
 	key, err := signature.ParseKey(data, k.readPassword)
 	if err != nil {
-		return signature.Key{}, &usageError{fmt.Errorf("%s: %w", k.path, err), "give the password with --password-file or COSIGN_PASSWORD"}
+		return signature.Key{}, &app.UsageError{Err: fmt.Errorf("%s: %w", k.path, err), Hint: "give the password with --password-file or COSIGN_PASSWORD"}
 	}
 	return key, nil
 }
@@ -171,37 +172,37 @@ func (k signingKey) readPassword() ([]byte, error) {
 	return []byte(strings.TrimRight(string(data), "\r\n")), nil
 }
 
-func makeKey(s streams, o signOptions) error {
+func makeKey(s app.Streams, o signOptions) error {
 	password, err := o.key.readPassword()
 	if err != nil {
-		return &usageError{fmt.Errorf("reading the password: %w", err), ""}
+		return &app.UsageError{Err: fmt.Errorf("reading the password: %w", err)}
 	}
 	private, public, err := signature.NewKey(password)
 	if err != nil {
 		return err
 	}
 	if err := host.WriteNew(o.newKey+".key", private, 0o600); err != nil {
-		return &usageError{err, "choose another name; a key is never overwritten"}
+		return &app.UsageError{Err: err, Hint: "choose another name; a key is never overwritten"}
 	}
 	if err := host.WriteNew(o.newKey+".pub", public, 0o644); err != nil {
-		return &usageError{err, "choose another name; a key is never overwritten"}
+		return &app.UsageError{Err: err, Hint: "choose another name; a key is never overwritten"}
 	}
 	fmt.Fprintf(s.Out, "%s.key\n%s.pub\n", o.newKey, o.newKey)
 	if len(password) == 0 {
-		s.say("the key is not encrypted: COSIGN_PASSWORD was not set, and there is no --password-file")
+		s.Say("the key is not encrypted: COSIGN_PASSWORD was not set, and there is no --password-file")
 	}
 	return nil
 }
 
 // checkSignatures verifies as deploy does, and changes nothing.
-func checkSignatures(ctx context.Context, g *globals, s streams, l loaded, locked lock.File, services []string) error {
-	engine, err := g.connect(ctx)
+func checkSignatures(ctx context.Context, g *app.Settings, s app.Streams, l app.Loaded, locked lock.File, services []string) error {
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
 	good, judged := true, 0
-	for _, service := range l.stack.Services {
+	for _, service := range l.Stack.Services {
 		if len(services) > 0 && !slices.Contains(services, service.Name) {
 			continue
 		}
@@ -225,8 +226,8 @@ func checkSignatures(ctx context.Context, g *globals, s streams, l loaded, locke
 		fmt.Fprintf(s.Out, "%-16s %-8s %s\n", service.Name, word, got.Detail)
 	}
 	if !good {
-		return errFindings
+		return app.ErrFindings
 	}
-	s.say("%s verified", count(judged, "image"))
+	s.Say("%s verified", app.Count(judged, "image"))
 	return nil
 }

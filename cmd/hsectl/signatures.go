@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
@@ -18,7 +19,7 @@ import (
 
 // signatureOf verifies the digest that is locked, and no other: what was verified is what runs. Nothing is returned
 // when the profile says nothing about who signs the image.
-func signatureOf(ctx context.Context, l loaded, locked lock.File, c audit.Candidate) (*audit.Signature, error) {
+func signatureOf(ctx context.Context, l app.Loaded, locked lock.File, c audit.Candidate) (*audit.Signature, error) {
 	rule, ok, err := signatureRule(l, c.Reference)
 	if err != nil || !ok {
 		return nil, err
@@ -27,8 +28,8 @@ func signatureOf(ctx context.Context, l loaded, locked lock.File, c audit.Candid
 	if !ok || e.Digest == "" {
 		return &audit.Signature{Detail: "only an image that is locked to a registry's digest can be verified"}, nil
 	}
-	if l.bundled != nil {
-		proof, err := signature.VerifyCollected(l.bundled.files["signatures/"+c.Service+".json"], e.Digest, rule)
+	if l.Bundle != nil {
+		proof, err := signature.VerifyCollected(l.Bundle.Files["signatures/"+c.Service+".json"], e.Digest, rule)
 		if err != nil {
 			return &audit.Signature{Detail: "in the bundle: " + err.Error()}, nil
 		}
@@ -50,8 +51,8 @@ func knownAs(c audit.Candidate, digest string) bool {
 }
 
 // signatureRule returns what the profile asks of the signatures of an image: the entry whose pattern is closest.
-func signatureRule(l loaded, reference string) (signature.Rule, bool, error) {
-	if l.profile.SupplyChain == nil {
+func signatureRule(l app.Loaded, reference string) (signature.Rule, bool, error) {
+	if l.Profile.SupplyChain == nil {
 		return signature.Rule{}, false, nil
 	}
 	repository, err := image.Repository(reference)
@@ -59,9 +60,9 @@ func signatureRule(l loaded, reference string) (signature.Rule, bool, error) {
 		return signature.Rule{}, false, err
 	}
 	var best *profile.Signature
-	for i, e := range l.profile.SupplyChain.Signatures {
+	for i, e := range l.Profile.SupplyChain.Signatures {
 		if signature.Covers(e.Images, repository) && (best == nil || signature.Closer(e.Images, best.Images) < 0) {
-			best = &l.profile.SupplyChain.Signatures[i]
+			best = &l.Profile.SupplyChain.Signatures[i]
 		}
 	}
 	if best == nil {
@@ -73,9 +74,9 @@ func signatureRule(l loaded, reference string) (signature.Rule, bool, error) {
 		if path == "" {
 			continue
 		}
-		if *into, err = host.ReadFile(filepath.Join(l.dir(), path), maxProfileBytes); err != nil {
-			return signature.Rule{}, false, &usageError{fmt.Errorf("reading what verifies the signatures of %s: %w", best.Images, err),
-				"name it in supply_chain.signatures, relative to the profile"}
+		if *into, err = host.ReadFile(filepath.Join(l.Dir(), path), app.MaxProfileBytes); err != nil {
+			return signature.Rule{}, false, &app.UsageError{Err: fmt.Errorf("reading what verifies the signatures of %s: %w", best.Images, err),
+				Hint: "name it in supply_chain.signatures, relative to the profile"}
 		}
 	}
 	return rule, true, nil

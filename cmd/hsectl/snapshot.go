@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
 )
@@ -20,7 +21,7 @@ import (
 // snapshot is one side of a review: profiles as they are on disk, or as they were in a commit.
 type snapshot struct {
 	title    string
-	read     reader
+	read     app.Reader
 	names    []string // the profiles, as read takes them
 	overlays []string
 	single   bool // one profile was named, whatever its path is
@@ -31,9 +32,9 @@ type snapshot struct {
 }
 
 // openSnapshot finds what an argument of review means: a path, a revision, or a path in a revision.
-func openSnapshot(ctx context.Context, g *globals, argument string) (snapshot, error) {
+func openSnapshot(ctx context.Context, g *app.Settings, argument string) (snapshot, error) {
 	if argument == "" {
-		return openDisk(g.file.files[0], g.file.files[1:])
+		return openDisk(g.File.Files[0], g.File.Files[1:])
 	}
 	if _, err := os.Stat(argument); err == nil {
 		return openDisk(argument, nil)
@@ -45,13 +46,13 @@ func openSnapshot(ctx context.Context, g *globals, argument string) (snapshot, e
 		if inside {
 			hint = "see the revisions with: git log --oneline"
 		}
-		return snapshot{}, &usageError{fmt.Errorf("there is no file and no git revision %q", argument), hint}
+		return snapshot{}, &app.UsageError{Err: fmt.Errorf("there is no file and no git revision %q", argument), Hint: hint}
 	}
 	v := snapshot{title: argument, tree: tree, read: func(name string, limit int64) ([]byte, error) { return tree.ReadFile(filepath.ToSlash(name), limit) }}
 	switch {
 	case !inside:
-		name = tree.Path(g.file.files[0])
-		for _, overlay := range g.file.files[1:] {
+		name = tree.Path(g.File.Files[0])
+		for _, overlay := range g.File.Files[1:] {
 			v.overlays = append(v.overlays, tree.Path(overlay))
 		}
 	case strings.HasPrefix(name, "./"):
@@ -75,12 +76,12 @@ func openDisk(name string, overlays []string) (snapshot, error) {
 // file makes it a version of one profile. A profile that is missing is one that does not exist yet, or any more.
 func (v snapshot) file(name string) (snapshot, error) {
 	v.single = true
-	_, err := v.read(name, maxProfileBytes)
+	_, err := v.read(name, app.MaxProfileBytes)
 	switch {
 	case err == nil:
 		v.names = []string{name}
 	case !errors.Is(err, fs.ErrNotExist):
-		return snapshot{}, &usageError{fmt.Errorf("reading %s: %w", name, err), ""}
+		return snapshot{}, &app.UsageError{Err: fmt.Errorf("reading %s: %w", name, err)}
 	default:
 		v.single = false
 		return v.instead(name), nil
@@ -100,13 +101,13 @@ func (v snapshot) instead(name string) snapshot {
 	}
 	for _, candidate := range composeNames() {
 		file := path.Join(path.Dir(filepath.ToSlash(name)), candidate)
-		data, err := v.read(file, maxProfileBytes)
+		data, err := v.read(file, app.MaxProfileBytes)
 		if err != nil || !composefile.IsCompose(data) || rendered(data) {
 			continue
 		}
 		v.single, v.names = true, []string{file}
 		over := strings.TrimSuffix(file, path.Ext(file)) + ".override" + path.Ext(file)
-		if _, err := v.read(over, maxProfileBytes); err == nil && len(v.overlays) == 0 {
+		if _, err := v.read(over, app.MaxProfileBytes); err == nil && len(v.overlays) == 0 {
 			v.overlays = []string{over}
 		}
 		return v
@@ -138,7 +139,7 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 		if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" {
 			continue
 		}
-		data, err := v.read(name, maxProfileBytes)
+		data, err := v.read(name, app.MaxProfileBytes)
 		if err != nil {
 			return snapshot{}, fmt.Errorf("reading %s: %w", p, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/importer"
@@ -34,7 +35,7 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 	}
 	p, err := composefile.Load(ctx, source)
 	if err != nil {
-		return review.Side{}, nil, &usageError{fmt.Errorf("%s: %w", v.title, v.named(err)), "see what Compose says: docker compose -f " + name + " config"}
+		return review.Side{}, nil, &app.UsageError{Err: fmt.Errorf("%s: %w", v.title, v.named(err)), Hint: "see what Compose says: docker compose -f " + name + " config"}
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return review.Side{}, nil, fmt.Errorf("finding the directory of %s: %w", name, err)

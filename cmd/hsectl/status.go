@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-func newStatus(g *globals, s streams) *cobra.Command {
+func newStatus(g *app.Settings, s app.Streams) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -29,14 +30,14 @@ service is not well, was changed, or a deploy was cut off. Whether each control 
   hsectl status --stack shop --format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(format); err != nil {
+			if err := app.CheckFormat(format); err != nil {
 				return err
 			}
 			return runStatus(cmd.Context(), g, s, format)
 		},
 	}
 	formatFlag(cmd, &format)
-	g.stackFlag(cmd)
+	stackFlag(g, cmd)
 	return cmd
 }
 
@@ -66,12 +67,12 @@ func (s stackStatus) good() bool {
 	return s.Cut == "" && (s.Monitoring == nil || s.Monitoring.good()) && !slices.ContainsFunc(s.Services, func(s serviceStatus) bool { return !s.Well || len(s.Drift) > 0 })
 }
 
-func runStatus(ctx context.Context, g *globals, s streams, format string) error {
-	name, err := g.stackName()
+func runStatus(ctx context.Context, g *app.Settings, s app.Streams, format string) error {
+	name, err := g.StackName()
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func runStatus(ctx context.Context, g *globals, s streams, format string) error 
 		err = status.write(s)
 	}
 	if err == nil && !status.good() {
-		return errFindings
+		return app.ErrFindings
 	}
 	return err
 }
@@ -144,7 +145,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 	return out, nil
 }
 
-func (s stackStatus) write(to streams) error {
+func (s stackStatus) write(to app.Streams) error {
 	w := tabwriter.NewWriter(to.Out, 0, 0, 2, ' ', 0)
 	if r := s.Release; r != nil {
 		fmt.Fprintf(w, "stack\t%s\nrelease\t%d, %s by %s@%s, verified: %s\n", s.Stack, r.Release, r.At.Format(time.DateTime), r.By, r.Host, r.Verified)
@@ -206,15 +207,15 @@ func addresses(service stack.Service) []string {
 }
 
 // showAddresses says where to look after monitoring was deployed.
-func showAddresses(s streams, beside loaded) error {
-	for _, service := range beside.stack.Services {
+func showAddresses(s app.Streams, beside app.Loaded) error {
+	for _, service := range beside.Stack.Services {
 		if where := addresses(service); len(where) > 0 {
-			s.say("%-14s %s", service.Name, strings.Join(where, " "))
+			s.Say("%-14s %s", service.Name, strings.Join(where, " "))
 		}
 	}
-	if _, ok := beside.stack.Service("grafana"); ok {
-		s.say("Grafana's user is admin; its password: docker exec %s-grafana-1 cat /run/secrets/%s",
-			beside.stack.Name, beside.profile.Monitoring.GrafanaPassword)
+	if _, ok := beside.Stack.Service("grafana"); ok {
+		s.Say("Grafana's user is admin; its password: docker exec %s-grafana-1 cat /run/secrets/%s",
+			beside.Stack.Name, beside.Profile.Monitoring.GrafanaPassword)
 	}
 	return nil
 }

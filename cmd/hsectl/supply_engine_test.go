@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 )
 
@@ -107,8 +108,8 @@ supply_chain:
 
 func removeImages(t *testing.T, references ...string) {
 	t.Helper()
-	g := &globals{}
-	engine, err := g.connect(context.Background())
+	g := &app.Settings{}
+	engine, err := g.Connect(context.Background())
 	if err != nil {
 		t.Error(err)
 		return
@@ -312,7 +313,7 @@ supply_chain:
 
 func down(t *testing.T, stack string) {
 	t.Helper()
-	engine, err := (&globals{}).connect(context.Background())
+	engine, err := (&app.Settings{}).Connect(context.Background())
 	if err != nil {
 		t.Error(err)
 		return
@@ -325,7 +326,7 @@ func down(t *testing.T, stack string) {
 
 func imageFacts(t *testing.T, reference string) (docker.ImageFacts, error) {
 	t.Helper()
-	engine, err := (&globals{}).connect(context.Background())
+	engine, err := (&app.Settings{}).Connect(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/hsectl/hsectl/internal/app"
 )
 
 // What docs/tutorial.md shows is what happens: its two files and its commands are taken from the page, up to the engine.
@@ -30,7 +32,7 @@ func TestTutorial(t *testing.T) {
 			t.Errorf("the page has no command: hsectl %s", strings.Join(args, " "))
 		}
 		var said strings.Builder
-		if got := run(t.Context(), args, streams{In: strings.NewReader(""), Out: &said, Err: &said}); got != code || !strings.Contains(said.String(), want) {
+		if got := run(t.Context(), args, app.Streams{In: strings.NewReader(""), Out: &said, Err: &said}); got != code || !strings.Contains(said.String(), want) {
 			t.Errorf("hsectl %s: exit %d, wanted %d and %q in\n%s", strings.Join(args, " "), got, code, want, said.String())
 		}
 	}

@@ -7,13 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-func newVerify(g *globals, s streams) *cobra.Command {
+func newVerify(g *app.Settings, s app.Streams) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -33,13 +34,13 @@ Exit 3 when anything fails or is unknown.`,
   hsectl verify --format json > release-2.json && hsectl verify --since release-1.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			return runVerify(cmd.Context(), g, s, o)
 		},
 	}
-	o.flags(cmd)
+	reportFlags(&o.ReportOptions, cmd)
 	cmd.Flags().BoolVar(&o.engine, "engine", false, "also judge the engine itself and the machine it runs on")
 	cmd.Flags().BoolVar(&o.sidecars, "sidecars", false, "look by probe containers only, also where this machine could look by itself")
 	cmd.Flags().BoolVar(&o.survey, "one-probe", false, "look by one probe on the engine's machine at all containers: faster from afar, and it has the rights of root there")
@@ -52,19 +53,19 @@ Exit 3 when anything fails or is unknown.`,
 const manyProbes = 10
 
 type verifyOptions struct {
-	reportOptions
+	app.ReportOptions
 	deep     bool
 	sidecars bool
 	survey   bool
 	engine   bool
 }
 
-func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) error {
-	l, err := loadPinned(g.file)
+func runVerify(ctx context.Context, g *app.Settings, s app.Streams, o verifyOptions) error {
+	l, err := app.LoadPinned(g.File)
 	if err != nil {
 		return err
 	}
-	engine, err := g.connect(ctx)
+	engine, err := g.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,14 +76,14 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 	if o.survey {
 		engine.Survey()
 	}
-	evidence, err := seen(ctx, byContent{engine, l}, l.stack, verify.Options{Deep: o.deep}, verifyTries)
+	evidence, err := app.Verify(ctx, byContent{engine, l}, l.Stack, verify.Options{Deep: o.deep}, verifyTries)
 	if err != nil {
 		return err
 	}
 	if n := engine.Probed(); n >= manyProbes && !o.sidecars && !o.survey {
-		s.say("a probe was started beside each of %d containers; --one-probe looks at all of them by one, and takes a fraction of the time", n)
+		s.Say("a probe was started beside each of %d containers; --one-probe looks at all of them by one, and takes a fraction of the time", n)
 	}
-	evidence.Findings = located(l, evidence.Findings)
+	evidence.Findings = app.Located(l, evidence.Findings)
 	beside, err := verifyMonitoring(ctx, l, s, engine)
 	if err != nil {
 		return err
@@ -99,45 +100,30 @@ func runVerify(ctx context.Context, g *globals, s streams, o verifyOptions) erro
 		}
 		evidence.Findings = append(evidence.Findings, machine...)
 	}
-	doc := report.Document{Kind: "Evidence", Subject: l.stack.Name, Profile: l.path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now(), Tool: version()}
-	if err := keep(doc, kindVerify); err != nil {
-		s.say("the result is not kept, so nobody will know how old it is: %v", err)
+	doc := report.Document{Kind: "Evidence", Subject: l.Stack.Name, Profile: l.Path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now(), Tool: app.Version()}
+	if err := app.Keep(doc, kindVerify); err != nil {
+		s.Say("the result is not kept, so nobody will know how old it is: %v", err)
 	}
-	return o.write(s, doc)
+	return o.Write(s, doc)
 }
 
 // verifyMonitoring judges the monitoring stack when it is deployed. A profile may have one that is not wanted here.
-func verifyMonitoring(ctx context.Context, l loaded, s streams, engine *docker.Engine) ([]finding.Finding, error) {
-	beside, ok, err := l.watching()
+func verifyMonitoring(ctx context.Context, l app.Loaded, s app.Streams, engine *docker.Engine) ([]finding.Finding, error) {
+	beside, ok, err := l.Watching()
 	if err != nil || !ok {
 		return nil, err
 	}
-	ids, err := engine.Identities(ctx, beside.stack.Name)
+	ids, err := engine.Identities(ctx, beside.Stack.Name)
 	if err != nil {
 		return nil, err
 	}
 	if len(ids) == 0 {
-		s.say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.stack.Name)
+		s.Say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.Stack.Name)
 		return nil, nil
 	}
-	evidence, err := seen(ctx, byContent{engine, beside}, beside.stack, verify.Options{}, verifyTries)
+	evidence, err := app.Verify(ctx, byContent{engine, beside}, beside.Stack, verify.Options{}, verifyTries)
 	if err != nil {
 		return nil, err
 	}
-	return located(beside, evidence.Findings), nil
-}
-
-// located puts the place in the profile where the control named only a key of the service.
-func located(l loaded, findings []finding.Finding) []finding.Finding {
-	for i, f := range findings {
-		path := l.root + "services." + f.Subject
-		if f.Where != "" {
-			path += "." + f.Where
-		}
-		findings[i].Where = l.profile.Written(path).String()
-		if service, ok := l.stack.Service(f.Subject); ok {
-			findings[i].Owner = service.Owner
-		}
-	}
-	return findings
+	return app.Located(beside, evidence.Findings), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/image/lock"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -16,7 +17,7 @@ import (
 // same.
 type byContent struct {
 	engine *docker.Engine
-	l      loaded
+	l      app.Loaded
 }
 
 // Containers implements verify.Observer.
@@ -26,8 +27,8 @@ func (o byContent) Containers(ctx context.Context, stack string, ask func(servic
 		return nil, err
 	}
 	for i, c := range out {
-		service, ok := o.l.stack.Service(c.Service)
-		e, locked := o.l.locked.Entry(o.l.root + c.Service)
+		service, ok := o.l.Stack.Service(c.Service)
+		e, locked := o.l.Locked.Entry(o.l.Root + c.Service)
 		from := c.Engine.Image.Value
 		if !ok || !locked || !c.Engine.Image.Known() || from.Reference == service.Image || !slices.Contains([]string{e.Reference, e.Mirror}, from.Reference) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -16,13 +17,13 @@ import (
 )
 
 // lintWatching judges how the profile has its stack watched.
-func lintWatching(l loaded) ([]finding.Finding, error) {
-	return watchingFindings(l, monitoring.Declared(l.profile, l.stack))
+func lintWatching(l app.Loaded) ([]finding.Finding, error) {
+	return watchingFindings(l, monitoring.Declared(l.Profile, l.Stack))
 }
 
 // verifyWatching judges how the stack is watched now: Prometheus and Alertmanager are asked themselves, from beside them.
-func verifyWatching(ctx context.Context, l loaded, engine *docker.Engine) ([]finding.Finding, error) {
-	w := monitoring.Declared(l.profile, l.stack)
+func verifyWatching(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]finding.Finding, error) {
+	w := monitoring.Declared(l.Profile, l.Stack)
 	if !w.Asked {
 		return watchingFindings(l, w)
 	}
@@ -31,7 +32,7 @@ func verifyWatching(ctx context.Context, l loaded, engine *docker.Engine) ([]fin
 		return nil, err
 	}
 	w.Verified = lastVerify(l, time.Now())
-	if w.Absent = len(ids) == 0; w.Absent || !l.profile.On(profile.PartPrometheus) {
+	if w.Absent = len(ids) == 0; w.Absent || !l.Profile.On(profile.PartPrometheus) {
 		return watchingFindings(l, w)
 	}
 	ask := func(url string) verify.WatchAnswer {
@@ -45,22 +46,22 @@ func verifyWatching(ctx context.Context, l loaded, engine *docker.Engine) ([]fin
 		return verify.WatchAnswer{Body: answer.Body}
 	}
 	var receivers verify.WatchAnswer
-	if l.profile.On(profile.PartAlertmanager) {
+	if l.Profile.On(profile.PartAlertmanager) {
 		receivers = ask(verify.AskReceivers)
 	}
-	return watchingFindings(l, verify.Watched(w, l.stack.Name, ask(verify.AskUp(l.profile.Monitoring.Interval.D)), ask(verify.AskRules), receivers))
+	return watchingFindings(l, verify.Watched(w, l.Stack.Name, ask(verify.AskUp(l.Profile.Monitoring.Interval.D)), ask(verify.AskRules), receivers))
 }
 
 // lastVerify is the result that the last verify of this stack has kept on this machine.
-func lastVerify(l loaded, now time.Time) policy.Fact[policy.Verified] {
-	out := policy.Verified{Every: l.profile.Monitoring.Verify.D}
+func lastVerify(l app.Loaded, now time.Time) policy.Fact[policy.Verified] {
+	out := policy.Verified{Every: l.Profile.Monitoring.Verify.D}
 	dir, err := host.StateDir()
 	if err != nil {
 		return policy.Unseen[policy.Verified](err.Error())
 	}
-	data, err := host.ReadFile(filepath.Join(dir, l.stack.Name, kindVerify+".json"), maxReportBytes)
+	data, err := host.ReadFile(filepath.Join(dir, l.Stack.Name, kindVerify+".json"), app.MaxReportBytes)
 	if err == nil {
-		if d, err := report.Read(data); err == nil && d.Subject == l.stack.Name {
+		if d, err := report.Read(data); err == nil && d.Subject == l.Stack.Name {
 			out.Any, out.Age = true, now.Sub(d.Made)
 		}
 	}
@@ -71,19 +72,19 @@ func lastVerify(l loaded, now time.Time) policy.Fact[policy.Verified] {
 const kindVerify = "verify"
 
 // watchingFindings applies the controls, with the exceptions of the services and of Alertmanager, and their places.
-func watchingFindings(l loaded, w policy.Watching) ([]finding.Finding, error) {
-	beside, watched, err := l.watching()
+func watchingFindings(l app.Loaded, w policy.Watching) ([]finding.Finding, error) {
+	beside, watched, err := l.Watching()
 	if err != nil {
 		return nil, err
 	}
 	out := policy.CheckWatching(w)
 	for i, f := range out {
-		if service, ok := l.stack.Service(f.Subject); ok {
-			out[i] = located(l, service.Waive([]finding.Finding{f}))[0]
+		if service, ok := l.Stack.Service(f.Subject); ok {
+			out[i] = app.Located(l, service.Waive([]finding.Finding{f}))[0]
 			continue
 		}
-		out[i].Where = l.profile.Written(f.Where).String()
-		if teller, ok := beside.stack.Service(profile.PartAlertmanager); watched && ok {
+		out[i].Where = l.Profile.Written(f.Where).String()
+		if teller, ok := beside.Stack.Service(profile.PartAlertmanager); watched && ok {
 			out[i] = teller.Waive(out[i : i+1])[0]
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -14,12 +15,12 @@ import (
 )
 
 // judgeMachine judges the engine, and its machine where that is this one.
-func judgeMachine(ctx context.Context, l loaded, engine *docker.Engine) ([]finding.Finding, error) {
+func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]finding.Finding, error) {
 	m, err := engine.Machine(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m.Openings = l.stack.Openings()
+	m.Openings = l.Stack.Openings()
 	socket, here := engine.Socket()
 	if !here {
 		const why = "the engine is on another machine"
@@ -61,12 +62,12 @@ func witnessed[T any](v T, err error) policy.Fact[T] {
 }
 
 // judgeSources judges the files on this machine that the secrets of each service come from.
-func judgeSources(ctx context.Context, l loaded) []finding.Finding {
+func judgeSources(ctx context.Context, l app.Loaded) []finding.Finding {
 	var out []finding.Finding
-	for _, service := range l.stack.Services {
+	for _, service := range l.Stack.Services {
 		files := map[string]bool{}
 		for _, use := range service.Secrets {
-			if path := sourceOf(l.stack, use.Name); path != "" {
+			if path := sourceOf(l.Stack, use.Name); path != "" {
 				files[path] = true
 			}
 		}
@@ -78,7 +79,7 @@ func judgeSources(ctx context.Context, l loaded) []finding.Finding {
 		for _, path := range sortedKeys(files) {
 			full := path
 			if !filepath.IsAbs(path) {
-				full = filepath.Join(l.dir(), filepath.FromSlash(path))
+				full = filepath.Join(l.Dir(), filepath.FromSlash(path))
 			}
 			f, err := host.Source(ctx, full)
 			if err != nil {
@@ -88,10 +89,10 @@ func judgeSources(ctx context.Context, l loaded) []finding.Finding {
 		}
 		facts := policy.Facts{Service: service.Name}
 		facts.Sources = witnessed(seen, problem)
-		judged := policy.CheckOne("HSE-SEC-003", facts, l.stack.Intent(service))
+		judged := policy.CheckOne("HSE-SEC-003", facts, l.Stack.Intent(service))
 		out = append(out, service.Waive([]finding.Finding{judged})...)
 	}
-	return located(l, out)
+	return app.Located(l, out)
 }
 
 // sourceOf is the file that a secret is read from, or nothing. One made of another has that one's.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
@@ -18,12 +19,12 @@ import (
 )
 
 // judgeBackups judges what this machine and the engine show of the backups of each service's volumes.
-func judgeBackups(ctx context.Context, l loaded, engine *docker.Engine) []finding.Finding {
+func judgeBackups(ctx context.Context, l app.Loaded, engine *docker.Engine) []finding.Finding {
 	var out []finding.Finding
-	for _, service := range l.stack.Services {
-		keeping := l.stack.Keeping(service)
+	for _, service := range l.Stack.Services {
+		keeping := l.Stack.Keeping(service)
 		for i, k := range keeping.Volumes {
-			v, _ := l.stack.Volume(k.Volume)
+			v, _ := l.Stack.Volume(k.Volume)
 			if v.Backup == nil {
 				continue
 			}
@@ -37,14 +38,14 @@ func judgeBackups(ctx context.Context, l loaded, engine *docker.Engine) []findin
 		}
 		facts := policy.Facts{Service: service.Name, Keeping: policy.Seen(keeping, finding.Declared)}
 		if len(keeping.Volumes) > 0 {
-			out = append(out, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-001", facts, l.stack.Intent(service))})...)
+			out = append(out, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-001", facts, l.Stack.Intent(service))})...)
 		}
 	}
-	return located(l, out)
+	return app.Located(l, out)
 }
 
-func volumeAge(ctx context.Context, l loaded, engine *docker.Engine, v stack.Volume) policy.Fact[time.Duration] {
-	made, ok, err := engine.VolumeMade(ctx, deploy.VolumeName(l.stack, v.Name))
+func volumeAge(ctx context.Context, l app.Loaded, engine *docker.Engine, v stack.Volume) policy.Fact[time.Duration] {
+	made, ok, err := engine.VolumeMade(ctx, deploy.VolumeName(l.Stack, v.Name))
 	switch {
 	case err != nil:
 		return policy.Unseen[time.Duration](err.Error())
@@ -55,11 +56,11 @@ func volumeAge(ctx context.Context, l loaded, engine *docker.Engine, v stack.Vol
 }
 
 // outsideEvidence is the age of the newest file that an outside system writes.
-func outsideEvidence(l loaded, path, key string) policy.Fact[policy.Past] {
+func outsideEvidence(l app.Loaded, path, key string) policy.Fact[policy.Past] {
 	if path == "" {
 		return policy.Unseen[policy.Past]("an outside system makes it, and the profile names no file with " + key)
 	}
-	info, err := host.Newest(l.beside(path))
+	info, err := host.Newest(l.Resolve(path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return policy.Unseen[policy.Past](fmt.Sprintf("there is no %s on this machine", path))
@@ -76,8 +77,8 @@ func outsideEvidence(l loaded, path, key string) policy.Fact[policy.Past] {
 }
 
 // ownEvidence is what lies in the directory of the backups that hsectl makes.
-func ownEvidence(l loaded, v stack.Volume) (last, restored policy.Fact[policy.Past]) {
-	dir := l.beside(v.Backup.To)
+func ownEvidence(l app.Loaded, v stack.Volume) (last, restored policy.Fact[policy.Past]) {
+	dir := l.Resolve(v.Backup.To)
 	if _, err := os.Stat(filepath.Clean(dir)); err != nil {
 		why := fmt.Sprintf("there is no directory %s on this machine; look where the backups are made", v.Backup.To)
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +86,7 @@ func ownEvidence(l loaded, v stack.Volume) (last, restored policy.Fact[policy.Pa
 		}
 		return policy.Unseen[policy.Past](why), policy.Unseen[policy.Past](why)
 	}
-	return lastBackup(dir, l.stack.Name, v.Name), lastRestore(dir, l.stack.Name, v.Name)
+	return lastBackup(dir, l.Stack.Name, v.Name), lastRestore(dir, l.Stack.Name, v.Name)
 }
 
 func lastBackup(dir, stackName, volume string) policy.Fact[policy.Past] {

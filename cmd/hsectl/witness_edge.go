@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -10,16 +11,16 @@ import (
 )
 
 // judgeSites speaks TLS with each site of the edge as a visitor does, where the edge's ports are on this machine.
-func judgeSites(ctx context.Context, l loaded, engine *docker.Engine) []finding.Finding {
-	if l.stack.Edge == nil {
+func judgeSites(ctx context.Context, l app.Loaded, engine *docker.Engine) []finding.Finding {
+	if l.Stack.Edge == nil {
 		return nil
 	}
-	service, ok := l.stack.Service(l.stack.Edge.Service)
+	service, ok := l.Stack.Service(l.Stack.Edge.Service)
 	if !ok {
 		return nil
 	}
 	_, here := engine.Socket()
-	sites := l.stack.Sites(service)
+	sites := l.Stack.Sites(service)
 	for i, s := range sites {
 		if s.TLS == "off" {
 			continue
@@ -36,5 +37,5 @@ func judgeSites(ctx context.Context, l loaded, engine *docker.Engine) []finding.
 		}
 	}
 	facts := policy.Facts{Service: service.Name, Sites: policy.Seen(sites, finding.Declared)}
-	return located(l, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-003", facts, l.stack.Intent(service))}))
+	return app.Located(l, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-003", facts, l.Stack.Intent(service))}))
 }

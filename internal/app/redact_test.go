@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 // kept is what an engine keeps of a stack, by the name of a secret.
 type kept map[string]string
 
-// KeptSecrets implements secretKeeper.
+// KeptSecrets implements SecretKeeper.
 func (k kept) KeptSecrets(context.Context, string) (map[string][]deploy.Secret, error) {
 	out := map[string][]deploy.Secret{}
 	for name, value := range k {
@@ -30,7 +30,7 @@ func (k kept) KeptSecrets(context.Context, string) (map[string][]deploy.Secret, 
 // deafKeeper is an engine that does not answer.
 type deafKeeper struct{}
 
-// KeptSecrets implements secretKeeper.
+// KeptSecrets implements SecretKeeper.
 func (deafKeeper) KeptSecrets(context.Context, string) (map[string][]deploy.Secret, error) {
 	return nil, errors.New("the engine does not answer")
 }
@@ -45,7 +45,7 @@ func TestFailureIsToldWithoutSecrets(t *testing.T) {
 	secrets := map[string]deploy.Secret{"a": deploy.NewSecret([]byte("hunter")), "b": deploy.NewSecret([]byte("hunter2-and-the-rest\n")), "made": deploy.NewSecret([]byte("made-up-here"))}
 	for _, c := range []struct {
 		name   string
-		keeper secretKeeper
+		keeper SecretKeeper
 		want   []string
 		health string
 	}{
@@ -54,9 +54,9 @@ func TestFailureIsToldWithoutSecrets(t *testing.T) {
 			"[output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]"},
 	} {
 		var out bytes.Buffer
-		p := newProgress(streams{Out: &out, Err: &out}, "")
-		p.hide(t.Context(), c.keeper, "shop", secrets)
-		err := p.failed(unhealthy())
+		p := NewProgress(Streams{Out: &out, Err: &out}, "")
+		p.Hide(t.Context(), c.keeper, "shop", secrets)
+		err := p.Failed(unhealthy())
 		failed, ok := errors.AsType[*deploy.UnhealthyError](err)
 		if !ok || !slices.Equal(failed.Logs, c.want) || failed.Health != c.health {
 			t.Errorf("%s: %q, %q", c.name, failed.Logs, failed.Health)
@@ -66,11 +66,11 @@ func TestFailureIsToldWithoutSecrets(t *testing.T) {
 
 func TestErrorIsToldWithoutSecrets(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(streams{Out: &out, Err: &out}, "json")
-	p.hide(t.Context(), deafKeeper{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("hunter2"))})
+	p := NewProgress(Streams{Out: &out, Err: &out}, "json")
+	p.Hide(t.Context(), deafKeeper{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("hunter2"))})
 	cause := &deploy.FailedError{Err: errors.New("creating: bad value hunter2")}
-	err := p.failed(cause)
-	if strings.Contains(err.Error()+out.String(), "hunter2") || !isType[*deploy.FailedError](err) {
+	err := p.Failed(cause)
+	if strings.Contains(err.Error()+out.String(), "hunter2") || !IsType[*deploy.FailedError](err) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
@@ -79,17 +79,17 @@ func TestErrorIsToldWithoutSecrets(t *testing.T) {
 func TestOutputOfJobs(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		keeper secretKeeper
+		keeper SecretKeeper
 		want   string
 	}{
 		{"kept by the engine", kept{"made": "kept-by-engine"}, "         migrate                      | with [secret]\n         migrate                      | again\n"},
 		{"engine does not answer", deafKeeper{}, "         migrate                      | [output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]\n"},
 	} {
 		var out bytes.Buffer
-		p := newProgress(streams{Out: &out, Err: &out}, "")
-		p.hide(t.Context(), c.keeper, "shop", nil)
+		p := NewProgress(Streams{Out: &out, Err: &out}, "")
+		p.Hide(t.Context(), c.keeper, "shop", nil)
 		for _, line := range []string{"with kept-by-engine", "again"} {
-			p.event(deploy.Event{Kind: deploy.LogEvent, Subject: "migrate", Text: line})
+			p.Event(deploy.Event{Kind: deploy.LogEvent, Subject: "migrate", Text: line})
 		}
 		if out.String() != c.want {
 			t.Errorf("%s:\n%s", c.name, out.String())
@@ -99,9 +99,9 @@ func TestOutputOfJobs(t *testing.T) {
 
 func TestShortSecretIsSaidOnce(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(streams{Out: &out, Err: &out}, "")
-	p.hide(t.Context(), kept{}, "shop", map[string]deploy.Secret{"pin": deploy.NewSecret([]byte("123"))})
-	p.event(deploy.Event{Kind: deploy.LogEvent, Subject: "app", Text: "pin 123"})
+	p := NewProgress(Streams{Out: &out, Err: &out}, "")
+	p.Hide(t.Context(), kept{}, "shop", map[string]deploy.Secret{"pin": deploy.NewSecret([]byte("123"))})
+	p.Event(deploy.Event{Kind: deploy.LogEvent, Subject: "app", Text: "pin 123"})
 	if want := "warning: secret values shorter than 4 characters are not hidden in output\n         app                          | pin 123\n"; out.String() != want {
 		t.Errorf("%s", out.String())
 	}
@@ -112,7 +112,7 @@ func TestShortSecretIsSaidOnce(t *testing.T) {
 func TestSymptomsAreReadWithoutSecrets(t *testing.T) {
 	t.Setenv("AT_HAND", "from-the-environment")
 	const withheld = "[output withheld: these secret values are unknown here and cannot be hidden: absent]"
-	l := loaded{path: "hsectl.yaml", profile: &profile.Profile{}, stack: stack.Stack{Name: "shop",
+	l := Loaded{Path: "hsectl.yaml", Profile: &profile.Profile{}, Stack: stack.Stack{Name: "shop",
 		Secrets: []stack.Secret{{Name: "here", Env: "AT_HAND"}, {Name: "absent", Env: "NOT_SET"}, {Name: "made", Generate: true}, {Name: "url", From: "made", Format: "postgres://{}@db"}}}}
 	for _, c := range []struct {
 		name   string
@@ -123,7 +123,7 @@ func TestSymptomsAreReadWithoutSecrets(t *testing.T) {
 		{"one unknown", kept{"made": "kept-by-engine"}, []string{withheld}},
 	} {
 		symptoms := []verify.Symptom{{Service: "app", State: "exited", Logs: []string{"from-the-environment known-to-the-engine", "to postgres://kept-by-engine@db"}}}
-		got := (&globals{}).redactSymptoms(t.Context(), c.keeper, l, symptoms)
+		got := (&Settings{}).RedactSymptoms(t.Context(), c.keeper, l, symptoms)
 		if !slices.Equal(got[0].Logs, c.want) || got[0].State != "exited" {
 			t.Errorf("%s: %q", c.name, got[0].Logs)
 		}

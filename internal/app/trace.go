@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -45,7 +45,7 @@ func newSpans(ctx context.Context, verb, stack string) (*spans, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing spans: %w", err)
 	}
-	about, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "hsectl"), attribute.String("service.version", version())), resource.WithFromEnv())
+	about, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "hsectl"), attribute.String("service.version", Version())), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("preparing spans: %w", err)
 	}

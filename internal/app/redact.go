@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -10,15 +10,16 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// secretKeeper is an engine that keeps the values that services were given.
-type secretKeeper interface {
+// SecretKeeper is an engine that keeps the values that services were given.
+type SecretKeeper interface {
 	KeptSecrets(ctx context.Context, stack string) (map[string][]deploy.Secret, error)
 }
 
 // readFor bounds how long the values that an engine keeps are waited for before output is withheld.
 const readFor = 30 * time.Second
 
-func revealed(secrets map[string]deploy.Secret) []string {
+// Reveal returns the values of secrets, for what takes them out of texts.
+func Reveal(secrets map[string]deploy.Secret) []string {
 	var out []string
 	for _, secret := range secrets {
 		out = append(out, string(secret.Reveal()))
@@ -28,14 +29,14 @@ func revealed(secrets map[string]deploy.Secret) []string {
 
 // keptRedactor hides the values at hand and all that the engine keeps of a stack, of earlier releases too. Where the engine
 // does not say what it keeps, output is withheld.
-func keptRedactor(ctx context.Context, keeper secretKeeper, stack string, secrets map[string]deploy.Secret) redact.Redactor {
+func keptRedactor(ctx context.Context, keeper SecretKeeper, stack string, secrets map[string]deploy.Secret) redact.Redactor {
 	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
 	kept, err := keeper.KeptSecrets(ctx, stack)
 	if err != nil {
-		return redact.New(revealed(secrets), []string{"all that the engine keeps of " + stack})
+		return redact.New(Reveal(secrets), []string{"all that the engine keeps of " + stack})
 	}
-	return redact.New(append(revealed(secrets), keptValues(kept)...), nil)
+	return redact.New(append(Reveal(secrets), keptValues(kept)...), nil)
 }
 
 func keptValues(kept map[string][]deploy.Secret) []string {
@@ -48,32 +49,33 @@ func keptValues(kept map[string][]deploy.Secret) []string {
 	return out
 }
 
-// redacted takes the values of secrets out of an error, and out of what a container printed before it. What the engine
+// Redact takes the values of secrets out of an error, and out of what a container printed before it. What the engine
 // keeps is read only where a container may have printed it.
-func (p *progress) redacted(err error) error {
-	if isType[*deploy.UnhealthyError](err) || isType[*deploy.RefusedError](err) || isType[*docker.TaskError](err) {
-		return redacted(err, p.output())
+func (p *Progress) Redact(err error) error {
+	if IsType[*deploy.UnhealthyError](err) || IsType[*deploy.RefusedError](err) || IsType[*docker.TaskError](err) {
+		return Redact(err, p.output())
 	}
-	return redacted(err, p.known)
+	return Redact(err, p.Known)
 }
 
-func redacted(err error, r redact.Redactor) error {
+// Redact takes values out of an error, and out of what a container printed before it.
+func Redact(err error, r redact.Redactor) error {
 	if unhealthy, ok := asUnhealthy(err); ok {
 		unhealthy.Logs, unhealthy.Health = r.Lines(unhealthy.Logs), r.Output(unhealthy.Health)
 	}
 	return r.Error(err)
 }
 
-// redactSymptoms takes the values of secrets out of what services printed: those that the engine keeps, and those that it
+// RedactSymptoms takes the values of secrets out of what services printed: those that the engine keeps, and those that it
 // does not keep but this environment knows.
-func (g *globals) redactSymptoms(ctx context.Context, keeper secretKeeper, l loaded, symptoms []verify.Symptom) []verify.Symptom {
-	kept, err := keeper.KeptSecrets(ctx, l.stack.Name)
+func (g *Settings) RedactSymptoms(ctx context.Context, keeper SecretKeeper, l Loaded, symptoms []verify.Symptom) []verify.Symptom {
+	kept, err := keeper.KeptSecrets(ctx, l.Stack.Name)
 	var missing []string
 	if err != nil {
-		missing = []string{"all that the engine keeps of " + l.stack.Name}
+		missing = []string{"all that the engine keeps of " + l.Stack.Name}
 	}
 	here, lacking := g.secretsAtHand(ctx, l, kept)
-	r := redact.New(append(revealed(here), keptValues(kept)...), append(missing, lacking...))
+	r := redact.New(append(Reveal(here), keptValues(kept)...), append(missing, lacking...))
 	for i, symptom := range symptoms {
 		symptoms[i].Logs = r.Lines(symptom.Logs)
 		symptoms[i].Health, symptoms[i].Error = r.Output(symptom.Health), r.Output(symptom.Error)
@@ -82,13 +84,13 @@ func (g *globals) redactSymptoms(ctx context.Context, keeper secretKeeper, l loa
 }
 
 // secretsAtHand reads the secrets of a stack that the engine does not keep, and names those that cannot be read here.
-func (g *globals) secretsAtHand(ctx context.Context, l loaded, kept map[string][]deploy.Secret) (secrets map[string]deploy.Secret, missing []string) {
+func (g *Settings) secretsAtHand(ctx context.Context, l Loaded, kept map[string][]deploy.Secret) (secrets map[string]deploy.Secret, missing []string) {
 	v, secrets := g.vault(l), map[string]deploy.Secret{}
-	for _, source := range l.stack.Secrets {
+	for _, source := range l.Stack.Secrets {
 		if _, known := kept[source.Name]; known || source.From != "" {
 			continue
 		}
-		if value, err := v.value(ctx, source); err == nil && !source.Generate {
+		if value, err := v.Value(ctx, source); err == nil && !source.Generate {
 			secrets[source.Name] = deploy.NewSecret(value)
 		} else {
 			missing = append(missing, source.Name)

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/hsectl/hsectl/internal/redact"
 )
 
-// progress tells a person, or a program, how a deploy goes: lines on the error stream, or JSON lines on the output.
-type progress struct {
+// Progress tells a person, or a program, how a deploy goes: lines on the error stream, or JSON lines on the output.
+type Progress struct {
 	mu      sync.Mutex // events come from several goroutines
 	lines   io.Writer
 	live    *live // on a terminal
@@ -24,14 +24,14 @@ type progress struct {
 	last    map[string]string
 	group   bool // lines are folded by GitHub Actions
 	within  bool
-	known   redact.Redactor        // of the values at hand
+	Known   redact.Redactor        // of the values at hand
 	output  func() redact.Redactor // of these and of those that the engine keeps, for what containers print
 	spans   *spans                 // nil where nothing receives them
 }
 
-// newProgress chooses how to tell.
-func newProgress(s streams, format string) *progress {
-	p := &progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
+// NewProgress chooses how to tell.
+func NewProgress(s Streams, format string) *Progress {
+	p := &Progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
 		output: func() redact.Redactor { return redact.Redactor{} }}
 	if format == "json" {
 		p.json = json.NewEncoder(s.Out)
@@ -40,28 +40,28 @@ func newProgress(s streams, format string) *progress {
 	return p
 }
 
-// hide takes the values of secrets out of all that is told from now on. What the engine keeps of the stack is read when a
+// Hide takes the values of secrets out of all that is told from now on. What the engine keeps of the stack is read when a
 // container has printed something: a generated value is known only there.
-func (p *progress) hide(ctx context.Context, keeper secretKeeper, stack string, secrets map[string]deploy.Secret) {
-	p.known = redact.New(revealed(secrets), nil)
+func (p *Progress) Hide(ctx context.Context, keeper SecretKeeper, stack string, secrets map[string]deploy.Secret) {
+	p.Known = redact.New(Reveal(secrets), nil)
 	p.output = sync.OnceValue(func() redact.Redactor { return keptRedactor(context.WithoutCancel(ctx), keeper, stack, secrets) })
-	if warning := p.known.Warning(); warning != "" {
-		p.warn(warning)
+	if warning := p.Known.Warning(); warning != "" {
+		p.Warn(warning)
 	}
 }
 
-// trace sends spans of what happens from now on where the environment asks for it. That they cannot be made fails nothing.
-func (p *progress) trace(ctx context.Context, verb, stack string) {
+// Trace sends spans of what happens from now on where the environment asks for it. That they cannot be made fails nothing.
+func (p *Progress) Trace(ctx context.Context, verb, stack string) {
 	var err error
 	if p.spans, err = newSpans(ctx, verb, stack); err != nil {
-		p.say("warning: %v", err)
+		p.Say("warning: %v", err)
 	}
 }
 
 // endSpans sends them. That nobody took them fails nothing either.
-func (p *progress) endSpans(release int, failed string) {
+func (p *Progress) endSpans(release int, failed string) {
 	if err := p.spans.end(release, failed); err != nil {
-		p.say("warning: sending spans: %v", err)
+		p.Say("warning: sending spans: %v", err)
 	}
 }
 
@@ -72,8 +72,8 @@ type line struct {
 	Release int       `json:"release,omitempty"`
 }
 
-// event tells an event, unless it is what was told of its subject last.
-func (p *progress) event(e deploy.Event) {
+// Event tells an event, unless it is what was told of its subject last.
+func (p *Progress) Event(e deploy.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Kind == deploy.LogEvent {
@@ -83,7 +83,7 @@ func (p *progress) event(e deploy.Event) {
 		}
 		e.Text, p.last[e.Subject] = text, text
 	} else {
-		e.Text = p.known.Text(e.Text)
+		e.Text = p.Known.Text(e.Text)
 	}
 	p.spans.event(e)
 	if p.json != nil {
@@ -108,7 +108,7 @@ func (p *progress) event(e deploy.Event) {
 	fmt.Fprintf(p.lines, "%6.1fs  %-28s %s\n", time.Since(p.started).Seconds(), e.Subject, e.Text)
 }
 
-func (p *progress) print(text string) {
+func (p *Progress) print(text string) {
 	if p.live != nil {
 		p.live.above(text)
 		return
@@ -116,12 +116,12 @@ func (p *progress) print(text string) {
 	fmt.Fprintln(p.lines, text)
 }
 
-func (p *progress) write(l line) {
+func (p *Progress) write(l line) {
 	l.Time = time.Now().UTC()
 	_ = p.json.Encode(l) // whoever reads the stream has gone; the deploy goes on
 }
 
-func (p *progress) fold(text string) {
+func (p *Progress) fold(text string) {
 	if p.within {
 		fmt.Fprintln(p.lines, "::endgroup::")
 	}
@@ -131,18 +131,18 @@ func (p *progress) fold(text string) {
 	}
 }
 
-// say prints a line that is not an event.
-func (p *progress) say(format string, args ...any) {
+// Say prints a line that is not an event.
+func (p *Progress) Say(format string, args ...any) {
 	if p.json == nil {
 		fmt.Fprintf(p.lines, format+"\n", args...)
 	}
 }
 
-// warn tells what went wrong and stops nothing.
-func (p *progress) warn(text string) {
+// Warn tells what went wrong and stops nothing.
+func (p *Progress) Warn(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text = p.known.Text(text)
+	text = p.Known.Text(text)
 	switch {
 	case p.json != nil:
 		p.write(line{Event: deploy.Event{Kind: "warning", Subject: "deploy", Text: text}})
@@ -154,12 +154,12 @@ func (p *progress) warn(text string) {
 }
 
 // annotate lets GitHub Actions show a text beside the run, as its commands are escaped.
-func (p *progress) annotate(kind, text string) {
+func (p *Progress) annotate(kind, text string) {
 	fmt.Fprintf(p.lines, "::%s title=hsectl deploy::%s\n", kind, strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text))
 }
 
-// unchanged tells that there was nothing to do.
-func (p *progress) unchanged(stack string, release int) {
+// Unchanged tells that there was nothing to do.
+func (p *Progress) Unchanged(stack string, release int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endSpans(release, "")
@@ -168,11 +168,11 @@ func (p *progress) unchanged(stack string, release int) {
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "unchanged", Done: true}, Release: release})
 		return
 	}
-	p.say("%s is as release %d left it, and as the profile says: nothing to do", stack, release)
+	p.Say("%s is as release %d left it, and as the profile says: nothing to do", stack, release)
 }
 
-// done tells the end that everybody wants.
-func (p *progress) done(stack string, release, services int) {
+// Done tells the end that everybody wants.
+func (p *Progress) Done(stack string, release, services int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endSpans(release, "")
@@ -182,14 +182,14 @@ func (p *progress) done(stack string, release, services int) {
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "deployed", Done: true}, Release: release})
 		return
 	}
-	p.say("%s is up: %s healthy after %s, release %d", stack, count(services, "service"), took, release)
+	p.Say("%s is up: %s healthy after %s, release %d", stack, Count(services, "service"), took, release)
 }
 
-// failed tells the other one, and returns the error without values of secrets.
-func (p *progress) failed(err error) error {
+// Failed tells the other one, and returns the error without values of secrets.
+func (p *Progress) Failed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	err = p.redacted(err)
+	err = p.Redact(err)
 	p.endSpans(0, err.Error())
 	p.fold("")
 	text, _, _ := strings.Cut(err.Error(), "\n")

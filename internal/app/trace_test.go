@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -53,9 +53,9 @@ func TestSpans(t *testing.T) {
 	url, got := receiver(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
 	var out bytes.Buffer
-	p := newProgress(streams{Out: io.Discard, Err: &out}, "text")
-	p.hide(t.Context(), kept{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("s3cr3t-value"))})
-	p.trace(context.Background(), "deploy", "shop")
+	p := NewProgress(Streams{Out: io.Discard, Err: &out}, "text")
+	p.Hide(t.Context(), kept{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("s3cr3t-value"))})
+	p.Trace(context.Background(), "deploy", "shop")
 	for _, e := range []deploy.Event{
 		{Kind: deploy.StepEvent, Subject: "applying", Text: "deliver secrets web"},
 		{Subject: "web", Text: "1 secret delivered", Done: true},
@@ -64,9 +64,9 @@ func TestSpans(t *testing.T) {
 		{Kind: deploy.LogEvent, Subject: "migrate", Text: "printed by a job"},
 		{Kind: deploy.PhaseEvent, Subject: "shop", Text: "undoing"},
 	} {
-		p.event(e)
+		p.Event(e)
 	}
-	if err := p.failed(errors.New("web said s3cr3t-value\nand more")); err == nil {
+	if err := p.Failed(errors.New("web said s3cr3t-value\nand more")); err == nil {
 		t.Error("the error is lost")
 	}
 	spans, raw := got()
@@ -96,9 +96,9 @@ func TestSpansWithoutACollector(t *testing.T) {
 	for endpoint, want := range map[string]string{"http://127.0.0.1:1": "warning: sending spans", "": ""} {
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 		var out bytes.Buffer
-		p := newProgress(streams{Out: io.Discard, Err: &out}, "text")
-		p.trace(context.Background(), "deploy", "shop")
-		p.done("shop", 1, 1)
+		p := NewProgress(Streams{Out: io.Discard, Err: &out}, "text")
+		p.Trace(context.Background(), "deploy", "shop")
+		p.Done("shop", 1, 1)
 		if !strings.Contains(out.String(), "shop is up") || !strings.Contains(out.String(), want) || want == "" && strings.Contains(out.String(), "warning") {
 			t.Errorf("%q: %s", endpoint, out.String())
 		}

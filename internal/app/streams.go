@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/term"
 )
 
-// streams are the program's input and outputs: results go to Out, progress and errors to Err.
-type streams struct {
+// Streams are the program's input and outputs: results go to Out, progress and errors to Err.
+type Streams struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
@@ -21,7 +21,7 @@ func colour(w io.Writer) bool {
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// say prints a line of progress.
-func (s streams) say(format string, args ...any) {
+// Say prints a line of progress.
+func (s Streams) Say(format string, args ...any) {
 	fmt.Fprintf(s.Err, format+"\n", args...)
 }

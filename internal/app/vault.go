@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -14,16 +14,16 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// vault reads the values of secrets from where the profile says they are.
-type vault struct {
-	dir      string // of the profile
+// Vault reads the values of secrets from where the profile says they are.
+type Vault struct {
+	Dir      string // of the profile
 	beside   string // where else its files may be; empty is nowhere
-	identity string // file of the age identity, or the key itself
+	Identity string // file of the age identity, or the key itself
 }
 
-// value returns the value of a secret that is not made from another. Errors complete the sentence "secret NAME…", and
+// Value returns the value of a secret that is not made from another. Errors complete the sentence "secret NAME…", and
 // never hold a value.
-func (v vault) value(ctx context.Context, from stack.Secret) (value []byte, err error) {
+func (v Vault) Value(ctx context.Context, from stack.Secret) (value []byte, err error) {
 	what := ""
 	switch {
 	case from.Env != "":
@@ -34,14 +34,14 @@ func (v vault) value(ctx context.Context, from stack.Secret) (value []byte, err 
 	case from.Generate:
 		return secret.New(), nil // used only when the engine keeps none
 	case from.File != "":
-		what = "the file " + v.path(from.File)
-		value, err = host.ReadFile(v.path(from.File), secret.MaxBytes)
+		what = "the file " + v.Path(from.File)
+		value, err = host.ReadFile(v.Path(from.File), secret.MaxBytes)
 	case from.Age != "":
-		what = "the file " + v.path(from.Age)
+		what = "the file " + v.Path(from.Age)
 		value, err = v.decrypt(from.Age)
 	default:
 		what = "what " + from.Command[0] + " prints"
-		value, err = host.Output(ctx, v.dir, from.Command, secret.MaxBytes)
+		value, err = host.Output(ctx, v.Dir, from.Command, secret.MaxBytes)
 		value = bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r"))
 	}
 	switch {
@@ -53,24 +53,25 @@ func (v vault) value(ctx context.Context, from stack.Secret) (value []byte, err 
 	return value, nil
 }
 
-func (v vault) path(path string) string {
+// Path is where a file of a secret is.
+func (v Vault) Path(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
 	if v.beside != "" {
-		if _, err := os.Stat(filepath.Join(v.dir, path)); err != nil {
+		if _, err := os.Stat(filepath.Join(v.Dir, path)); err != nil {
 			return filepath.Join(v.beside, path)
 		}
 	}
-	return filepath.Join(v.dir, path)
+	return filepath.Join(v.Dir, path)
 }
 
-func (v vault) decrypt(path string) ([]byte, error) {
-	file, err := host.ReadFile(v.path(path), 2*secret.MaxBytes)
+func (v Vault) decrypt(path string) ([]byte, error) {
+	file, err := host.ReadFile(v.Path(path), 2*secret.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
-	identities, err := v.identities()
+	identities, err := v.Identities()
 	if err != nil {
 		return nil, err
 	}
@@ -81,17 +82,17 @@ func (v vault) decrypt(path string) ([]byte, error) {
 	return value, err
 }
 
-// identities returns what decrypts the secrets: the content of the file that was named, or the key itself when the
+// Identities returns what decrypts the secrets: the content of the file that was named, or the key itself when the
 // environment holds it, as it does in pipelines. A key on the command line is refused: everybody on the machine sees it.
-func (v vault) identities() ([]byte, error) {
-	if v.identity == "" {
+func (v Vault) Identities() ([]byte, error) {
+	if v.Identity == "" {
 		return nil, nil
 	}
-	if !strings.HasPrefix(v.identity, "AGE-SECRET-KEY-") {
-		return host.ReadFile(v.identity, secret.MaxBytes)
+	if !strings.HasPrefix(v.Identity, "AGE-SECRET-KEY-") {
+		return host.ReadFile(v.Identity, secret.MaxBytes)
 	}
-	if v.identity != os.Getenv("HSECTL_AGE_IDENTITY") {
+	if v.Identity != os.Getenv("HSECTL_AGE_IDENTITY") {
 		return nil, errors.New("a key does not belong on the command line: put it in a file, or in HSECTL_AGE_IDENTITY")
 	}
-	return []byte(v.identity), nil
+	return []byte(v.Identity), nil
 }

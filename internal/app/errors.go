@@ -1,0 +1,48 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+// UsageError is a mistake in how the program was called.
+type UsageError struct {
+	Err  error
+	Hint string
+}
+
+// Error implements error.
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// MissingError lists what the stack takes from the environment and did not get.
+type MissingError struct{ Lines []string }
+
+// Error implements error.
+func (e *MissingError) Error() string { return strings.Join(e.Lines, "\n") }
+
+// ErrFindings ends a verb whose result has been printed and is not good enough.
+var ErrFindings = errors.New("not proven")
+
+// IsType tells whether an error, or one that it wraps, is of a type.
+func IsType[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// Count writes a number with its noun.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func asUnhealthy(err error) (*deploy.UnhealthyError, bool) {
+	return errors.AsType[*deploy.UnhealthyError](err)
+}

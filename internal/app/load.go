@@ -1,0 +1,203 @@
+// Package app is what the use cases of hsectl share: the profile and the stack it stands for, the engine that is meant, the
+// streams that are written to, and the errors that the command line turns into exit codes. It knows no flags.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/image/lock"
+	"github.com/hsectl/hsectl/internal/monitoring"
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/profiles"
+)
+
+// MaxProfileBytes bounds a profile: one of 1,000 services has about 1 MiB.
+const MaxProfileBytes = 4 << 20
+
+// Selection says which profile is meant: what -f, -e, --set and --profiles mean.
+type Selection struct {
+	Files       []string // the profile, and what is laid over it
+	Environment string
+	Set         []string
+	Profiles    []string // of Compose: which services with profiles: take part
+}
+
+// Loaded is a profile that was read, and the stack it stands for.
+type Loaded struct {
+	Path    string
+	Data    []byte
+	Inputs  []generate.File // what the profile was merged with
+	Choices []string        // --env, --set and --profiles, as they were typed
+	Profile *profile.Profile
+	Project *composefile.Project // instead of a profile, where a Compose file may stand in for one
+	Stack   stack.Stack
+	Root    string // of the paths of its services in the profile: empty, or "monitoring."
+	Locked  lock.File
+	Bundle  *Bundle // what came with the profile in a bundle, or nothing
+}
+
+// Reader returns the bytes of a file: of this machine, or of a commit.
+type Reader func(path string, limit int64) ([]byte, error)
+
+// Load reads the profile that is meant, of this machine and as of today.
+func Load(from Selection) (Loaded, error) { return LoadFrom(from, host.ReadFile, time.Now()) }
+
+// LoadFrom reads a profile, and all it extends, from where read finds it. Exceptions that expired before today are refused.
+func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
+	path := from.Files[0]
+	data, err := ReadProfile(read, path)
+	if err != nil {
+		return Loaded{}, err
+	}
+	l := Loaded{Path: path, Data: data, Choices: from.choices()}
+	options := profile.Options{
+		File: path, Today: today, Library: profiles.Library{}, Environment: from.Environment, Set: from.Set,
+		Variables: os.LookupEnv, CheckImage: image.Check,
+		Load: func(name, from string) (profile.Document, error) { return l.extend(read, name, from) },
+	}
+	for _, file := range from.Files[1:] {
+		overlay, err := ReadProfile(read, file)
+		if err != nil {
+			return Loaded{}, err
+		}
+		options.Overlays = append(options.Overlays, profile.Document{File: file, Data: overlay})
+		l.Inputs = append(l.Inputs, generate.File{Path: filepath.ToSlash(file), Data: overlay})
+	}
+	if l.Profile, err = profile.Parse(data, options); err != nil {
+		return Loaded{}, err
+	}
+	l.Stack = stack.New(l.Profile)
+	return l, nil
+}
+
+// Chosen returns what was loaded without the services whose profiles: are not chosen. What is about running containers is
+// about the others only; what is about files is about all.
+func (l Loaded) Chosen(names []string) (Loaded, error) {
+	p, err := l.Profile.Choose(names)
+	if err != nil {
+		return l, &UsageError{fmt.Errorf("choosing services of %s: %w", l.Path, err), "choose with --profiles NAME,NAME"}
+	}
+	l.Profile, l.Stack = p, stack.New(p).Pinned(l.Locked.Pins(l.Root))
+	return l, nil
+}
+
+// choices are the flags that change what the files say.
+func (s Selection) choices() []string {
+	var out []string
+	if s.Environment != "" {
+		out = append(out, "--env "+s.Environment)
+	}
+	for _, assignment := range s.Set {
+		out = append(out, "--set "+assignment)
+	}
+	for _, name := range s.Profiles {
+		out = append(out, "--profiles "+name)
+	}
+	return out
+}
+
+// extend finds what a profile extends, and notes it among the inputs.
+func (l *Loaded) extend(read Reader, name, from string) (profile.Document, error) {
+	document, err := read.extend(name, from)
+	if err == nil {
+		l.Inputs = append(l.Inputs, generate.File{Path: filepath.ToSlash(document.File), Data: document.Data})
+	}
+	return document, err
+}
+
+// ReadProfile returns the bytes of a profile.
+func ReadProfile(read Reader, path string) ([]byte, error) {
+	data, err := read(path, MaxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &UsageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
+	}
+	if err != nil {
+		return nil, &UsageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
+	}
+	return data, nil
+}
+
+// extend finds what a profile extends: a plain word is a baseline of the library, everything else a file.
+func (read Reader) extend(name, from string) (profile.Document, error) {
+	if !strings.ContainsAny(name, "./\\") {
+		data, ok := profiles.Library{}.Extension(name)
+		if !ok {
+			return profile.Document{}, fmt.Errorf("there is no baseline of this name; there are %s", strings.Join(profiles.Library{}.Extensions(), ", "))
+		}
+		return profile.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
+	}
+	path := filepath.FromSlash(name)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(from), path)
+	}
+	data, err := read(path, MaxProfileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return profile.Document{}, fmt.Errorf("there is no file %s", path)
+	}
+	return profile.Document{File: path, Data: data}, err
+}
+
+// Dir is the directory that paths in the profile are relative to.
+func (l Loaded) Dir() string { return filepath.Dir(l.Path) }
+
+// Watching returns the monitoring stack of the profile, or false when it has none.
+func (l Loaded) Watching() (Loaded, bool, error) {
+	if l.Profile.Monitoring == nil {
+		return Loaded{}, false, nil
+	}
+	beside, err := monitoring.New(l.Profile, l.Stack)
+	if err != nil {
+		return Loaded{}, false, err
+	}
+	l.Stack, l.Root = beside, "monitoring."
+	l.Stack = l.Stack.Pinned(l.Locked.Pins(l.Root))
+	return l, true, nil
+}
+
+// Watchers returns the monitoring stack of a profile that must have one.
+func (l Loaded) Watchers() (Loaded, error) {
+	beside, ok, err := l.Watching()
+	if err == nil && !ok {
+		err = &UsageError{fmt.Errorf("%s has no monitoring section", l.Path), "add monitoring: {} to the profile; see docs/monitoring.md"}
+	}
+	return beside, err
+}
+
+// Resolve is a path of the profile, seen from the profile.
+func (l Loaded) Resolve(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(l.Dir(), filepath.FromSlash(path))
+}
+
+// Services returns those of the stack that are named, or all.
+func Services(l Loaded, names []string) ([]stack.Service, error) {
+	if len(names) == 0 {
+		return l.Stack.Services, nil
+	}
+	var out []stack.Service
+	for _, name := range names {
+		service, ok := l.Stack.Service(name)
+		if !ok {
+			return nil, &UsageError{fmt.Errorf("there is no service %q in %s", name, l.Path), "services: " + fmt.Sprint(serviceNames(l))}
+		}
+		out = append(out, service)
+	}
+	return out, nil
+}
+
+func serviceNames(l Loaded) []string { return slices.Sorted(maps.Keys(l.Profile.Services)) }

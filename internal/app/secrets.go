@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+)
+
+// Gather reads every variable and secret that the stack takes from the deploying environment. What is missing is
+// reported all at once, before anything changes. A value never leaves a deploy.Secret.
+func (g *Settings) Gather(ctx context.Context, l Loaded) (environment map[string]string, secrets map[string]deploy.Secret, err error) {
+	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
+	v := g.vault(l)
+	var missing []string
+	lack := func(path, format string, args ...any) {
+		missing = append(missing, fmt.Sprintf("%s: %s", l.Profile.Locate(path), fmt.Sprintf(format, args...)))
+	}
+	for _, service := range l.Stack.Services {
+		for _, variable := range service.Environment {
+			name := variable.Name
+			value, ok := os.LookupEnv(name)
+			if ok && (variable.Required || variable.Default != nil) {
+				environment[name] = value
+			}
+			if variable.Required && value == "" {
+				lack(l.Root+"services."+service.Name+".environment."+name, "service %s needs the variable %s, which is not set", service.Name, name)
+			}
+		}
+	}
+	for _, source := range l.Stack.Secrets {
+		if source.From != "" {
+			continue
+		}
+		value, err := v.Value(ctx, source)
+		if err != nil {
+			lack("secrets."+source.Name, "secret %s%s", source.Name, err)
+		}
+		secrets[source.Name] = deploy.NewSecret(value)
+	}
+	derive(l, secrets)
+	if len(missing) > 0 {
+		return nil, nil, &MissingError{missing}
+	}
+	return environment, secrets, nil
+}
+
+func (g *Settings) vault(l Loaded) Vault {
+	v := Vault{Dir: l.Dir(), Identity: g.Identity}
+	if l.Bundle != nil {
+		v.beside = l.Bundle.Dir
+	}
+	return v
+}
+
+// GatherAll gathers for several stacks, and says everything that they miss at once.
+func (g *Settings) GatherAll(ctx context.Context, stacks []Loaded) ([]deploy.Desired, error) {
+	var out []deploy.Desired
+	var missing []string
+	for _, l := range stacks {
+		environment, secrets, err := g.Gather(ctx, l)
+		if m, ok := errors.AsType[*MissingError](err); ok {
+			missing = append(missing, slices.DeleteFunc(m.Lines, func(line string) bool { return slices.Contains(missing, line) })...)
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, deploy.Desired{Stack: l.Stack, Environment: environment, Secrets: secrets})
+	}
+	if len(missing) > 0 {
+		return nil, &MissingError{missing}
+	}
+	return out, nil
+}
+
+// ThrowAway gives a copy what it takes from the environment. Secrets that are not at hand here become random ones: the
+// copy's database and application are both new, so they agree on any value.
+func (g *Settings) ThrowAway(ctx context.Context, l Loaded) (map[string]string, map[string]deploy.Secret) {
+	environment, secrets, err := g.Gather(ctx, l)
+	if err == nil {
+		return environment, secrets
+	}
+	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
+	for _, name := range l.Stack.Required() {
+		environment[name] = "drill"
+	}
+	for _, secret := range l.Stack.Secrets {
+		if secret.From == "" {
+			secrets[secret.Name] = deploy.NewSecret([]byte(rand.Text()))
+		}
+	}
+	derive(l, secrets)
+	return environment, secrets
+}
+
+// derive makes the secrets that are made of others.
+func derive(l Loaded, secrets map[string]deploy.Secret) {
+	for _, secret := range l.Stack.Secrets {
+		if secret.From != "" {
+			source := strings.TrimRight(string(secrets[secret.From].Reveal()), "\r\n")
+			secrets[secret.Name] = deploy.NewSecret([]byte(strings.Replace(secret.Format, "{}", source, 1) + "\n"))
+		}
+	}
+}
