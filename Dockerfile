@@ -1,4 +1,4 @@
-# The image of hsectl. Both bases are named with their digest by whoever builds; there is no default that could move:
+# The image of hsectl. Pass both base images with their digest; they have no default, because a default tag would move:
 #
 #   docker build --target hsectl --build-arg GO_IMAGE=golang:1.26@sha256:… -t hsectl .
 #   docker build --target ci --build-arg GO_IMAGE=golang:1.26@sha256:… --build-arg CI_IMAGE=debian:trixie-slim@sha256:… -t hsectl-ci .
@@ -12,7 +12,7 @@ RUN go mod download && go mod verify
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/hsectl ./cmd/hsectl
 
-# Pipelines: with git, for review, and with ssh, for engines elsewhere.
+# For pipelines: with git, for review, and with ssh, for remote engines.
 FROM ${CI_IMAGE} AS ci
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates curl git jq openssh-client \
@@ -23,7 +23,7 @@ COPY --chmod=0755 ci/gitlab/hsectl-comment /usr/local/bin/hsectl-comment
 USER 65532:65532
 WORKDIR /work
 
-# One static file, and nothing else. Revisions of review need git: use the target ci for them.
+# Contains one static file. To review git revisions, use the target ci, which contains git.
 FROM scratch AS hsectl
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/hsectl /hsectl

@@ -1,5 +1,5 @@
-# Two targets are for everybody: `make demo` shows the product, `make test` proves it. Both set up what they need on a
-# Debian or Ubuntu machine that has Go and root: an engine and base images.
+# The two main targets: `make demo` demonstrates hsectl, `make test` tests it. On a Debian or Ubuntu machine with Go and root,
+# both install what they need: an engine and base images.
 
 GO      ?= go
 BIN     := bin/hsectl
@@ -14,9 +14,9 @@ all: build
 demo: build
 	scripts/demo
 
-# Everything: formatting, unit, golden, script and engine tests. Without an engine it fails. Engine tests mostly wait, so
-# three of them run at once. The packages that speak to it come one after the other, because a machine that has no time
-# fails tests of health that nothing is wrong with.
+# All tests: formatting, unit, golden, script and engine tests. Without an engine it fails. Engine tests mostly wait, so
+# three of them run in parallel. The packages that use the engine run one after the other, because health tests fail on an
+# overloaded machine.
 test: check engine sshd build example browser
 	$(GO) test -timeout 15m $$($(GO) list ./... | grep -v -e /cmd/hsectl -e /internal/docker)
 	$(GO) test -count 1 -timeout 20m -parallel 3 ./cmd/hsectl
@@ -47,21 +47,21 @@ browser:
 example:
 	scripts/test-example
 
-# The engine tests that a kernel decides, in a virtual machine with control groups version 2 and AppArmor. Emulated it takes
-# an hour or more, so it is not part of the gate.
+# The kernel-dependent engine tests, in a virtual machine with control groups version 2 and AppArmor. Under emulation they take
+# an hour or more, so they are not part of the gate.
 vm:
 	scripts/vm test
 
-# Builds with a BuildKit of its own: registry, caches, several platforms, bills of materials. Not part of the gate, for building
-# buildkitd takes minutes.
+# Builds with a separate BuildKit daemon: registry, caches, several platforms, bills of materials. Not part of the gate, because
+# building buildkitd takes minutes.
 buildkit: engine
 	scripts/buildkit test
 
-# Speed, printed as ratios to a peer measured in the same run; never a pass or a fail.
+# Measures speed as ratios to a peer in the same run; never passes or fails.
 bench: build engine
 	scripts/bench
 
-# Pages made from the program itself; a test fails when they are not fresh.
+# Generates the reference pages from the program; a test fails when they are stale.
 docs: build
 	rm -f docs/reference/hsectl*.md && $(BIN) docs --format markdown --out docs/reference
 

@@ -150,7 +150,7 @@ describe('the application', { skip: missing }, () => {
       await pong;
       ws.terminate();
 
-      // A new one makes the cached list outdated.
+      // A new incident makes the cached list stale.
       await app.request('POST', '/api/incidents', { json: { title: 'Another' } });
       assert.equal((await app.request('GET', '/api/incidents')).json.incidents[0].title, 'Another');
       assert.ok(await metric(app, 'hse_digital_database_queries_total{operation="insert"}') >= 2);
@@ -222,7 +222,7 @@ describe('the application', { skip: missing }, () => {
       assert.equal((await app.request('POST', '/api/uploads', { body: '' })).status, 400);
       assert.equal((await app.request('POST', '/api/uploads', { body: 'a', headers: { 'content-type': 'multipart/form-data; boundary=b' } })).status, 415);
       assert.deepEqual(fs.readdirSync(app.paths.UPLOAD_DIR), before);
-      // Polled, because the report scheduler works there, too.
+      // Polled, because the report scheduler also writes there.
       await poll(() => fs.readdirSync(app.paths.TMP_DIR).length === 0, { what: 'an empty temporary directory' });
     });
 

@@ -61,7 +61,7 @@ function createApp({ config, logger, metrics, connections, database, cache, toke
     const [db, redis, storage] = await Promise.all([
       check(database.ping()),
       check(cache.ping()),
-      // Shown, but not decisive: the application answers without it.
+      // Reported, but not required: the application works without it.
       check(Promise.all(Object.values(config.paths).map((dir) => fsp.access(dir, constants.W_OK)))),
     ]);
     const healthy = db === 'ok' && redis === 'ok' && !state.draining;
@@ -160,7 +160,7 @@ function createApp({ config, logger, metrics, connections, database, cache, toke
     res.json({ reports: await listReports(config.paths.reports) });
   });
 
-  // Files that users sent are only ever offered as downloads.
+  // Uploaded files are served only as downloads.
   const files = (dir) => express.static(dir, {
     index: false,
     redirect: false,
@@ -177,7 +177,7 @@ function createApp({ config, logger, metrics, connections, database, cache, toke
   app.use((error, req, res, _next) => {
     const gone = req.socket.destroyed;
     if (res.headersSent || gone) {
-      // Too late for an answer: the client is gone, or has half of one.
+      // Too late for a response: the client is gone, or has received a part of it.
       logger[gone ? 'debug' : 'error']('Request cut off', { method: req.method, path: req.path, error: error.message });
       res.destroy();
       return;
@@ -199,7 +199,7 @@ function observe({ logger, metrics, connections }) {
     res.once('close', () => {
       const seconds = Number(process.hrtime.bigint() - start) / 1e9;
       const status = res.writableFinished ? res.statusCode : CLIENT_CLOSED_REQUEST;
-      // The pattern, never the path: a client must not be able to invent series.
+      // Use the pattern, never the path: a client must not be able to create new series.
       const routeName = res.locals.route ?? req.route?.path ?? 'unmatched';
       metrics.observeRequest({ method: req.method, route: routeName, status, seconds });
       connections.account(socket, res.locals.tenant ?? PUBLIC_TENANT);

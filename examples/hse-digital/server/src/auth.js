@@ -14,7 +14,7 @@ async function hashPassword(password) {
   return `scrypt$${salt.toString('base64')}$${key.toString('base64')}`;
 }
 
-// Compared with when there is no such user, so that the answer takes as long.
+// Compared when the user does not exist, so that the response takes the same time.
 const NO_SUCH_USER = `scrypt$${crypto.randomBytes(16).toString('base64')}$${crypto.randomBytes(KEY_LENGTH).toString('base64')}`;
 
 async function verifyPassword(password, stored = NO_SUCH_USER) {

@@ -11,7 +11,7 @@ const LOGIN_WINDOW_SECONDS = 60;
 
 /**
  * Redis: cached incident lists, used refresh tokens and failed logins. Lists
- * and login counters are best effort, a missing Redis only makes them slower
+ * and login counters are best effort, an unreachable Redis only makes them slower
  * or laxer; refresh tokens need it.
  */
 class Cache {
@@ -60,7 +60,7 @@ class Cache {
         await withTimeout(this.client.close(), HEALTH_TIMEOUT_MS, 'redis');
         return;
       } catch {
-        // Not answering: cut the connection below.
+        // No response: close the connection below.
       }
     }
     if (this.client.isOpen) this.client.destroy();

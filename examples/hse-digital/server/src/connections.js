@@ -1,10 +1,10 @@
 'use strict';
 
 /**
- * Knows every client socket of an HTTP server: how many there are, which of
+ * Tracks every client socket of an HTTP server: how many there are, which of
  * them serve a request, which became WebSockets, and how many bytes each moved.
  *
- * server.close() alone does not do for a drain: it also waits for upgraded
+ * server.close() alone is not sufficient for a drain: it also waits for upgraded
  * sockets, and (before a first request) for connections that were only opened.
  */
 class ConnectionTracker {
@@ -24,7 +24,7 @@ class ConnectionTracker {
         this.#notify();
       });
     });
-    // Before the application's own listener, so that every request is seen.
+    // Registered before the application's own listener, to see every request.
     server.prependListener('request', (req, res) => this.#onRequest(req.socket, res));
   }
 

@@ -6,7 +6,7 @@ const { sleep, withTimeout } = require('./lib/async');
 const HEALTH_TIMEOUT_MS = 2000;
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 3000;
-// Any constant does: it only keeps replicas from creating the schema at once.
+// Any constant works: it only prevents replicas from creating the schema at the same time.
 const SCHEMA_LOCK = 728_301_554;
 
 const SCHEMA = `
@@ -98,7 +98,7 @@ class Database {
       failure = error;
       throw error;
     } finally {
-      // A client that failed is thrown away: no half-open transaction returns to the pool.
+      // A failed client is discarded, so that no open transaction returns to the pool.
       client.release(failure);
     }
   }

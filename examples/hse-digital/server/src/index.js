@@ -73,7 +73,7 @@ async function start() {
   if (state.draining) return;
 
   cache.start();
-  // Listening before the database answers: health says 503 until then.
+  // Listens before the database is reachable: health returns 503 until then.
   await new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.port, config.host, () => {
@@ -118,7 +118,7 @@ async function shutdown(signal) {
     logger.info('Stopping report scheduler...');
     await reports.stop();
 
-    // Time for a load balancer to see the failing health check; none by default.
+    // Gives a load balancer time to see the failing health check; none by default.
     if (config.shutdown.drainDelayMs > 0) await sleep(config.shutdown.drainDelayMs);
 
     logger.info('Closing HTTP server (waiting for active connections)...');

@@ -26,7 +26,7 @@ class LiveUpdates {
     for (const ws of this.wss.clients) {
       if (ws.tenant !== tenant || ws.readyState !== WebSocket.OPEN) continue;
       if (ws.bufferedAmount > MAX_BUFFERED_BYTES) {
-        // Reads slower than we write: it has to reconnect rather than fill our memory.
+        // The client reads slower than we write: disconnect it, so that it does not fill our memory.
         ws.terminate();
       } else {
         ws.send(text);

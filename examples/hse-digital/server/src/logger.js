@@ -29,8 +29,8 @@ function formatFields(fields) {
 /**
  * Appends to <dir>/app.log and rotates it by size: app.log.1 is the newest of
  * the `keep` old files. Lines are collected and written in batches. When the
- * file cannot be written the application goes on with stdout alone and tries
- * again from time to time.
+ * file cannot be written, the application continues with stdout only and
+ * retries from time to time.
  */
 class RotatingFile {
   constructor({ dir, name = 'app.log', maxBytes, keep, onError = () => {} }) {
@@ -131,7 +131,7 @@ class RotatingFile {
     try {
       fs.closeSync(this.fd);
     } catch {
-      // Nothing more can be done about a failing close.
+      // Ignore a failing close.
     }
     this.fd = null;
   }
@@ -143,7 +143,7 @@ function createLogger({ level = 'info', dir, maxBytes, keep, stdout = process.st
   const render = (severity, message, fields) =>
     `${new Date().toISOString()} ${severity.toUpperCase().padEnd(5)} ${oneLine(message)}${formatFields(fields)}\n`;
 
-  // A closed pipe must not bring the application down.
+  // A closed pipe must not crash the application.
   stdout.on('error', () => {});
 
   const file = dir
@@ -151,7 +151,7 @@ function createLogger({ level = 'info', dir, maxBytes, keep, stdout = process.st
       dir,
       maxBytes,
       keep,
-      // stdout only: the file is what just failed.
+      // Only to stdout, because writing to the file failed.
       onError: (error) => stdout.write(render('warn', 'Log file is not writable, logging to stdout only', { error: error.message })),
     })
     : null;

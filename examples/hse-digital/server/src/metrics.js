@@ -9,7 +9,7 @@ const OPERATIONS = ['select', 'insert', 'update', 'delete', 'other'];
 const GC_KINDS = ['major', 'minor', 'incremental', 'weakcb'];
 
 /**
- * All metrics of the application in a registry of its own. Labelled series are
+ * All metrics of the application in a separate registry. Labelled series are
  * created with the value 0 at once: rate() needs a first sample, and a
  * dashboard must not be empty before the first request.
  */

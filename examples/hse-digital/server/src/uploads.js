@@ -23,8 +23,8 @@ class UploadError extends Error {
 }
 
 /**
- * Reads on without keeping anything, so that a client that is still sending can
- * read the answer instead of a connection reset. Bounded in bytes and time;
+ * Reads and discards the rest, so that a client that is still sending can
+ * read the response instead of a connection reset. Bounded in bytes and time;
  * returns whether the request ended.
  */
 function discard(req, maxBytes) {
@@ -79,7 +79,7 @@ async function writeBody(req, destination, maxBytes) {
   try {
     const hash = createHash('sha256');
     let size = 0;
-    // The request outlives a failure here: the answer still has to go out.
+    // The request continues after a failure here: the response must still be sent.
     for await (const chunk of req.iterator({ destroyOnReturn: false })) {
       size += chunk.length;
       if (size > maxBytes) throw new UploadError(413, `upload exceeds ${maxBytes} bytes`);

@@ -114,7 +114,7 @@ class Application {
       });
       req.on('error', reject);
     });
-    // Some tests cut the connection on purpose and do not look at the answer.
+    // Some tests close the connection on purpose and ignore the response.
     answer.catch(() => {});
     return { answer, send: (chunk) => req.write(chunk), finish: (chunk) => req.end(chunk) };
   }

@@ -77,7 +77,7 @@ class Service {
     this.exited = new Promise((resolve) => { this.child.once('exit', resolve); });
     this.ended = false;
     this.exited.then(() => { this.ended = true; });
-    // Do not outlive a test runner that dies.
+    // Stop when the test runner dies.
     this.killOnExit = () => this.child.kill('SIGKILL');
     process.once('exit', this.killOnExit);
   }

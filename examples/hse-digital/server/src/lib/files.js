@@ -11,8 +11,8 @@ const STALE_AFTER_MS = 60 * 60 * 1000;
 /**
  * Moves a finished temporary file to its destination. The two usually live on
  * different mounts (a tmpfs and a volume), where rename(2) fails with EXDEV.
- * The content is then copied to a hidden file beside the destination and
- * renamed there, so that a reader never sees half a file.
+ * Then the content is copied to a hidden file next to the destination and
+ * renamed there, so that a reader never sees an incomplete file.
  */
 async function moveFile(source, destination, fs = fsp) {
   try {
@@ -60,7 +60,7 @@ async function prepareDirectories(dirs) {
   for (const dir of dirs) {
     try {
       await fsp.mkdir(dir, { recursive: true });
-      // Really write: access(2) knows nothing of quotas or a full disk.
+      // Really write: access(2) does not detect quotas or a full disk.
       const probe = temporaryName(dir);
       await fsp.writeFile(probe, 'probe', { flag: 'wx', mode: 0o600 });
       await fsp.rm(probe);
