@@ -22,6 +22,7 @@ test: check engine sshd build example browser
 	$(GO) test -count 1 -timeout 20m -parallel 3 ./cmd/hsectl
 	$(GO) test -count 1 -timeout 40m -parallel 3 -skip '^TestPresetsAtWork$$' ./internal/docker
 	$(GO) test -count 1 -timeout 20m -parallel 3 -run '^TestPresetsAtWork$$' ./internal/docker
+	$(GO) test -count 1 -tags engine ./internal/engine/buildkit
 
 check:
 	@test -z "$$(gofmt -l cmd generate internal profiles templates)" || { gofmt -l cmd generate internal profiles templates; echo "run gofmt -w on these"; exit 1; }

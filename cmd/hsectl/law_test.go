@@ -59,7 +59,15 @@ func rooms() []room {
 		{"internal/composefile", "any Compose file: loaded, located, judged, fixed; knows no profile and no stack", []string{"internal/policy", "internal/finding"}},
 		{"internal/review", "two stacks to what became weaker; writes it, too", []string{"internal/stack", "internal/profile", "internal/policy", "internal/finding"}},
 		{"internal/importer", "Compose files and running containers to profiles, and to stacks that a review compares", []string{"internal/yamldoc", "internal/composefile", "internal/review", "internal/stack", "internal/profile", "internal/policy"}},
-		{"internal/docker", "the only speaker to an engine: does what image, deploy and verify ask", []string{"internal/edge", "internal/image", "internal/redact", "internal/record", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding", "generate"}},
+		{"internal/engine", "the connection to an engine, and the questions that every room below it asks", []string{"internal/image"}},
+		{"internal/engine/volumes", "what is in volumes, read and written without running anything", []string{"internal/engine", "internal/deploy", "internal/stack"}},
+		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
+		{"internal/engine/images", "images of an engine, found and moved", []string{"internal/engine", "internal/image"}},
+		{"internal/engine/tasks", "programs that run once, with the settings of a service", []string{"internal/engine", "internal/engine/volumes", "internal/redact", "internal/deploy", "internal/stack"}},
+		{"internal/engine/converge", "makes the steps of a plan happen", []string{"internal/engine", "internal/engine/volumes", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/deploy", "internal/stack", "generate"}},
+		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
+		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes", "internal/image"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/backup", "internal/verify"}},
 		{"internal/app", "what the use cases share: the profile at hand, the engine that is meant, streams, errors; knows no flags", []string{
 			"generate",
@@ -96,7 +104,7 @@ type owner struct {
 }
 
 func owners() []owner {
-	docker := []string{"internal/docker"}
+	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}
 	return []owner{
 		{"github.com/spf13/cobra", []string{"cmd/hsectl"}, "flags and help belong to the command line"},
 		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
@@ -106,20 +114,20 @@ func owners() []owner {
 		{"go.opentelemetry.io/otel", []string{"internal/app"}, "spans are told where progress is"},
 		{"golang.org/x/term", []string{"internal/app", "cmd/hsectl"}, "only what writes to a person knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/yamldoc", "generate", "internal/composefile", "internal/importer"}, "YAML comes in through yamldoc and goes out through generate; composefile keeps the places and comments of any file; importer writes a draft with comments"},
-		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/docker", "internal/composefile", "internal/importer"}, "generate loads what it rendered; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
+		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/engine/converge", "internal/composefile", "internal/importer"}, "generate loads what it rendered; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
 		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/scanners", "internal/image/signature"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/yamldoc"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/yamldoc"}, "did you mean"},
-		{"github.com/docker/go-units", []string{"internal/profile", "internal/docker", "internal/importer", "internal/policy", "internal/verify"}, "amounts are read and shown as Compose does"},
-		{"github.com/docker/compose/v5", docker, "the Compose SDK changes an engine"},
-		{"github.com/docker/cli", docker, "contexts and credentials are about an engine"},
-		{"github.com/docker/go-connections", docker, "certificates are about an engine"},
-		{"github.com/moby/moby", docker, "the client speaks to an engine"},
-		{"github.com/moby/buildkit", docker, "builds happen on an engine"},
-		{"github.com/tonistiigi/fsutil", docker, "BuildKit's view of a directory"},
-		{"github.com/containerd/errdefs", docker, "errors of an engine"},
-		{"github.com/sirupsen/logrus", []string{"internal/docker", "internal/composefile"}, "silenced there: the libraries of the engine and of Compose log to it"},
-		{"golang.org/x/sync", []string{"cmd/hsectl", "internal/docker", "internal/image/scan"}, "builds, waiting for an engine and reading layers are worth doing at once"},
+		{"github.com/docker/go-units", []string{"internal/profile", "internal/engine/observe", "internal/importer", "internal/policy", "internal/verify"}, "amounts are read and shown as Compose does"},
+		{"github.com/docker/compose/v5", []string{"internal/engine/converge"}, "the Compose SDK changes an engine"},
+		{"github.com/docker/cli", []string{"internal/engine", "internal/engine/images"}, "contexts and credentials are about an engine"},
+		{"github.com/docker/go-connections", []string{"internal/engine"}, "certificates are about an engine"},
+		{"github.com/moby/moby", engines, "the client speaks to an engine"},
+		{"github.com/moby/buildkit", []string{"internal/engine/buildkit"}, "builds happen on an engine"},
+		{"github.com/tonistiigi/fsutil", []string{"internal/engine/buildkit"}, "BuildKit's view of a directory"},
+		{"github.com/containerd/errdefs", engines, "errors of an engine"},
+		{"github.com/sirupsen/logrus", []string{"internal/engine", "internal/composefile"}, "silenced there: the libraries of the engine and of Compose log to it"},
+		{"golang.org/x/sync", []string{"cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/observe", "internal/image/scan"}, "builds, waiting for an engine and reading layers are worth doing at once"},
 		{"github.com/google/osv-scalibr/semantic", []string{"internal/image/vuln"}, "versions are compared as their ecosystem does"},
 		{"github.com/google/osv-scalibr", []string{"internal/image/scan"}, "packages are read from layers"},
 		{"github.com/sigstore", []string{"internal/image/signature"}, "signatures of images"},
@@ -129,12 +137,12 @@ func owners() []owner {
 		{"github.com/CycloneDX/cyclonedx-go", []string{"internal/image/sbom"}, "a form of bills of materials"},
 		{"github.com/spdx/tools-golang", []string{"internal/image/sbom"}, "a form of bills of materials"},
 		{"github.com/google/uuid", []string{"internal/image/sbom"}, "serial numbers that come from the image"},
-		{"github.com/opencontainers/go-digest", docker, "BuildKit's linter asks for one"},
-		{"github.com/opencontainers/image-spec", docker, "BuildKit's linter asks for a configuration"},
+		{"github.com/opencontainers/go-digest", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for one"},
+		{"github.com/opencontainers/image-spec", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for a configuration"},
 		{"golang.org/x/sys", []string{"internal/host"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host"}, "processes are started in one place"},
-		{"os", []string{"internal/host", "internal/app", "cmd/hsectl", "internal/docker", "internal/image/cache"}, "files and environment are effects"},
-		{"net/http", []string{"internal/docker", "internal/host", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and host asks services whether they work"},
+		{"os", []string{"internal/host", "internal/app", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/images", "internal/image/cache"}, "files and environment are effects"},
+		{"net/http", []string{"internal/host", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and host asks services whether they work"},
 		{"google.golang.org/grpc", []string{"internal/host"}, "the health service of gRPC is asked there"},
 		{"github.com/tsenart/vegeta/v12", []string{"internal/host"}, "load is an effect"},
 		{"github.com/owenrumney/go-sarif/v3", []string{"internal/report"}, "reports know their formats"},
@@ -333,7 +341,7 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "os.Exit":
 				exits = append(exits, s.path)
 			case "time.Now", "time.Since":
-				if !slices.Contains([]string{"cmd/hsectl", "internal/app", "internal/docker", "internal/host", "internal/image/cache"}, s.room) {
+				if !slices.Contains([]string{"cmd/hsectl", "internal/app", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/host", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
 			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":

@@ -16,7 +16,8 @@ import (
 // Whoever looks from the machine itself, by one probe on it, or by a probe beside each container sees the same, whatever is
 // wrong.
 func TestBesideSeesWhatProbesSee(t *testing.T) {
-	e := testEngine(t)
+	e, surveyor := testEngine(t), testEngine(t)
+	surveyor.Survey()
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	original := only(t, e, s, "web")
@@ -36,19 +37,17 @@ func TestBesideSeesWhatProbesSee(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			recreate(t, e, original, change)
-			made, err := e.api.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{Cmd: []string{"/program", "deaf"}})
+			made, err := e.API.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{Cmd: []string{"/program", "deaf"}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.api.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
+			if _, err := e.API.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
 				t.Fatal(err)
 			}
 			awaitHealthTest(t, e, s)
 			e.Beside(nil)
 			probed := verdicts(t, e, s)
-			e.Survey()
-			same(t, "by one probe for all", probed, verdicts(t, e, s))
-			e.survey = false
+			same(t, "by one probe for all", probed, verdicts(t, surveyor, s))
 			e.Beside(host.Beside)
 			same(t, "from beside", probed, verdicts(t, e, s))
 		})

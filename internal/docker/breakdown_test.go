@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine/records"
+	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -187,7 +189,7 @@ func TestJournalCut(t *testing.T) {
 	id := only(t, f.e, deployedStack(f), "web").ID
 	for _, args := range [][]string{{"deploy", "-f", next}, {"rollback", "--stack", f.name}, {"deploy", "--abort", "-f", next}} {
 		code, out := f.run("next", args...)
-		if code != 1 || !strings.Contains(out, "is damaged") || !strings.Contains(out, journalVolume(f.name)) {
+		if code != 1 || !strings.Contains(out, "is damaged") || !strings.Contains(out, records.JournalVolume(f.name)) {
 			t.Errorf("%v: exit %d, want 1 and the name of the journal's volume:\n%s", args, code, out)
 		}
 	}
@@ -214,7 +216,7 @@ func TestLookIsOfOneMoment(t *testing.T) {
 	if r := look(); !r.Quiet || r.Journal.Open() || len(r.History) != 1 {
 		t.Errorf("nobody deploys: %+v", r.Journal)
 	}
-	lock, err := f.e.Lock(t.Context(), f.name, LockOptions{Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
+	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,12 +227,12 @@ func TestLookIsOfOneMoment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := f.e.shelf(t.Context(), f.name, roleJournal)
+	s, err := f.e.List(t.Context(), f.name, records.RoleJournal)
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.Sequence++
-	if err := f.e.unpack(t.Context(), &s, func() error { return lock.Write(t.Context(), j) }); err != nil || s.unchanged {
+	if err := f.e.Read(t.Context(), &s, func() error { return lock.Write(t.Context(), j) }); err != nil || s.Unchanged {
 		t.Errorf("the journal was written meanwhile, and nobody noticed: %v", err)
 	}
 	if err := lock.Unlock(t.Context()); err != nil {
@@ -249,7 +251,7 @@ func TestNearbySeesWhatTheEngineSees(t *testing.T) {
 	f.must("old", "deploy", "--verify=false", "-f", f.profile("old", "serve", "serve"))
 	desired := deploy.Desired{Stack: deployedStack(f)}
 	desired.Stack.Services = []stack.Service{{Name: "web", Writable: []stack.Writable{{Path: "/data", Volume: "data", Owner: stack.User{UID: 10001, GID: 10001}}}}}
-	look := func(walk Walk) string {
+	look := func(walk records.Walk) string {
 		t.Helper()
 		f.e.Nearby(walk)
 		r, o, err := f.e.Look(t.Context(), desired)
@@ -278,12 +280,12 @@ func TestNearbySeesWhatTheEngineSees(t *testing.T) {
 func (f *fault) cut(slot int) {
 	f.t.Helper()
 	ctx := f.t.Context()
-	err := f.e.carry(ctx, map[string]string{carrierMount: journalVolume(f.name)}, func(id string) error {
-		data, err := f.e.get(ctx, id, path.Join(carrierMount, journalFile(slot)))
+	err := f.e.Mounted(ctx, map[string]string{volumes.MountPoint: records.JournalVolume(f.name)}, func(id string) error {
+		data, err := f.e.Get(ctx, id, path.Join(volumes.MountPoint, fmt.Sprintf("journal-%d.json", slot)))
 		if err != nil {
 			return err
 		}
-		return f.e.put(ctx, id, path.Join(carrierMount, journalFile(slot)), data[:len(data)/2])
+		return f.e.Put(ctx, id, path.Join(volumes.MountPoint, fmt.Sprintf("journal-%d.json", slot)), data[:len(data)/2])
 	})
 	if err != nil {
 		f.t.Fatal(err)
@@ -305,12 +307,12 @@ func TestTamperedRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	tampered := bytes.Replace(record, []byte("sha256:"), []byte("sha256:0"), 1)
-	if err := f.e.record(t.Context(), releaseVolume(f.name, 1), releaseFile, tampered); err != nil {
+	if err := tamper(t, f.e, f.name, tampered); err != nil {
 		t.Fatal(err)
 	}
 	id := only(t, f.e, deployedStack(f), "web").ID
 	code, out := f.run("next", "deploy", "-f", next)
-	if code != 1 || !strings.Contains(out, "is damaged") || !strings.Contains(out, releaseVolume(f.name, 1)) {
+	if code != 1 || !strings.Contains(out, "is damaged") || !strings.Contains(out, records.ReleaseVolume(f.name, 1)) {
 		t.Errorf("exit %d, want 1 and the name of the record's volume:\n%s", code, out)
 	}
 	if only(t, f.e, deployedStack(f), "web").ID != id {

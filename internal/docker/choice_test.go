@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hsectl/hsectl/internal/engine"
 )
 
 // A service with profiles: is deployed and proven when one of them is chosen, and gone with the next deploy that does not.
@@ -22,13 +24,13 @@ func TestChosenServices(t *testing.T) {
 	}
 	runs := func(want ...string) {
 		t.Helper()
-		list, err := f.e.stackContainers(t.Context(), f.name)
+		list, err := f.e.Stack(t.Context(), f.name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
 		for _, c := range list {
-			got = append(got, c.Config.Labels[composeService])
+			got = append(got, c.Config.Labels[engine.ComposeService])
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, want) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/engine"
 )
 
 // wire is a socket through which a deploy reaches the engine, and which can be cut.
@@ -33,8 +35,14 @@ func engineSocket() string {
 
 func newWire(t *testing.T) *wire {
 	t.Helper()
+	return newWireAt(t, filepath.Join(t.TempDir(), "engine.sock"))
+}
+
+// newWireAt makes a wire at a path, also in the place of one that was cut.
+func newWireAt(t *testing.T, path string) *wire {
+	t.Helper()
 	engine := engineSocket()
-	w := &wire{path: filepath.Join(t.TempDir(), "engine.sock")}
+	w := &wire{path: path}
 	var err error
 	if w.listener, err = net.Listen("unix", w.path); err != nil {
 		t.Fatal(err)
@@ -153,7 +161,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	if err := f.e.Down(t.Context(), other.name, true); err != nil {
 		t.Error(err)
 	}
-	list, err := f.e.api.VolumeList(t.Context(), client.VolumeListOptions{Filters: make(client.Filters).Add("label", labelStack+"="+f.name)})
+	list, err := f.e.API.VolumeList(t.Context(), client.VolumeListOptions{Filters: make(client.Filters).Add("label", engine.LabelStack+"="+f.name)})
 	if err != nil || len(list.Items) == 0 {
 		t.Errorf("removing one stack removed the records of another: %v, %v", list.Items, err)
 	}

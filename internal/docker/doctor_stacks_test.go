@@ -17,6 +17,8 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile"
@@ -81,8 +83,8 @@ func newBroken(t *testing.T, e *Engine, file string) *broken {
 			b.expect[key] = strings.TrimSpace(value)
 		}
 	}
-	foreign := image.NewStatic("hsectl/test-foreign", e.os, e.arch, []byte("a program for no processor\n"))
-	if err := e.load(t.Context(), foreign); err != nil {
+	foreign := image.NewStatic("hsectl/test-foreign", e.OS, e.Arch, []byte("a program for no processor\n"))
+	if err := e.LoadStatic(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0") // a port that somebody has
@@ -132,7 +134,7 @@ func (b *broken) deploy(text string) {
 func (b *broken) fillVolume() {
 	b.t.Helper()
 	name := deploy.VolumeName(b.stack, "data")
-	if _, err := b.e.api.VolumeCreate(b.t.Context(), client.VolumeCreateOptions{Name: name, Labels: map[string]string{composeProject: b.stack.Name, composeVolume: "data"}}); err != nil {
+	if _, err := b.e.API.VolumeCreate(b.t.Context(), client.VolumeCreateOptions{Name: name, Labels: map[string]string{engine.ComposeProject: b.stack.Name, engine.ComposeVolume: "data"}}); err != nil {
 		b.t.Fatal(err)
 	}
 	var files bytes.Buffer
@@ -145,8 +147,8 @@ func (b *broken) fillVolume() {
 	if err := w.Close(); err != nil {
 		b.t.Fatal(err)
 	}
-	err := b.e.carry(b.t.Context(), map[string]string{carrierMount: name}, func(id string) error {
-		_, err := b.e.api.CopyToContainer(b.t.Context(), id, client.CopyToContainerOptions{DestinationPath: carrierMount, Content: &files})
+	err := b.e.Mounted(b.t.Context(), map[string]string{volumes.MountPoint: name}, func(id string) error {
+		_, err := b.e.API.CopyToContainer(b.t.Context(), id, client.CopyToContainerOptions{DestinationPath: volumes.MountPoint, Content: &files})
 		return err
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -95,7 +96,7 @@ func testEngineAt(t *testing.T, host string) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Connect(t.Context(), Endpoint{Host: host}, func() ([]byte, error) { return built["probe"], nil })
+	e, err := Connect(t.Context(), engine.Endpoint{Host: host}, func() ([]byte, error) { return built["probe"], nil })
 	if err != nil {
 		t.Fatalf("%v\nthese tests need an engine: scripts/engine up, or DOCKER_HOST", err)
 	}
@@ -119,8 +120,8 @@ func workload(t *testing.T, e *Engine) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img := image.NewStatic("hsectl/test-workload", e.os, e.arch, built["workload"])
-	if err := e.load(t.Context(), img); err != nil {
+	img := image.NewStatic("hsectl/test-workload", e.OS, e.Arch, built["workload"])
+	if err := e.LoadStatic(t.Context(), img); err != nil {
 		t.Fatal(err)
 	}
 	return img.Reference
@@ -214,11 +215,11 @@ func judge(t *testing.T, e *Engine, s stack.Stack) []finding.Finding {
 
 func only(t *testing.T, e *Engine, s stack.Stack, service string) container.InspectResponse {
 	t.Helper()
-	list, err := e.stackContainers(t.Context(), s.Name)
+	list, err := e.Stack(t.Context(), s.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(list, func(c container.InspectResponse) bool { return c.Config.Labels[composeService] == service })
+	i := slices.IndexFunc(list, func(c container.InspectResponse) bool { return c.Config.Labels[engine.ComposeService] == service })
 	if i < 0 {
 		t.Fatalf("service %s has no container", service)
 	}
@@ -264,13 +265,13 @@ func TestDeployAndProve(t *testing.T) {
 
 func noLeftovers(t *testing.T, e *Engine, s stack.Stack) {
 	t.Helper()
-	list, err := e.api.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelRole)})
+	list, err := e.API.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range list.Items {
-		if c.Labels[labelStack] == s.Name {
-			t.Errorf("left behind: %s %v", c.Labels[labelRole], c.Names)
+		if c.Labels[engine.LabelStack] == s.Name {
+			t.Errorf("left behind: %s %v", c.Labels[engine.LabelRole], c.Names)
 		}
 	}
 }
@@ -281,14 +282,14 @@ func TestSecretStaysSecret(t *testing.T) {
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
-	c, err := e.api.ContainerInspect(t.Context(), only(t, e, s, "web").ID, client.ContainerInspectOptions{})
+	c, err := e.API.ContainerInspect(t.Context(), only(t, e, s, "web").ID, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(c.Raw), tokenValue) {
 		t.Error("docker inspect shows the secret")
 	}
-	volumes, err := e.api.VolumeList(t.Context(), client.VolumeListOptions{Filters: make(client.Filters).Add("label", labelStack+"="+s.Name)})
+	volumes, err := e.API.VolumeList(t.Context(), client.VolumeListOptions{Filters: make(client.Filters).Add("label", engine.LabelStack+"="+s.Name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,11 +305,11 @@ func TestSecretStaysSecret(t *testing.T) {
 func TestVerifySeesWeakening(t *testing.T) {
 	t.Parallel()
 	ways := weakenings()
-	answer, err := testEngine(t).api.Info(t.Context(), client.InfoOptions{})
+	answer, err := testEngine(t).API.Info(t.Context(), client.InfoOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(securityOptions(answer.Info.SecurityOptions), "apparmor") { // elsewhere there is no profile to take away
+	if slices.Contains(engine.SecurityOptions(answer.Info.SecurityOptions), "apparmor") { // elsewhere there is no profile to take away
 		ways = append(ways, weakening{"no AppArmor profile", []string{"HSE-KRN-003"}, func(_ *container.Config, h *container.HostConfig) {
 			h.SecurityOpt = append(h.SecurityOpt, "apparmor=unconfined")
 		}})
@@ -458,21 +459,21 @@ func recreate(t *testing.T, e *Engine, c container.InspectResponse, change func(
 	hostConfig.CapAdd, hostConfig.SecurityOpt = slices.Clone(hostConfig.CapAdd), slices.Clone(hostConfig.SecurityOpt)
 	change(&config, &hostConfig)
 	if config.Image != c.Config.Image && !strings.HasPrefix(config.Image, "sha256:") { // an id is there already
-		if _, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: c.Config.Image, Target: config.Image}); err != nil {
+		if _, err := e.API.ImageTag(ctx, client.ImageTagOptions{Source: c.Config.Image, Target: config.Image}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if _, err := e.api.ImageRemove(context.Background(), config.Image, client.ImageRemoveOptions{Force: true}); err != nil {
+			if _, err := e.API.ImageRemove(context.Background(), config.Image, client.ImageRemoveOptions{Force: true}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	list, err := e.stackContainers(ctx, config.Labels[composeProject])
+	list, err := e.Stack(ctx, config.Labels[engine.ComposeProject])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, old := range list {
-		if _, err := e.api.ContainerRemove(ctx, old.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+		if _, err := e.API.ContainerRemove(ctx, old.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -482,12 +483,12 @@ func recreate(t *testing.T, e *Engine, c container.InspectResponse, change func(
 			networking.EndpointsConfig[name] = &network.EndpointSettings{}
 		}
 	}
-	created, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	created, err := e.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &config, HostConfig: &hostConfig, NetworkingConfig: networking, Name: strings.TrimPrefix(c.Name, "/")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.api.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
+	if _, err := e.API.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -555,22 +556,22 @@ func TestVerifyIsNotFooled(t *testing.T) {
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	id := only(t, e, s, "web").ID
-	if _, err := e.api.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
+	if _, err := e.API.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if finding.Proven(judge(t, e, s)) {
 		t.Error("a paused container is proven")
 	}
-	if _, err := e.api.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{}); err != nil {
+	if _, err := e.API.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.api.ContainerStop(t.Context(), id, client.ContainerStopOptions{}); err != nil {
+	if _, err := e.API.ContainerStop(t.Context(), id, client.ContainerStopOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if finding.Proven(judge(t, e, s)) {
 		t.Error("a stopped container is proven")
 	}
-	if _, err := e.api.ContainerRemove(t.Context(), id, client.ContainerRemoveOptions{Force: true}); err != nil {
+	if _, err := e.API.ContainerRemove(t.Context(), id, client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if finding.Proven(judge(t, e, s)) {
@@ -582,8 +583,8 @@ func TestVerifyIsNotFooled(t *testing.T) {
 // An engine that does not answer, or is too old, is named as such.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	_, err := Connect(t.Context(), Endpoint{Host: "unix:///nonexistent/docker.sock"}, nil)
-	if _, ok := errors.AsType[*UnreachableError](err); !ok {
+	_, err := Connect(t.Context(), engine.Endpoint{Host: "unix:///nonexistent/docker.sock"}, nil)
+	if _, ok := errors.AsType[*engine.UnreachableError](err); !ok {
 		t.Errorf("got %v, want an UnreachableError", err)
 	}
 }

@@ -72,11 +72,11 @@ func erring(t *testing.T, e *Engine, original container.InspectResponse) []errin
 	// A privileged hook is refused by some kernels that engines run on; whose it is shows in any case.
 	execed := row("post_start hook as root", nothing, bad, "HSE-USR-001", "HSE-USR-004")
 	execed.after = func(t *testing.T, e *Engine, s stack.Stack) {
-		made, err := e.api.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "deaf"}})
+		made, err := e.API.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "deaf"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.api.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
+		if _, err := e.API.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,12 +135,12 @@ func erring(t *testing.T, e *Engine, original container.InspectResponse) []errin
 // imageOf makes an image from the container's with one line of a Dockerfile more, and a container of it.
 func imageOf(t *testing.T, e *Engine, from container.InspectResponse, line string, change func(*container.Config)) func(*container.Config, *container.HostConfig) {
 	t.Helper()
-	made, err := e.api.ContainerCommit(t.Context(), from.ID, client.ContainerCommitOptions{Changes: []string{line}, Config: &container.Config{}, NoPause: true})
+	made, err := e.API.ContainerCommit(t.Context(), from.ID, client.ContainerCommitOptions{Changes: []string{line}, Config: &container.Config{}, NoPause: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := e.api.ImageRemove(context.Background(), made.ID, client.ImageRemoveOptions{Force: true}); err != nil {
+		if _, err := e.API.ImageRemove(context.Background(), made.ID, client.ImageRemoveOptions{Force: true}); err != nil {
 			t.Error(err)
 		}
 	})

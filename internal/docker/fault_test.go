@@ -19,6 +19,9 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/records"
+	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -187,7 +190,7 @@ func (f *fault) watch(cmd *exec.Cmd, see func(event)) int {
 // is checks that the stack is wholly of a generation: label, secret and proof, with nothing left behind.
 func (f *fault) is(generation, profile string) {
 	f.t.Helper()
-	list, err := f.e.stackContainers(f.t.Context(), f.name)
+	list, err := f.e.Stack(f.t.Context(), f.name)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -195,9 +198,9 @@ func (f *fault) is(generation, profile string) {
 		f.t.Errorf("%d containers, want 2", len(list))
 	}
 	for _, c := range list {
-		service := c.Config.Labels[composeService]
-		if c.Name != "/"+f.name+"-"+service+"-1" || !wellOff(c) {
-			f.t.Errorf("container %s is %s", c.Name, stateOf(c))
+		service := c.Config.Labels[engine.ComposeService]
+		if c.Name != "/"+f.name+"-"+service+"-1" || !engine.Well(c) {
+			f.t.Errorf("container %s is %s", c.Name, engine.State(c))
 		}
 		if service == "web" && c.Config.Labels["generation"] != generation {
 			f.t.Errorf("web is of generation %q, want %q", c.Config.Labels["generation"], generation)
@@ -212,7 +215,7 @@ func (f *fault) is(generation, profile string) {
 }
 
 func (f *fault) token(id string) string {
-	data, err := f.e.get(f.t.Context(), id, "/run/secrets/token")
+	data, err := f.e.Get(f.t.Context(), id, "/run/secrets/token")
 	if err != nil {
 		return err.Error()
 	}
@@ -221,12 +224,12 @@ func (f *fault) token(id string) string {
 
 func (f *fault) leftovers() {
 	f.t.Helper()
-	list, err := f.e.api.ContainerList(f.t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", labelStack+"="+f.name)})
+	list, err := f.e.API.ContainerList(f.t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelStack+"="+f.name)})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	for _, c := range list.Items {
-		f.t.Errorf("left behind: %s %v", c.Labels[labelRole], c.Names)
+		f.t.Errorf("left behind: %s %v", c.Labels[engine.LabelRole], c.Names)
 	}
 }
 
@@ -344,7 +347,7 @@ func TestFirstDeployFails(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "containers are stopped") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
-	list, err := f.e.stackContainers(t.Context(), f.name)
+	list, err := f.e.Stack(t.Context(), f.name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +366,7 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
-	lock, err := f.e.Lock(t.Context(), f.name, LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"},
+	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"},
 		Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -402,28 +405,28 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 func TestStaleLock(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
-	options := LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
-	first, err := f.e.Lock(t.Context(), f.name, options)
+	options := records.LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
+	w := newWire(t)
+	first, err := testEngineAt(t, "unix://"+w.path).Lock(t.Context(), f.name, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.e.api.ContainerRemove(t.Context(), first.id, client.ContainerRemoveOptions{Force: true}); err != nil {
+	if _, err := f.e.API.ContainerRemove(t.Context(), "hsectl.lock."+f.name, client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := first.Write(t.Context(), record.Journal{Sequence: 1, Phase: record.Applying}); err != nil {
 		t.Errorf("a pruned lock was not made again: %v", err)
 	}
-	first.stop() // as if its process had been killed
-	<-first.ended
-	now, err := f.e.now(t.Context())
+	w.cut() // as if its process had been killed
+	now, err := f.e.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := json.Marshal(heartbeat{Count: 7, At: now.AddDate(0, 0, -1)})
+	old, err := json.Marshal(map[string]any{"count": 7, "at": now.AddDate(0, 0, -1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.e.put(t.Context(), first.id, heartbeatFile, old); err != nil {
+	if err := f.e.Put(t.Context(), "hsectl.lock."+f.name, "/heartbeat", old); err != nil {
 		t.Fatal(err)
 	}
 	second, err := f.e.Lock(t.Context(), f.name, options)
@@ -433,6 +436,7 @@ func TestStaleLock(t *testing.T) {
 	if err := second.Write(t.Context(), record.Journal{Sequence: 2, Phase: record.Closed}); err != nil {
 		t.Error(err)
 	}
+	newWireAt(t, w.path)
 	var lost *deploy.LostError
 	if err := first.Write(t.Context(), record.Journal{Sequence: 2}); !errors.As(err, &lost) {
 		t.Errorf("the dead holder woke and wrote: %v", err)
@@ -460,7 +464,7 @@ func TestRollback(t *testing.T) {
 	if code, out := f.run("", "rollback", "--stack", f.name, "9"); code != 2 {
 		t.Errorf("a release that is not there: exit %d\n%s", code, out)
 	}
-	if err := f.e.record(t.Context(), releaseVolume(f.name, 1), releaseFile, []byte(`{"apiVersion":"hsectl/v1"}`)); err != nil {
+	if err := tamper(t, f.e, f.name, []byte(`{"apiVersion":"hsectl/v1"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if code, out := f.run("", "rollback", "--stack", f.name, "1"); code != 1 || !strings.Contains(out, "damaged") {
@@ -480,12 +484,12 @@ func TestOldReleasesGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets, err := f.e.shelf(t.Context(), f.name, roleSecrets)
+	secrets, err := f.e.API.VolumeList(t.Context(), client.VolumeListOptions{Filters: make(client.Filters).Add("label", engine.LabelRole+"="+records.RoleSecrets, engine.LabelStack+"="+f.name)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(h) != 2 || len(secrets.volumes) != 2 {
-		t.Errorf("%d releases and %d volumes of secrets, want 2 and 2", len(h), len(secrets.volumes))
+	if len(h) != 2 || len(secrets.Items) != 2 {
+		t.Errorf("%d releases and %d volumes of secrets, want 2 and 2", len(h), len(secrets.Items))
 	}
 	f.must("", "rollback", "--stack", f.name)
 	f.is("c", f.profile("c", "serve", "serve"))
@@ -525,7 +529,7 @@ func TestDriftIsPutRight(t *testing.T) {
 	old := f.profile("old", "serve", "serve")
 	f.must("old", "deploy", "-f", old)
 	id := only(t, f.e, deployedStack(f), "web").ID
-	if _, err := f.e.api.ContainerUpdate(t.Context(), id, client.ContainerUpdateOptions{Resources: moreMemory()}); err != nil {
+	if _, err := f.e.API.ContainerUpdate(t.Context(), id, client.ContainerUpdateOptions{Resources: moreMemory()}); err != nil {
 		t.Fatal(err)
 	}
 	if code, out := f.run("old", "plan", "--detailed-exitcode", "-f", old); code != 3 || !strings.Contains(out, "limits.memory was changed on the running container") {
@@ -592,4 +596,12 @@ func TestOnlyOneService(t *testing.T) {
 	}
 	f.must("", "rollback", "--stack", f.name)
 	f.is("old", f.profile("old", "serve", "serve"))
+}
+
+// tamper replaces what was recorded of the first release of a stack.
+func tamper(t *testing.T, e *Engine, name string, data []byte) error {
+	t.Helper()
+	return e.Mounted(t.Context(), map[string]string{volumes.MountPoint: records.ReleaseVolume(name, 1)}, func(id string) error {
+		return e.Put(t.Context(), id, volumes.MountPoint+"/release.json", data)
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -58,7 +59,7 @@ func newProxy(t *testing.T, direct *Engine, before func(p *proxy, r *http.Reques
 
 func (p *proxy) connect(t *testing.T) *Engine {
 	t.Helper()
-	e, err := Connect(t.Context(), Endpoint{Host: "unix://" + p.path}, func() ([]byte, error) {
+	e, err := Connect(t.Context(), engine.Endpoint{Host: "unix://" + p.path}, func() ([]byte, error) {
 		built, err := programs()
 		return built["probe"], err
 	})
@@ -123,12 +124,12 @@ func TestVerifyOnABadDay(t *testing.T) {
 	t.Run("a paused container", func(t *testing.T) {
 		renew(t)
 		id := only(t, direct, s, "web").ID
-		if _, err := direct.api.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
+		if _, err := direct.API.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		notProven(t, direct, s)
 		noLeftovers(t, direct, s)
-		if _, err := direct.api.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{}); err != nil {
+		if _, err := direct.API.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -156,7 +157,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		p := newProxy(t, direct, func(p *proxy, r *http.Request) bool {
 			if to(r, http.MethodPost, "/start") { // it is started, and nobody hears of it
 				parts := strings.Split(r.URL.Path, "/")
-				if _, err := direct.api.ContainerStart(t.Context(), parts[len(parts)-2], client.ContainerStartOptions{}); err != nil {
+				if _, err := direct.API.ContainerStart(t.Context(), parts[len(parts)-2], client.ContainerStartOptions{}); err != nil {
 					t.Error(err)
 				}
 				go func() { _ = p.server.Close() }()
@@ -200,7 +201,7 @@ func notProven(t *testing.T, e *Engine, s stack.Stack) {
 
 func remove(t *testing.T, e *Engine, s stack.Stack) {
 	t.Helper()
-	if _, err := e.api.ContainerRemove(t.Context(), s.Name+"-web-1", client.ContainerRemoveOptions{Force: true}); err != nil {
+	if _, err := e.API.ContainerRemove(t.Context(), s.Name+"-web-1", client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -208,10 +209,10 @@ func remove(t *testing.T, e *Engine, s stack.Stack) {
 // awaitProbesEnd waits until the probes of a stack have ended by themselves.
 func awaitProbesEnd(t *testing.T, e *Engine, s stack.Stack) {
 	t.Helper()
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(engine.PollInterval)
 	defer ticker.Stop()
 	for {
-		list, err := e.api.ContainerList(t.Context(), client.ContainerListOptions{Filters: make(client.Filters).Add("label", labelRole+"=probe", labelStack+"="+s.Name)})
+		list, err := e.API.ContainerList(t.Context(), client.ContainerListOptions{Filters: make(client.Filters).Add("label", engine.LabelRole+"=probe", engine.LabelStack+"="+s.Name)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ func TestNeedsOfARunningContainer(t *testing.T) {
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	recreate(t, e, only(t, e, s, "web"), func(_ *container.Config, h *container.HostConfig) { h.ReadonlyRootfs = false })
-	if err := e.put(t.Context(), only(t, e, s, "web").ID, "/state", []byte("written")); err != nil {
+	if err := e.Put(t.Context(), only(t, e, s, "web").ID, "/state", []byte("written")); err != nil {
 		t.Fatal(err)
 	}
 	for name, look := range map[string]func() verify.Look{"from beside": host.Beside, "by a probe": nil} {

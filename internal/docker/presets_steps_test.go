@@ -12,6 +12,8 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/engine"
 )
 
 // step asks a program for something, and wants an answer.
@@ -31,12 +33,12 @@ func all(steps ...step) step {
 func inside(want, line string) step {
 	return func(w worker) {
 		w.Helper()
-		made, err := w.engine.api.ExecCreate(w.Context(), only(w.T, w.engine, w.stack, w.service).ID,
+		made, err := w.engine.API.ExecCreate(w.Context(), only(w.T, w.engine, w.stack, w.service).ID,
 			client.ExecCreateOptions{Cmd: []string{"sh", "-c", line}, AttachStdout: true, AttachStderr: true})
 		if err != nil {
 			w.Fatal(err)
 		}
-		attached, err := w.engine.api.ExecAttach(w.Context(), made.ID, client.ExecAttachOptions{})
+		attached, err := w.engine.API.ExecAttach(w.Context(), made.ID, client.ExecAttachOptions{})
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -45,7 +47,7 @@ func inside(want, line string) step {
 		if _, err := stdcopy.StdCopy(&out, &out, attached.Reader); err != nil {
 			w.Fatal(err)
 		}
-		ended, err := w.engine.api.ExecInspect(w.Context(), made.ID, client.ExecInspectOptions{})
+		ended, err := w.engine.API.ExecInspect(w.Context(), made.ID, client.ExecInspectOptions{})
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -84,7 +86,7 @@ func eventually(want, port, path string) step {
 		w.Helper()
 		over := time.NewTimer(deployTimeout)
 		defer over.Stop()
-		ticker := time.NewTicker(pollInterval)
+		ticker := time.NewTicker(engine.PollInterval)
 		defer ticker.Stop()
 		for {
 			got := w.ask(http.MethodGet, port, path, "")

@@ -15,6 +15,8 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/converge"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -70,8 +72,8 @@ func TestTooManyOpenFiles(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, strings.Replace(web, "    limits:", "    open_files: 2000000000\n    limits:", 1), "serve")
-	if _, err := deployStack(t, e, s, tokenValue); !errors.Is(err, ErrOpenFiles) {
-		t.Errorf("got %v, want %v", err, ErrOpenFiles)
+	if _, err := deployStack(t, e, s, tokenValue); !errors.Is(err, converge.ErrOpenFiles) {
+		t.Errorf("got %v, want %v", err, converge.ErrOpenFiles)
 	}
 }
 
@@ -135,7 +137,7 @@ func (c presetAtWork) build(t *testing.T, e *Engine) string {
 		t.Fatalf("%v\n%s\n%s", err, progress.String(), makeImages)
 	}
 	t.Cleanup(func() {
-		if _, err := e.api.ImageRemove(context.Background(), ref, client.ImageRemoveOptions{Force: true}); err != nil {
+		if _, err := e.API.ImageRemove(context.Background(), ref, client.ImageRemoveOptions{Force: true}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -180,11 +182,11 @@ func (w worker) deploy() {
 func (w worker) said() string {
 	w.Helper()
 	c := only(w.T, w.engine, w.stack, w.service)
-	logs, err := w.engine.logs(w.Context(), c.ID, 0)
+	logs, err := w.engine.Logs(w.Context(), c.ID, 0)
 	if err != nil {
 		w.Fatal(err)
 	}
-	out := lastLines(logs, 40)
+	out := engine.LastLines(logs, 40)
 	if c.State.Health != nil {
 		for _, h := range c.State.Health.Log {
 			out = append(out, fmt.Sprintf("health test ended with %d: %s", h.ExitCode, h.Output))

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/engine"
 )
 
 // privateSize bounds the disk of a private engine: the images of the tests and little more.
@@ -106,10 +108,10 @@ func (p *private) start() {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(engine.PollInterval)
 	defer ticker.Stop()
 	for {
-		if e, err := Connect(p.t.Context(), Endpoint{Host: p.host}, nil); err == nil {
+		if e, err := Connect(p.t.Context(), engine.Endpoint{Host: p.host}, nil); err == nil {
 			e.Close()
 			return
 		}
@@ -171,7 +173,7 @@ func (p *private) tail() string {
 	if err != nil {
 		return err.Error()
 	}
-	return strings.Join(lastLines(string(text), 20), "\n")
+	return strings.Join(engine.LastLines(string(text), 20), "\n")
 }
 
 // pidHere is the number on this machine of a process that has another one in the engine's pid namespace.

@@ -61,7 +61,7 @@ func TestRemoteEngines(t *testing.T) {
 			run("old", "verify", "-f", old)
 			f.env, f.through = near, nil // by its socket the engine says the same of itself
 			f.is("old", old)
-			list, err := f.e.stackContainers(t.Context(), f.name)
+			list, err := f.e.Stack(t.Context(), f.name)
 			if err != nil {
 				t.Fatal(err)
 			}

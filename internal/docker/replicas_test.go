@@ -47,7 +47,7 @@ func reshaped(s stack.Stack, service string, change func(*stack.Service)) stack.
 
 func idsOf(t *testing.T, e *Engine, s stack.Stack, service string) []string {
 	t.Helper()
-	ids, err := e.containerIDs(t.Context(), s.Name)
+	ids, err := e.ContainerIDs(t.Context(), s.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,12 +80,12 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("%d containers, %s", len(first), answer(findings, "HSE-LIF-007", finding.Pass))
 	}
 
-	list, err := e.ofService(t.Context(), s.Name, "web")
+	list, err := e.Service(t.Context(), s.Name, "web")
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := strings.TrimPrefix(list[1].Name, "/")
-	if _, err := e.api.ContainerKill(t.Context(), list[1].ID, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
+	if _, err := e.API.ContainerKill(t.Context(), list[1].ID, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := answer(judge(t, e, s), "HSE-LIF-005", finding.Fail); !strings.HasPrefix(got, name+": ") {
@@ -98,7 +98,7 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("the killed one should run again: had %v, has %v", first, got)
 	}
 
-	if _, err := e.api.ContainerRemove(t.Context(), list[2].ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+	if _, err := e.API.ContainerRemove(t.Context(), list[2].ID, client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if got := answer(judge(t, e, s), "HSE-LIF-007", finding.Drift); !strings.HasPrefix(got, "2 of 3 containers: ") {
@@ -279,7 +279,7 @@ func TestReplicasGoOnAfterAKill(t *testing.T) {
 	if _, err = applyTo(t, e, next, secrets, record); err != nil {
 		t.Fatal(err)
 	}
-	list, err := e.ofService(t.Context(), s.Name, "web")
+	list, err := e.Service(t.Context(), s.Name, "web")
 	if err != nil {
 		t.Fatal(err)
 	}

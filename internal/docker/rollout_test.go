@@ -162,7 +162,7 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 	}
 	record := &record.Entry{Number: number, Release: deploy.NewRelease(d, observed, plan, number)}
 	var err error
-	if record.Outcome.Containers, err = e.containerIDs(t.Context(), s.Name); err != nil {
+	if record.Outcome.Containers, err = e.ContainerIDs(t.Context(), s.Name); err != nil {
 		t.Fatal(err)
 	}
 	return record, failure
@@ -202,7 +202,7 @@ func TestRolloutLosesNoRequest(t *testing.T) {
 	if !errors.As(err, &unhealthy) || unhealthy.Service != "web" {
 		t.Errorf("the sick version ended with %v", err)
 	}
-	if now, err := e.containerIDs(t.Context(), first.Name); err != nil || !slices.Equal(now["web"], after) {
+	if now, err := e.ContainerIDs(t.Context(), first.Name); err != nil || !slices.Equal(now["web"], after) {
 		t.Errorf("web should have kept %v and has %v, %v", after, now["web"], err)
 	}
 	lost("a change of web")
@@ -342,13 +342,13 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if list, err := e.ofService(t.Context(), s.Name, "web"); err != nil || len(list) != 2 {
+	if list, err := e.Service(t.Context(), s.Name, "web"); err != nil || len(list) != 2 {
 		t.Fatalf("the cut-off run left %d containers, %v", len(list), err)
 	}
 	if record, err = applyTo(t, e, s, secrets, record); err != nil {
 		t.Fatal(err)
 	}
-	list, err := e.ofService(t.Context(), s.Name, "web")
+	list, err := e.Service(t.Context(), s.Name, "web")
 	if err != nil || len(list) != 1 || !slices.Contains(list[0].Config.Env, "VERSION=2") {
 		t.Fatalf("there are %d containers, %v", len(list), err)
 	}
@@ -383,7 +383,10 @@ func loadsAfterAKill(t *testing.T, e *Engine, text string, record *record.Entry,
 		case deploy.DeliverConfigs:
 			err = e.Apply(t.Context(), []deploy.Step{step}, func(deploy.Event) {})
 		case deploy.Load:
-			err = e.withLive(t.Context(), "edge", step.Load, func(id string) error { return e.copyLive(t.Context(), id, step.Load) })
+			step.Load.Compose.File = []byte("no: [Compose file")
+			if e.Apply(t.Context(), []deploy.Step{step}, func(deploy.Event) {}) == nil {
+				t.Fatal("the edge has loaded what it cannot")
+			}
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -52,7 +53,7 @@ func surfaces() []weakening {
 // awaitHealthTest waits until the engine has run the test once.
 func awaitHealthTest(t *testing.T, e *Engine, s stack.Stack) {
 	t.Helper()
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(engine.PollInterval)
 	defer ticker.Stop()
 	for {
 		if h := only(t, e, s, "web").State.Health; h != nil && len(h.Log) > 0 {
@@ -91,11 +92,11 @@ func TestVerifySeesExec(t *testing.T) {
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	id := only(t, e, s, "web").ID
-	made, err := e.api.ExecCreate(t.Context(), id, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "deaf"}})
+	made, err := e.API.ExecCreate(t.Context(), id, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "deaf"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.api.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
+	if _, err := e.API.ExecStart(t.Context(), made.ID, client.ExecStartOptions{Detach: true}); err != nil {
 		t.Fatal(err)
 	}
 	if f := findingOf(t, judge(t, e, s), "HSE-USR-004"); f.Status != finding.Drift {
@@ -134,12 +135,12 @@ func TestVerifySeesReach(t *testing.T) {
 			t.Errorf("%s: %s on %s: %s", f.Subject, f.Status, f.Tier, f.Detail)
 		}
 	}
-	if _, err := e.api.NetworkConnect(t.Context(), s.Name+"_right", client.NetworkConnectOptions{Container: only(t, e, s, "one").ID}); err != nil {
+	if _, err := e.API.NetworkConnect(t.Context(), s.Name+"_right", client.NetworkConnectOptions{Container: only(t, e, s, "one").ID}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		// A network that a container was joined to by hand is left before the stack is removed.
-		_, _ = e.api.NetworkDisconnect(context.Background(), s.Name+"_right", client.NetworkDisconnectOptions{Container: s.Name + "-one-1", Force: true})
+		_, _ = e.API.NetworkDisconnect(context.Background(), s.Name+"_right", client.NetworkDisconnectOptions{Container: s.Name + "-one-1", Force: true})
 	})
 	for _, f := range judge(t, e, s) {
 		if f.Control == "HSE-NET-006" && f.Subject == "one" && f.Status != finding.Fail {

@@ -1,0 +1,194 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/containerd/errdefs"
+	composeapi "github.com/docker/compose/v5/pkg/api"
+	"github.com/docker/compose/v5/pkg/compose"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+)
+
+const (
+	crashLoop = 3 // restarts after which a service is not waited for any longer
+	logLines  = 15
+)
+
+// up is a stack as Compose sees it, ready to be brought up.
+type up struct {
+	project *types.Project
+	sdk     composeapi.Compose
+}
+
+// upFor loads the file of a step, and ends what an earlier run has begun.
+func (a *Applier) upFor(ctx context.Context, step *deploy.ComposeStep, report func(deploy.Event)) (up, error) {
+	p, err := generate.Load(ctx, step.File, step.Environment)
+	if err != nil {
+		return up{}, err
+	}
+	if step.Partial {
+		if p, err = p.WithSelectedServices(step.Services, types.IgnoreDependencies); err != nil {
+			return up{}, fmt.Errorf("choosing services: %w", err)
+		}
+	}
+	for name, service := range p.Services {
+		service.CustomLabels = map[string]string{
+			composeapi.ProjectLabel: p.Name, composeapi.ServiceLabel: name, composeapi.VersionLabel: composeapi.ComposeVersion,
+			composeapi.WorkingDirLabel: "/", composeapi.ConfigFilesLabel: generate.ComposeFile, composeapi.OneoffLabel: "False",
+		}
+		p.Services[name] = service
+	}
+	sdk, err := compose.NewComposeService(a.engine.CLI,
+		compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")),
+		compose.WithPrompt(func(string, bool) (bool, error) { return false, nil }), // never give up data for an answer nobody gave
+		compose.WithEventProcessor(events{p.Name, report}))
+	if err != nil {
+		return up{}, fmt.Errorf("preparing the Compose SDK: %w", err)
+	}
+	return up{p, sdk}, a.settle(ctx, p.Name)
+}
+
+// run lets Compose work, and watches the containers until all are healthy. A service that has clearly failed ends the
+// wait at once.
+func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.CreateOptions, w *watcher) error {
+	upContext, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- u.sdk.Up(upContext, u.project, composeapi.UpOptions{Create: create, Start: composeapi.StartOptions{Project: u.project}})
+	}()
+	err := w.wait(upContext, done)
+	cancel()
+	if w.upPending {
+		// Compose leaves the engine in a defined state before anybody looks at it.
+		if late := <-done; err == nil {
+			err = late
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "setting rlimit type 7") { // runc knows limits by number only
+		err = fmt.Errorf("%w: %w", ErrOpenFiles, err)
+	}
+	if err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return nil
+}
+
+// ErrOpenFiles is an engine that may not raise its own limit of open files, as in rootless mode, and a service that asks for more.
+var ErrOpenFiles = errors.New("a service asks for more open files than the engine may give")
+
+// converge lets Compose bring the containers to the file.
+func (a *Applier) converge(ctx context.Context, project string, step *deploy.ComposeStep, report func(deploy.Event)) error {
+	u, err := a.upFor(ctx, step, report)
+	if err != nil {
+		return err
+	}
+	known, err := a.restartCounts(ctx, project)
+	if err != nil {
+		return err
+	}
+	create := composeapi.CreateOptions{RemoveOrphans: !step.Partial, IgnoreOrphans: step.Partial, Recreate: composeapi.RecreateDiverged,
+		RecreateDependencies: composeapi.RecreateDiverged, Inherit: true}
+	if len(step.Force) > 0 {
+		create.Services, create.Recreate = step.Force, composeapi.RecreateForce
+	}
+	w := &watcher{engine: a.engine, project: project, services: step.Services, report: report, started: time.Now(), reported: map[string]bool{}, known: known, once: step.Once,
+		want: map[string]int{}}
+	for name, service := range u.project.Services {
+		w.want[name] = service.GetScale()
+	}
+	if err := u.run(ctx, step.Timeout, create, w); err != nil {
+		return err
+	}
+	if step.Gate != nil {
+		if err := a.rest(ctx, step); err != nil {
+			return err
+		}
+	}
+	return a.settle(ctx, project)
+}
+
+// settle ends what a deploy that was cut off has begun while Compose was replacing containers. Compose makes the new one
+// beside the old one, removes the old one and renames the new one: where the old one is still there, the new one goes,
+// because it has never run; where it is gone, the new one gets its name.
+func (a *Applier) settle(ctx context.Context, project string) error {
+	list, err := a.engine.Stack(ctx, project)
+	if err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	for _, c := range list {
+		names[strings.TrimPrefix(c.Name, "/")] = true
+	}
+	for _, c := range list {
+		final, replacing := engine.FinalName(c.Name)
+		switch {
+		case !replacing:
+			continue
+		case names[final]:
+			_, err = a.engine.API.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
+		default:
+			_, err = a.engine.API.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: final})
+			names[final] = true
+		}
+		if err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("settling container %s: %w", final, err)
+		}
+	}
+	return nil
+}
+
+// events passes the progress of Compose on, as far as it says something new: what is unchanged stays unsaid, and health
+// is told by the watcher.
+type events struct {
+	project string
+	report  func(deploy.Event)
+}
+
+// Start implements api.EventProcessor.
+func (events) Start(context.Context, string) {}
+
+// Done implements api.EventProcessor.
+func (events) Done(string, bool) {}
+
+// On implements api.EventProcessor.
+func (e events) On(resources ...composeapi.Resource) {
+	for _, r := range resources {
+		switch r.Text {
+		case composeapi.StatusRunning, composeapi.StatusWaiting, composeapi.StatusHealthy, composeapi.StatusStarting, composeapi.StatusCreating:
+			continue
+		}
+		if r.Status == composeapi.Working && r.Text != composeapi.StatusStopping {
+			continue
+		}
+		kind, name, _ := strings.Cut(r.ID, " ")
+		if kind == "Container" {
+			kind, name = "", e.service(name)
+		}
+		text := strings.ToLower(strings.TrimSpace(kind + " " + r.Text))
+		e.report(deploy.Event{Subject: strings.TrimPrefix(name, e.project+"_"), Text: text, Done: r.Status == composeapi.Done})
+	}
+}
+
+// service turns the name of a container into that of its service: stack-service-1, or 0123456789ab_stack-service-1 while
+// it takes another's place.
+func (e events) service(name string) string {
+	if final, replacing := engine.FinalName(name); replacing {
+		name = final
+	}
+	name = strings.TrimPrefix(name, e.project+"-")
+	if i := strings.LastIndexByte(name, '-'); i > 0 {
+		name = name[:i]
+	}
+	return name
+}

@@ -1,0 +1,200 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+)
+
+// watcher waits for the containers of a stack.
+type watcher struct {
+	engine    *engine.Connection
+	project   string
+	services  []string
+	report    func(deploy.Event)
+	started   time.Time
+	once      bool            // services must end
+	fresh     bool            // only containers that were not there before count
+	known     map[string]int  // restarts of the containers that were there before, by id
+	want      map[string]int  // containers that must be well, by service; one where nothing is said
+	healthy   map[string]bool // services that were healthy at the last look
+	reported  map[string]bool // containers whose health was told
+	upPending bool
+	upErr     error // of Compose, once it is done
+}
+
+func (w *watcher) wait(ctx context.Context, up <-chan error) error {
+	w.upPending = true
+	ticker := time.NewTicker(engine.PollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case w.upErr = <-up:
+			w.upPending = false
+			up = nil
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+		containers, err := w.engine.Stack(context.WithoutCancel(ctx), w.project)
+		if err != nil {
+			return err
+		}
+		if failed := w.look(containers); failed != nil {
+			return w.diagnose(ctx, *failed)
+		}
+		if gone := w.gone(containers); gone != "" && w.upErr == nil {
+			return &deploy.UnhealthyError{Service: gone, State: "its container was removed by somebody else", Waited: time.Since(w.started)}
+		}
+		switch {
+		case w.upErr != nil:
+			return w.blame(ctx, containers, w.upErr)
+		case !w.upPending && len(w.healthy) == len(w.services):
+			return nil
+		case ctx.Err() != nil:
+			return w.blame(ctx, containers, fmt.Errorf("waiting for health: %w", ctx.Err()))
+		}
+	}
+}
+
+// look notes who is healthy and returns a container that has failed for good. A container that is not yet replaced is
+// looked at like any other: it is the newest state that there is.
+func (w *watcher) look(containers []container.InspectResponse) *container.InspectResponse {
+	w.healthy = map[string]bool{}
+	well := map[string]int{}
+	for _, c := range containers {
+		name := c.Config.Labels[engine.ComposeService]
+		_, known := w.known[c.ID]
+		switch {
+		case !slices.Contains(w.services, name), w.fresh && known:
+		case w.isNew(c) && w.failed(c):
+			return &c
+		case w.isWell(c):
+			well[name]++
+			if well[name] >= w.wanted(name) {
+				w.healthy[name] = true
+			}
+			if !w.reported[c.ID] && (!w.upPending || w.isNew(c)) {
+				w.reported[c.ID] = true
+				w.report(deploy.Event{Subject: name, Text: w.goal(well[name], w.wanted(name)), Done: true})
+			}
+		}
+	}
+	return nil
+}
+
+// wanted is how many containers of a service must be well.
+func (w *watcher) wanted(service string) int { return max(w.want[service], 1) }
+
+// isWell tells whether a container is where it should get to: working, or ended where that is the end.
+func (w *watcher) isWell(c container.InspectResponse) bool {
+	return engine.Well(c) && !(w.once && c.State.Running)
+}
+
+// gone returns a service that has too few containers although Compose is done.
+func (w *watcher) gone(containers []container.InspectResponse) string {
+	if w.upPending {
+		return ""
+	}
+	have := map[string]int{}
+	for _, c := range containers {
+		have[c.Config.Labels[engine.ComposeService]]++
+	}
+	for _, name := range w.services {
+		if have[name] < w.wanted(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// goal is what was reached, by how many of how many containers.
+func (w *watcher) goal(well, wanted int) string {
+	text := "healthy"
+	if w.once {
+		text = "completed"
+	}
+	if wanted > 1 {
+		return fmt.Sprintf("%s, %d of %d", text, min(well, wanted), wanted)
+	}
+	return text
+}
+
+// isNew tells a container that this deploy made from one that it found. What it found may be about to be replaced, and
+// counts only once Compose is done, and has done it all.
+func (w *watcher) isNew(c container.InspectResponse) bool {
+	_, known := w.known[c.ID]
+	return !known || !w.upPending && w.upErr == nil
+}
+
+// restartCounts returns how often the containers of a stack have been restarted so far, by id.
+func (a *Applier) restartCounts(ctx context.Context, project string) (map[string]int, error) {
+	list, err := a.engine.Stack(ctx, project)
+	out := map[string]int{}
+	for _, c := range list {
+		out[c.ID] = c.RestartCount
+	}
+	return out, err
+}
+
+func (w *watcher) failed(c container.InspectResponse) bool {
+	s := c.State
+	switch {
+	case s.Running && !w.once && s.Health != nil && s.Health.Status == container.Unhealthy: // a stopped container counts as unhealthy too
+		return true
+	case c.RestartCount-w.known[c.ID] >= crashLoop, s.Status == container.StateDead:
+		return true
+	}
+	return s.Status == container.StateExited && s.ExitCode != 0 && !engine.Restarts(c)
+}
+
+// blame finds the service that is not healthy; when there is none, the cause is what Compose said.
+func (w *watcher) blame(ctx context.Context, containers []container.InspectResponse, cause error) error {
+	if c := w.suspect(containers, cause); c != nil {
+		return errors.Join(w.diagnose(ctx, *c), cause)
+	}
+	return cause
+}
+
+// suspect returns a container that is not well: one that this deploy made, or else one that it found and waited for, or
+// that Compose complains of. What was found broken and not yet replaced is no cause.
+func (w *watcher) suspect(containers []container.InspectResponse, cause error) *container.InspectResponse {
+	var found *container.InspectResponse
+	for _, c := range containers {
+		name := c.Config.Labels[engine.ComposeService]
+		if !slices.Contains(w.services, name) || w.isWell(c) || c.State.Status == container.StateCreated {
+			continue
+		}
+		if _, known := w.known[c.ID]; !known {
+			return &c
+		}
+		waited := w.upErr == nil && !w.upPending
+		if !w.fresh && (waited || strings.Contains(cause.Error(), strings.TrimPrefix(c.Name, "/"))) {
+			found = &c
+		}
+	}
+	return found
+}
+
+// diagnose gathers what helps to see why a container failed.
+func (w *watcher) diagnose(ctx context.Context, c container.InspectResponse) error {
+	out := &deploy.UnhealthyError{Service: c.Config.Labels[engine.ComposeService], ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
+	out.State = engine.State(c)
+	if h := c.State.Health; h != nil && len(h.Log) > 0 {
+		out.Health = strings.Join(engine.LastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
+	}
+	logs, err := w.engine.Logs(context.WithoutCancel(ctx), c.ID, logLines)
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // a container that is going away has none
+		return errors.Join(out, err)
+	}
+	out.Logs = engine.LastLines(logs, logLines)
+	return out
+}

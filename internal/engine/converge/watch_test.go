@@ -1,0 +1,61 @@
+package converge
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/hsectl/hsectl/internal/engine"
+)
+
+// looping is a container of a service that restarts over and over.
+func looping(id, service string, restarts int) container.InspectResponse {
+	return container.InspectResponse{ID: id, Name: "/shop-" + service + "-1", RestartCount: restarts,
+		State:      &container.State{Status: container.StateRestarting, Restarting: true, ExitCode: 1},
+		HostConfig: &container.HostConfig{RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyAlways}},
+		Config:     &container.Config{Labels: map[string]string{engine.ComposeService: service}}}
+}
+
+// What a deploy found in a crash loop is not what failed it: the container that the deploy made is, or what Compose says.
+// Once Compose is done without an error, what was found is what is deployed.
+func TestWhoIsToBlame(t *testing.T) {
+	port := errors.New("driver failed: port is already allocated")
+	unhealthy := errors.New("dependency failed to start: container shop-app-1 is unhealthy")
+	old, fresh := looping("old", "app", 12), looping("new", "app", 1)
+	for name, c := range map[string]struct {
+		containers []container.InspectResponse
+		pending    bool
+		err        error
+		failed     string // what look returns
+		suspect    string
+	}{
+		"found, about to be replaced":       {[]container.InspectResponse{old}, true, nil, "", ""},
+		"found, and Compose failed":         {[]container.InspectResponse{old}, false, port, "", ""},
+		"found, and Compose complains":      {[]container.InspectResponse{old}, false, unhealthy, "", "old"},
+		"found, and left as it is":          {[]container.InspectResponse{old}, false, nil, "old", "old"},
+		"found and made, and Compose fails": {[]container.InspectResponse{old, fresh}, false, port, "", "new"},
+		"made, about to be waited for":      {[]container.InspectResponse{fresh}, true, nil, "", "new"},
+		"made, in a loop":                   {[]container.InspectResponse{looping("new", "app", 3)}, true, nil, "new", "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &watcher{services: []string{"app"}, known: map[string]int{"old": 5}, reported: map[string]bool{}, upPending: c.pending, upErr: c.err}
+			id := func(c *container.InspectResponse) string {
+				if c == nil {
+					return ""
+				}
+				return c.ID
+			}
+			if got := id(w.look(c.containers)); got != c.failed {
+				t.Errorf("failed: %q, want %q", got, c.failed)
+			}
+			cause := c.err
+			if cause == nil {
+				cause = errors.New("waiting for health: time is up")
+			}
+			if got := id(w.suspect(c.containers, cause)); got != c.suspect {
+				t.Errorf("blamed: %q, want %q", got, c.suspect)
+			}
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package observe
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// Inside puts a question from the network namespace of each running container of a service, as the service itself would:
+// its addresses, its names, its networks. The first answer that is not good counts, otherwise the slowest.
+func (ps *Probes) Inside(ctx context.Context, project, service string, check verify.Check) (verify.Answer, error) {
+	running, err := ps.runningContainers(ctx, project, service)
+	if err != nil {
+		return verify.Answer{}, err
+	}
+	var out verify.Answer
+	for _, c := range running {
+		answer, err := ps.insideOne(ctx, project, c, check)
+		if err != nil {
+			return answer, err
+		}
+		if !answer.OK && len(running) > 1 {
+			answer.Text = strings.TrimPrefix(c.Name, "/") + ": " + answer.Text
+		}
+		if !answer.OK || !out.OK || answer.Took > out.Took {
+			out = answer
+		}
+		if !answer.OK {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (ps *Probes) insideOne(ctx context.Context, project string, c container.InspectResponse, check verify.Check) (verify.Answer, error) {
+	ref, err := ps.image(ctx)
+	if err != nil {
+		return verify.Answer{}, err
+	}
+	request, err := json.Marshal(verify.Request{Ask: &check})
+	if err != nil {
+		return verify.Answer{}, fmt.Errorf("asking the probe: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, engine.ProbeTimeout+check.Timeout)
+	defer cancel()
+	pids := int64(64)
+	out, err := ps.throwAway(ctx, probe{image: ref, stack: project, user: "65532:65532"}.config(string(request)), &container.HostConfig{
+		NetworkMode: container.NetworkMode("container:" + c.ID), CapDrop: []string{"ALL"}, ReadonlyRootfs: true,
+		SecurityOpt: []string{"no-new-privileges:true"}, LogConfig: container.LogConfig{Type: "json-file"},
+		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
+	}, nil)
+	if err != nil {
+		return verify.Answer{}, err
+	}
+	var dump verify.Dump
+	if err := json.Unmarshal([]byte(out), &dump); err != nil || dump.Answer == nil {
+		return verify.Answer{}, fmt.Errorf("reading what the probe saw: %w", err)
+	}
+	return *dump.Answer, nil
+}
+
+// runningContainers returns at least one.
+func (ps *Probes) runningContainers(ctx context.Context, project, service string) ([]container.InspectResponse, error) {
+	list, err := ps.engine.Service(ctx, project, service)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(c container.InspectResponse) bool { return !c.State.Running })
+	if len(list) == 0 {
+		return nil, fmt.Errorf("service %s of stack %s does not run", service, project)
+	}
+	return list, nil
+}

@@ -1,0 +1,131 @@
+package observe
+
+import (
+	"context"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/records"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Observe implements deploy.Engine.
+func (obs *Observer) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
+	_, o, err := obs.look(ctx, d, records.RoleJournal, records.RoleSecrets, records.RoleConfig, records.RoleLive) // the journal's volume tells whose root is
+	if err == nil && d.Last != nil {
+		o.Use(d.Last.Release)
+	}
+	return o, err
+}
+
+// Look returns what the engine has recorded of a stack, and what it has of what is desired, without the lock. The last
+// release of what is desired is the current one.
+func (obs *Observer) Look(ctx context.Context, d deploy.Desired) (deploy.Records, deploy.Observed, error) {
+	r, o, err := obs.look(ctx, d, records.RoleJournal, records.RoleRelease, records.RoleSecrets, records.RoleConfig, records.RoleLive)
+	if err != nil {
+		return r, o, err
+	}
+	if current, ok := r.History.Current(); ok {
+		o.Use(current.Release)
+	}
+	// Last of all: who took the lock since the journal was read still has it, or has written the journal.
+	held, err := obs.records.Locked(ctx, d.Stack.Name)
+	r.Quiet = r.Quiet && !held
+	return r, o, err
+}
+
+// look asks at once for everything that does not wait for another answer, and reads all volumes through one transfer container.
+func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string) (r deploy.Records, o deploy.Observed, err error) {
+	o = deploy.Observed{Images: map[string]string{}, Digests: map[string]string{}, Kept: map[string]bool{}, Volumes: map[string]deploy.Volume{}, HandsOver: obs.engine.HandsOver}
+	asking, asked := errgroup.WithContext(ctx)
+	asking.Go(func() error {
+		kept, err := obs.records.KeptImages(asked, d.Stack.Name)
+		for _, id := range kept {
+			o.Kept[id] = true
+		}
+		return err
+	})
+	asking.Go(func() (err error) { o.Running, err = obs.running(asked, d.Stack.Name); return err })
+	asking.Go(func() (err error) { o.Images, o.Digests, err = obs.imagesOf(asked, d.Stack); return err })
+	s, err := obs.records.List(ctx, d.Stack.Name, roles...)
+	if err == nil {
+		s.AddStack(d.Stack)
+		err = obs.records.Read(ctx, &s, asking.Wait)
+	}
+	if waited := asking.Wait(); err == nil {
+		err = waited
+	}
+	if err != nil {
+		return r, o, err
+	}
+	o.Volumes, o.Delivered, o.Secrets, o.Configs = s.Roots, s.Delivered, s.Newest(records.RoleSecrets), s.Newest(records.RoleConfig)
+	r.Quiet, r.History = s.Unchanged, s.History()
+	r.Journal, err = s.Journal()
+	return r, o, err
+}
+
+// imagesOf returns the ids and the digests of the images of a stack, by reference.
+func (obs *Observer) imagesOf(ctx context.Context, in stack.Stack) (ids, digests map[string]string, err error) {
+	type found struct{ id, digest string }
+	references := map[string]*found{}
+	for _, s := range in.Services {
+		references[s.Image] = &found{}
+	}
+	asking, asked := errgroup.WithContext(ctx)
+	asking.SetLimit(engine.InspectParallel)
+	for reference, f := range references {
+		asking.Go(func() (err error) { f.id, f.digest, err = obs.images.Find(asked, reference); return err })
+	}
+	err = asking.Wait()
+	ids, digests = map[string]string{}, map[string]string{}
+	for reference, f := range references {
+		ids[reference], digests[reference] = f.id, f.digest
+	}
+	return ids, digests, err
+}
+
+// running returns the containers of a stack by service.
+func (obs *Observer) running(ctx context.Context, project string) (map[string][]deploy.Running, error) {
+	list, err := obs.engine.Stack(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]deploy.Running{}
+	for _, c := range list {
+		service := c.Config.Labels[engine.ComposeService]
+		_, replacing := engine.FinalName(c.Name)
+		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, State: engine.State(c), Fields: fieldsOf(c, project)}
+		out[service] = append(out[service], r)
+	}
+	return out, nil
+}
+
+// Identities returns the id of the container of each service of a stack. Counters of the kernel are named by it.
+func (obs *Observer) Identities(ctx context.Context, project string) (map[string]string, error) {
+	list, err := obs.engine.Stack(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, c := range list {
+		out[c.Config.Labels[engine.ComposeService]] = c.ID
+	}
+	return out, nil
+}
+
+// RunningImage returns the id of the image that a service's container was made of, or nothing where it has none.
+func (obs *Observer) RunningImage(ctx context.Context, project, service string) (string, error) {
+	list, err := obs.engine.Stack(ctx, project)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range list {
+		if c.Config.Labels[engine.ComposeService] == service {
+			return c.Image, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,125 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// Drills disturb the services of a stack, and see what that does.
+type Drills struct{ engine *engine.Connection }
+
+// NewDrills returns the drills of an engine.
+func NewDrills(e *engine.Connection) *Drills { return &Drills{e} }
+
+// Await watches a service until it is healthy, or until it is not, for at most the budget. A container that ended is not
+// healthy.
+func (d *Drills) Await(ctx context.Context, project, service string, healthy bool, budget time.Duration) (verify.Recovered, error) {
+	begun := time.Now()
+	over := time.NewTimer(budget)
+	defer over.Stop()
+	ticker := time.NewTicker(engine.PollInterval)
+	defer ticker.Stop()
+	for {
+		c, err := d.engine.First(ctx, project, service)
+		if err != nil {
+			return verify.Recovered{}, err
+		}
+		good := engine.Well(c) && c.State.Running
+		bad := !c.State.Running || c.State.Health != nil && c.State.Health.Status == container.Unhealthy
+		if healthy && good || !healthy && bad {
+			return verify.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return verify.Recovered{}, ctx.Err()
+		case <-over.C:
+			return verify.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Stop asks the container of a service to stop, as the engine would on a deploy, and observes how it ends.
+func (d *Drills) Stop(ctx context.Context, project, service string) (verify.Stopped, error) {
+	list, err := d.engine.Stack(ctx, project)
+	if err != nil {
+		return verify.Stopped{}, err
+	}
+	id := ""
+	for _, c := range list {
+		if c.Config.Labels[engine.ComposeService] == service && c.State.Running {
+			id = c.ID
+		}
+	}
+	if id == "" {
+		return verify.Stopped{}, fmt.Errorf("stopping %s: it does not run", service)
+	}
+	begun := time.Now()
+	if _, err := d.engine.API.ContainerStop(ctx, id, client.ContainerStopOptions{}); err != nil {
+		return verify.Stopped{}, fmt.Errorf("stopping %s: %w", service, err)
+	}
+	out := verify.Stopped{Took: time.Since(begun)}
+	c, err := d.engine.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return out, fmt.Errorf("inspecting %s: %w", service, err)
+	}
+	out.ExitCode, out.OOM = c.Container.State.ExitCode, c.Container.State.OOMKilled
+	if out.Killed, err = d.killed(ctx, id, begun); err != nil {
+		return out, err
+	}
+	logs, err := d.engine.Logs(ctx, id, 0)
+	if err != nil {
+		return out, err
+	}
+	out.Logs = engine.LastLines(logs, math.MaxInt)
+	return out, nil
+}
+
+// Start starts the stopped container of a service again.
+func (d *Drills) Start(ctx context.Context, project, service string) error {
+	list, err := d.engine.Stack(ctx, project)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if c.Config.Labels[engine.ComposeService] == service && !c.State.Running {
+			if _, err := d.engine.API.ContainerStart(ctx, c.ID, client.ContainerStartOptions{}); err != nil {
+				return fmt.Errorf("starting %s: %w", service, err)
+			}
+		}
+	}
+	return nil
+}
+
+// killed asks the engine's own record whether it sent SIGKILL.
+func (d *Drills) killed(ctx context.Context, id string, since time.Time) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	defer cancel()
+	stream := d.engine.API.Events(ctx, client.EventsListOptions{
+		Since:   strconv.FormatInt(since.Add(-time.Second).Unix(), 10),
+		Until:   strconv.FormatInt(time.Now().Add(time.Second).Unix(), 10),
+		Filters: make(client.Filters).Add("container", id).Add("event", "kill"),
+	})
+	for {
+		select {
+		case m := <-stream.Messages:
+			if s := m.Actor.Attributes["signal"]; s == "9" || s == "SIGKILL" || s == "KILL" {
+				return true, nil
+			}
+		case err := <-stream.Err:
+			if err != nil && err.Error() != "EOF" {
+				return false, fmt.Errorf("reading the engine's events: %w", err)
+			}
+			return false, nil
+		}
+	}
+}

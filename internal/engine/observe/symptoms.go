@@ -1,0 +1,102 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// symptomLines is how many log lines a doctor reads of each service.
+const symptomLines = 200
+
+// testLines is how much a doctor reads of a health test: the cause often comes before a long trace.
+const testLines = 60
+
+// Symptoms says how the containers of each service stand: the first that is sick speaks for all. What is well has no logs
+// read.
+func (obs *Observer) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom, error) {
+	list, err := obs.engine.Stack(ctx, s.Name)
+	if err != nil {
+		return nil, err
+	}
+	var out []verify.Symptom
+	for _, service := range s.Services {
+		symptom, have := verify.Symptom{Service: service.Name, Missing: true}, 0
+		for _, c := range list {
+			if c.Config.Labels[engine.ComposeService] != service.Name {
+				continue
+			}
+			have++
+			if !symptom.Missing && symptom.Sick() {
+				continue
+			}
+			if symptom = symptomOf(c); !symptom.Sick() {
+				continue
+			}
+			if symptom.ExitCode == killed && !symptom.OOM {
+				symptom.OOM = obs.wasKilledForMemory(ctx, c)
+			}
+			if c.State.Running {
+				if stats, err := obs.engine.Stats(ctx, c.ID); err == nil { // else the doctor knows one thing less
+					symptom.PIDs = int(stats.PidsStats.Current)
+				}
+			}
+			logs, err := obs.engine.Logs(ctx, c.ID, symptomLines)
+			if err != nil {
+				return nil, err
+			}
+			symptom.Logs = engine.LastLines(logs, symptomLines)
+		}
+		if want := service.Wanted(); have < want && !symptom.Sick() {
+			symptom.Short = fmt.Sprintf("%d of %d containers", have, want)
+		}
+		if symptom.Missing {
+			id, _, err := obs.images.Find(ctx, service.Image)
+			if err != nil {
+				return nil, err
+			}
+			symptom.NoImage = id == ""
+		}
+		out = append(out, symptom)
+	}
+	return out, nil
+}
+
+// killed is the exit code of a process that SIGKILL has ended.
+const killed = 137
+
+// wasKilledForMemory asks the engine's latest events: the mark on the container is gone as soon as it is started again. An
+// engine that does not answer has not said so.
+func (obs *Observer) wasKilledForMemory(ctx context.Context, c container.InspectResponse) bool {
+	now, err := obs.engine.Now(ctx)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	defer cancel()
+	events := obs.engine.API.Events(ctx, client.EventsListOptions{Since: c.Created, Until: now.Format(time.RFC3339Nano),
+		Filters: make(client.Filters).Add("container", c.ID).Add("event", "oom")})
+	select {
+	case _, told := <-events.Messages:
+		return told
+	case <-events.Err: // the end of the list, too
+		return false
+	}
+}
+
+func symptomOf(c container.InspectResponse) verify.Symptom {
+	s := verify.Symptom{Service: c.Config.Labels[engine.ComposeService], State: engine.State(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
+		Restarts: c.RestartCount, Error: c.State.Error}
+	if h := c.State.Health; h != nil && h.Status == container.Unhealthy && len(h.Log) > 0 {
+		s.Health = strings.Join(engine.LastLines(h.Log[len(h.Log)-1].Output, testLines), "\n")
+	}
+	return s
+}

@@ -1,0 +1,338 @@
+package records
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/volumes"
+)
+
+const (
+	lockPoll      = time.Second
+	heartbeatFile = "/heartbeat"
+	// selfDoubt is the time without a beat after which a holder takes itself for lost, well before others take it for dead.
+	selfDoubt = 30 * time.Second
+)
+
+// Labels of a lock say who holds it.
+const (
+	labelOwner = "dev.hsectl.lock.owner"
+	labelHost  = "dev.hsectl.lock.host"
+	labelPID   = "dev.hsectl.lock.pid"
+	labelProc  = "dev.hsectl.lock.process"
+)
+
+// Lock is a stack's lock while it is held: a container of a fixed name that is never started. Two cannot have one name,
+// so creating it is atomic. It carries the journal's volume: who loses the lock cannot write the journal any more.
+type Lock struct {
+	store  *Store
+	stack  string
+	holder deploy.Holder
+	lost   chan struct{}
+	stop   context.CancelFunc
+	ended  chan struct{}
+	atOnce bool
+
+	record   string // transfer container of the release that is being deployed; empty when there is none yet
+	recorded string // its volume
+
+	mu      sync.Mutex // guards what follows
+	id      string
+	count   int
+	journal int // sequence of the last journal written or read
+}
+
+// heartbeat is what a holder writes to show that it lives. The time is the engine's.
+type heartbeat struct {
+	Count int       `json:"count"`
+	At    time.Time `json:"at"`
+}
+
+// Names that begin so cannot be those of a Compose project's containers and volumes: projects have no dot.
+func lockName(stack string) string { return "hsectl.lock." + stack }
+
+// LockOptions say who takes a lock and how long they wait for it.
+type LockOptions struct {
+	Holder deploy.Holder
+	Wait   time.Duration
+	Gone   func(process string) bool // tells a process of this machine that has surely ended
+	Report func(deploy.Event)
+}
+
+// Lock takes the lock of a stack, waiting for it while somebody alive holds it.
+func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, error) {
+	o.Holder.Token = rand.Text()
+	l := &Lock{store: st, stack: stack, holder: o.Holder, lost: make(chan struct{}), ended: make(chan struct{})}
+	var watch deploy.Watch
+	begun, told := time.Now(), ""
+	for try := 1; ; try++ {
+		taken, err := l.create(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if taken {
+			st.volumes.Hold(&volumes.Held{Stack: stack, Token: l.holder.Token})
+			l.atOnce = try == 1
+			if err := st.volumes.UnmountStale(ctx, stack, l.holder.Since); err != nil {
+				return nil, errors.Join(err, l.Unlock(ctx))
+			}
+			return l, nil
+		}
+		seen, err := st.sight(ctx, stack)
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		dead := watch.Dead(seen, time.Since(begun))
+		switch {
+		case dead || o.Gone(seen.Holder.Process):
+			o.Report(deploy.Event{Subject: "lock", Text: "taken over from " + seen.Holder.By + " on " + seen.Holder.Host + ", who is gone"})
+			if err := st.takeOver(ctx, seen); err != nil {
+				return nil, err
+			}
+			continue
+		case time.Since(begun) >= o.Wait && !watch.Doubtful(seen):
+			return nil, &deploy.HeldError{Stack: stack, Holder: seen.Holder, Age: seen.Age}
+		}
+		if text := waiting(watch, seen); text != told {
+			o.Report(deploy.Event{Subject: "lock", Text: text})
+			told = text
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+func waiting(watch deploy.Watch, seen deploy.Sighting) string {
+	if watch.Doubtful(seen) {
+		return "its holder " + seen.Holder.By + " on " + seen.Holder.Host + " shows no life; making sure"
+	}
+	return "held by " + seen.Holder.By + " on " + seen.Holder.Host + "; waiting"
+}
+
+// takeOver removes the lock of a dead holder by its id: when somebody else has taken over meanwhile, theirs has another.
+func (st *Store) takeOver(ctx context.Context, seen deploy.Sighting) error {
+	_, err := st.engine.API.ContainerRemove(ctx, seen.ID, client.ContainerRemoveOptions{Force: true})
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("taking over the lock: %w", err)
+	}
+	return nil
+}
+
+// create makes the container of the lock. That it was made just now is its first sign of life, and tells the engine's time.
+func (l *Lock) create(ctx context.Context) (bool, error) {
+	id, err := l.container(ctx)
+	if errdefs.IsConflict(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("taking the lock: %w", err)
+	}
+	l.mu.Lock()
+	l.id = id
+	l.mu.Unlock()
+	if err := l.begin(ctx); err != nil {
+		return false, errors.Join(err, l.remove(ctx))
+	}
+	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop = stop
+	go l.live(beating)
+	return true, nil
+}
+
+// begin notes since when, by the engine's clock, the lock is held.
+func (l *Lock) begin(ctx context.Context) error {
+	found, err := l.store.engine.API.ContainerInspect(ctx, l.id, client.ContainerInspectOptions{})
+	if err != nil {
+		return fmt.Errorf("looking at the lock: %w", err)
+	}
+	since, err := time.Parse(time.RFC3339Nano, found.Container.Created)
+	if err != nil {
+		return fmt.Errorf("looking at the lock: %w", err)
+	}
+	l.holder.Since = since.UTC()
+	l.store.clock.set(l.holder.Since)
+	return nil
+}
+
+func (l *Lock) container(ctx context.Context) (string, error) {
+	created, err := l.store.engine.Create(ctx, client.ContainerCreateOptions{
+		Name: lockName(l.stack),
+		Config: &container.Config{Image: l.store.engine.EmptyImage().Reference, Entrypoint: []string{"/never-started"}, Labels: map[string]string{
+			engine.LabelRole: "lock", engine.LabelStack: l.stack, labelOwner: l.holder.By, labelHost: l.holder.Host,
+			labelPID: strconv.Itoa(l.holder.PID), labelProc: l.holder.Process, volumes.LabelToken: l.holder.Token,
+		}},
+		HostConfig: &container.HostConfig{NetworkMode: "none", CapDrop: []string{"ALL"}, Mounts: []mount.Mount{{
+			Type: mount.TypeVolume, Source: JournalVolume(l.stack), Target: volumes.MountPoint,
+			VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: map[string]string{engine.LabelRole: "journal", engine.LabelStack: l.stack}},
+		}}},
+	})
+	return created.ID, err
+}
+
+// sight looks at a lock that somebody holds.
+func (st *Store) sight(ctx context.Context, stack string) (deploy.Sighting, error) {
+	found, err := st.engine.API.ContainerInspect(ctx, lockName(stack), client.ContainerInspectOptions{})
+	if err != nil {
+		return deploy.Sighting{}, fmt.Errorf("looking at the lock: %w", err)
+	}
+	c := found.Container
+	since, err := time.Parse(time.RFC3339Nano, c.Created)
+	if err != nil {
+		return deploy.Sighting{}, fmt.Errorf("looking at the lock: %w", err)
+	}
+	labels := c.Config.Labels
+	pid, _ := strconv.Atoi(labels[labelPID]) // only shown
+	s := deploy.Sighting{ID: c.ID, Holder: deploy.Holder{By: labels[labelOwner], Host: labels[labelHost], PID: pid, Process: labels[labelProc], Since: since, Token: labels[volumes.LabelToken]}}
+	last := heartbeat{At: since}
+	data, err := st.volumes.Get(ctx, c.ID, heartbeatFile)
+	switch {
+	case err == nil:
+		// Half a beat counts as none; the one before it is gone, and the next one comes.
+		if json.Unmarshal(data, &last) != nil {
+			last = heartbeat{At: since}
+		}
+	case !errdefs.IsNotFound(err):
+		return deploy.Sighting{}, err
+	}
+	now, err := st.engine.Now(ctx)
+	if err != nil {
+		return deploy.Sighting{}, err
+	}
+	s.Count, s.Age = last.Count, now.Sub(last.At)
+	return s, nil
+}
+
+// Holder returns who holds the lock of a stack, and the age of the last sign of life.
+func (st *Store) Holder(ctx context.Context, stack string) (holder deploy.Holder, age time.Duration, held bool, err error) {
+	s, err := st.sight(ctx, stack)
+	if errdefs.IsNotFound(err) {
+		return holder, 0, false, nil
+	}
+	return s.Holder, s.Age, err == nil, err
+}
+
+// live beats until the lock is let go. A lock that cannot be kept is lost.
+func (l *Lock) live(ctx context.Context) {
+	defer close(l.ended)
+	ticker := time.NewTicker(deploy.BeatEvery)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		err := l.beat(ctx)
+		var lost *deploy.LostError
+		switch {
+		case err == nil:
+			last = time.Now()
+		case ctx.Err() != nil:
+			return
+		case errors.As(err, &lost), time.Since(last) > selfDoubt:
+			close(l.lost)
+			return
+		}
+	}
+}
+
+// beat shows that the holder lives.
+func (l *Lock) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	defer cancel()
+	now, err := l.store.engine.Now(ctx)
+	if err != nil {
+		return err
+	}
+	l.store.clock.set(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count++
+	data, err := json.Marshal(heartbeat{l.count, now})
+	if err != nil {
+		return err
+	}
+	return l.write(ctx, heartbeatFile, data)
+}
+
+// write puts a file into the lock's container. Where the container is gone, it was pruned or taken over: it is made
+// again, unless somebody else has it, or has had it. The caller holds mu.
+func (l *Lock) write(ctx context.Context, file string, data []byte) error {
+	err := l.store.volumes.Put(ctx, l.id, file, data)
+	if !errdefs.IsNotFound(err) {
+		return err
+	}
+	id, err := l.container(ctx)
+	if errdefs.IsConflict(err) {
+		return &deploy.LostError{Stack: l.stack}
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the lock: %w", err)
+	}
+	journal, err := l.store.readJournal(ctx, l.stack, id, volumes.MountPoint)
+	if err == nil && journal.Sequence != l.journal {
+		err = &deploy.LostError{Stack: l.stack}
+	}
+	if err != nil {
+		_, removeErr := l.store.engine.API.ContainerRemove(context.WithoutCancel(ctx), id, client.ContainerRemoveOptions{Force: true})
+		return errors.Join(err, removeErr)
+	}
+	l.id = id
+	return l.store.volumes.Put(ctx, l.id, file, data)
+}
+
+// AtOnce tells whether nobody had to be waited for.
+func (l *Lock) AtOnce() bool { return l.atOnce }
+
+// Lost is closed when somebody else has the lock.
+func (l *Lock) Lost() <-chan struct{} { return l.lost }
+
+// Unlock lets go. It is given up even when ctx has ended.
+func (l *Lock) Unlock(ctx context.Context) error {
+	l.store.volumes.Hold(nil)
+	l.stop()
+	<-l.ended
+	return errors.Join(l.forget(ctx), l.remove(ctx))
+}
+
+// forget removes the transfer container of the release.
+func (l *Lock) forget(ctx context.Context) error {
+	if l.record == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engine.AnswerTimeout)
+	defer cancel()
+	return l.store.volumes.Unmount(ctx, l.record)
+}
+
+func (l *Lock) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engine.AnswerTimeout)
+	defer cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := l.store.engine.API.ContainerRemove(ctx, l.id, client.ContainerRemoveOptions{Force: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("letting go of the lock: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+)
+
+// CPUs returns how many processors a container may use, or 0 where that has no bound.
+func CPUs(h *container.HostConfig) float64 {
+	if h.NanoCPUs > 0 {
+		return float64(h.NanoCPUs) / 1e9
+	}
+	if h.CPUQuota > 0 {
+		return float64(h.CPUQuota) / math.Max(float64(h.CPUPeriod), 1)
+	}
+	return 0
+}
+
+// StartOf returns when a container was last started. What the engine does not say counts as long ago.
+func StartOf(c container.InspectResponse) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	return t
+}
+
+// Well means healthy, running where there is no test, or ended well where that is the end.
+func Well(c container.InspectResponse) bool {
+	s := c.State
+	if s.Status == container.StateExited {
+		return s.ExitCode == 0 && !Restarts(c)
+	}
+	return s.Running && !s.Restarting && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
+}
+
+// Restarts tells whether the engine starts a container again when it ends with an error.
+func Restarts(c container.InspectResponse) bool {
+	switch c.HostConfig.RestartPolicy.Name {
+	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped, container.RestartPolicyOnFailure:
+		return true
+	}
+	return false
+}
+
+// State says in words how a container stands.
+func State(c container.InspectResponse) string {
+	switch {
+	case c.State.OOMKilled:
+		return "killed for memory"
+	case c.RestartCount > 0 && !Well(c):
+		return fmt.Sprintf("exited with code %d, restarted %d times", c.State.ExitCode, c.RestartCount)
+	case c.State.Status == container.StateExited:
+		return fmt.Sprintf("exited with code %d", c.State.ExitCode)
+	case c.State.Health != nil && c.State.Running:
+		return string(c.State.Health.Status)
+	}
+	return string(c.State.Status)
+}
+
+// replacing matches the name that Compose gives a container while it takes the place of another one.
+var replacing = regexp.MustCompile(`^/?[0-9a-f]{12}_(.+)$`)
+
+// FinalName returns the name that a container gets once it has taken the place of another one, while it is doing that.
+func FinalName(name string) (string, bool) {
+	if m := replacing.FindStringSubmatch(name); m != nil {
+		return m[1], true
+	}
+	return "", false
+}

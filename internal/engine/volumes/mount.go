@@ -1,0 +1,154 @@
+// Package volumes reads and writes the volumes of an engine without running anything: through containers that are created
+// and never started.
+package volumes
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Archive reads and writes volumes of an engine through its archive API.
+type Archive struct {
+	engine *engine.Connection
+	held   *Held // the lock under which volumes are changed; nil when they are only read
+}
+
+// New returns the volumes of an engine.
+func New(e *engine.Connection) *Archive { return &Archive{engine: e} }
+
+// mountAge is beyond the life of any transfer container.
+const mountAge = 30 * time.Minute
+
+// LabelToken marks what a holder of a lock has made, and its lock.
+const LabelToken = "dev.hsectl.lock.token"
+
+// MountPoint is where a transfer container has its volume when it has only one.
+const MountPoint = "/v"
+
+// Held says under which lock volumes are changed.
+type Held struct{ Stack, Token string }
+
+// Hold marks the transfer containers that are made from now on with the lock that they are made under; nil with none.
+func (a *Archive) Hold(h *Held) { a.held = h }
+
+// Mounted runs f with a container that has the volumes mounted, by path, and is never started. The engine's archive API
+// works on the volumes of such a container, so files reach a volume on any engine, local or remote, without running
+// anything. The image of transfer containers is empty, so new volumes get nothing of it.
+func (a *Archive) Mounted(ctx context.Context, volumes map[string]string, f func(id string) error) error {
+	return a.MountedWith(ctx, a.engine.EmptyImage().Reference, volumes, f)
+}
+
+// MountedWith is Mounted with another image, whose content at the path of a new volume goes into that.
+func (a *Archive) MountedWith(ctx context.Context, imageRef string, volumes map[string]string, f func(id string) error) (err error) {
+	id, err := a.Mount(ctx, imageRef, volumes)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// The transfer container goes even when the work was interrupted.
+		err = errors.Join(err, a.Unmount(context.WithoutCancel(ctx), id))
+	}()
+	return f(id)
+}
+
+// Mount creates a transfer container, which its caller removes.
+func (a *Archive) Mount(ctx context.Context, imageRef string, volumes map[string]string) (string, error) {
+	var mounts []mount.Mount
+	for at, volume := range volumes {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at})
+	}
+	labels := map[string]string{engine.LabelRole: "carrier"}
+	if a.held != nil {
+		labels[engine.LabelStack], labels[LabelToken] = a.held.Stack, a.held.Token
+	}
+	created, err := a.engine.Create(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: imageRef, Entrypoint: []string{"/never-started"}, Labels: labels},
+		HostConfig: &container.HostConfig{
+			NetworkMode: "none", CapDrop: []string{"ALL"}, Mounts: mounts,
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("creating a carrier for volumes: %w", err)
+	}
+	return created.ID, nil
+}
+
+// Unmount removes a transfer container, and with it the unnamed volumes that its image asks for.
+func (a *Archive) Unmount(ctx context.Context, id string) error {
+	_, err := a.engine.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("removing a carrier: %w", err)
+	}
+	return nil
+}
+
+// UnmountStale removes what runs that were killed have left: all that former holders of the stack's lock made, and
+// those of readers that are older than a transfer container lives, compared with the lock itself, which the caller holds since then.
+func (a *Archive) UnmountStale(ctx context.Context, stack string, since time.Time) error {
+	list, err := a.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole+"=carrier")})
+	if err != nil {
+		return fmt.Errorf("listing carriers: %w", err)
+	}
+	for _, c := range list.Items {
+		old := c.Labels[engine.LabelStack] == "" && since.Sub(time.Unix(c.Created, 0)) > mountAge
+		if c.Labels[engine.LabelStack] != stack && !old || c.Labels[LabelToken] == a.held.Token {
+			continue
+		}
+		if err := a.Unmount(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Chown gives the root directories of volumes to users. An entry for a mount point itself, put to what is above it, sets
+// owner and mode of the volume's root.
+func (a *Archive) Chown(ctx context.Context, id string, volumes []*deploy.VolumeStep) error {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	var err error
+	var names []string
+	for _, v := range volumes {
+		err = errors.Join(err, w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(path.Clean(v.Path), "/") + "/", Typeflag: tar.TypeDir, Mode: int64(v.Mode), Uid: v.Owner.UID, Gid: v.Owner.GID}))
+		names = append(names, v.Name)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	_, err = a.engine.API.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: &b})
+	if err != nil {
+		return fmt.Errorf("handing %s to those who write there: %w", strings.Join(names, ", "), err)
+	}
+	return nil
+}
+
+// Root reads owner and mode of the root of the volume mounted at a path. Only the first header is read.
+func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answer, err := a.engine.API.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: at})
+	if err != nil {
+		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
+	}
+	defer answer.Content.Close()
+	h, err := tar.NewReader(answer.Content).Next()
+	if err != nil {
+		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
+	}
+	return deploy.Volume{Owner: stack.User{UID: h.Uid, GID: h.Gid}, Mode: int(h.Mode & 0o7777)}, nil
+}

@@ -1,0 +1,95 @@
+package volumes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/hsectl/hsectl/internal/engine"
+)
+
+// Exists tells whether the engine has a volume.
+func (a *Archive) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := a.engine.API.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return false, fmt.Errorf("looking for volume %s: %w", name, err)
+	}
+	return err == nil, nil
+}
+
+// ReadVolume passes the tar of a volume's root directory to f, through a transfer container: nothing runs for it.
+func (a *Archive) ReadVolume(ctx context.Context, volume string, f func(tar io.Reader) error) error {
+	if ok, err := a.Exists(ctx, volume); err != nil || !ok {
+		return errors.Join(err, notThere(volume, ok || err != nil))
+	}
+	return a.Mounted(ctx, map[string]string{MountPoint: volume}, func(id string) error {
+		answer, err := a.engine.API.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: MountPoint})
+		if err != nil {
+			return fmt.Errorf("reading volume %s: %w", volume, err)
+		}
+		defer answer.Content.Close()
+		return f(answer.Content)
+	})
+}
+
+// notThere is said of a volume before an engine would make an empty one for whoever asks for it.
+func notThere(volume string, there bool) error {
+	if there {
+		return nil
+	}
+	return fmt.Errorf("there is no volume %s", volume)
+}
+
+var errNoMore = errors.New("the engine takes no more")
+
+// FillVolume lets f write the tar of a directory of the name it is told, which becomes the content of the volume.
+func (a *Archive) FillVolume(ctx context.Context, volume string, f func(w io.Writer, dir string) error) error {
+	return a.Mounted(ctx, map[string]string{MountPoint: volume}, func(id string) error {
+		reader, writer := io.Pipe()
+		written := make(chan error, 1)
+		go func() {
+			err := f(writer, MountPoint[1:])
+			writer.CloseWithError(err)
+			written <- err
+		}()
+		_, err := a.engine.API.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: reader})
+		reader.CloseWithError(errNoMore)
+		if wrote := <-written; wrote != nil && !errors.Is(wrote, errNoMore) {
+			return wrote // the cause; what the engine says then is about half a tar
+		}
+		if err != nil {
+			return fmt.Errorf("filling volume %s: %w", volume, err)
+		}
+		return nil
+	})
+}
+
+// CreateVolume makes an empty volume of a stack, as Compose would name it.
+func (a *Archive) CreateVolume(ctx context.Context, name, project, key string) error {
+	_, err := a.engine.API.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{engine.ComposeProject: project, engine.ComposeVolume: key}})
+	if err != nil {
+		return fmt.Errorf("creating volume %s: %w", name, err)
+	}
+	return nil
+}
+
+// VolumeMade returns when a volume was made, or false where there is none. Drivers of others need not say it.
+func (a *Archive) VolumeMade(ctx context.Context, name string) (made time.Time, ok bool, err error) {
+	found, err := a.engine.API.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("looking at volume %s: %w", name, err)
+	}
+	made, err = time.Parse(time.RFC3339, found.Volume.CreatedAt)
+	if err != nil {
+		return time.Time{}, true, fmt.Errorf("looking at volume %s: the engine does not say when it was made", name)
+	}
+	return made, true, nil
+}
