@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -20,7 +20,7 @@ import (
 var controlID = regexp.MustCompile(`HSE-[A-Z]+-\d{3}`)
 
 // excepted are the controls for which a preset says that a profile needs an exception.
-func excepted(p profile.Preset) []string {
+func excepted(p parser.Preset) []string {
 	ids := controlID.FindAllString(strings.Join(append(p.Service.Notes, p.Facts), " "), -1)
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -28,7 +28,7 @@ func excepted(p profile.Preset) []string {
 
 // minimal returns the smallest profile that uses a preset: the preset's name, a health test where the image cannot know
 // one, one secret for each variable that names a file, and the exceptions that the preset's notes ask for.
-func minimal(t *testing.T, p profile.Preset, more string) string {
+func minimal(t *testing.T, p parser.Preset, more string) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: hsectl/v1\nkind: Profile\nname: minimal\nservices:\n  %s:\n    preset: %s\n%s", p.Name, p.Name, more)
@@ -47,7 +47,7 @@ func minimal(t *testing.T, p profile.Preset, more string) string {
 
 func parse(t *testing.T, text string) stack.Stack {
 	t.Helper()
-	p, err := profile.Parse([]byte(text), profile.Options{
+	p, err := parser.Parse([]byte(text), parser.Options{
 		File: "minimal.yaml", Today: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}, CheckImage: image.Check,
 	})
 	if err != nil {
@@ -56,11 +56,11 @@ func parse(t *testing.T, text string) stack.Stack {
 	return stack.New(p)
 }
 
-func presets(t *testing.T) []profile.Preset {
+func presets(t *testing.T) []parser.Preset {
 	t.Helper()
-	var out []profile.Preset
+	var out []parser.Preset
 	for _, name := range (profiles.Library{}).Presets() {
-		p, err := profile.ReadPreset(name, profiles.Library{})
+		p, err := parser.ReadPreset(name, profiles.Library{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/hsectl/hsectl/generate"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -50,7 +50,7 @@ var connections = regexp.MustCompile(`max[-_]connections=(\d+)`)
 
 // rendered is a preset as its smallest profile renders it.
 type rendered struct {
-	preset profile.Preset
+	preset parser.Preset
 	subject
 	compose types.ServiceConfig
 	raw     string
@@ -80,7 +80,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func render(t *testing.T, p profile.Preset) rendered {
+func render(t *testing.T, p parser.Preset) rendered {
 	t.Helper()
 	s := parse(t, minimal(t, p, ""))
 	files, err := generate.Render(s, generate.Source{Profile: "minimal.yaml", Generator: "test"})
@@ -231,7 +231,7 @@ func leavesRoom(words []string, pids int) bool {
 	return pids >= 20
 }
 
-func leavesRoomWith(t *testing.T, p profile.Preset, memory string) bool {
+func leavesRoomWith(t *testing.T, p parser.Preset, memory string) bool {
 	t.Helper()
 	s := parse(t, minimal(t, p, "    limits: {memory: "+memory+"}\n")).Services[0]
 	return leavesRoom(s.Command, s.Limits.PIDs)
@@ -240,7 +240,7 @@ func leavesRoomWith(t *testing.T, p profile.Preset, memory string) bool {
 var heap = regexp.MustCompile(`(?:--max-old-space-size=|-Xmx|GOMEMLIMIT=)(\d+)`)
 
 // heapFits renders the preset with little and with much memory and compares its heap with the limit.
-func heapFits(t *testing.T, p profile.Preset) bool {
+func heapFits(t *testing.T, p parser.Preset) bool {
 	t.Helper()
 	for limit, memory := range map[string]int{"256M": 256, "8G": 8192} {
 		s := parse(t, minimal(t, p, "    limits: {memory: "+limit+"}\n    reservations: {memory: 32M}\n")).Services[0]

@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/validation"
 )
 
 func newDocs(s app.Streams) *cobra.Command {
@@ -58,7 +58,7 @@ func newDocs(s app.Streams) *cobra.Command {
 
 // referencePages are made from the tables and types that the program itself uses.
 func referencePages() ([]generate.File, error) {
-	schema, err := profile.Schema()
+	schema, err := validation.Schema()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func controlsPage() []byte {
 func profilePage() []byte {
 	var b strings.Builder
 	b.WriteString("# The profile\n\nEvery key. `NAME` stands for any name, `[]` for an entry of a list. What a service does not set comes from the stack's\n`defaults`, then from its preset, then from the built-in baseline. [profile.schema.json](profile.schema.json) says the same to editors.\n\n| key | type | what it is |\n|---|---|---|\n")
-	for _, k := range profile.Describe() {
+	for _, k := range validation.Describe() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Path, k.Type, strings.ReplaceAll(k.Doc, "|", "\\|"))
 	}
 	return []byte(b.String())

@@ -13,7 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/verify"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
@@ -91,8 +91,8 @@ func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
 		if err != nil {
 			return err
 		}
-		options := profile.Options{File: l.Path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
-		if _, err := profile.Parse(next, options); err != nil {
+		options := parser.Options{File: l.Path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
+		if _, err := parser.Parse(next, options); err != nil {
 			s.Say("not changing %s: %v", d.Patch.Path, err)
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 )
 
 func newFmt(g *app.Settings, s app.Streams) *cobra.Command {
@@ -41,7 +41,7 @@ func runFmt(s app.Streams, files []string, check bool) error {
 		if err != nil {
 			return err
 		}
-		formatted, err := profile.Format(file, data)
+		formatted, err := parser.Format(file, data)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 )
 
 // part is one subject of a preset, for text and for Markdown.
@@ -17,7 +18,7 @@ type part struct {
 }
 
 // presetParts returns what a preset says, in the order in which a reviewer asks.
-func presetParts(p profile.Preset) []part {
+func presetParts(p parser.Preset) []part {
 	s := p.Service
 	parts := []part{
 		{"image", []string{s.Image}, true},
@@ -121,7 +122,7 @@ func singleLine(s profile.Service) string {
 }
 
 // formulaLines leaves out the names that only repeat the service's.
-func formulaLines(p profile.Preset) []string {
+func formulaLines(p parser.Preset) []string {
 	var out []string
 	for _, f := range p.Formulas {
 		if strings.HasSuffix(f.Path, ".volume") || f.Path == "hostname" {
@@ -132,7 +133,7 @@ func formulaLines(p profile.Preset) []string {
 	return out
 }
 
-func environmentLines(p profile.Preset) []string {
+func environmentLines(p parser.Preset) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(p.Service.Environment)) {
 		out = append(out, name+"="+string(p.Service.Environment[name].Value))

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -54,13 +54,13 @@ func runPresets(w io.Writer, args []string, raw bool) error {
 	return presetList(w, presets)
 }
 
-func readPresets(library profiles.Library, names []string) ([]profile.Preset, error) {
+func readPresets(library profiles.Library, names []string) ([]parser.Preset, error) {
 	if len(names) == 0 {
 		names = library.Presets()
 	}
-	var out []profile.Preset
+	var out []parser.Preset
 	for _, name := range names {
-		p, err := profile.ReadPreset(name, library)
+		p, err := parser.ReadPreset(name, library)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func readPresets(library profiles.Library, names []string) ([]profile.Preset, er
 	return out, nil
 }
 
-func presetList(w io.Writer, presets []profile.Preset) error {
+func presetList(w io.Writer, presets []parser.Preset) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range presets {
 		purpose, _, _ := strings.Cut(p.Purpose, ": ")
@@ -78,7 +78,7 @@ func presetList(w io.Writer, presets []profile.Preset) error {
 	return table.Flush()
 }
 
-func presetText(w io.Writer, p profile.Preset) {
+func presetText(w io.Writer, p parser.Preset) {
 	fmt.Fprintf(w, "%s\n\n%s\n\n", p.Name, wrap(p.Purpose, 100, "  "))
 	for _, part := range presetParts(p) {
 		for i, text := range part.lines {

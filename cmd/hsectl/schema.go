@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/validation"
 )
 
 func newSchema(s app.Streams) *cobra.Command {
@@ -16,7 +16,7 @@ func newSchema(s app.Streams) *cobra.Command {
   # yaml-language-server: $schema=profile.schema.json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			data, err := profile.Schema()
+			data, err := validation.Schema()
 			if err != nil {
 				return err
 			}

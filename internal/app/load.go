@@ -20,6 +20,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image/lock"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -63,20 +64,20 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 		return Loaded{}, err
 	}
 	l := Loaded{Path: path, Data: data, Choices: from.choices()}
-	options := profile.Options{
+	options := parser.Options{
 		File: path, Today: today, Library: profiles.Library{}, Environment: from.Environment, Set: from.Set,
 		Variables: os.LookupEnv, CheckImage: image.Check,
-		Load: func(name, from string) (profile.Document, error) { return l.extend(read, name, from) },
+		Load: func(name, from string) (parser.Document, error) { return l.extend(read, name, from) },
 	}
 	for _, file := range from.Files[1:] {
 		overlay, err := ReadProfile(read, file)
 		if err != nil {
 			return Loaded{}, err
 		}
-		options.Overlays = append(options.Overlays, profile.Document{File: file, Data: overlay})
+		options.Overlays = append(options.Overlays, parser.Document{File: file, Data: overlay})
 		l.Inputs = append(l.Inputs, generate.File{Path: filepath.ToSlash(file), Data: overlay})
 	}
-	if l.Profile, err = profile.Parse(data, options); err != nil {
+	if l.Profile, err = parser.Parse(data, options); err != nil {
 		return Loaded{}, err
 	}
 	l.Stack = stack.New(l.Profile)
@@ -110,7 +111,7 @@ func (s Selection) choices() []string {
 }
 
 // extend finds what a profile extends, and notes it among the inputs.
-func (l *Loaded) extend(read Reader, name, from string) (profile.Document, error) {
+func (l *Loaded) extend(read Reader, name, from string) (parser.Document, error) {
 	document, err := read.extend(name, from)
 	if err == nil {
 		l.Inputs = append(l.Inputs, generate.File{Path: filepath.ToSlash(document.File), Data: document.Data})
@@ -131,13 +132,13 @@ func ReadProfile(read Reader, path string) ([]byte, error) {
 }
 
 // extend finds what a profile extends: a plain word is a baseline of the library, everything else a file.
-func (read Reader) extend(name, from string) (profile.Document, error) {
+func (read Reader) extend(name, from string) (parser.Document, error) {
 	if !strings.ContainsAny(name, "./\\") {
 		data, ok := profiles.Library{}.Extension(name)
 		if !ok {
-			return profile.Document{}, fmt.Errorf("there is no baseline of this name; there are %s", strings.Join(profiles.Library{}.Extensions(), ", "))
+			return parser.Document{}, fmt.Errorf("there is no baseline of this name; there are %s", strings.Join(profiles.Library{}.Extensions(), ", "))
 		}
-		return profile.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
+		return parser.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
 	}
 	path := filepath.FromSlash(name)
 	if !filepath.IsAbs(path) {
@@ -145,9 +146,9 @@ func (read Reader) extend(name, from string) (profile.Document, error) {
 	}
 	data, err := read(path, MaxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return profile.Document{}, fmt.Errorf("there is no file %s", path)
+		return parser.Document{}, fmt.Errorf("there is no file %s", path)
 	}
-	return profile.Document{File: path, Data: data}, err
+	return parser.Document{File: path, Data: data}, err
 }
 
 // Dir is the directory that paths in the profile are relative to.

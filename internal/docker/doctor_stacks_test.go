@@ -22,6 +22,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 	"github.com/hsectl/hsectl/internal/yamldoc"
@@ -104,7 +105,7 @@ func newBroken(t *testing.T, e *Engine, file string) *broken {
 
 func (b *broken) parse(text string) *profile.Profile {
 	b.t.Helper()
-	p, err := profile.Parse([]byte(text), profile.Options{File: "broken.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "broken.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
 	if err != nil {
 		b.t.Fatalf("%v\n%s", err, text)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 	"github.com/hsectl/hsectl/profiles"
@@ -169,7 +169,7 @@ func testStack(t *testing.T, e *Engine, text, mode string) stack.Stack {
 func stackOf(t *testing.T, e *Engine, name, text, mode string) stack.Stack {
 	t.Helper()
 	text = strings.NewReplacer("NAME", name, "IMAGE", workload(t, e), "MODE", mode).Replace(slowly(text))
-	p, err := profile.Parse([]byte(text), profile.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
 	if err != nil {
 		t.Fatal(err)
 	}

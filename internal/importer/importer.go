@@ -17,6 +17,7 @@ import (
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -35,7 +36,7 @@ type Target struct {
 	Dir      string // absolute directory of the profile; paths are written relative to it
 	Source   string // name of the Compose file, for comments
 	Today    time.Time
-	Library  profile.Library
+	Library  parser.Library
 	Observed map[string]Observation // what running containers show, by service; empty when nobody looked
 	Excepts  []Except               // further exceptions, each for the time of an import
 }
@@ -81,7 +82,7 @@ func Profile(p *composefile.Project, t Target) (Draft, error) {
 		if err != nil {
 			return Draft{}, err
 		}
-		_, err = profile.Parse(d.Text, profile.Options{File: "hsectl.yaml", Today: t.Today, Library: t.Library})
+		_, err = parser.Parse(d.Text, parser.Options{File: "hsectl.yaml", Today: t.Today, Library: t.Library})
 		d.Problems = yamldoc.Problems(err)
 		if !moreCareful(d, caution) {
 			return d, nil

@@ -16,7 +16,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/policy"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -226,7 +226,7 @@ func TestNamesOfExportersAreChecked(t *testing.T) {
 		if !strings.Contains(text, c.from) {
 			t.Fatalf("the profile has no %q", c.from)
 		}
-		_, err := profile.Parse([]byte(strings.Replace(text, c.from, c.to, 1)), profile.Options{File: "profile.yaml",
+		_, err := parser.Parse([]byte(strings.Replace(text, c.from, c.to, 1)), parser.Options{File: "profile.yaml",
 			Today: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}, CheckImage: image.Check})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)

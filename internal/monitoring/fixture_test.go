@@ -10,6 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -19,7 +20,7 @@ const referenceProfile = "../../profiles/hse-digital.yaml"
 // parse reads a profile as the program does, on a day on which its exceptions hold.
 func parse(t *testing.T, data []byte) *profile.Profile {
 	t.Helper()
-	p, err := profile.Parse(data, profile.Options{File: "profile.yaml", Today: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
+	p, err := parser.Parse(data, parser.Options{File: "profile.yaml", Today: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
 		Library: profiles.Library{}, CheckImage: image.Check})
 	if err != nil {
 		t.Fatal(err)

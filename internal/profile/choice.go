@@ -4,19 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// Services with profiles: are part of a stack only where one of these is chosen, as in Compose. The names are Compose's; a
-// hsectl profile is something else.
-
 // EveryChoice chooses all services.
 const EveryChoice = "*"
-
-// choicePattern is that of compose-spec for a name in profiles:.
-var choicePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 
 // Choices returns the names that services have in profiles:, sorted.
 func (p *Profile) Choices() []string {
@@ -103,34 +96,4 @@ func (p *Profile) neededSecrets() map[string]bool {
 		need(name)
 	}
 	return out
-}
-
-// choices checks the names, and that what a service needs is there whenever the service is.
-func (v *serviceValidator) choices() {
-	for i, name := range v.s.Profiles {
-		if !choicePattern.MatchString(name) {
-			v.bad(fmt.Sprintf("%s[%d]", v.at("profiles"), i), "use two or more letters, digits, -, _ and .", "%q cannot name a profile of Compose", name)
-		}
-	}
-	if v.root != "" && len(v.s.Profiles) > 0 {
-		v.bad(v.at("profiles"), "drop profiles:", "the parts of the monitoring stack come together")
-	}
-	if v.p.Edge != nil && len(v.s.Profiles) > 0 && (v.name == EdgeService || v.p.behindEdge(v.name)) {
-		v.bad(v.at("profiles"), "drop profiles:, or take it out of the routes of the edge", "the edge always brings traffic to service %q", v.name)
-	}
-	for i, d := range v.s.DependsOn {
-		other, ok := v.p.Services[d.Service]
-		if ok && !other.alwaysWith(v.s) {
-			v.bad(fmt.Sprintf("%s[%d]", v.at("depends_on"), i), "give both the same profiles:, or let the other one have none",
-				"service %q may be chosen without %q, which it waits for", v.name, d.Service)
-		}
-	}
-}
-
-// alwaysWith reports whether the service is part of every stack that the other is part of.
-func (s Service) alwaysWith(other Service) bool {
-	if len(s.Profiles) == 0 {
-		return true
-	}
-	return len(other.Profiles) > 0 && !slices.ContainsFunc(other.Profiles, func(name string) bool { return !slices.Contains(s.Profiles, name) })
 }

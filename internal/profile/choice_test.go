@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
+	"github.com/hsectl/hsectl/profiles"
 )
 
 const choosy = `
@@ -30,7 +32,7 @@ jobs:
 
 // Services with profiles take part when one is chosen, and bring their jobs and secrets; the profile itself is not changed.
 func TestChoose(t *testing.T) {
-	p, err := profile.Parse([]byte(choosy), options("shop.yaml"))
+	p, err := parser.Parse([]byte(choosy), parser.Options{File: "shop.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(map
 
 // When nothing is left there is nothing to deploy.
 func TestChooseNothing(t *testing.T) {
-	p, err := profile.Parse([]byte("apiVersion: hsectl/v1\nkind: Profile\nname: shop\nservices: {batch: {preset: redis, profiles: [nightly]}}\n"), options("shop.yaml"))
+	p, err := parser.Parse([]byte("apiVersion: hsectl/v1\nkind: Profile\nname: shop\nservices: {batch: {preset: redis, profiles: [nightly]}}\n"), parser.Options{File: "shop.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,14 +59,8 @@ const (
 	StopFirst  = "stop-first"
 )
 
-const (
-	// EdgeService is the name of the service that the edge becomes.
-	EdgeService = "edge"
-	// edgePreset knows the image of the edge.
-	edgePreset = "caddy"
-	// edgeOut is the network by which the edge reaches certificate authorities.
-	edgeOut = "edge-out"
-)
+// EdgeService is the name of the service that the edge becomes.
+const EdgeService = "edge"
 
 // EdgeNetwork names the internal network that only the edge and one service share, so that two services behind the edge
 // do not reach each other.
@@ -88,134 +82,15 @@ func (e *Edge) Upstreams() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// uses reports whether a site gets its certificate in a way.
-func (e *Edge) uses(tls string) bool {
-	for _, site := range e.Sites {
-		if site.TLS == tls {
-			return true
-		}
-	}
-	return false
-}
-
-// edge adds the service that the section edge: stands for. What the user wrote about services.edge is laid over it.
-func (l *layers) edge(p *Profile, tree, defaults, services *yamldoc.Node, d *yamldoc.Decoder) {
-	if p.Edge == nil || tree.Get("edge").Kind != yamldoc.Mapping {
-		return
-	}
-	written := tree.Get("services").Get(EdgeService)
-	if written != nil && written.Kind != yamldoc.Mapping {
-		written = nil
-	}
-	merged := l.service(EdgeService, defaults, presetOf(edgePreset, written))
-	var s Service
-	d.Decode(merged, &s, "services."+EdgeService)
-	if p.Services == nil {
-		p.Services = map[string]Service{}
-	}
-	p.Services[EdgeService] = s
-	services.Values[EdgeService] = merged
-	if written == nil {
-		services.Keys = append(services.Keys, &yamldoc.Node{Tag: "!!str", Value: EdgeService, At: tree.Get("edge").At, Layer: layerBuiltIn})
-	}
-}
-
-// completeEdge fills what was not written, and joins the edge with the services behind it.
-func completeEdge(p *Profile) {
-	e := p.Edge
-	if e == nil {
-		return
-	}
-	e.defaults()
-	s, ok := p.Services[EdgeService]
-	if !ok {
-		return
-	}
-	s.Ports = append(e.ports(), s.Ports...)
-	s.Secrets = append(slices.Clone(s.Secrets), e.secrets(p.Secrets)...)
-	networks := []string{NetworkEdge}
-	if p.Networks == nil {
-		p.Networks = map[string]Network{}
-	}
-	if e.uses(TLSACME) {
-		networks = append(networks, edgeOut)
-		p.Networks[edgeOut] = Network{Egress: true}
-	}
-	for _, name := range e.Upstreams() {
-		upstream, ok := p.Services[name]
-		if !ok || name == EdgeService {
-			continue
-		}
-		network := EdgeNetwork(name)
-		networks = append(networks, network)
-		p.Networks[network] = Network{}
-		upstream.Networks = append(slices.Clone(upstream.Networks), network)
-		p.Services[name] = upstream
-	}
-	s.Networks = append(networks, s.Networks...)
-	s.Probes = s.Probes.printing()
-	p.Services[EdgeService] = s
-	p.keepEdge(s)
-}
-
-// printing returns probes that print what they read: the edge answers its health test with the version of its configuration.
-func (p *Probes) printing() *Probes {
-	if p == nil {
-		return nil
-	}
-	out := *p
-	out.HTTP = slices.Clone(p.HTTP)
-	for i, word := range out.HTTP {
-		if word == "/dev/null" {
-			out.HTTP[i] = "-"
-		}
-	}
-	return &out
-}
-
-// keepEdge says of the volumes of the edge that nobody backs them up, where the profile says nothing else.
-func (p *Profile) keepEdge(edge Service) {
-	for _, w := range edge.Writable {
-		if v := p.Volumes[w.Volume]; w.Volume != "" && v.Ephemeral == "" && v.Backup == nil {
-			v.Ephemeral = "certificates are issued again, and the rest comes from the profile"
-			if p.Volumes == nil {
-				p.Volumes = map[string]Volume{}
-			}
-			p.Volumes[w.Volume] = v
-		}
-	}
-}
-
-func (e *Edge) defaults() {
-	if e.Address == "" {
-		e.Address = "0.0.0.0"
-	}
-	if e.HTTP == 0 {
-		e.HTTP = 80
-	}
-	if e.HTTPS == 0 {
-		e.HTTPS = 443
-	}
-	for name, site := range e.Sites {
-		if site.TLS == "" {
-			site.TLS = TLSACME
-			if site.Certificate != "" {
-				site.TLS = TLSFiles
-			}
-			e.Sites[name] = site
-		}
-	}
-}
-
 // listens reports whether the edge can listen where it should; the validator says why not.
 func (e *Edge) listens() bool {
 	_, err := netip.ParseAddr(e.Address)
 	return err == nil && e.HTTP != e.HTTPS && min(e.HTTP, e.HTTPS) > 0 && max(e.HTTP, e.HTTPS) <= 65535
 }
 
-// ports are the same inside and outside, because Caddy announces its own for HTTP/3. The engine lets any user listen on
+// Ports returns what the edge publishes. They are the same inside and outside, because Caddy announces its own for HTTP/3. The engine lets any user listen on
 // ports below 1024 in a network namespace of its own.
-func (e *Edge) ports() []Port {
+func (e *Edge) Ports() []Port {
 	if !e.listens() {
 		return nil
 	}
@@ -229,23 +104,8 @@ func (e *Edge) ports() []Port {
 	return ports
 }
 
-func (e *Edge) secrets(known map[string]Secret) []SecretUse {
-	seen := map[string]bool{}
-	var out []SecretUse
-	for _, name := range slices.Sorted(maps.Keys(e.Sites)) {
-		site := e.Sites[name]
-		for _, secret := range []string{site.Certificate, site.Key} {
-			if _, ok := known[secret]; ok && !seen[secret] {
-				seen[secret] = true
-				out = append(out, SecretUse{Name: secret})
-			}
-		}
-	}
-	return out
-}
-
-// behindEdge reports whether the edge brings traffic to the service.
-func (p *Profile) behindEdge(service string) bool {
+// BehindEdge reports whether the edge brings traffic to the service.
+func (p *Profile) BehindEdge(service string) bool {
 	return slices.Contains(p.Edge.Upstreams(), service)
 }
 
@@ -268,8 +128,49 @@ func (p *Profile) StopFirstBecause(name string) string {
 	switch {
 	case named:
 		return "its container has a fixed name"
-	case !p.behindEdge(name) && s.Containers() == 1: // of several, the others answer
+	case !p.BehindEdge(name) && s.Containers() == 1: // of several, the others answer
 		return "nothing in front of it can move its traffic"
 	}
 	return ""
+}
+
+// Opening says from where a published port may be reached.
+type Opening struct {
+	Port     int      `yaml:"port" doc:"port of the host that a service publishes, or the edge"`
+	Protocol string   `yaml:"protocol" doc:"tcp or udp; tcp unless written"`
+	From     []string `yaml:"from" doc:"addresses and networks that may reach it, such as 10.0.0.0/8; or world"`
+}
+
+// World is everybody.
+const World = "world"
+
+// Sources returns the networks of an opening, and whether everybody may come. What cannot be read is left out; the
+// validator has refused it.
+func (o Opening) Sources() (from []netip.Prefix, world bool) {
+	for _, text := range o.From {
+		if text == World {
+			world = true
+		} else if p, err := ParseSource(text); err == nil {
+			from = append(from, p)
+		}
+	}
+	return from, world
+}
+
+// ParseSource reads an address or a network.
+func ParseSource(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err == nil && p != p.Masked() {
+		return p, yamldoc.BadValue("write "+p.Masked().String(), "%q is an address within a network", text)
+	}
+	return p, err
+}
+
+// Beyond reports whether a published port is reached from beyond the host.
+func (p Port) Beyond() bool {
+	a, err := netip.ParseAddr(p.Address)
+	return err != nil || !a.IsLoopback()
 }

@@ -1,13 +1,79 @@
 package profile
 
 import (
-	"cmp"
 	"maps"
 	"slices"
-	"strconv"
-
-	"github.com/hsectl/hsectl/internal/yamldoc"
+	"strings"
 )
+
+// Exporter is a part of the monitoring stack that measures one service.
+type Exporter struct {
+	Name    string // of the exporter, as a service of the monitoring stack
+	Part    string // what it is, and its preset
+	Service string // what it measures
+}
+
+// measured returns the parts of which each service of a preset has one for itself, and the preset.
+func measured() map[string]string {
+	return map[string]string{PartPostgresExporter: "postgres", PartRedisExporter: "redis"}
+}
+
+// Exporters returns one for each PostgreSQL and each Redis of the stack, sorted by part and service. A single one has the
+// name of its part; of several each is named after its service, so that none takes the name of another when one comes or
+// goes, and none has another name where Choose leaves services out. Whether the part is wanted is not asked.
+func (p *Profile) Exporters() []Exporter {
+	if p.exporters != nil {
+		return p.exporters
+	}
+	var out []Exporter
+	for _, part := range slices.Sorted(maps.Keys(measured())) {
+		services := p.withPreset(measured()[part])
+		for _, service := range services {
+			name := part
+			if len(services) > 1 {
+				name += "-" + service
+			}
+			out = append(out, Exporter{Name: name, Part: part, Service: service})
+		}
+	}
+	return out
+}
+
+// PartOf returns the part that a service of the monitoring stack is, by its name.
+func PartOf(name string) string {
+	for part := range measured() {
+		if strings.HasPrefix(name, part+"-") {
+			return part
+		}
+	}
+	return name
+}
+
+// ServicesOf returns the names of the services that a part is in the monitoring stack.
+func (p *Profile) ServicesOf(part string) []string {
+	if _, ok := measured()[part]; !ok {
+		return []string{part}
+	}
+	var out []string
+	for _, e := range p.Exporters() {
+		if e.Part == part {
+			out = append(out, e.Name)
+		}
+	}
+	return out
+}
+
+// PartNames returns the names that may be written under monitoring.services, sorted: those of the parts, which count for all
+// exporters of a kind, and those of single exporters.
+func (p *Profile) PartNames() []string {
+	out := slices.Collect(maps.Keys(Parts()))
+	for _, e := range p.Exporters() {
+		if e.Name != e.Part {
+			out = append(out, e.Name)
+		}
+	}
+	return slices.Sorted(slices.Values(out))
+}
 
 // Monitoring says how the stack is watched. Its services are a stack of their own, beside the one they watch.
 type Monitoring struct {
@@ -77,29 +143,6 @@ type Objectives struct {
 	Availability Percent  `yaml:"availability" doc:"percent of requests that do not fail"`
 }
 
-// Percent is a share of a hundred, with the text as written.
-type Percent struct {
-	P    float64
-	Text string
-}
-
-// UnmarshalText reads 99.5 or 99.5%.
-func (p *Percent) UnmarshalText(text []byte) error {
-	word := string(text)
-	if n := len(word); n > 0 && word[n-1] == '%' {
-		word = word[:n-1]
-	}
-	v, err := strconv.ParseFloat(word, 64)
-	if err != nil || !decimal.MatchString(word) || v <= 0 || v >= 100 {
-		return yamldoc.BadValue("write a number such as 99.5", "%q is not a percentage between 0 and 100", text)
-	}
-	*p = Percent{P: v, Text: string(text)}
-	return nil
-}
-
-// String returns the text as written.
-func (p Percent) String() string { return p.Text }
-
 // Parts of the monitoring stack. Each is the name of a service and of its preset; see Exporters for those that may be several.
 const (
 	PartPrometheus       = "prometheus"
@@ -141,7 +184,7 @@ func (p *Profile) On(part string) bool {
 	case PartLoki:
 		return p.Monitoring.Logs.To == "loki"
 	case PartPostgresExporter, PartRedisExporter:
-		return len(p.named(part)) > 0
+		return len(p.ServicesOf(part)) > 0
 	}
 	return true
 }
@@ -154,36 +197,6 @@ func (p *Profile) withPreset(preset string) []string {
 		}
 	}
 	return out
-}
-
-// watched reports whether somebody of the monitoring stack talks to the service, so that both need one network.
-func (p *Profile) watched(s Service) bool {
-	return s.Metrics != nil ||
-		s.Preset == "postgres" && p.On(PartPostgresExporter) ||
-		s.Preset == "redis" && p.On(PartRedisExporter) ||
-		s.Health != nil && s.Health.HTTP != nil && p.On(PartBlackbox)
-}
-
-// watch puts each service that is watched on a network on which it meets those that watch it. Two services share one only
-// when they share a network already, so that being watched opens no way from one to the other. There is one such network
-// for each declared network that is needed, not one for each service: an engine has addresses for about thirty networks.
-func (p *Profile) watch() {
-	members := map[string]int{}
-	for _, s := range p.Services {
-		if p.watched(s) {
-			for _, n := range s.Networks {
-				members[n]++
-			}
-		}
-	}
-	for name, s := range p.Services {
-		if !p.watched(s) {
-			continue
-		}
-		meets := slices.MaxFunc(slices.Sorted(slices.Values(s.Networks)), func(a, b string) int { return cmp.Compare(members[a], members[b]) })
-		s.Networks = append(slices.Clone(s.Networks), NetworkMonitoring+meets)
-		p.Services[name] = s
-	}
 }
 
 // MonitoringSecrets returns the names of the secrets that the monitoring section asks for.
@@ -219,85 +232,5 @@ func (p *Profile) MonitoringProfile() *Profile {
 		APIVersion: p.APIVersion, Kind: p.Kind, Name: MonitoringName(p.Name), Services: m.Services,
 		Secrets: p.Secrets, Networks: map[string]Network{NetworkBackend: {}, NetworkEdge: {Publish: true}},
 		Exceptions: m.Exceptions, Places: p.Places,
-	}
-}
-
-// monitoring merges each part that is on with its preset, and fills what was not written.
-func (l *layers) monitoring(p *Profile, written *yamldoc.Node, d *yamldoc.Decoder) {
-	m := p.Monitoring
-	if m == nil {
-		return
-	}
-	m.defaults(p)
-	services := map[string]Service{}
-	for part, port := range Parts() {
-		if !p.On(part) {
-			continue
-		}
-		n := written.Get("services").Get(part)
-		if n != nil && n.Kind != yamldoc.Mapping {
-			continue
-		}
-		for _, name := range p.named(part) {
-			of := presetOf(part, n)
-			if own := written.Get("services").Get(name); name != part && own != nil && own.Kind == yamldoc.Mapping {
-				of = layering().Merge(of, own, "")
-			}
-			merged := l.service(name, nil, of)
-			var s Service
-			d.Decode(merged, &s, "monitoring.services."+name)
-			if s.Ports == nil && port != 0 {
-				s.Ports = []Port{{Host: port, Container: port}}
-			}
-			services[name] = s
-		}
-	}
-	for name, s := range m.Services {
-		if !slices.Contains(p.parts(), name) {
-			services[name] = s // reported by the validator
-		}
-	}
-	m.Services = services
-}
-
-// presetOf returns what was written about a part with the preset of its name.
-func presetOf(part string, written *yamldoc.Node) *yamldoc.Node {
-	name := &yamldoc.Node{Kind: yamldoc.Scalar, Tag: "!!str", Value: part, Layer: layerBuiltIn}
-	out := &yamldoc.Node{Kind: yamldoc.Mapping, Keys: []*yamldoc.Node{{Kind: yamldoc.Scalar, Tag: "!!str", Value: "preset"}}, Values: map[string]*yamldoc.Node{"preset": name}, Layer: layerBuiltIn}
-	if written == nil {
-		return out
-	}
-	return layering().Merge(out, written, "")
-}
-
-func (m *Monitoring) defaults(p *Profile) {
-	if m.Interval.Text == "" {
-		_ = m.Interval.UnmarshalText([]byte("15s")) // a constant that parses
-	}
-	if m.Retention.Size.Text == "" {
-		_ = m.Retention.Size.UnmarshalText([]byte("8G")) // a constant that parses
-	}
-	for _, d := range []struct {
-		days *int
-		n    int
-	}{{&m.Retention.Metrics, 15}, {&m.Retention.Logs, 7}, {&m.Retention.Traces, 2}} {
-		if *d.days == 0 {
-			*d.days = d.n
-		}
-	}
-	if m.Logs.To == "" {
-		m.Logs.To = "loki"
-	}
-	if m.Runbooks == "" {
-		m.Runbooks = "https://github.com/hsectl/hsectl/blob/main/docs/runbooks"
-	}
-	if m.GrafanaPassword == "" && !slices.Contains(m.Off, PartGrafana) {
-		m.GrafanaPassword = MonitoringSecret
-		if p.Secrets == nil {
-			p.Secrets = map[string]Secret{}
-		}
-		if _, ok := p.Secrets[MonitoringSecret]; !ok {
-			p.Secrets[MonitoringSecret] = Secret{Generate: true}
-		}
 	}
 }

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,18 +24,6 @@ func (p *Passthrough) DecodeShort(n *yamldoc.Node) (bool, error) {
 	return true, nil
 }
 
-func (Passthrough) schema() object { return object{"type": "object"} }
-
-// ownPlaces are keys of a Compose service that a profile has a place for, and what to write instead.
-func ownPlaces() map[string]string {
-	return map[string]string{
-		"image": "image:", "user": "user:", "read_only": "an exception for HSE-FS-001", "init": "init:", "cap_add": "capabilities:, each with its reason",
-		"cap_drop": "nothing: all capabilities are dropped", "tmpfs": "writable: with tmpfs:", "mem_limit": "limits.memory:", "memswap_limit": "nothing: there is no swap",
-		"cpus": "limits.cpus:", "pids_limit": "limits.pids:", "mem_reservation": "reservations.memory:", "stop_signal": "shutdown.signal:", "stop_grace_period": "shutdown.grace:",
-		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:", "scale": "replicas:", "profiles": "profiles:",
-	}
-}
-
 // harmless keys neither give a service anything nor take a wall away.
 func harmless() []string {
 	return strings.Fields(`annotations attach blkio_config container_name cpu_count cpu_percent cpu_shares cpuset depends_on dns dns_opt
@@ -55,9 +42,9 @@ func (p Passthrough) Unjudged() []string {
 	for _, key := range slices.Sorted(maps.Keys(p)) {
 		switch {
 		case strings.HasPrefix(key, "x-"), slices.Contains(harmless(), key), slices.Contains(judged(), key):
-		case key == "deploy" && len(without(p.mapping("deploy"), "mode", "labels", "update_config", "rollback_config", "placement", "endpoint_mode", "resources", "restart_policy")) == 0:
-		case key == "networks" && !carries(p["networks"], "driver_opts"):
-		case key == "build" && len(without(p.mapping("build"), "cache_from", "cache_to", "no_cache", "pull", "platforms", "labels", "tags", "shm_size", "isolation", "ulimits")) == 0:
+		case key == "deploy" && len(without(p.Mapping("deploy"), "mode", "labels", "update_config", "rollback_config", "placement", "endpoint_mode", "resources", "restart_policy")) == 0:
+		case key == "networks" && !p.Carries("networks", "driver_opts"):
+		case key == "build" && len(without(p.Mapping("build"), "cache_from", "cache_to", "no_cache", "pull", "platforms", "labels", "tags", "shm_size", "isolation", "ulimits")) == 0:
 		default:
 			out = append(out, key)
 		}
@@ -73,18 +60,18 @@ func without(m map[string]any, keys ...string) map[string]any {
 	return out
 }
 
-// carries reports whether one of the mappings in a mapping has a key.
-func carries(v any, key string) bool {
-	m, _ := v.(map[string]any)
-	for _, inner := range m {
-		if im, ok := inner.(map[string]any); ok && im[key] != nil {
+// Carries reports whether one of the mappings in the mapping of a key has another key.
+func (p Passthrough) Carries(key, inside string) bool {
+	for _, inner := range p.Mapping(key) {
+		if im, ok := inner.(map[string]any); ok && im[inside] != nil {
 			return true
 		}
 	}
 	return false
 }
 
-func (p Passthrough) mapping(key string) map[string]any {
+// Mapping returns the mapping of a key, or nil.
+func (p Passthrough) Mapping(key string) map[string]any {
 	m, _ := p[key].(map[string]any)
 	return m
 }
@@ -94,8 +81,8 @@ func (p Passthrough) text(key string) string {
 	return s
 }
 
-// list returns the items of a list, and a single value as a list of one.
-func (p Passthrough) list(key string) []any {
+// List returns the items of a list, and a single value as a list of one.
+func (p Passthrough) List(key string) []any {
 	switch v := p[key].(type) {
 	case nil:
 		return nil
@@ -103,38 +90,6 @@ func (p Passthrough) list(key string) []any {
 		return v
 	default:
 		return []any{v}
-	}
-}
-
-// passthrough refuses what has a place of its own, and what weakens the service without an exception.
-func (v *serviceValidator) passthrough() {
-	at := v.at("passthrough")
-	for _, key := range slices.Sorted(maps.Keys(v.s.Passthrough)) {
-		if instead, ok := ownPlaces()[key]; ok {
-			v.bad(at+"."+key, "write "+instead, "%s has a place of its own", key)
-		}
-	}
-	limits, _ := mappingOf(v.s.Passthrough.mapping("deploy"), "resources")["limits"]
-	if limits != nil {
-		v.bad(at+".deploy.resources.limits", "write limits:", "deploy.resources.limits has a place of its own")
-	}
-	if v.s.Passthrough.mapping("deploy")["replicas"] != nil {
-		v.bad(at+".deploy.replicas", "write replicas:", "deploy.replicas has a place of its own")
-	}
-	for i, item := range v.s.Passthrough.list("volumes") {
-		if _, ok := item.(map[string]any); !ok {
-			v.bad(fmt.Sprintf("%s.volumes[%d]", at, i), "write {type: bind, source: ./conf, target: /etc/app, read_only: true}", "a volume passed through must be in the long form")
-		}
-	}
-	for i, item := range v.s.Passthrough.list("security_opt") {
-		if strings.HasPrefix(fmt.Sprint(item), "no-new-privileges") {
-			v.bad(fmt.Sprintf("%s.security_opt[%d]", at, i), "drop it", "no-new-privileges is always on")
-		}
-	}
-	for id, detail := range v.s.Passthrough.Breaks() {
-		if v.p.Excepted(id, v.name) == nil {
-			v.bad(at, fmt.Sprintf("drop it, or add an exception for %s with a reason", id), "what service %q passes through breaks %s: %s", v.name, id, detail)
-		}
 	}
 }
 

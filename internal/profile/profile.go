@@ -1,12 +1,13 @@
-// Package profile turns the bytes of a profile into a validated Profile, or into every mistake at once,
-// each with its file, line and column and a hint.
-//
-// A profile is merged from layers, weakest first: the built-in baseline, the preset of each service,
-// the stack's own defaults, and the service as written. What the user wrote always wins.
-// Parse is pure: it reads no file, no environment and no clock.
+// Package profile is what a profile says: its types, the values and short forms in which they are written, and what follows
+// from them. A profile is made by internal/profile/parser, which merges it from layers, and internal/profile/validation says
+// what it may hold.
 package profile
 
-import "github.com/hsectl/hsectl/internal/yamldoc"
+import (
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/yamldoc"
+)
 
 // APIVersion is the version of the profile format that this package reads.
 const APIVersion = "hsectl/v1"
@@ -55,121 +56,6 @@ type Overlay struct {
 	Hooks      map[string]Hook    `yaml:"hooks" doc:"what hooks do differently, and further hooks"`
 }
 
-// Service is one service of the stack.
-type Service struct {
-	Preset       string          `yaml:"preset" doc:"name of a preset that knows this image: its user, paths, health command and tuning"`
-	Owner        string          `yaml:"owner" doc:"who answers for the service: a team or an address; its exceptions are theirs unless they name another"`
-	Image        string          `yaml:"image" doc:"image reference; a built service may leave it out"`
-	Build        *Build          `yaml:"build" doc:"how to build the image from source"`
-	Entrypoint   []string        `yaml:"entrypoint" doc:"replaces the image's entry point"`
-	Command      []string        `yaml:"command" doc:"arguments of the entry point"`
-	Arguments    []string        `yaml:"arguments" doc:"added at the end of the command, so that a preset's tuning is kept"`
-	Hostname     string          `yaml:"hostname" doc:"fixed host name inside the container"`
-	User         User            `yaml:"user" doc:"numeric uid:gid of every process"`
-	Init         *bool           `yaml:"init" doc:"run the engine's init as PID 1; false when the image brings its own"`
-	Writable     []Writable      `yaml:"writable" doc:"the only paths the service may write"`
-	HostPaths    []HostPath      `yaml:"host_paths" doc:"paths of the host that the service may read; needs an exception for HSE-FS-003"`
-	Capabilities []Capability    `yaml:"capabilities" doc:"capabilities added to none, each with its reason"`
-	Limits       Resources       `yaml:"limits" doc:"upper bounds of cpu, memory and processes"`
-	Reservations Resources       `yaml:"reservations" doc:"what the service is sure to get"`
-	ShmSize      Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
-	OpenFiles    int             `yaml:"open_files" doc:"limit of open files"`
-	Shutdown     Shutdown        `yaml:"shutdown" doc:"how the service stops"`
-	Replicas     *int            `yaml:"replicas" doc:"number of containers, all alike; 1 unless written"`
-	Rollout      *Rollout        `yaml:"rollout" doc:"how the next container takes the place of the last"`
-	Health       *Health         `yaml:"health" doc:"how to tell that the service works"`
-	Secrets      []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
-	Environment  map[string]Env  `yaml:"environment" doc:"environment variables"`
-	Ports        []Port          `yaml:"ports" doc:"published ports; on 127.0.0.1 unless an address is written"`
-	Networks     []string        `yaml:"networks" doc:"networks the service joins"`
-	DependsOn    []Dependency    `yaml:"depends_on" doc:"services that must be healthy first"`
-	Profiles     []string        `yaml:"profiles" doc:"the service is part of the stack only where one of these is chosen, as with Compose: --profiles NAME"`
-	Restart      string          `yaml:"restart" doc:"unless-stopped, always, on-failure:N or no"`
-	Logging      Logging         `yaml:"logging" doc:"log driver and rotation"`
-	Labels       map[string]Text `yaml:"labels" doc:"labels of the container"`
-	Verify       Verify          `yaml:"verify" doc:"what verify must see on the running container"`
-	Metrics      *Metrics        `yaml:"metrics" doc:"where the service shows its metrics"`
-	SLO          *Objectives     `yaml:"slo" doc:"what users may expect; alerts are derived from it"`
-	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
-	Notes        []string        `yaml:"notes" doc:"what is known to break; shown by presets"`
-	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that have no place here, as Compose writes them; lint reports them"`
-	Single       string          `yaml:"single" doc:"presets only: why the service has one container only"`
-	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
-}
-
-// Build says how an image is made from source.
-type Build struct {
-	Context    string          `yaml:"context" doc:"directory of the sources, relative to the profile"`
-	Dockerfile string          `yaml:"dockerfile" doc:"path of the Dockerfile within the context"`
-	Target     string          `yaml:"target" doc:"stage to build"`
-	Args       map[string]Text `yaml:"args" doc:"build arguments; never secrets"`
-}
-
-// Writable is a path that the service may write: a named volume, or a tmpfs of a size.
-type Writable struct {
-	Path   string `yaml:"path" doc:"absolute path in the container"`
-	Volume string `yaml:"volume" doc:"named volume that keeps the data"`
-	Tmpfs  Bytes  `yaml:"tmpfs" doc:"size of a tmpfs, counted in the memory limit"`
-	Mode   Mode   `yaml:"mode" doc:"mode of the directory; 0700 unless written"`
-	Owner  User   `yaml:"owner" doc:"owner of the directory; the service's user unless written"`
-	Exec   bool   `yaml:"exec" doc:"allow programs to run from a tmpfs"`
-	Why    string `yaml:"why" doc:"what is written there"`
-}
-
-// HostPath is a path of the host that a service may read, and why. It is never writable.
-type HostPath struct {
-	Host string `yaml:"host" doc:"path on the host"`
-	Path string `yaml:"path" doc:"path in the container; the same unless written"`
-	Why  string `yaml:"why" doc:"what is read there, and why there is no narrower way"`
-}
-
-// Capability is a Linux capability that the service keeps, and why.
-type Capability struct {
-	Name   string `yaml:"name" doc:"name without the CAP_ prefix"`
-	Reason string `yaml:"reason" doc:"why the service cannot do without it"`
-	File   bool   `yaml:"file" doc:"the program carries it as a file capability: the kernel does not start it otherwise, whoever runs it"`
-}
-
-// Resources are bounds of cpu, memory and processes; zero values are not set.
-type Resources struct {
-	CPUs   CPUs  `yaml:"cpus" doc:"number of processors"`
-	Memory Bytes `yaml:"memory" doc:"amount of memory"`
-	PIDs   int   `yaml:"pids" doc:"number of processes and threads; limits only"`
-}
-
-// Shutdown says how a service stops.
-type Shutdown struct {
-	Signal  string   `yaml:"signal" doc:"signal that asks the service to stop"`
-	Grace   Duration `yaml:"grace" doc:"time until the engine kills the service"`
-	Timeout Duration `yaml:"timeout" doc:"the service's own time-out; must be shorter than grace"`
-	Logs    []string `yaml:"logs" doc:"log lines that a clean shutdown prints, in order"`
-}
-
-// Health says how to tell that a service works. Exactly one of Command, Shell, HTTP, TCP and None is set.
-type Health struct {
-	Command     []string  `yaml:"command" doc:"a test in exec form: [pg_isready, -q]"`
-	Shell       string    `yaml:"shell" doc:"a test run by the image's /bin/sh"`
-	HTTP        *HTTPTest `yaml:"http" doc:"an HTTP request that must answer 2xx or 3xx"`
-	TCP         int       `yaml:"tcp" doc:"a port that must accept connections"`
-	None        string    `yaml:"none" doc:"presets only: why the image cannot test itself"`
-	Interval    Duration  `yaml:"interval" doc:"time between two tests"`
-	Timeout     Duration  `yaml:"timeout" doc:"time until a test counts as failed"`
-	Retries     int       `yaml:"retries" doc:"failures in a row until unhealthy"`
-	StartPeriod Duration  `yaml:"start_period" doc:"time in which failures do not count"`
-}
-
-// HTTPTest is a request to the service from inside its container.
-type HTTPTest struct {
-	Port int    `yaml:"port" doc:"port on 127.0.0.1"`
-	Path string `yaml:"path" doc:"path, such as /api/health"`
-}
-
-// Probes are the commands by which an image can test HTTP and TCP with its own tools.
-type Probes struct {
-	HTTP []string `yaml:"http" doc:"command; {{.URL}} is the address, {{.Port}} and {{.Path}} its parts"`
-	TCP  []string `yaml:"tcp" doc:"command; {{.Port}} is the port"`
-}
-
 // Secret says where the value of a secret comes from. The value itself is never in a profile.
 type Secret struct {
 	Env      string   `yaml:"env" doc:"environment variable of the deploying process"`
@@ -179,27 +65,6 @@ type Secret struct {
 	From     string   `yaml:"from" doc:"another secret that this one is made of"`
 	Format   string   `yaml:"format" doc:"text around the other secret; {} stands for its value"`
 	Generate bool     `yaml:"generate" doc:"made by the first deploy, and kept by every later one"`
-}
-
-// SecretUse is a secret that a service reads.
-type SecretUse struct {
-	Name string `yaml:"name" doc:"name of the secret"`
-	Env  string `yaml:"env" doc:"environment variable that is set to the path of the file"`
-}
-
-// Env is an environment variable: a literal value, or one taken from the deploying environment.
-type Env struct {
-	Value    Text  `yaml:"value" doc:"literal value"`
-	Required bool  `yaml:"required" doc:"must be set in the environment of deploy"`
-	Default  *Text `yaml:"default" doc:"value when the environment of deploy has none"`
-}
-
-// Port is a published port.
-type Port struct {
-	Address   string `yaml:"address" doc:"address of the host; 127.0.0.1 unless written"`
-	Host      int    `yaml:"host" doc:"port of the host"`
-	Container int    `yaml:"container" doc:"port of the container"`
-	Protocol  string `yaml:"protocol" doc:"tcp or udp"`
 }
 
 // Network is a network of the stack.
@@ -218,25 +83,6 @@ type Volume struct {
 	Backup    *Backup `yaml:"backup" doc:"who keeps the data elsewhere, and how often it must be proven that it can be brought back"`
 }
 
-// Dependency is a service that another one needs.
-type Dependency struct {
-	Service   string `yaml:"service" doc:"name of the service"`
-	Condition string `yaml:"condition" doc:"healthy, started or completed"`
-}
-
-// Logging is the log driver and its rotation.
-type Logging struct {
-	Driver   string `yaml:"driver" doc:"json-file, local or journald"`
-	MaxSize  Bytes  `yaml:"max_size" doc:"size at which a log file is rotated"`
-	MaxFiles int    `yaml:"max_files" doc:"number of log files kept"`
-}
-
-// Verify is what must be seen on the running container, beyond the controls.
-type Verify struct {
-	Denied []string `yaml:"denied" doc:"paths to which a write must fail"`
-	Listen []int    `yaml:"listen" doc:"ports on which the service listens, and no other"`
-}
-
 // Exception lets a control fail for a time.
 type Exception struct {
 	Control string `yaml:"control" doc:"id of the control, such as HSE-FS-001"`
@@ -244,6 +90,52 @@ type Exception struct {
 	Reason  string `yaml:"reason" doc:"why it must be"`
 	Owner   string `yaml:"owner" doc:"who answers for it"`
 	Expires Day    `yaml:"expires" doc:"last day on which it holds"`
+}
+
+// Hook is a program that runs on the machine that deploys, such as one that tells a team or asks whether now is the time.
+type Hook struct {
+	When    string   `yaml:"when" doc:"before anything changes, and what fails there stops the deploy; after it has succeeded; or failed, when it has not"`
+	Command []string `yaml:"command" doc:"program and arguments, run in the profile's directory without a shell"`
+	Timeout Duration `yaml:"timeout" doc:"time after which it is ended and counts as failed; 1m unless written"`
+	Secrets []string `yaml:"secrets" doc:"secrets whose values it gets, each as the variable HSECTL_HOOK_SECRET_NAME; without an entry it gets none"`
+}
+
+// Job is a program that runs once in each deploy that changes its service, such as a migration of a database.
+type Job struct {
+	Service string   `yaml:"service" doc:"service whose image, user, secrets, volumes and networks the job has"`
+	Command []string `yaml:"command" doc:"what the job runs, in place of the service's command"`
+	When    string   `yaml:"when" doc:"before the service is replaced, or after; before unless written"`
+	Timeout Duration `yaml:"timeout" doc:"time until the job counts as failed; 5m unless written"`
+}
+
+// Networks that need no declaration.
+const (
+	NetworkBackend = "backend" // internal: no way out, nothing published
+	NetworkEdge    = "edge"    // ports may be published; still no way out
+)
+
+// Excepted returns the exception for a control on a service, or nil.
+func (p *Profile) Excepted(control, service string) *Exception {
+	for i, e := range p.Exceptions {
+		if e.Control == control && e.Service == service {
+			return &p.Exceptions[i]
+		}
+	}
+	return nil
+}
+
+// Names of layers, weakest first. They are shown to people, together with "preset NAME", "baseline NAME",
+// "extends FILE", "environment NAME" and "overlay FILE".
+const (
+	LayerBuiltIn  = "built-in"
+	LayerDefaults = "defaults"
+	LayerProfile  = "profile"
+	LayerFlag     = "--set"
+)
+
+// Own reports whether a layer is what users wrote for this stack, and not the library.
+func Own(layer string) bool {
+	return layer != LayerBuiltIn && !strings.HasPrefix(layer, "preset ") && !strings.HasPrefix(layer, "baseline ")
 }
 
 // Locate returns where the value at path was written, or the nearest value around it.
@@ -256,7 +148,7 @@ func (p *Profile) Locate(path string) yamldoc.Position {
 // baseline gave it, where the user would write it: the nearest mapping around it.
 func (p *Profile) Written(path string) yamldoc.Position {
 	for ; path != ""; path = yamldoc.Parent(path) {
-		if o, ok := p.Places[path]; ok && own(o.Layer) {
+		if o, ok := p.Places[path]; ok && Own(o.Layer) {
 			return o.At
 		}
 	}
@@ -267,4 +159,31 @@ func (p *Profile) Written(path string) yamldoc.Position {
 // environment or flag laid over the profile.
 func (p *Profile) Layer(path string) string {
 	return p.Places.Origin(path).Layer
+}
+
+// Saying is what one layer says about a value.
+type Saying struct {
+	Path  string
+	Value string // as it is used; lists and mappings in one line
+	Text  string // what was written, when the value was computed from it
+	Layer string // who says it
+	At    yamldoc.Position
+}
+
+// Explain returns, for every plain value at or below a path, what each layer says about it, strongest first.
+// It returns false when no layer says anything there; what hsectl derives itself was written by nobody.
+func (p *Profile) Explain(path string) ([][]Saying, bool) {
+	n, ok := p.Tree.Find(path)
+	if !ok {
+		return nil, false
+	}
+	var out [][]Saying
+	n.Leaves(path, func(leaf *yamldoc.Node, at string) {
+		var chain []Saying
+		for ; leaf != nil; leaf = leaf.Overrides {
+			chain = append(chain, Saying{Path: at, Value: leaf.Flow(), Text: leaf.Text, Layer: leaf.Layer, At: leaf.At})
+		}
+		out = append(out, chain)
+	})
+	return out, len(out) > 0
 }

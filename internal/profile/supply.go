@@ -1,15 +1,6 @@
 package profile
 
-import (
-	"fmt"
-	"maps"
-	"regexp"
-	"slices"
-	"strings"
-	"time"
-
-	"github.com/hsectl/hsectl/internal/yamldoc"
-)
+import "time"
 
 // SupplyChain says what an image must prove before it is deployed.
 type SupplyChain struct {
@@ -67,95 +58,4 @@ func (s *SupplyChain) DatabaseAge() time.Duration {
 		return defaultDBAge
 	}
 	return s.MaxDBAge.D
-}
-
-// imageControls are those that exceptions may name besides the controls of containers.
-var imageControls = []string{
-	"HSE-IMG-001", "HSE-IMG-003", "HSE-IMG-004", "HSE-IMG-005", "HSE-IMG-006", "HSE-IMG-007", "HSE-IMG-008", "HSE-IMG-009",
-	"HSE-IMG-010", "HSE-IMG-011", "HSE-IMG-013", "HSE-IMG-014", "HSE-IMG-015", "HSE-IMG-016", "HSE-IMG-017",
-}
-
-// watchControls are about how services are watched; of these exceptions are one for a service each.
-var watchControls = []string{"HSE-MON-001", "HSE-MON-002"}
-
-var registryPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9._/-]+)?$`)
-
-func (v *validator) supplyChain() {
-	s := v.p.SupplyChain
-	if s == nil {
-		return
-	}
-	for key, value := range map[string]string{"lock": s.Lock, "scan": s.Scan} {
-		if !slices.Contains([]string{"", "required", "optional"}, value) {
-			v.bad("supply_chain."+key, "write required or optional", "supply_chain.%s is %q", key, value)
-		}
-	}
-	if levels := []string{"low", "medium", "high", "critical"}; s.FailOn != "" && !slices.Contains(levels, s.FailOn) {
-		v.bad("supply_chain.fail_on", yamldoc.DidYouMean(s.FailOn, levels), "%q is not a severity", s.FailOn)
-	}
-	for i, r := range s.Registries {
-		v.registry(fmt.Sprintf("supply_chain.registries[%d]", i), r)
-	}
-	for _, from := range slices.Sorted(maps.Keys(s.Mirrors)) {
-		v.registry("supply_chain.mirrors."+from+"#key", from)
-		v.registry("supply_chain.mirrors."+from, s.Mirrors[from])
-	}
-	for key, n := range map[string]int{"max_layers": s.MaxLayers, "max_days": s.MaxDays} {
-		if n < 0 {
-			v.bad("supply_chain."+key, "", "supply_chain.%s is below zero", key)
-		}
-	}
-	for i, e := range s.Ignore {
-		v.ignored(fmt.Sprintf("supply_chain.ignore[%d]", i), e)
-	}
-	for i, e := range s.Signatures {
-		v.signature(fmt.Sprintf("supply_chain.signatures[%d]", i), e)
-	}
-}
-
-// signature refuses a rule that anybody's signature would satisfy.
-func (v *validator) signature(path string, e Signature) {
-	if e.Images != "*" {
-		v.registry(path+".images", strings.ReplaceAll(e.Images, "*", "0"))
-	}
-	keyless := e.Identity != "" || e.Pattern != "" || e.Issuer != ""
-	switch {
-	case e.Key == "" && !keyless:
-		v.bad(path+".key", "name the file of the public key, or identity, issuer and root", "the signature for %s has no key", e.Images)
-	case e.Key != "" && keyless:
-		v.bad(path+".key", "write two entries with different images", "the signature for %s has a key and an identity", e.Images)
-	case keyless && (e.Identity == "") == (e.Pattern == ""):
-		v.bad(path+".identity", "write identity, or identity_pattern", "the signature for %s needs one identity", e.Images)
-	case keyless && e.Issuer == "":
-		v.bad(path+".issuer", "write the address of who issued the token, such as https://token.actions.githubusercontent.com",
-			"the signature for %s has no issuer: anybody can have a certificate for any name from some issuer", e.Images)
-	}
-	if (keyless || e.Logged) && e.Root == "" {
-		v.bad(path+".root", "write the file with: cosign trusted-root create, or take that of https://github.com/sigstore/root-signing",
-			"the signature for %s has no root to verify it with", e.Images)
-	}
-	if _, err := regexp.Compile(e.Pattern); err != nil || e.Pattern != "" && (!strings.HasPrefix(e.Pattern, "^") || !strings.HasSuffix(e.Pattern, "$")) {
-		v.bad(path+".identity_pattern", "begin with ^ and end with $, such as ^https://github\\.com/example/.*$", "%q matches within other names, or is no regular expression", e.Pattern)
-	}
-}
-
-func (v *validator) registry(path, name string) {
-	if !registryPattern.MatchString(name) {
-		v.bad(path, "write a registry or repository such as docker.io/library or ghcr.io/example", "%q is not a registry", name)
-	}
-}
-
-func (v *validator) ignored(path string, e Ignored) {
-	if strings.TrimSpace(e.ID) == "" {
-		v.bad(path+".id", "write a name such as CVE-2026-1234", "an ignored vulnerability has no id")
-	}
-	if strings.TrimSpace(e.Reason) == "" {
-		v.bad(path+".reason", "say why it does no harm here", "ignoring %s has no reason", e.ID)
-	}
-	switch {
-	case e.Expires.T.IsZero():
-		v.bad(path+".expires", "write the last day on which it holds, such as 2027-06-30", "ignoring %s has no expiry", e.ID)
-	case e.Expires.T.Before(v.o.Today.Truncate(24 * time.Hour)):
-		v.bad(path+".expires", "mend it, or have the entry reviewed again", "ignoring %s expired on %s", e.ID, e.Expires)
-	}
 }

@@ -12,6 +12,89 @@ import (
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
+// Percent is a share of a hundred, with the text as written.
+type Percent struct {
+	P    float64
+	Text string
+}
+
+// UnmarshalText reads 99.5 or 99.5%.
+func (p *Percent) UnmarshalText(text []byte) error {
+	word := string(text)
+	if n := len(word); n > 0 && word[n-1] == '%' {
+		word = word[:n-1]
+	}
+	v, err := strconv.ParseFloat(word, 64)
+	if err != nil || !decimal.MatchString(word) || v <= 0 || v >= 100 {
+		return yamldoc.BadValue("write a number such as 99.5", "%q is not a percentage between 0 and 100", text)
+	}
+	*p = Percent{P: v, Text: string(text)}
+	return nil
+}
+
+// String returns the text as written.
+func (p Percent) String() string { return p.Text }
+
+// DecodeShort reads "3001:3001" or "0.0.0.0:443:8443/tcp".
+func (p *Port) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	hint := `write "3001:3001", or "0.0.0.0:443:8443" to open it to the world`
+	rest, protocol, _ := strings.Cut(n.Value, "/")
+	cut := strings.LastIndexByte(rest, ':')
+	if cut < 0 {
+		return true, yamldoc.BadValue(hint, "%q names no host port", n.Value)
+	}
+	container, host := rest[cut+1:], rest[:cut]
+	address := ""
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		address, host = strings.Trim(host[:i], "[]"), host[i+1:]
+	}
+	h, errH := strconv.Atoi(host)
+	c, errC := strconv.Atoi(container)
+	if errH != nil || errC != nil {
+		return true, yamldoc.BadValue(hint, "%q is not host:container", n.Value)
+	}
+	*p = Port{Address: address, Host: h, Container: c, Protocol: protocol}
+	return true, nil
+}
+
+// DecodeShort reads a bare name of a secret.
+func (s *SecretUse) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	s.Name = n.Value
+	return true, nil
+}
+
+// DecodeShort reads a bare name of a service, which must be healthy.
+func (d *Dependency) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	d.Service = n.Value
+	return true, nil
+}
+
+// DecodeShort reads a literal value.
+func (e *Env) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	e.Value = Text(n.Value)
+	return true, nil
+}
+
+// DecodeShort refuses a bare name: a capability without a reason cannot be reviewed.
+func (c *Capability) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	return true, yamldoc.BadValue(fmt.Sprintf(`write {name: %s, reason: "why it is needed"}`, n.Value), "%q has no reason", n.Value)
+}
+
 var decimal = regexp.MustCompile(`^\d{1,5}(\.\d{1,9})?$`)
 
 // Bytes is an amount of memory or storage. It keeps the text as written, because people compare files.

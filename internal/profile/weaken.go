@@ -42,7 +42,7 @@ func (p Passthrough) Weaken(f policy.Facts) policy.Facts {
 	}
 	f.Declaration.Value.Pull = p.text("pull_policy")
 	f.Processes.Value = slices.Clone(f.Processes.Value)
-	for _, o := range p.list("security_opt") {
+	for _, o := range p.List("security_opt") {
 		switch strings.Replace(fmt.Sprint(o), "=", ":", 1) {
 		case "seccomp:unconfined":
 			f.Processes.Value[0].Seccomp = 0
@@ -60,7 +60,7 @@ func (p Passthrough) Weaken(f policy.Facts) policy.Facts {
 
 func (p Passthrough) mounts() []policy.Mount {
 	var out []policy.Mount
-	for _, item := range p.list("volumes") {
+	for _, item := range p.List("volumes") {
 		v, _ := item.(map[string]any)
 		m := policy.Mount{Path: fmt.Sprint(v["target"]), Kind: fmt.Sprint(v["type"]), Writable: v["read_only"] != true, Exec: true}
 		m.Source, _ = v["source"].(string)
@@ -76,7 +76,7 @@ func (p Passthrough) mounts() []policy.Mount {
 
 func (p Passthrough) ports() []policy.Port {
 	var out []policy.Port
-	for _, item := range p.list("ports") {
+	for _, item := range p.List("ports") {
 		v, ok := item.(map[string]any)
 		if !ok { // a short form says nothing that could be trusted
 			out = append(out, policy.Port{Address: "0.0.0.0", Protocol: "tcp"})
@@ -93,7 +93,7 @@ func (p Passthrough) ports() []policy.Port {
 // variables are judged by their names and values; one of the calling shell stands with a word.
 func (p Passthrough) variables() []policy.Variable {
 	var out []policy.Variable
-	for name, v := range p.mapping("environment") {
+	for name, v := range p.Mapping("environment") {
 		text := "from elsewhere"
 		if v != nil {
 			text = fmt.Sprint(v)
@@ -107,7 +107,7 @@ func (p Passthrough) variables() []policy.Variable {
 func (p Passthrough) words() []string {
 	var out []string
 	for _, key := range []string{"entrypoint", "command"} {
-		for _, w := range p.list(key) {
+		for _, w := range p.List(key) {
 			out = append(out, fmt.Sprint(w))
 		}
 	}
@@ -117,11 +117,11 @@ func (p Passthrough) words() []string {
 func (p Passthrough) devices() []string {
 	var out []string
 	for _, key := range []string{"devices", "gpus", "device_cgroup_rules"} {
-		if len(p.list(key)) > 0 {
+		if len(p.List(key)) > 0 {
 			out = append(out, key)
 		}
 	}
-	reservations := mappingOf(mappingOf(p.mapping("deploy"), "resources"), "reservations")
+	reservations := mappingOf(mappingOf(p.Mapping("deploy"), "resources"), "reservations")
 	if reservations["devices"] != nil {
 		out = append(out, "deploy.resources.reservations.devices")
 	}

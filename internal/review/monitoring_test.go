@@ -6,7 +6,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/monitoring"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -58,7 +58,7 @@ func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
 		}
 		text = strings.Replace(text, e.from, e.to, 1)
 	}
-	p, err := profile.Parse([]byte(text), profile.Options{File: "shop.yaml", Today: today, Library: profiles.Library{}})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "shop.yaml", Today: today, Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

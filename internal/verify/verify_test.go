@@ -12,14 +12,14 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
 )
 
 func parse(t *testing.T, text string) stack.Stack {
 	t.Helper()
-	p, err := profile.Parse([]byte(text), profile.Options{File: "test.yaml", Library: profiles.Library{}, Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}, Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)})
 	if err != nil {
 		t.Fatal(err)
 	}

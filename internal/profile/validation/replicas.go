@@ -1,17 +1,48 @@
-package profile
+package validation
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/hsectl/hsectl/internal/profile"
+)
+
+// choicePattern is that of compose-spec for a name in profiles:.
+var choicePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+
+// choices checks the names, and that what a service needs is there whenever the service is.
+func (v *serviceValidator) choices() {
+	for i, name := range v.s.Profiles {
+		if !choicePattern.MatchString(name) {
+			v.bad(fmt.Sprintf("%s[%d]", v.at("profiles"), i), "use two or more letters, digits, -, _ and .", "%q cannot name a profile of Compose", name)
+		}
+	}
+	if v.root != "" && len(v.s.Profiles) > 0 {
+		v.bad(v.at("profiles"), "drop profiles:", "the parts of the monitoring stack come together")
+	}
+	if v.p.Edge != nil && len(v.s.Profiles) > 0 && (v.name == profile.EdgeService || v.p.BehindEdge(v.name)) {
+		v.bad(v.at("profiles"), "drop profiles:, or take it out of the routes of the edge", "the edge always brings traffic to service %q", v.name)
+	}
+	for i, d := range v.s.DependsOn {
+		other, ok := v.p.Services[d.Service]
+		if ok && !alwaysWith(other, v.s) {
+			v.bad(fmt.Sprintf("%s[%d]", v.at("depends_on"), i), "give both the same profiles:, or let the other one have none",
+				"service %q may be chosen without %q, which it waits for", v.name, d.Service)
+		}
+	}
+}
+
+// alwaysWith reports whether the service is part of every stack that the other is part of.
+func alwaysWith(s, other profile.Service) bool {
+	if len(s.Profiles) == 0 {
+		return true
+	}
+	return len(other.Profiles) > 0 && !slices.ContainsFunc(other.Profiles, func(name string) bool { return !slices.Contains(s.Profiles, name) })
+}
 
 // mostReplicas keeps a slip of the finger from starting containers until the engine ends.
 const mostReplicas = 100
-
-// Containers returns how many containers the service has.
-func (s Service) Containers() int {
-	if s.Replicas == nil {
-		return 1
-	}
-	return *s.Replicas
-}
 
 // obstacle is what stands against a second container of a service, and what mends it.
 type obstacle struct{ why, hint string }
@@ -36,7 +67,7 @@ func (v *serviceValidator) againstSecond() []obstacle {
 	if v.root != "" {
 		return []obstacle{{"it is a part of the monitoring stack, which has one of each", "drop replicas:"}}
 	}
-	if v.name == EdgeService && v.p.Edge != nil {
+	if v.name == profile.EdgeService && v.p.Edge != nil {
 		return []obstacle{{"it is the edge, which alone has the ports of the host", "drop replicas:; one edge balances over all containers behind it"}}
 	}
 	var out []obstacle
@@ -53,7 +84,7 @@ func (v *serviceValidator) againstSecond() []obstacle {
 				"when they may at once, write volumes: {" + w.Volume + ": {shared: true}}; what each needs for itself is a tmpfs"})
 		}
 	}
-	for _, item := range v.s.Passthrough.list("volumes") {
+	for _, item := range v.s.Passthrough.List("volumes") {
 		m, _ := item.(map[string]any)
 		if source, _ := m["source"].(string); m["type"] == "volume" && m["read_only"] != true && !v.p.Volumes[source].Shared {
 			out = append(out, obstacle{fmt.Sprintf("all of them would write volume %s, which is passed through", source),
@@ -69,7 +100,7 @@ func (v *serviceValidator) againstSecond() []obstacle {
 		}
 	}
 	for _, key := range []string{"ipv4_address", "ipv6_address", "mac_address"} {
-		if carries(v.s.Passthrough["networks"], key) {
+		if v.s.Passthrough.Carries("networks", key) {
 			out = append(out, obstacle{"it passes through a fixed " + key + ", which only one container can have", "drop it under passthrough: networks:"})
 		}
 	}

@@ -1,10 +1,11 @@
-package profile
+package parser
 
 import (
 	"fmt"
 	"strings"
-	"text/template"
 
+	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/validation"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -22,13 +23,13 @@ func (t Tuning) CPUs() int64 { return max(1, (t.Nano+999_999_999)/1_000_000_000)
 // tuned returns the service with the formulas of its preset and baselines computed.
 // What the user wrote is never a formula.
 func tuned(service string, n *yamldoc.Node, c *yamldoc.Collector) *yamldoc.Node {
-	if !namePattern.MatchString(service) {
+	if !validation.IsName(service) {
 		service = "service" // the bad name is reported where it is written
 	}
 	t := Tuning{Service: service}
 	limits := n.Get("limits")
-	var memory Bytes
-	var cpus CPUs
+	var memory profile.Bytes
+	var cpus profile.CPUs
 	if m := limits.Get("memory"); m != nil && memory.UnmarshalText([]byte(m.Value)) == nil {
 		t.Memory = memory.N
 	}
@@ -46,12 +47,12 @@ func (t Tuning) expand(n *yamldoc.Node, c *yamldoc.Collector) *yamldoc.Node {
 		return n
 	}
 	if n.Kind == yamldoc.Scalar {
-		if own(n.Layer) {
+		if profile.Own(n.Layer) {
 			return n
 		}
 		out := *n
 		out.Text = n.Value
-		value, err := expandFormula(n.Value, t)
+		value, err := profile.ExpandFormula(n.Value, t)
 		if err != nil {
 			c.Add(n.At, "this is a mistake in the preset, not in the profile", "%v", err)
 		}
@@ -74,57 +75,4 @@ func (t Tuning) expand(n *yamldoc.Node, c *yamldoc.Collector) *yamldoc.Node {
 		}
 	}
 	return &out
-}
-
-// expandFormula computes the {{…}} in text. Amounts are bytes; mib turns them into whole MiB.
-func expandFormula(text string, data any) (string, error) {
-	tmpl, err := template.New("").Option("missingkey=error").Funcs(template.FuncMap{
-		"percent": func(of int64, p float64) int64 { return int64(float64(of) * p / 100) },
-		"mib":     func(bytes int64) int64 { return bytes >> 20 },
-		"clamp":   func(low, high, n int64) int64 { return max(low, min(high, n)) },
-		"div":     func(a, b int64) int64 { return a / max(b, 1) },
-		"minus":   func(a, b int64) int64 { return a - b },
-	}).Parse(text)
-	if err != nil {
-		return "", fmt.Errorf("reading the formula %q: %w", text, err)
-	}
-	var b strings.Builder
-	if err := tmpl.Execute(&b, data); err != nil {
-		return "", fmt.Errorf("computing %q: %w", text, err)
-	}
-	return b.String(), nil
-}
-
-// ProbeCommand returns the command by which the image tests itself, or false when its tools are not known.
-func (s Service) ProbeCommand() ([]string, bool) {
-	if s.Health == nil || s.Probes == nil {
-		return nil, false
-	}
-	var command []string
-	data := struct {
-		URL, Path string
-		Port      int
-	}{}
-	switch {
-	case s.Health.HTTP != nil:
-		// 127.0.0.1, not localhost, which may be ::1 while the service listens on IPv4 only.
-		data.URL = fmt.Sprintf("http://127.0.0.1:%d%s", s.Health.HTTP.Port, s.Health.HTTP.Path)
-		data.Port, data.Path = s.Health.HTTP.Port, s.Health.HTTP.Path
-		command = s.Probes.HTTP
-	case s.Health.TCP != 0:
-		data.Port = s.Health.TCP
-		command = s.Probes.TCP
-	}
-	if len(command) == 0 {
-		return nil, false
-	}
-	out := make([]string, len(command))
-	for i, word := range command {
-		expanded, err := expandFormula(word, data)
-		if err != nil {
-			return nil, false
-		}
-		out[i] = expanded
-	}
-	return out, true
 }

@@ -1,4 +1,4 @@
-package profile_test
+package parser_test
 
 import (
 	"os"
@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 func format(t *testing.T, text string) string {
 	t.Helper()
-	out, err := profile.Format("shop.yaml", []byte(text))
+	out, err := parser.Format("shop.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,9 +100,9 @@ func TestFormat(t *testing.T) {
 
 // TestFormatKeepsEverything: formatting loses no line and changes no meaning, whatever the file.
 func TestFormatKeepsEverything(t *testing.T) {
-	names, _ := filepath.Glob("../../profiles/*.yaml")
-	presets, _ := filepath.Glob("../../profiles/presets/*.yaml")
-	valid, _ := filepath.Glob("../../testdata/profiles/valid-*.yaml")
+	names, _ := filepath.Glob("../../../profiles/*.yaml")
+	presets, _ := filepath.Glob("../../../profiles/presets/*.yaml")
+	valid, _ := filepath.Glob("../../../testdata/profiles/valid-*.yaml")
 	for _, name := range slices.Concat(names, presets, valid) {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -136,10 +136,10 @@ func TestFormatLeavesAlone(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 	moved := "secrets: &s {a: {env: A}}\nservices: {}\nenvironments: {x: {secrets: *s}}\ndefaults: {labels: *s}\n"
-	if _, err := profile.Format("x.yaml", []byte(moved)); err == nil || !strings.Contains(err.Error(), "alias") {
+	if _, err := parser.Format("x.yaml", []byte(moved)); err == nil || !strings.Contains(err.Error(), "alias") {
 		t.Errorf("an alias before its anchor: %v", err)
 	}
-	if _, err := profile.Format("x.yaml", []byte("a: [")); len(yamldoc.Problems(err)) != 1 {
+	if _, err := parser.Format("x.yaml", []byte("a: [")); len(yamldoc.Problems(err)) != 1 {
 		t.Errorf("a syntax error: %v", err)
 	}
 	if got := format(t, "--- # start\nname: x\nkind: Profile\n"); got != "--- # start\nkind: Profile\nname: x\n" {
@@ -156,11 +156,11 @@ func FuzzFormat(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		once, err := profile.Format("f.yaml", []byte(text))
+		once, err := parser.Format("f.yaml", []byte(text))
 		if err != nil {
 			return
 		}
-		if twice, err := profile.Format("f.yaml", once); err != nil || string(twice) != string(once) {
+		if twice, err := parser.Format("f.yaml", once); err != nil || string(twice) != string(once) {
 			t.Errorf("%q, then %q, %v", once, twice, err)
 		}
 	})
@@ -173,7 +173,7 @@ func FuzzLayers(f *testing.F) {
 	f.Add("environments: {a: {}}", "a..b=c", "$${")
 	f.Fuzz(func(_ *testing.T, over, assignment, image string) {
 		text := strings.Replace(base, "shop:1", image, 1)
-		_, _ = profile.Parse([]byte(text), optionsWith(func(o *profile.Options) {
+		_, _ = parser.Parse([]byte(text), optionsWith(func(o *parser.Options) {
 			overlay(over)(o)
 			o.Set, o.Load, o.Environment = []string{assignment}, memory{}.load, "a"
 		}))

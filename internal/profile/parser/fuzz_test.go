@@ -1,10 +1,10 @@
-package profile_test
+package parser_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -15,9 +15,9 @@ func FuzzParse(f *testing.F) {
 			f.Add(read(f, path))
 		}
 	}
-	f.Add(read(f, "../../profiles/hse-digital.yaml"))
+	f.Add(read(f, "../../../profiles/hse-digital.yaml"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := profile.Parse(data, options("fuzz.yaml"))
+		p, err := parser.Parse(data, options("fuzz.yaml"))
 		if (p == nil) == (err == nil) {
 			t.Fatalf("got %v and %v", p, err)
 		}

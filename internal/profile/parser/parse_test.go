@@ -1,4 +1,4 @@
-package profile_test
+package parser_test
 
 import (
 	"bytes"
@@ -12,17 +12,18 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected problems")
 
-const testProfiles = "../../testdata/profiles"
+const testProfiles = "../../../testdata/profiles"
 
 // options are those of a fixed day, so that exceptions neither expire nor come back while the tests grow old.
-func options(file string) profile.Options {
-	return profile.Options{
+func options(file string) parser.Options {
+	return parser.Options{
 		File: file, Today: time.Date(2026, 6, 15, 13, 0, 0, 0, time.UTC), Library: profiles.Library{},
 		CheckImage: func(reference string) error {
 			if strings.ContainsAny(reference, " \n") {
@@ -35,7 +36,7 @@ func options(file string) profile.Options {
 
 func parse(t *testing.T, text string) *profile.Profile {
 	t.Helper()
-	p, err := profile.Parse([]byte(text), options("hsectl.yaml"))
+	p, err := parser.Parse([]byte(text), options("hsectl.yaml"))
 	if err != nil {
 		t.Fatalf("the profile must be valid:\n%s", problems(err))
 	}
@@ -76,7 +77,7 @@ func read(t testing.TB, path string) []byte {
 func TestInvalidProfiles(t *testing.T) {
 	for _, path := range files(t, "invalid-*.yaml") {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
-			p, err := profile.Parse(read(t, path), options(filepath.Base(path)))
+			p, err := parser.Parse(read(t, path), options(filepath.Base(path)))
 			if err == nil || p != nil {
 				t.Fatal("the profile was accepted")
 			}
@@ -97,9 +98,9 @@ func TestInvalidProfiles(t *testing.T) {
 }
 
 func TestValidProfiles(t *testing.T) {
-	for _, path := range append(files(t, "valid-*.yaml"), "../../profiles/hse-digital.yaml") {
+	for _, path := range append(files(t, "valid-*.yaml"), "../../../profiles/hse-digital.yaml") {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
-			if _, err := profile.Parse(read(t, path), options(filepath.Base(path))); err != nil {
+			if _, err := parser.Parse(read(t, path), options(filepath.Base(path))); err != nil {
 				t.Errorf("refused:\n%s", problems(err))
 			}
 		})
@@ -109,7 +110,7 @@ func TestValidProfiles(t *testing.T) {
 // A profile is never half right: whatever is wrong with it is said in one run, from top to bottom.
 func TestProblemsComeTogetherInTheOrderOfTheFile(t *testing.T) {
 	path := filepath.Join(testProfiles, "invalid-many.yaml")
-	_, err := profile.Parse(read(t, path), options("many.yaml"))
+	_, err := parser.Parse(read(t, path), options("many.yaml"))
 	found := yamldoc.Problems(err)
 	if len(found) < 9 {
 		t.Errorf("only %d problems were found:\n%s", len(found), problems(err))
@@ -130,7 +131,7 @@ func TestProblemsComeTogetherInTheOrderOfTheFile(t *testing.T) {
 // A file that is too large is refused before it is parsed, and the message does not repeat it.
 func TestHugeFile(t *testing.T) {
 	data := bytes.Repeat([]byte("# ten megabytes of nothing\n"), 10<<20/27)
-	_, err := profile.Parse(data, options("huge.yaml"))
+	_, err := parser.Parse(data, options("huge.yaml"))
 	found := yamldoc.Problems(err)
 	if len(found) != 1 || !strings.Contains(found[0].Message, fmt.Sprint(len(data))) || found[0].Hint == "" {
 		t.Errorf("got:\n%.500s", problems(err))
@@ -146,7 +147,7 @@ func TestHostileFiles(t *testing.T) {
 		"quadratic":    "a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1<<19) + "*a]",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := profile.Parse([]byte(text), options("hostile.yaml"))
+			_, err := parser.Parse([]byte(text), options("hostile.yaml"))
 			if len(yamldoc.Problems(err)) == 0 {
 				t.Errorf("accepted, or failed without a problem: %v", err)
 			}
@@ -161,7 +162,7 @@ func TestHostileFiles(t *testing.T) {
 
 // A key may hold any character; a message is one line that cannot play tricks with a terminal.
 func TestMessagesAreOneLine(t *testing.T) {
-	_, err := profile.Parse([]byte(head+"services:\n  \"a\\n\\e[31mb\":\n    preset: redis\n    \"c\\rd\": 1\n    command: \"x\\ny\"\n"), options("hsectl.yaml"))
+	_, err := parser.Parse([]byte(head+"services:\n  \"a\\n\\e[31mb\":\n    preset: redis\n    \"c\\rd\": 1\n    command: \"x\\ny\"\n"), options("hsectl.yaml"))
 	found := yamldoc.Problems(err)
 	if len(found) != 3 {
 		t.Fatalf("want the name, the key and the command, got:\n%s", problems(err))
@@ -180,7 +181,7 @@ func TestManyMistakes(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&b, "  s%d: {preset: redis, nonsense%d: 1, limits: {memory: lots}, restart: never, depends_on: [nobody]}\n", i, i)
 	}
-	_, err := profile.Parse([]byte(b.String()), options("hsectl.yaml"))
+	_, err := parser.Parse([]byte(b.String()), options("hsectl.yaml"))
 	if got := len(yamldoc.Problems(err)); got != 4000 {
 		t.Errorf("got %d problems, want 4000", got)
 	}

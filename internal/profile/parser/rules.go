@@ -1,10 +1,11 @@
-package profile
+package parser
 
 import (
 	"cmp"
 	"fmt"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -42,7 +43,7 @@ func overlaid(path string) yamldoc.Identity {
 
 // portIdentity is the whole of a port, as in Compose: another host port is another port.
 func portIdentity(n *yamldoc.Node) string {
-	var p Port
+	var p profile.Port
 	if handled, err := p.DecodeShort(n); !handled || err != nil {
 		p.Address, p.Protocol = yamldoc.ByField("address")(n), yamldoc.ByField("protocol")(n)
 		return fmt.Sprintf("%s:%s:%s/%s", cmp.Or(p.Address, "127.0.0.1"), yamldoc.ByField("host")(n), yamldoc.ByField("container")(n), cmp.Or(p.Protocol, "tcp"))

@@ -1,22 +1,45 @@
-package profile
+package validation
 
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
+
+// checkPort says what is wrong with a published port.
+func checkPort(p profile.Port) error {
+	if _, err := netip.ParseAddr(p.Address); err != nil {
+		return yamldoc.BadValue("write an IP address, such as 127.0.0.1", "%q is not an address of the host", p.Address)
+	}
+	for _, port := range []int{p.Host, p.Container} {
+		if port < 1 || port > 65535 {
+			return yamldoc.BadValue("", "port %d is out of range 1 to 65535", port)
+		}
+	}
+	if p.Protocol != "tcp" && p.Protocol != "udp" {
+		return yamldoc.BadValue("", "protocol %q is neither tcp nor udp", p.Protocol)
+	}
+	return nil
+}
+
+// Signals returns the signals that may ask a service to stop.
+func Signals() []string {
+	return []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGRTMIN+3"}
+}
 
 // serviceValidator checks one service after its layers are merged.
 type serviceValidator struct {
 	*validator
 	name, path string
-	s          Service
+	s          profile.Service
 }
 
 func (v *serviceValidator) at(key string) string { return v.path + "." + key }
@@ -55,8 +78,8 @@ func (v *serviceValidator) image() {
 		v.bad(v.at("image"), "add a preset, an image or a build", "service %q has no image", v.name)
 		return
 	}
-	if v.s.Image != "" && v.o.CheckImage != nil {
-		if err := v.o.CheckImage(v.s.Image); err != nil {
+	if v.s.Image != "" && v.o.Image != nil {
+		if err := v.o.Image(v.s.Image); err != nil {
 			v.bad(v.at("image"), "", "%v", err)
 		}
 	}
@@ -204,7 +227,7 @@ func (v *serviceValidator) health() {
 		}
 	}
 	switch {
-	case h != nil && h.None != "" && own(v.p.Layer(v.at("health.none"))):
+	case h != nil && h.None != "" && profile.Own(v.p.Layer(v.at("health.none"))):
 		v.bad(v.at("health.none"), "add an exception for HSE-HLT-001 with a reason and a date", "only a preset may say that an image cannot test itself")
 		return
 	case h != nil && h.None != "" && tests == 0:
@@ -280,7 +303,7 @@ func (v *serviceValidator) environment() {
 
 func (v *serviceValidator) ports() {
 	for i, port := range v.s.Ports {
-		if err := port.check(); err != nil {
+		if err := checkPort(port); err != nil {
 			v.bad(fmt.Sprintf("%s[%d]", v.at("ports"), i), yamldoc.Hint(err), "%v", err)
 		}
 	}
@@ -311,7 +334,7 @@ func (v *serviceValidator) dependencies() {
 			v.bad(at, yamldoc.DidYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
 		case !slices.Contains(conditions(), d.Condition):
 			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
-		case d.Condition == "healthy" && !other.Health.tests() && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):
+		case d.Condition == "healthy" && !tests(other.Health) && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):
 			v.bad(at, "use condition: started", "service %q has no health test to wait for", d.Service)
 		}
 	}
@@ -323,7 +346,8 @@ func conditions() []string { return []string{"healthy", "started", "completed"} 
 // logDrivers are those whose logs are bounded and can be read back.
 func logDrivers() []string { return []string{"json-file", "local", "journald"} }
 
-func (h *Health) tests() bool {
+// tests reports whether a service is tested by itself.
+func tests(h *profile.Health) bool {
 	return h != nil && (len(h.Command) > 0 || h.Shell != "" || h.HTTP != nil || h.TCP != 0)
 }
 
@@ -361,5 +385,5 @@ func (v *serviceValidator) rest() {
 // written reports whether the service itself has a key, and not only its preset; defaults are judged once, as defaults.
 func (v *serviceValidator) written(key string) bool {
 	layer := v.p.Layer(v.at(key))
-	return own(layer) && layer != layerDefaults
+	return profile.Own(layer) && layer != profile.LayerDefaults
 }

@@ -1,4 +1,4 @@
-package profile
+package validation
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -71,7 +72,7 @@ func (v *validator) monitoring() {
 	if m == nil {
 		return
 	}
-	parts := slices.Sorted(maps.Keys(Parts()))
+	parts := slices.Sorted(maps.Keys(profile.Parts()))
 	for i, part := range m.Off {
 		if !slices.Contains(parts, part) {
 			v.bad(fmt.Sprintf("monitoring.off[%d]", i), yamldoc.DidYouMean(part, parts), "there is no part %q", part)
@@ -109,7 +110,7 @@ func (v *validator) monitoring() {
 }
 
 func (v *validator) unknownParts() {
-	parts := v.p.parts()
+	parts := v.p.PartNames()
 	for name := range v.p.Monitoring.Services {
 		if !slices.Contains(parts, name) {
 			v.bad("monitoring.services."+name+"#key", yamldoc.DidYouMean(name, parts), "there is no part %q", name)
@@ -120,10 +121,10 @@ func (v *validator) unknownParts() {
 // needs refuses a part without the one that it works for.
 func (v *validator) needs() {
 	for _, n := range [][2]string{
-		{PartAlertmanager, PartPrometheus}, {PartCadvisor, PartPrometheus}, {PartNodeExporter, PartPrometheus},
-		{PartContainers, PartPrometheus}, {PartCadvisor, PartContainers},
-		{PartPostgresExporter, PartPrometheus}, {PartRedisExporter, PartPrometheus}, {PartBlackbox, PartPrometheus},
-		{PartTempo, PartCollector}, {PartLoki, PartAlloy},
+		{profile.PartAlertmanager, profile.PartPrometheus}, {profile.PartCadvisor, profile.PartPrometheus}, {profile.PartNodeExporter, profile.PartPrometheus},
+		{profile.PartContainers, profile.PartPrometheus}, {profile.PartCadvisor, profile.PartContainers},
+		{profile.PartPostgresExporter, profile.PartPrometheus}, {profile.PartRedisExporter, profile.PartPrometheus}, {profile.PartBlackbox, profile.PartPrometheus},
+		{profile.PartTempo, profile.PartCollector}, {profile.PartLoki, profile.PartAlloy},
 	} {
 		if v.p.On(n[0]) && !v.p.On(n[1]) {
 			v.bad("monitoring.off", "switch off "+n[0]+" too", "%s is of no use without %s", n[0], n[1])
@@ -156,7 +157,7 @@ func (v *validator) logSink() {
 	if logs.Password != "" {
 		v.secretNamed("monitoring.logs.password", logs.Password)
 	}
-	if !v.p.On(PartAlloy) || !v.p.On(PartCollector) {
+	if !v.p.On(profile.PartAlloy) || !v.p.On(profile.PartCollector) {
 		v.bad("monitoring.off", "keep alloy, which reads the logs, and otel-collector, which sends them", "logs go to %s, and a part that is needed for it is off", logs.To)
 	}
 }
@@ -211,11 +212,11 @@ func (v *validator) monitoringServices() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
-		if !slices.Contains(v.p.parts(), name) {
+		if !slices.Contains(v.p.PartNames(), name) {
 			continue
 		}
 		if !namePattern.MatchString(name) {
-			v.bad("services."+strings.TrimPrefix(name, PartOf(name)+"-")+"#key", "choose a shorter name, or switch off "+PartOf(name), "%q, the name of its exporter, cannot name a service", name)
+			v.bad("services."+strings.TrimPrefix(name, profile.PartOf(name)+"-")+"#key", "choose a shorter name, or switch off "+profile.PartOf(name), "%q, the name of its exporter, cannot name a service", name)
 		}
 		parts.service(name)
 		for i, port := range p.Services[name].Ports {

@@ -1,4 +1,4 @@
-package profile_test
+package parser_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 )
 
 // library is made of texts, so that a test can say what each layer brings.
@@ -101,7 +102,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 		"shutdown: {signal: SIGTERM, grace: 10s}\nrestart: \"no\"\nlogging: {driver: local, max_files: 1}\n"
 	o := options("user.yaml")
 	o.Library = library{baseline: least}
-	want, err := profile.Parse([]byte(alone), o)
+	want, err := parser.Parse([]byte(alone), o)
 	if err != nil {
 		t.Fatal(problems(err))
 	}
@@ -112,7 +113,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 		"  other: {image: example/peer:1, secrets: [], networks: [edge], depends_on: []}\n", 1)
 	covered = strings.Replace(covered, "health: {command: [x]}}", "health: {command: [x]}, secrets: [], networks: [edge], depends_on: [], ports: [], profiles: []}", 1)
 	covered = strings.ReplaceAll(covered, "depends_on: []}", "depends_on: [], ports: []}")
-	got, err := profile.Parse([]byte(covered), o)
+	got, err := parser.Parse([]byte(covered), o)
 	if err != nil {
 		t.Fatal(problems(err))
 	}
@@ -136,7 +137,7 @@ func TestLayersAndPlaces(t *testing.T) {
 			"shutdown: {signal: SIGTERM, grace: 1s}\nlogging: {driver: local, max_files: 3}\n",
 		presets: map[string]string{"p": "image: example/p:1\nuser: \"5:5\"\nhealth: {command: [x]}\nopen_files: 2\nshutdown: {grace: 2s}\n"},
 	}
-	p, err := profile.Parse([]byte(`apiVersion: hsectl/v1
+	p, err := parser.Parse([]byte(`apiVersion: hsectl/v1
 kind: Profile
 name: x
 defaults:

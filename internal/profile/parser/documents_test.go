@@ -1,4 +1,4 @@
-package profile_test
+package parser_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -37,46 +38,46 @@ secrets:
 // memory is a directory in memory, and the library's baselines.
 type memory map[string]string
 
-func (f memory) load(name, _ string) (profile.Document, error) {
+func (f memory) load(name, _ string) (parser.Document, error) {
 	if !strings.Contains(name, ".") {
 		data, ok := profiles.Library{}.Extension(name)
 		if !ok {
-			return profile.Document{}, fmt.Errorf("there is no baseline %s", name)
+			return parser.Document{}, fmt.Errorf("there is no baseline %s", name)
 		}
-		return profile.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
+		return parser.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
 	}
 	text, ok := f[name]
 	if !ok {
-		return profile.Document{}, fmt.Errorf("there is no file %s", name)
+		return parser.Document{}, fmt.Errorf("there is no file %s", name)
 	}
-	return profile.Document{File: name, Data: []byte(text)}, nil
+	return parser.Document{File: name, Data: []byte(text)}, nil
 }
 
-func optionsWith(change func(*profile.Options)) profile.Options {
-	o := profile.Options{File: "shop.yaml", Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}}
+func optionsWith(change func(*parser.Options)) parser.Options {
+	o := parser.Options{File: "shop.yaml", Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}}
 	if change != nil {
 		change(&o)
 	}
 	return o
 }
 
-func parseWith(t *testing.T, text string, change func(*profile.Options)) *profile.Profile {
+func parseWith(t *testing.T, text string, change func(*parser.Options)) *profile.Profile {
 	t.Helper()
-	p, err := profile.Parse([]byte(text), optionsWith(change))
+	p, err := parser.Parse([]byte(text), optionsWith(change))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	return p
 }
 
-func overlay(text string) func(*profile.Options) {
-	return func(o *profile.Options) {
-		o.Overlays = append(o.Overlays, profile.Document{File: "site.yaml", Data: []byte(text)})
+func overlay(text string) func(*parser.Options) {
+	return func(o *parser.Options) {
+		o.Overlays = append(o.Overlays, parser.Document{File: "site.yaml", Data: []byte(text)})
 	}
 }
 
-func set(assignments ...string) func(*profile.Options) {
-	return func(o *profile.Options) { o.Set = assignments }
+func set(assignments ...string) func(*parser.Options) {
+	return func(o *parser.Options) { o.Set = assignments }
 }
 
 // TestOverlayRules: an overlay merges as a Compose file does. Each row lays one thing over the base.
@@ -150,10 +151,10 @@ func TestOrderOfLayers(t *testing.T) {
 	text := strings.Replace(base, "name: shop\n", "name: shop\nextends: ./company.yaml\n", 1) +
 		"environments:\n  staging:\n    services: {cache: {limits: {memory: 5G}}}\n"
 	text = strings.Replace(text, "    preset: redis\n", "    preset: redis\n    limits: {memory: 4G}\n", 1)
-	p := parseWith(t, text, func(o *profile.Options) {
+	p := parseWith(t, text, func(o *parser.Options) {
 		o.Load = memory{"./company.yaml": "extends: production\nservices: {cache: {limits: {memory: 2G}}}\ndefaults: {limits: {memory: 3G}}\n"}.load
 		o.Environment = "staging"
-		o.Overlays = []profile.Document{{File: "site.yaml", Data: []byte("services: {cache: {limits: {memory: 6G}}}")}}
+		o.Overlays = []parser.Document{{File: "site.yaml", Data: []byte("services: {cache: {limits: {memory: 6G}}}")}}
 		o.Set = []string{"services.cache.limits.memory=7G"}
 	})
 	values, ok := p.Explain("services.cache.limits.memory")
@@ -183,7 +184,7 @@ func TestOrderOfLayers(t *testing.T) {
 func TestEnvironmentChoosesBaseline(t *testing.T) {
 	text := strings.Replace(base, "name: shop\n", "name: shop\nextends: production\n", 1) + "environments: {desk: {extends: development}}\n"
 	for environment, want := range map[string]string{"": "unless-stopped", "desk": "no"} {
-		p := parseWith(t, text, func(o *profile.Options) { o.Load, o.Environment = memory{}.load, environment })
+		p := parseWith(t, text, func(o *parser.Options) { o.Load, o.Environment = memory{}.load, environment })
 		if got := p.Services["app"].Restart; got != want {
 			t.Errorf("in %q restart is %s, want %s", environment, got, want)
 		}
@@ -203,7 +204,7 @@ func TestWrittenIsTheUsersPlace(t *testing.T) {
 
 // TestVariables: three forms, in the documented places only.
 func TestVariables(t *testing.T) {
-	environment := func(o *profile.Options) {
+	environment := func(o *parser.Options) {
 		o.Variables = func(name string) (string, bool) {
 			v, ok := map[string]string{"TAG": "7", "PIDS": "55", "PORT": "4000", "EMPTY": ""}[name]
 			return v, ok
@@ -220,7 +221,7 @@ func TestVariables(t *testing.T) {
 		"no variable":      {text("shop:1", `"shop:${1x}"`), "", "${1x} is not a variable"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := profile.Parse([]byte(c.text), optionsWith(environment))
+			p, err := parser.Parse([]byte(c.text), optionsWith(environment))
 			if c.problem != "" {
 				if err == nil || !strings.Contains(err.Error(), c.problem) {
 					t.Fatalf("got %v, want %s", err, c.problem)
@@ -250,7 +251,7 @@ func TestVariables(t *testing.T) {
 func TestEnvironmentsNotSelectedNeedNoVariables(t *testing.T) {
 	text := base + "environments: {site: {services: {app: {limits: {memory: \"${SITE_MEMORY:?}\"}}}}}\n"
 	parseWith(t, text, nil)
-	_, err := profile.Parse([]byte(text), optionsWith(func(o *profile.Options) { o.Environment = "site" }))
+	_, err := parser.Parse([]byte(text), optionsWith(func(o *parser.Options) { o.Environment = "site" }))
 	if err == nil || !strings.Contains(err.Error(), "SITE_MEMORY") {
 		t.Errorf("got %v", err)
 	}
@@ -260,18 +261,18 @@ func TestEnvironmentsNotSelectedNeedNoVariables(t *testing.T) {
 func TestMistakesInLayers(t *testing.T) {
 	for name, c := range map[string]struct {
 		text   string
-		change func(*profile.Options)
+		change func(*parser.Options)
 		want   []string
 	}{
 		"in an overlay": {base, overlay("services:\n  app:\n    limits: {memory: lots}\n"), []string{`site.yaml:3:22: services.app.limits.memory: "lots" is not an amount`}},
 		"in an environment": {base + "environments:\n  staging:\n    servces: {}\n", nil,
 			[]string{`shop.yaml:23:5: unknown key "servces" in environments.staging`}},
 		"in the selected environment, once": {base + "environments:\n  staging:\n    services: {app: {limits: {memory: lots}}}\n",
-			func(o *profile.Options) { o.Environment = "staging" }, []string{"shop.yaml:23:39"}},
-		"no such environment": {base + "environments: {staging: {}}\n", func(o *profile.Options) { o.Environment = "stagin" },
+			func(o *parser.Options) { o.Environment = "staging" }, []string{"shop.yaml:23:39"}},
+		"no such environment": {base + "environments: {staging: {}}\n", func(o *parser.Options) { o.Environment = "stagin" },
 			[]string{`shop.yaml:21:15: there is no environment "stagin"`}},
-		"no such file": {"extends: ./none.yaml\n" + base, func(o *profile.Options) { o.Load = memory{}.load }, []string{`shop.yaml:1:10: extends "./none.yaml": there is no file`}},
-		"a circle": {"extends: ./a.yaml\n" + base, func(o *profile.Options) {
+		"no such file": {"extends: ./none.yaml\n" + base, func(o *parser.Options) { o.Load = memory{}.load }, []string{`shop.yaml:1:10: extends "./none.yaml": there is no file`}},
+		"a circle": {"extends: ./a.yaml\n" + base, func(o *parser.Options) {
 			o.Load = memory{"./a.yaml": "extends: ./b.yaml\n", "./b.yaml": "extends: ./a.yaml\n"}.load
 		}, []string{"b.yaml:1:10: extends goes in a circle: ./a.yaml → ./b.yaml → ./a.yaml"}},
 		"extends in an overlay":   {base, overlay("extends: production\n"), []string{"site.yaml:1:10: an overlay cannot have extends"}},
@@ -283,7 +284,7 @@ func TestMistakesInLayers(t *testing.T) {
 		"a preset's key":          {strings.Replace(base, "health: {command: [/app, health]}", "health: {none: I do not care}", 1), nil, []string{"only a preset may say that an image cannot test itself"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := profile.Parse([]byte(c.text), optionsWith(c.change))
+			_, err := parser.Parse([]byte(c.text), optionsWith(c.change))
 			if err == nil {
 				t.Fatal("no mistake was found")
 			}

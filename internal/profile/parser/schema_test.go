@@ -1,4 +1,4 @@
-package profile_test
+package parser_test
 
 import (
 	"bytes"
@@ -12,12 +12,13 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/profile/parser"
+	"github.com/hsectl/hsectl/internal/profile/validation"
 )
 
 func compiled(t *testing.T, definition string) *jsonschema.Schema {
 	t.Helper()
-	data, err := profile.Schema()
+	data, err := validation.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +66,12 @@ func days(v any) any {
 // validProfiles are the reference profile and every valid-*.yaml of the test data.
 func validProfiles(t *testing.T) map[string]string {
 	t.Helper()
-	names, err := filepath.Glob("../../testdata/profiles/valid-*.yaml")
+	names, err := filepath.Glob("../../../testdata/profiles/valid-*.yaml")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no valid profiles: %v", err)
 	}
 	out := map[string]string{}
-	for _, name := range append(names, "../../profiles/hse-digital.yaml") {
+	for _, name := range append(names, "../../../profiles/hse-digital.yaml") {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +86,7 @@ func TestValidProfilesFitTheSchema(t *testing.T) {
 	schema := compiled(t, "")
 	for name, text := range validProfiles(t) {
 		t.Run(name, func(t *testing.T) {
-			parseWith(t, text, func(o *profile.Options) { o.Load = memory{}.load })
+			parseWith(t, text, func(o *parser.Options) { o.Load = memory{}.load })
 			if err := schema.Validate(asJSON(t, text)); err != nil {
 				t.Error(err)
 			}
@@ -124,7 +125,7 @@ func TestSchemaRefuses(t *testing.T) {
 			if err := schema.Validate(asJSON(t, changed)); err == nil {
 				t.Error("the schema takes it")
 			}
-			if _, err := profile.Parse([]byte(changed), optionsWith(func(o *profile.Options) { o.Load = memory{}.load })); err == nil {
+			if _, err := parser.Parse([]byte(changed), optionsWith(func(o *parser.Options) { o.Load = memory{}.load })); err == nil {
 				t.Error("the parser takes it")
 			}
 		})
@@ -144,7 +145,7 @@ func TestSchemaOfOverlays(t *testing.T) {
 
 // TestSchemaDescribesEverything: an editor can say what every key is for.
 func TestSchemaDescribesEverything(t *testing.T) {
-	data, err := profile.Schema()
+	data, err := validation.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}

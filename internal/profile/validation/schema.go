@@ -1,4 +1,4 @@
-package profile
+package validation
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
 )
 
 // object is a JSON object of the schema.
@@ -19,8 +20,8 @@ const presetsOnly = "presets only: "
 // complete and check what hsectl accepts. Files laid over a profile are checked by #/$defs/Overlay.
 func Schema() ([]byte, error) {
 	g := schemas{}
-	g.of(reflect.TypeFor[Profile]())
-	g.of(reflect.TypeFor[Overlay]())
+	g.of(reflect.TypeFor[profile.Profile]())
+	g.of(reflect.TypeFor[profile.Overlay]())
 	g["Profile"]["required"] = []string{"apiVersion", "kind"}
 	g["Profile"]["anyOf"] = []object{{"required": []string{"extends"}}, {"required": []string{"name", "services"}}}
 	root := object{
@@ -42,8 +43,8 @@ func (g schemas) of(t reflect.Type) object {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if s, ok := reflect.Zero(t).Interface().(interface{ schema() object }); ok {
-		return s.schema()
+	if s, ok := written()[t]; ok {
+		return s
 	}
 	if isText(t) {
 		return object{"type": []string{"string", "number", "boolean"}}
@@ -53,7 +54,7 @@ func (g schemas) of(t reflect.Type) object {
 		return g.structure(t)
 	case reflect.Map:
 		out := object{"type": "object", "additionalProperties": g.of(t.Elem())}
-		if t.Elem() == reflect.TypeFor[Network]() || t.Elem() == reflect.TypeFor[Volume]() {
+		if t.Elem() == reflect.TypeFor[profile.Network]() || t.Elem() == reflect.TypeFor[profile.Volume]() {
 			out["additionalProperties"] = object{"anyOf": []object{g.of(t.Elem()), {"type": "null"}}}
 		}
 		return out
@@ -91,8 +92,8 @@ func (g schemas) structure(t reflect.Type) object {
 			definition["required"] = keys
 		}
 	}
-	if s, ok := reflect.Zero(t).Interface().(interface{ short() object }); ok {
-		return object{"anyOf": []object{s.short(), ref}}
+	if s, ok := shorthand()[t]; ok {
+		return object{"anyOf": []object{s, ref}}
 	}
 	return ref
 }
@@ -112,7 +113,7 @@ func constraint(key string) object {
 	number := object{"minimum": 1, "maximum": 65535}
 	switch key {
 	case "Profile.apiVersion", "Overlay.apiVersion":
-		return object{"const": APIVersion}
+		return object{"const": profile.APIVersion}
 	case "Profile.kind":
 		return object{"const": "Profile"}
 	case "Overlay.kind":
@@ -159,4 +160,33 @@ func constraint(key string) object {
 		return object{"pattern": envPattern.String()}
 	}
 	return nil
+}
+
+// holder is what stands for a variable in a place that may have one: see VariablePlaces.
+const holder = `|\$\{`
+
+// written returns the schema of the types that are written as one plain value.
+func written() map[reflect.Type]object {
+	return map[reflect.Type]object{
+		reflect.TypeFor[profile.Bytes]():    {"type": []string{"string", "integer"}, "pattern": `^\d+(\.\d+)? ?([kKmMgGtTpP][iI]?)?[bB]?$` + holder},
+		reflect.TypeFor[profile.CPUs]():     {"type": []string{"string", "number"}, "pattern": `^\d{1,5}(\.\d{1,9})?$` + holder},
+		reflect.TypeFor[profile.Percent]():  {"type": []string{"string", "number"}, "pattern": `^\d{1,2}(\.\d{1,9})?%?$` + holder},
+		reflect.TypeFor[profile.Duration](): {"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`},
+		reflect.TypeFor[profile.User]():     {"type": "string", "pattern": `^\d+:\d+$`},
+		reflect.TypeFor[profile.Mode]():     {"type": []string{"string", "integer"}, "pattern": `^(0o)?[0-7]{1,4}$`},
+		reflect.TypeFor[profile.Day]():      {"type": "string", "pattern": `^\d{4}-\d{2}-\d{2}$`},
+		reflect.TypeFor[profile.Text]():     {"type": []string{"string", "number", "boolean"}},
+
+		reflect.TypeFor[profile.Passthrough](): {"type": "object"},
+	}
+}
+
+// shorthand returns the schema of the other form of those types that have one besides their mapping.
+func shorthand() map[reflect.Type]object {
+	return map[reflect.Type]object{
+		reflect.TypeFor[profile.Port]():       {"type": "string", "pattern": `^(.+:)?\d+:\d+(/(tcp|udp))?$` + holder},
+		reflect.TypeFor[profile.SecretUse]():  {"type": "string"},
+		reflect.TypeFor[profile.Dependency](): {"type": "string"},
+		reflect.TypeFor[profile.Env]():        {"type": []string{"string", "number", "boolean"}},
+	}
 }

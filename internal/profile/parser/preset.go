@@ -1,19 +1,20 @@
-package profile
+package parser
 
 import (
 	"fmt"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 // Preset is what the library knows about one image, for people to read.
 type Preset struct {
 	Name     string
-	Purpose  string    // what the image is, and where it comes from
-	Facts    string    // what the values rest on
-	Service  Service   // the service it makes by itself
-	Formulas []Formula // values that follow the limits
+	Purpose  string          // what the image is, and where it comes from
+	Facts    string          // what the values rest on
+	Service  profile.Service // the service it makes by itself
+	Formulas []Formula       // values that follow the limits
 }
 
 // Formula is a value of a preset that is computed.
@@ -32,8 +33,8 @@ func ReadPreset(name string, library Library) (Preset, error) {
 	c := &yamldoc.Collector{}
 	d := yamldoc.NewDecoder(c)
 	l := newLayers(c, d, library)
-	merged := l.service(name, nil, &yamldoc.Node{Kind: yamldoc.Mapping, Layer: layerProfile, Values: map[string]*yamldoc.Node{
-		"preset": {Tag: "!!str", Value: name, Layer: layerProfile},
+	merged := l.service(name, nil, &yamldoc.Node{Kind: yamldoc.Mapping, Layer: profile.LayerProfile, Values: map[string]*yamldoc.Node{
+		"preset": {Tag: "!!str", Value: name, Layer: profile.LayerProfile},
 	}, Keys: []*yamldoc.Node{{Tag: "!!str", Value: "preset"}}})
 	out := Preset{Name: name}
 	d.Decode(merged, &out.Service, name)

@@ -1,9 +1,10 @@
-package profile
+package validation
 
 import (
 	"reflect"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -16,7 +17,7 @@ type Key struct {
 
 // Describe lists every key of the format in the order in which a profile is written.
 func Describe() []Key {
-	return describe(reflect.TypeFor[Profile](), "", nil)
+	return describe(reflect.TypeFor[profile.Profile](), "", nil)
 }
 
 func describe(t reflect.Type, path string, keys []Key) []Key {
@@ -68,7 +69,7 @@ func typeName(t reflect.Type) string {
 	case reflect.Slice:
 		return "list of " + typeName(t.Elem())
 	case reflect.Map:
-		if t == reflect.TypeFor[Passthrough]() {
+		if t == reflect.TypeFor[profile.Passthrough]() {
 			return "mapping of Compose keys"
 		}
 		return "mapping of " + typeName(t.Elem())
@@ -86,9 +87,4 @@ func typeName(t reflect.Type) string {
 		return name
 	}
 	return strings.ToLower(t.Kind().String())
-}
-
-// Format returns a profile with its keys in the order of the reference; see yamldoc.Format.
-func Format(file string, data []byte) ([]byte, error) {
-	return yamldoc.Format(yamldoc.Source{File: file, Layer: layerProfile, Data: data, Empty: emptyHint}, reflect.TypeFor[Profile]())
 }

@@ -1,6 +1,7 @@
-package profile
+package validation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -10,8 +11,70 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
+
+// opens reports whether an opening is about a port.
+func opens(o profile.Opening, p profile.Port) bool {
+	protocol := o.Protocol
+	if protocol == "" {
+		protocol = "tcp"
+	}
+	return o.Port == p.Host && protocol == p.Protocol && p.Beyond()
+}
+
+func (v *validator) firewall() {
+	if v.p.Firewall == nil {
+		return
+	}
+	var published []profile.Port
+	for _, s := range v.p.Services {
+		published = append(published, s.Ports...)
+	}
+	for i, o := range v.p.Firewall {
+		path := fmt.Sprintf("firewall[%d]", i)
+		if o.Protocol != "" && o.Protocol != "tcp" && o.Protocol != "udp" {
+			v.bad(path+".protocol", "write tcp or udp", "there is no protocol %q", o.Protocol)
+			continue
+		}
+		if !slices.ContainsFunc(published, func(p profile.Port) bool { return opens(o, p) }) {
+			v.bad(path+".port", "take it out, or publish the port on an address that others reach", "nothing publishes port %d beyond this machine", o.Port)
+		}
+		for j, other := range v.p.Firewall[:i] {
+			if other.Port == o.Port && (other.Protocol == o.Protocol || other.Protocol+o.Protocol == "tcp") {
+				v.bad(path, "join the two", "port %d stands in firewall[%d], too", o.Port, j)
+			}
+		}
+		if len(o.From) == 0 {
+			v.bad(path+".from", "write from: [10.0.0.0/8], or from: [world]", "nobody may reach port %d; then it need not be published", o.Port)
+		}
+		for j, text := range o.From {
+			if text == profile.World {
+				continue
+			}
+			if _, err := profile.ParseSource(text); err != nil {
+				v.bad(fmt.Sprintf("%s.from[%d]", path, j), cmp.Or(yamldoc.Hint(err), "write an address, a network such as 10.0.0.0/8, or world"), "%q is not a network", text)
+			}
+		}
+		if slices.Contains(o.From, profile.World) && len(o.From) > 1 {
+			v.bad(path+".from", "keep world, or the networks", "world holds the other networks")
+		}
+	}
+	v.unopened()
+}
+
+// unopened wants a word about each port that others can reach: the list is what the firewall is judged by.
+func (v *validator) unopened() {
+	for name, s := range v.p.Services {
+		for i, p := range s.Ports {
+			if p.Beyond() && checkPort(p) == nil && !slices.ContainsFunc(v.p.Firewall, func(o profile.Opening) bool { return opens(o, p) }) {
+				v.bad(fmt.Sprintf("services.%s.ports[%d]", name, i), fmt.Sprintf("add {port: %d, protocol: %s, from: [world]} or a network to firewall:", p.Host, p.Protocol),
+					"port %d/%s is published on %s, and firewall: does not say who may reach it", p.Host, p.Protocol, p.Address)
+			}
+		}
+	}
+}
 
 var (
 	// A host name of RFC 1123, or one with a wildcard as its first label.
@@ -51,7 +114,7 @@ func (v *validator) edge() {
 	if u, err := url.Parse(e.CA); e.CA != "" && (err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsAny(e.CA, " {}\"`\n")) {
 		v.bad("edge.ca", "write an address such as https://acme.example.com/directory", "%q is not the https address of an ACME directory", e.CA)
 	}
-	if len(v.p.Services[EdgeService].Ports) > len(e.ports()) {
+	if len(v.p.Services[profile.EdgeService].Ports) > len(e.Ports()) {
 		v.bad("services.edge.ports", "set edge.http, edge.https and edge.address", "the ports of the edge follow from edge:")
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Sites)) {
@@ -59,27 +122,27 @@ func (v *validator) edge() {
 	}
 }
 
-func (v *validator) site(name string, s Site) {
+func (v *validator) site(name string, s profile.Site) {
 	path := "edge.sites." + name
 	if !sitePattern().MatchString(name) || len(name) > 253 {
 		v.bad(path+"#key", "write a host name in lower case, without scheme and port", "%q cannot name a site", name)
 	}
 	switch s.TLS {
-	case TLSFiles:
+	case profile.TLSFiles:
 		for _, use := range []struct{ key, secret string }{{"certificate", s.Certificate}, {"key", s.Key}} {
 			if _, ok := v.p.Secrets[use.secret]; !ok {
 				v.bad(path+"."+use.key, "name a secret that holds it as PEM", "%s of site %s: there is no secret %q", use.key, name, use.secret)
 			}
 		}
-	case TLSACME, TLSInternal, TLSOff:
+	case profile.TLSACME, profile.TLSInternal, profile.TLSOff:
 		if s.Certificate != "" || s.Key != "" {
 			v.bad(path+".tls", "write tls: files, or drop certificate and key", "site %s has a certificate, and tls is %s", name, s.TLS)
 		}
-		if s.TLS == TLSACME && strings.HasPrefix(name, "*.") {
+		if s.TLS == profile.TLSACME && strings.HasPrefix(name, "*.") {
 			v.bad(path+"#key", "name each host, or give the certificate with tls: files", "a wildcard certificate cannot be had over HTTP: %s", name)
 		}
 	default:
-		v.bad(path+".tls", yamldoc.DidYouMean(s.TLS, []string{TLSACME, TLSFiles, TLSInternal, TLSOff}), "tls %q is none of acme, files, internal, off", s.TLS)
+		v.bad(path+".tls", yamldoc.DidYouMean(s.TLS, []string{profile.TLSACME, profile.TLSFiles, profile.TLSInternal, profile.TLSOff}), "tls %q is none of acme, files, internal, off", s.TLS)
 	}
 	v.upstream(path, s.Service, s.Port)
 	seen := map[string]bool{}
@@ -106,8 +169,8 @@ func (v *validator) site(name string, s Site) {
 }
 
 func (v *validator) upstream(path, service string, port int) {
-	if _, ok := v.p.Services[service]; !ok || service == EdgeService {
-		others := slices.DeleteFunc(slices.Collect(maps.Keys(v.p.Services)), func(name string) bool { return name == EdgeService })
+	if _, ok := v.p.Services[service]; !ok || service == profile.EdgeService {
+		others := slices.DeleteFunc(slices.Collect(maps.Keys(v.p.Services)), func(name string) bool { return name == profile.EdgeService })
 		v.bad(path+".service", yamldoc.DidYouMean(service, others), "there is no service %q to send requests to", service)
 	}
 	if port < 1 || port > 65535 {
@@ -122,13 +185,13 @@ func (v *serviceValidator) rollout() {
 		return
 	}
 	switch r.Order {
-	case "", StopFirst:
-	case StartFirst:
+	case "", profile.StopFirst:
+	case profile.StartFirst:
 		if why := v.p.StopFirstBecause(v.name); why != "" && v.written("rollout.order") { // as a default it is for whom it fits
 			v.bad(v.at("rollout.order"), "use stop-first, or mend that; a volume that two containers may write at once has shared: true under volumes:",
 				"service %q cannot start first: %s", v.name, why)
 		}
 	default:
-		v.bad(v.at("rollout.order"), yamldoc.DidYouMean(r.Order, []string{StartFirst, StopFirst}), "order %q is none of start-first, stop-first", r.Order)
+		v.bad(v.at("rollout.order"), yamldoc.DidYouMean(r.Order, []string{profile.StartFirst, profile.StopFirst}), "order %q is none of start-first, stop-first", r.Order)
 	}
 }

@@ -1,4 +1,6 @@
-package profile
+// Package validation is what a profile may hold beyond what its types say: as checks, each with the place of the mistake and
+// a hint, and as a JSON Schema for editors.
+package validation
 
 import (
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -24,24 +27,35 @@ var (
 	restartPattern = regexp.MustCompile(`^(no|always|unless-stopped|on-failure:[1-9]\d{0,2})$`)
 )
 
+// IsName reports whether a name can be that of a stack, a service or a network.
+func IsName(name string) bool { return namePattern.MatchString(name) }
+
 // validator checks what the types cannot say. It reports every problem it finds.
 type validator struct {
-	p      *Profile
-	o      Options
+	p      *profile.Profile
+	o      Check
 	c      *yamldoc.Collector
 	failed map[string]bool // paths whose value could not be read
 	around map[string]bool // these, and every path that one of them lies in
 	root   string          // of the paths of services and exceptions: empty, or "monitoring."
 }
 
-func newValidator(p *Profile, o Options, d *yamldoc.Decoder, c *yamldoc.Collector) *validator {
-	v := &validator{p: p, o: o, c: c, failed: d.Failed, around: map[string]bool{}}
-	for path := range d.Failed {
+// Check is what a check must know besides the profile.
+type Check struct {
+	Failed map[string]bool    // paths whose value could not be read; nothing more is said about them
+	Today  time.Time          // exceptions that expired before it are refused
+	Image  func(string) error // tells whether an image reference is well formed; nil when any is
+}
+
+// Profile reports to c everything that is wrong with a profile and that its types cannot say.
+func (o Check) Profile(p *profile.Profile, c *yamldoc.Collector) {
+	v := &validator{p: p, o: o, c: c, failed: o.Failed, around: map[string]bool{}}
+	for path := range o.Failed {
 		for ; path != ""; path = yamldoc.Parent(path) {
 			v.around[path] = true
 		}
 	}
-	return v
+	v.profile()
 }
 
 // bad reports a problem with the value at path, unless that value could not even be read.
@@ -67,13 +81,13 @@ func (v *validator) presetGives(path string) bool {
 		return false
 	}
 	at, ok := v.p.Places[path]
-	return !ok || at.Layer == layerBuiltIn
+	return !ok || at.Layer == profile.LayerBuiltIn
 }
 
 func (v *validator) profile() {
 	p := v.p
-	if p.APIVersion != APIVersion {
-		v.bad("apiVersion", "write: apiVersion: "+APIVersion, "apiVersion is %q; this hsectl reads %s", p.APIVersion, APIVersion)
+	if p.APIVersion != profile.APIVersion {
+		v.bad("apiVersion", "write: apiVersion: "+profile.APIVersion, "apiVersion is %q; this hsectl reads %s", p.APIVersion, profile.APIVersion)
 	}
 	if p.Kind != "Profile" {
 		v.bad("kind", "write: kind: Profile", "kind is %q", p.Kind)
@@ -201,7 +215,7 @@ func unspecified(address string) bool { return address == "0.0.0.0" || address =
 // sharedVolumes refuses a volume that would change hands at every deploy.
 func (v *validator) sharedVolumes() {
 	first := map[string]string{}
-	owners := map[string]User{}
+	owners := map[string]profile.User{}
 	for _, name := range slices.Sorted(maps.Keys(v.p.Services)) {
 		s := v.p.Services[name]
 		for i, w := range s.Writable {
@@ -275,14 +289,4 @@ func (v *validator) exceptions() {
 			v.bad(path+".expires", "mend the cause, or have the exception reviewed again", "the exception for %s expired on %s", e.Control, e.Expires)
 		}
 	}
-}
-
-// Excepted returns the exception for a control on a service, or nil.
-func (p *Profile) Excepted(control, service string) *Exception {
-	for i, e := range p.Exceptions {
-		if e.Control == control && e.Service == service {
-			return &p.Exceptions[i]
-		}
-	}
-	return nil
 }
