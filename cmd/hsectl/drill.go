@@ -1,23 +1,31 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/docker"
-	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/redact"
-	"github.com/hsectl/hsectl/internal/report"
-	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/app/drill"
 )
+
+func newBackup(g *app.Settings, s app.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup [VOLUME...]",
+		Short: "Make the backups that the profile declares",
+		Long: `Backup makes one backup now of each volume that has backup: {to: DIRECTORY} in the profile, or of those that are named.
+
+Where the profile has a dump program, that runs in a container with the very settings of the service, and what it leaves in
+/backup is taken; otherwise the volume's own files are, as they are at that moment. Nothing needs a shell, and the engine
+may be a remote one. The archive and its record, with digests, are readable by this user only. What is kept beyond
+keep: goes after a new backup is complete. With encrypt: the archive can be read by the age identities of its recipients only,
+and this machine needs none of them. Prove that they can be restored with: hsectl drill restore`,
+		Example: `  hsectl backup
+  hsectl backup postgres-data -f profiles/shop.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error { return drill.Backup(cmd.Context(), g, s, args) },
+	}
+}
 
 func newDrill(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
@@ -31,14 +39,8 @@ func newDrill(g *app.Settings, s app.Streams) *cobra.Command {
 	return cmd
 }
 
-type shutdownOptions struct {
-	live bool
-	app.ReportOptions
-	timeout time.Duration
-}
-
 func newDrillShutdown(g *app.Settings, s app.Streams) *cobra.Command {
-	var o shutdownOptions
+	var o drill.ShutdownOptions
 	cmd := &cobra.Command{
 		Use:   "shutdown [SERVICE...]",
 		Short: "Prove that services stop as declared",
@@ -52,116 +54,129 @@ order, and that no SIGKILL was needed. The live service is not touched unless --
 			if err := o.Check(); err != nil {
 				return err
 			}
-			return runDrillShutdown(cmd.Context(), g, s, args, o)
+			return drill.Shutdown(cmd.Context(), g, s, args, o)
 		},
 	}
 	reportFlags(&o.ReportOptions, cmd)
-	cmd.Flags().BoolVar(&o.live, "live", false, "stop the running service itself, and start it again")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the copy to become healthy")
+	cmd.Flags().BoolVar(&o.Live, "live", false, "stop the running service itself, and start it again")
+	cmd.Flags().DurationVar(&o.Timeout, "timeout", 5*time.Minute, "time for the copy to become healthy")
 	return cmd
 }
 
-func runDrillShutdown(ctx context.Context, g *app.Settings, s app.Streams, names []string, o shutdownOptions) error {
-	d, err := startDrill(ctx, g, s, names)
-	if err != nil {
-		return err
+func newDrillMemory(g *app.Settings, s app.Streams) *cobra.Command {
+	var o app.ReportOptions
+	cmd := &cobra.Command{
+		Use:   "memory [SERVICE...]",
+		Short: "Prove that memory limits hold, and that the runtime's heap fits them",
+		Long: `Memory starts a container with the limits of each running service, lets it take twice as much, and judges that the
+kernel ends it and that the engine says so. It compares the heap limit of Node.js, Java, Go and Redis with the
+service's memory. The service itself is not touched.`,
+		Example: "  hsectl drill memory app",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.Check(); err != nil {
+				return err
+			}
+			return drill.Memory(cmd.Context(), g, s, args, o)
+		},
 	}
-	defer d.engine.Close()
-	for _, service := range d.services {
-		stopped, err := drillShutdown(ctx, d, service, o)
-		if err != nil {
-			return err
-		}
-		d.findings = append(d.findings, verify.JudgeShutdown(service, stopped)...)
-	}
-	return d.finish("shutdown", o.ReportOptions)
+	reportFlags(&o, cmd)
+	return cmd
 }
 
-// drill is one run: what is tried, and what came of it.
-type drill struct {
-	app.Streams
-	globals  *app.Settings
-	loaded   app.Loaded
-	engine   *docker.Engine
-	services []stack.Service
-	findings []finding.Finding
-	charts   []report.Chart
+func newDrillLoad(g *app.Settings, s app.Streams) *cobra.Command {
+	var o drill.LoadOptions
+	cmd := &cobra.Command{
+		Use:   "load SERVICE",
+		Short: "Prove that a service keeps its budget under load",
+		Long: `Load sends requests at a constant rate to the published port of a running service and measures, beside the answers,
+what every container of the stack uses. It judges errors, latency and memory.
 
-	environment map[string]string // what copies take from the deploying environment
-	secrets     map[string]deploy.Secret
+With --script the requests are those of an Artillery script, sent by the artillery program of the project that the
+script is in, or of PATH; it is not downloaded. The script's target is replaced by the service's published port, and
+a threshold of its own that is missed fails the drill.`,
+		Example: `  hsectl drill load app --path /api/health --rate 100 --duration 30s --p95 200ms
+  hsectl drill load app --script scripts/load-test.yml --p95 500ms
+  hsectl drill load app --format html > load.html`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.Check(); err != nil {
+				return err
+			}
+			if f := cmd.Flags(); o.Script != "" && (f.Changed("rate") || f.Changed("duration") || f.Changed("path")) {
+				return &app.UsageError{Err: errors.New("--script excludes --rate, --duration and --path"), Hint: "the script's phases and flows say them"}
+			}
+			return drill.Load(cmd.Context(), g, s, args, o)
+		},
+	}
+	reportFlags(&o.ReportOptions, cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.URL, "url", "", "address to ask, instead of the service's published port")
+	f.StringVar(&o.Path, "path", "", "path to ask; that of the health test unless given")
+	f.StringVar(&o.Script, "script", "", "file of an Artillery script to run instead of a constant rate")
+	f.IntVar(&o.Rate, "rate", 50, "requests per second")
+	f.DurationVar(&o.Duration, "duration", 20*time.Second, "how long")
+	f.DurationVar(&o.Budget.P95, "p95", 500*time.Millisecond, "time within which 95% of the answers must come")
+	f.Float64Var(&o.Budget.Errors, "max-errors", 0, "share of requests that may fail, from 0 to 1")
+	f.Float64Var(&o.Budget.Memory, "max-memory", 0.9, "share of the memory limit that may be used")
+	return cmd
 }
 
-func startDrill(ctx context.Context, g *app.Settings, s app.Streams, names []string) (*drill, error) {
-	l, err := app.LoadPinned(g.File)
-	if err != nil {
-		return nil, err
-	}
-	services, err := app.Services(l, names)
-	if err != nil {
-		return nil, err
-	}
-	engine, err := g.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &drill{Streams: s, globals: g, loaded: l, engine: engine, services: services}, nil
+func recoveryFlags(o *drill.RecoveryOptions, cmd *cobra.Command) {
+	reportFlags(&o.ReportOptions, cmd)
+	cmd.Flags().DurationVar(&o.Timeout, "timeout", 5*time.Minute, "time for the copy to become healthy")
+	cmd.Flags().DurationVar(&o.Budget, "budget", time.Minute, "time in which the service must be healthy again")
 }
 
-// finish writes the report, and keeps it for the checklist.
-func (d *drill) finish(kind string, o app.ReportOptions) error {
-	o.All = true
-	doc := report.Document{Kind: "Drill", Subject: d.loaded.Stack.Name, Profile: d.loaded.Path, Findings: app.Located(d.loaded, d.findings), Charts: d.charts, Engine: d.engine.Version(), Made: time.Now(), Tool: app.Version()}
-	if err := app.Keep(doc, "drill-"+kind); err != nil {
-		d.Say("the result is not kept for the checklist: %v", err)
+func newDrillRestart(g *app.Settings, s app.Streams) *cobra.Command {
+	var o drill.RecoveryOptions
+	cmd := &cobra.Command{
+		Use:     "restart [SERVICE...]",
+		Short:   "Prove that services come back after a restart, with what they left behind",
+		Long:    "Restart starts a throw-away copy of each service, stops it, starts it again with the same volumes, and waits for health.",
+		Example: "  hsectl drill restart postgres --budget 30s",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return drill.Restart(cmd.Context(), g, s, args, o)
+		},
 	}
-	return o.Write(d.Streams, doc)
+	recoveryFlags(&o, cmd)
+	return cmd
 }
 
-func drillShutdown(ctx context.Context, d *drill, service stack.Service, o shutdownOptions) (stopped verify.Stopped, err error) {
-	if o.live {
-		d.Say("stopping the live %s", service.Name)
-		stopped, err = d.engine.Stop(ctx, d.loaded.Stack.Name, service.Name)
-		return stopped, errors.Join(err, d.engine.Start(context.WithoutCancel(ctx), d.loaded.Stack.Name, service.Name))
+func newDrillDependency(g *app.Settings, s app.Streams) *cobra.Command {
+	var o drill.RecoveryOptions
+	cmd := &cobra.Command{
+		Use:   "dependency [SERVICE...]",
+		Short: "Prove that services notice a lost dependency, and recover",
+		Long: `Dependency starts a throw-away copy of each service with all it depends on, stops one dependency after the other,
+and judges that the service becomes unhealthy, and healthy again after the dependency came back.`,
+		Example: "  hsectl drill dependency app",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return drill.Dependency(cmd.Context(), g, s, args, o)
+		},
 	}
-	err = d.withTwin(ctx, service, o.timeout, func(twin string) error {
-		d.Say("stopping it with %s", service.Shutdown.Signal)
-		stopped, err = d.engine.Stop(ctx, twin, service.Name)
-		return err
-	})
-	return stopped, err
+	recoveryFlags(&o, cmd)
+	return cmd
 }
 
-// withTwin calls f with the name of a running, healthy copy of a service and all it depends on, and takes it away again.
-func (d *drill) withTwin(ctx context.Context, service stack.Service, timeout time.Duration, f func(twin string) error) error {
-	return d.withPrepared(ctx, service, timeout, func(stack.Stack) error { return nil }, f)
-}
-
-// withPrepared is withTwin after something was done for the copy, such as filling one of its volumes.
-func (d *drill) withPrepared(ctx context.Context, service stack.Service, timeout time.Duration, before func(twin stack.Stack) error, f func(twin string) error) (err error) {
-	var random [4]byte
-	_, _ = rand.Read(random[:]) // never fails: crypto/rand
-	twin := d.loaded.Stack.Twin(d.loaded.Stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
-	d.Say("starting a copy of %s as %s", service.Name, twin.Name)
-	if d.secrets == nil { // once: a source may be a program that asks somebody
-		d.environment, d.secrets = d.globals.ThrowAway(ctx, d.loaded)
+func newDrillRestore(g *app.Settings, s app.Streams) *cobra.Command {
+	var o drill.RecoveryOptions
+	cmd := &cobra.Command{
+		Use:   "restore [VOLUME...]",
+		Short: "Prove that the newest backup of a volume can be restored",
+		Long: `Restore takes the newest backup of each volume that hsectl backs up, compares it with its digest, and brings it back
+into a throw-away copy of the service, with volumes of its own. A backup of files must come back byte for byte before the
+copy starts from it; what a program dumped is brought back by the profile's restore program. Then the copy must be healthy,
+and the profile's check program must end with 0. The live service and its data are not touched. The result is kept beside
+the backups, where verify and the checklist look for it.`,
+		Example: `  hsectl drill restore
+  hsectl drill restore postgres-data --format json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.Check(); err != nil {
+				return err
+			}
+			return drill.Restore(cmd.Context(), g, s, args, o)
+		},
 	}
-	desired := deploy.Desired{Stack: twin, Environment: d.environment, Secrets: d.secrets, Timeout: timeout}
-	defer func() {
-		err = errors.Join(err, d.engine.Down(context.WithoutCancel(ctx), twin.Name, true))
-	}()
-	if err := before(twin); err != nil {
-		return err
-	}
-	observed, err := d.engine.Observe(ctx, desired)
-	if err != nil {
-		return err
-	}
-	plan, err := deploy.NewPlan(desired, observed)
-	if err != nil {
-		return err
-	}
-	if err := deploy.Execute(ctx, plan, d.engine, func(deploy.Event) {}); err != nil {
-		return app.Redact(err, redact.New(app.Reveal(d.secrets), nil))
-	}
-	return f(twin.Name)
+	recoveryFlags(&o, cmd)
+	return cmd
 }

@@ -92,8 +92,22 @@ func rooms() []room {
 			"internal/host",
 			"internal/monitoring",
 		}},
+		{"internal/app/drill", "proves behaviour by trying it on copies, and makes the backups that are tried", []string{
+			"internal/app",
+			"internal/backup",
+			"internal/deploy",
+			"internal/docker",
+			"internal/finding",
+			"internal/host",
+			"internal/redact",
+			"internal/report",
+			"internal/secret",
+			"internal/stack",
+			"internal/verify",
+		}},
 		{"cmd/hsectl", "where everything meets", []string{
 			"internal/app",
+			"internal/app/drill",
 			anything,
 		}},
 	}
@@ -344,7 +358,7 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "os.Exit":
 				exits = append(exits, s.path)
 			case "time.Now", "time.Since":
-				if !slices.Contains([]string{"cmd/hsectl", "internal/app", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/host", "internal/image/cache"}, s.room) {
+				if !slices.Contains([]string{"cmd/hsectl", "internal/app", "internal/app/drill", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/host", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
 			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":

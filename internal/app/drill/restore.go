@@ -1,4 +1,4 @@
-package main
+package drill
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/backup"
@@ -19,31 +17,9 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-func newDrillRestore(g *app.Settings, s app.Streams) *cobra.Command {
-	var o recoveryOptions
-	cmd := &cobra.Command{
-		Use:   "restore [VOLUME...]",
-		Short: "Prove that the newest backup of a volume can be restored",
-		Long: `Restore takes the newest backup of each volume that hsectl backs up, compares it with its digest, and brings it back
-into a throw-away copy of the service, with volumes of its own. A backup of files must come back byte for byte before the
-copy starts from it; what a program dumped is brought back by the profile's restore program. Then the copy must be healthy,
-and the profile's check program must end with 0. The live service and its data are not touched. The result is kept beside
-the backups, where verify and the checklist look for it.`,
-		Example: `  hsectl drill restore
-  hsectl drill restore postgres-data --format json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.Check(); err != nil {
-				return err
-			}
-			return runDrillRestore(cmd.Context(), g, s, args, o)
-		},
-	}
-	o.flags(cmd)
-	return cmd
-}
-
-func runDrillRestore(ctx context.Context, g *app.Settings, s app.Streams, names []string, o recoveryOptions) error {
-	d, err := startDrill(ctx, g, s, nil)
+// Restore proves that the newest backup of each volume can be restored.
+func Restore(ctx context.Context, g *app.Settings, s app.Streams, names []string, o RecoveryOptions) error {
+	d, err := start(ctx, g, s, nil)
 	if err != nil {
 		return err
 	}
@@ -61,7 +37,7 @@ func runDrillRestore(ctx context.Context, g *app.Settings, s app.Streams, names 
 }
 
 // restore tries the newest backup of one volume, judges it, and keeps the proof beside it.
-func (d *drill) restore(ctx context.Context, v stack.Volume, o recoveryOptions) error {
+func (d *run) restore(ctx context.Context, v stack.Volume, o RecoveryOptions) error {
 	dir := d.loaded.Resolve(v.Backup.To)
 	records, err := host.Backups(dir, d.loaded.Stack.Name, v.Name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(records) == 0 {
@@ -97,7 +73,7 @@ func wrongBackup(err error) bool {
 	return app.IsType[*host.DamageError](err) || app.IsType[*docker.TaskError](err) || app.IsType[*deploy.UnhealthyError](err) || app.IsType[*differsError](err)
 }
 
-func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o recoveryOptions) error {
+func (d *run) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o RecoveryOptions) error {
 	archive, closer, err := openBackup(d.loaded, d.globals, dir, r) // before anything is started for it
 	if err != nil {
 		return err
@@ -118,7 +94,7 @@ func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r ba
 		}
 		return d.fill(ctx, name, archive, r)
 	}
-	return d.withPrepared(ctx, service, o.timeout, before, func(twin string) error {
+	return d.withPrepared(ctx, service, o.Timeout, before, func(twin string) error {
 		if r.Form == backup.Dump {
 			if err := d.undump(ctx, twin, v, archive, r); err != nil {
 				return err
@@ -129,7 +105,7 @@ func (d *drill) tryRestore(ctx context.Context, v stack.Volume, dir string, r ba
 }
 
 // fill brings an archive back into a volume, and compares what is there then with what was taken.
-func (d *drill) fill(ctx context.Context, volume string, archive io.Reader, r backup.Record) error {
+func (d *run) fill(ctx context.Context, volume string, archive io.Reader, r backup.Record) error {
 	err := d.engine.FillVolume(ctx, volume, func(w io.Writer, dir string) error {
 		if _, err := backup.Unpack(w, archive, dir); err != nil {
 			return &differsError{err}
@@ -154,7 +130,7 @@ func (d *drill) fill(ctx context.Context, volume string, archive io.Reader, r ba
 }
 
 // undump lets the profile's program bring back what its other program dumped.
-func (d *drill) undump(ctx context.Context, twin string, v stack.Volume, archive io.Reader, r backup.Record) error {
+func (d *run) undump(ctx context.Context, twin string, v stack.Volume, archive io.Reader, r backup.Record) error {
 	return d.engine.WithScratch(ctx, twin, func(scratch string) error {
 		if err := d.fill(ctx, scratch, archive, r); err != nil {
 			return err
@@ -168,8 +144,8 @@ func (d *drill) undump(ctx context.Context, twin string, v stack.Volume, archive
 }
 
 // checkRestored wants the copy healthy, and what the profile checks of its data.
-func (d *drill) checkRestored(ctx context.Context, twin string, v stack.Volume, o recoveryOptions) error {
-	back, err := d.engine.Await(ctx, twin, v.Backup.Service, true, o.budget)
+func (d *run) checkRestored(ctx context.Context, twin string, v stack.Volume, o RecoveryOptions) error {
+	back, err := d.engine.Await(ctx, twin, v.Backup.Service, true, o.Budget)
 	if err != nil {
 		return err
 	}

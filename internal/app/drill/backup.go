@@ -1,4 +1,4 @@
-package main
+package drill
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/backup"
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -20,24 +18,8 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-func newBackup(g *app.Settings, s app.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use:   "backup [VOLUME...]",
-		Short: "Make the backups that the profile declares",
-		Long: `Backup makes one backup now of each volume that has backup: {to: DIRECTORY} in the profile, or of those that are named.
-
-Where the profile has a dump program, that runs in a container with the very settings of the service, and what it leaves in
-/backup is taken; otherwise the volume's own files are, as they are at that moment. Nothing needs a shell, and the engine
-may be a remote one. The archive and its record, with digests, are readable by this user only. What is kept beyond
-keep: goes after a new backup is complete. With encrypt: the archive can be read by the age identities of its recipients only,
-and this machine needs none of them. Prove that they can be restored with: hsectl drill restore`,
-		Example: `  hsectl backup
-  hsectl backup postgres-data -f profiles/shop.yaml`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runBackup(cmd.Context(), g, s, args) },
-	}
-}
-
-func runBackup(ctx context.Context, g *app.Settings, s app.Streams, names []string) error {
+// Backup makes the backups that the profile declares: of the volumes that are named, or of all.
+func Backup(ctx context.Context, g *app.Settings, s app.Streams, names []string) error {
 	read := app.LoadPinned
 	if len(names) > 0 {
 		read = app.Load // a volume that is named is chosen by that, as Compose starts a service that is named
