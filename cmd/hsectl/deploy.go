@@ -246,7 +246,7 @@ func (d *deployment) unchanged(ctx context.Context, desired deploy.Desired, seen
 	}
 	desired.Last, desired.Rotate = last, d.options.rotate
 	plan, err := deploy.NewPlan(desired, seen.observed)
-	if err != nil || len(plan.Steps) > 0 {
+	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 {
 		return 0, false, err
 	}
 	if d.options.plan != "" {
@@ -279,8 +279,11 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	if err := s.resume(ctx, false); err != nil {
 		return 0, err
 	}
-	if len(plan.Steps) == 0 {
+	if len(plan.Steps) == 0 && len(plan.Intent) == 0 {
 		return last.Number, nil
+	}
+	if len(plan.Steps) == 0 {
+		s.report(deploy.Event{Subject: s.stack, Text: "only the intent changes: a new record is written, no container is touched"})
 	}
 	release, err := s.release(ctx, l, desired, observed, plan)
 	if err != nil {

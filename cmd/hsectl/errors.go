@@ -88,6 +88,9 @@ func hintFor(err error) string {
 	if _, ok := errors.AsType[*docker.TooOldError](err); ok {
 		return "update the engine: Docker 19.03 is the oldest that works, 20.10 the oldest that is tested"
 	}
+	if options, ok := errors.AsType[*deploy.OptionsError](err); ok {
+		return "nothing was changed; back the data up, remove the volume, deploy, and restore: docker volume rm " + options.Volume
+	}
 	if _, ok := errors.AsType[*deploy.MissingError](err); ok {
 		return "build it first: hsectl build"
 	}

@@ -145,6 +145,9 @@ func (s *session) moment(c deploy.Change) moment {
 
 // before runs the hooks that may stop a change. When one does, those that run after a failure know that nothing changed.
 func (s *session) before(ctx context.Context, c deploy.Change) error {
+	if len(c.Plan.Steps) == 0 { // nothing that runs is touched
+		return nil
+	}
 	m := s.moment(c)
 	err := s.hooks.run(ctx, stack.Before, m)
 	if err != nil {
@@ -156,7 +159,7 @@ func (s *session) before(ctx context.Context, c deploy.Change) error {
 
 // afterwards runs the hooks that follow a change, however it ended, and adds to its record how they did.
 func (s *session) afterwards(ctx context.Context, c deploy.Change, o *record.Outcome, changed error) {
-	if s.hooks == nil || len(s.hooks.list) == 0 {
+	if s.hooks == nil || len(s.hooks.list) == 0 || len(c.Plan.Steps) == 0 {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)

@@ -131,7 +131,7 @@ func owners() []owner {
 		{"go.opentelemetry.io/otel", []string{"internal/app"}, "spans are told where progress is"},
 		{"golang.org/x/term", []string{"internal/app", "cmd/hsectl"}, "only what writes to a person knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/yamldoc", "generate", "internal/composefile", "internal/importer"}, "YAML comes in through yamldoc and goes out through generate; composefile keeps the places and comments of any file; importer writes a draft with comments"},
-		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/engine/converge", "internal/composefile", "internal/importer"}, "generate loads what it rendered; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
+		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/deploy", "internal/engine/converge", "internal/composefile", "internal/importer"}, "generate loads what it rendered, and the plan compares that; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
 		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/scanners", "internal/image/signature"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/yamldoc"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/yamldoc"}, "did you mean"},

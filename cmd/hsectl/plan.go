@@ -147,6 +147,13 @@ func writePlan(path string, saved deploy.Saved) error {
 }
 
 func printPlan(s app.Streams, p deploy.Saved) error {
+	if len(p.Steps) == 0 && len(p.Intent) > 0 {
+		s.Say("%s is as release %d left it; nothing that runs changes, and deploy records the new intent:", p.Stack, p.Release)
+		for _, change := range p.Intent {
+			fmt.Fprintf(s.Out, "  · %s\n", change)
+		}
+		return nil
+	}
 	if len(p.Steps) == 0 {
 		s.Say("%s is as release %d left it, and as the profile says: nothing to do", p.Stack, p.Release)
 		return nil
@@ -156,6 +163,12 @@ func printPlan(s app.Streams, p deploy.Saved) error {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", i+1, step.Kind, step.Subject, step.Cause)
 	}
 	fmt.Fprintln(w)
+	for _, r := range p.Resources {
+		fmt.Fprintf(w, "%s\trecreate\t%s\n", r.Kind+" "+r.Name, "takes down "+strings.Join(r.Services, ", "))
+		for _, cause := range r.Causes {
+			fmt.Fprintf(w, "\t\t· %s\n", cause)
+		}
+	}
 	for _, c := range p.Services {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Service, c.Action, c.How)
 		for _, cause := range c.Causes {

@@ -149,7 +149,7 @@ func (s *session) run(ctx context.Context, c deploy.Change) error {
 	if err := s.before(ctx, c); err != nil {
 		return err
 	}
-	if s.begin != nil {
+	if s.begin != nil && len(c.Plan.Steps) > 0 {
 		s.judge = sync.OnceValue(s.begin())
 		defer func() { _ = s.judge() }() // what it saw of a deploy that failed for another reason is of no interest
 	}

@@ -138,8 +138,13 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 			out.Sites = append(out.Sites, site.URL)
 		}
 	}
-	for _, c := range deploy.Compare(current, observed) {
-		service, _ := current.Release.Model().Service(c.Service)
+	conditions, err := deploy.Compare(current, observed)
+	if err != nil {
+		return out, err
+	}
+	model := current.Release.Model()
+	for _, c := range conditions {
+		service, _ := model.Service(c.Service)
 		out.Services = append(out.Services, serviceStatus{Service: c.Service, State: c.State, Well: c.Well, URLs: addresses(service), Owner: service.Owner, Drift: c.Drift})
 	}
 	return out, nil

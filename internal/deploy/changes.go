@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -32,7 +31,9 @@ type ServiceChange struct {
 	How     string   `json:"how,omitempty"` // start-first or stop-first, and why
 	Causes  []string `json:"causes,omitempty"`
 	Fields  []Drift  `json:"fields,omitempty"`
-	Drifted bool     `json:"drifted,omitempty"` // somebody changed the running container
+	Drifted bool     `json:"drifted,omitempty"` // the running container was changed outside hsectl
+
+	recreates string // why it cannot start next to the old one: what it is connected to is made anew
 }
 
 // Real tells whether anything happens.
@@ -46,95 +47,117 @@ type Drift struct {
 	File    string `json:"file"`
 }
 
-// changes compares each service in its three places: the containers, the last release, and the file.
-func changes(d Desired, o Observed, p Plan) []ServiceChange {
+// comparison is a stack in its three places: as its file says, as the last release left it, and as it runs.
+type comparison struct {
+	desired  Desired
+	observed Observed
+	plan     Plan
+	want     applied
+	was      applied // empty without a last release
+}
+
+// compared reads back what is rendered, and what the last release had rendered.
+func compared(d Desired, o Observed, p Plan) (comparison, error) {
+	c := comparison{desired: d, observed: o, plan: p}
+	var err error
+	if c.want, err = readApplied(p.File, d.Environment); err != nil || d.Last == nil {
+		return c, err
+	}
+	c.was, err = readRelease(d.Last.Release)
+	return c, err
+}
+
+// services says what happens to each service.
+func (c comparison) services(resources []ResourceChange) []ServiceChange {
 	var out []ServiceChange
-	for _, s := range d.Stack.Services {
-		if d.untouched(s.Name) {
+	for _, s := range c.desired.Stack.Services {
+		if c.desired.untouched(s.Name) {
 			out = append(out, ServiceChange{Service: s.Name, Action: Keep})
 			continue
 		}
-		out = append(out, change(d, o, p, s))
+		out = append(out, c.service(s, resources))
 	}
-	if len(d.Only) > 0 {
+	if len(c.desired.Only) > 0 {
 		return out
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Running)) {
-		if _, ok := d.Stack.Service(name); !ok {
-			out = append(out, ServiceChange{Service: name, Action: Remove, Causes: []string{"the profile has no such service"}})
+	for _, name := range slices.Sorted(maps.Keys(c.observed.Running)) {
+		if _, ok := c.desired.Stack.Service(name); !ok {
+			out = append(out, ServiceChange{Service: name, Action: Remove, Causes: []string{"the service was removed from the profile"}})
 		}
 	}
 	return out
 }
 
-func change(d Desired, o Observed, p Plan, s stack.Service) ServiceChange {
-	c := ServiceChange{Service: s.Name, Action: Keep}
+func (c comparison) service(s stack.Service, resources []ResourceChange) ServiceChange {
+	d, o := c.desired, c.observed
+	out := ServiceChange{Service: s.Name, Action: Keep}
 	running := o.Running[s.Name]
 	if len(running) == 0 {
-		c.Action, c.Causes = Create, []string{"it has no container"}
-		return c
+		out.Action, out.Causes = Create, []string{"it has no container"}
+		return out
 	}
-	want := Expected(d.Stack, s, p.Mounts())
 	var was Fields
 	var loads []string // causes for which a live service need not be replaced
 	if d.Last != nil {
-		c.Causes, loads = releaseCauses(*d.Last, d, o, s)
-		if before, ok := d.Last.Release.Model().Service(s.Name); ok {
-			was = Expected(d.Last.Release.Model(), before, mounts(d.Last.Release))
-		}
+		out.Causes, loads = c.releaseCauses(s)
+		was = c.was.fields(s.Name)
 		if cause := strangers(running, *d.Last, s); cause != "" {
-			c.Causes = append(c.Causes, cause)
+			out.Causes = append(out.Causes, cause)
 		}
 	} else {
-		c.Causes = append(c.Causes, "the engine has no release of the stack")
+		out.Causes = append(out.Causes, "the engine has no release of the stack")
 	}
 	odd := oddest(running, was)
-	c.Fields = compare(odd.Fields, was, want)
-	for _, f := range c.Fields {
+	out.Fields = compare(odd.Fields, was, c.want.fields(s.Name))
+	for _, f := range out.Fields {
 		if was != nil && f.Running != f.Release {
-			c.Drifted = true
-			c.Causes = append(c.Causes, fmt.Sprintf("%s was changed on %s", f.Field, called(odd, running)))
+			out.Drifted = true
+			out.Causes = append(out.Causes, fmt.Sprintf("%s was changed on %s", f.Field, called(odd, running)))
+		}
+	}
+	for _, r := range resources {
+		if slices.Contains(r.Services, s.Name) {
+			out.Causes, out.recreates = append(out.Causes, r.cause()), r.cause()
 		}
 	}
 	for _, r := range running {
 		if id := o.Images[s.Image]; id != "" && r.Image != id {
-			c.Causes = append(c.Causes, fmt.Sprintf("image %s is %s and %s runs %s", s.Image, short(id), subject(r, running), short(r.Image)))
+			out.Causes = append(out.Causes, fmt.Sprintf("image %s is %s and %s runs %s", s.Image, short(id), subject(r, running), short(r.Image)))
 			break
 		}
 	}
-	if p.load != nil && p.load.Subject == s.Name && len(loads) == 0 {
+	if p := c.plan; p.load != nil && p.load.Subject == s.Name && len(loads) == 0 {
 		loads = []string{p.load.Cause}
 	}
-	number := resized(running, d.Last, s)
+	number := c.resized(running, s)
 	switch sick := unwell(running); {
-	case len(c.Causes) > 0:
-		c.Action, c.How, c.Causes = Replace, replacement(d.Stack, s, running), append(c.Causes, loads...)
+	case len(out.Causes) > 0:
+		out.Action, out.How, out.Causes = Replace, replacement(d.Stack, s, running), append(out.Causes, loads...)
+		if out.recreates != "" {
+			out.How = "stop-first: " + out.recreates
+		}
 		if number != "" {
-			c.Causes = append(c.Causes, number)
+			out.Causes = append(out.Causes, number)
 		}
 	case number != "":
-		c.Action, c.How, c.Causes = Scale, scaling(d.Stack, s, running), []string{number}
+		out.Action, out.How, out.Causes = Scale, scaling(d.Stack, s, running), []string{number}
 	case sick != "":
-		c.Action, c.Causes = Start, append([]string{sick}, loads...)
+		out.Action, out.Causes = Start, append([]string{sick}, loads...)
 	case len(loads) > 0:
-		c.Action, c.How, c.Causes = Reload, "it loads its configuration while it runs", loads
+		out.Action, out.How, out.Causes = Reload, "it loads its configuration while it runs", loads
 	}
-	return c
+	return out
 }
 
 // releaseCauses says what the file changes against the last release: what asks for another container, and what a live
 // service loads.
-func releaseCauses(last record.Entry, d Desired, o Observed, s stack.Service) (replaces, loads []string) {
-	before, ok := last.Release.Model().Service(s.Name)
+func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
+	d, o, last := c.desired, c.observed, *c.desired.Last
+	before, ok := c.was.nodes.Services[s.Name]
 	if !ok {
 		return []string{fmt.Sprintf("release %d had no such service", last.Number)}, nil
 	}
-	live := d.Stack.Reloads(s)
-	was, is := flatten(before), flatten(s)
-	if live {
-		was, is = flatten(before.WithoutFiles()), flatten(s.WithoutFiles())
-	}
-	replaces = difference(was, is)
+	replaces = difference(before, c.want.nodes.Services[s.Name], outside)
 	for _, v := range s.Environment {
 		if (v.Required || v.Default != nil) && last.Release.Environment[v.Name] != d.Environment[v.Name] {
 			replaces = append(replaces, "variable "+v.Name+" has another value")
@@ -144,19 +167,16 @@ func releaseCauses(last record.Entry, d Desired, o Observed, s stack.Service) (r
 	switch {
 	case len(files) > 0:
 		loads = append(loads, "new version of secret "+strings.Join(files, ", "))
-	case len(s.Secrets) > 0 && o.Secrets[s.Name].Volume != last.Release.Secrets[s.Name]:
+	case len(s.Secrets) > 0 && c.plan.Delivery.Secrets[s.Name] != last.Release.Secrets[s.Name]:
 		loads = append(loads, "another version of its secrets than in release "+strconv.Itoa(last.Number))
 	}
-	if files := newConfigs(before, s); len(files) > 0 {
+	was, _ := last.Release.Model().Service(s.Name)
+	if files := newConfigs(was, s); len(files) > 0 {
 		loads = append(loads, "new version of configuration file "+strings.Join(files, ", "))
 	}
 	switch {
-	case !live:
+	case !d.Stack.Reloads(s):
 		return append(replaces, loads...), nil
-	case len(before.Secrets) == 0 && len(s.Secrets) > 0:
-		replaces = append(replaces, "it reads secrets for the first time")
-	case len(before.Secrets) > 0 && len(s.Secrets) == 0:
-		replaces = append(replaces, "it reads no secrets any more")
 	case !slices.Contains(last.Release.Live, s.Name):
 		replaces = append(replaces, fmt.Sprintf("in release %d it could not load its configuration without a restart", last.Number))
 	}

@@ -12,6 +12,26 @@ import (
 	"github.com/hsectl/hsectl/internal/record"
 )
 
+// fields are those that the containers of a plan's services should have.
+func fields(t testing.TB, p deploy.Plan, environment map[string]string) map[string]deploy.Fields {
+	t.Helper()
+	out, err := deploy.Expected(p.File, environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// conditions are how the services are, against a release.
+func conditions(t testing.TB, r record.Entry, o deploy.Observed) []deploy.Condition {
+	t.Helper()
+	out, err := deploy.Compare(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // deployed is a stack that was deployed as release 1 and runs as it was left.
 func deployed(t *testing.T, text string) (deploy.Desired, deploy.Observed) {
 	t.Helper()
@@ -23,8 +43,11 @@ func deployed(t *testing.T, text string) (deploy.Desired, deploy.Observed) {
 	last := &record.Entry{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: record.Outcome{Status: record.Deployed, Containers: map[string][]string{}}}
 	o.Running = map[string][]deploy.Running{}
 	for _, s := range d.Stack.Services {
-		o.Running[s.Name] = []deploy.Running{{ID: "id-of-" + s.Name, Image: o.Images[s.Image], Well: true, State: "healthy", Fields: deploy.Expected(d.Stack, s, plan.Delivery)}}
+		o.Running[s.Name] = []deploy.Running{{ID: "id-of-" + s.Name, Image: o.Images[s.Image], Well: true, State: "healthy", Fields: fields(t, plan, d.Environment)[s.Name]}}
 		last.Outcome.Containers[s.Name] = []string{"id-of-" + s.Name}
+		for _, w := range s.Volumes() {
+			o.Volumes[deploy.VolumeName(d.Stack, w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
+		}
 	}
 	d.Last = last
 	return d, o
@@ -41,7 +64,7 @@ func TestChanges(t *testing.T) {
 		{"nothing", func(*deploy.Desired, *deploy.Observed) {}, deploy.Keep, ""},
 		{"another limit", func(d *deploy.Desired, _ *deploy.Observed) {
 			d.Stack = parse(t, strings.Replace(shop, "build: {context: .}", "build: {context: .}\n    limits: {memory: 300M}", 1))
-		}, deploy.Replace, "limits.memory: 512m → 300M"},
+		}, deploy.Replace, "deploy.resources.limits.memory: 512m → 300M; memswap_limit: 512m → 300M"},
 		{"another image", func(_ *deploy.Desired, o *deploy.Observed) { o.Images["shop-app:latest"] = "sha256:next" }, deploy.Replace, "image shop-app:latest is next and it runs a"},
 		{"another secret", func(d *deploy.Desired, _ *deploy.Observed) {
 			d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
@@ -198,11 +221,11 @@ func TestConditions(t *testing.T) {
 	o.Running["cache"][0].Fields["limits.memory"] = "1"
 	delete(o.Running, "app")
 	o.Running["theirs"] = []deploy.Running{{ID: "x", State: "running", Well: true}}
-	got := deploy.Compare(*d.Last, o)
+	got := conditions(t, *d.Last, o)
 	if len(got) != 3 || got[0].Well || got[0].State != "no container" || len(got[1].Drift) != 1 || !strings.Contains(got[1].Drift[0], `limits.memory is "1"`) || len(got[2].Drift) != 1 {
 		t.Errorf("got %+v", got)
 	}
-	if got := deploy.Compare(record.Entry{}, o); len(got) != 2 || len(got[0].Drift) != 0 {
+	if got := conditions(t, record.Entry{}, o); len(got) != 2 || len(got[0].Drift) != 0 {
 		t.Errorf("without a release: %+v", got)
 	}
 }

@@ -17,8 +17,15 @@ type Condition struct {
 }
 
 // Compare says how each service of a release is, and what runs besides. Without a release everything is compared to nothing.
-func Compare(r record.Entry, o Observed) []Condition {
+func Compare(r record.Entry, o Observed) ([]Condition, error) {
 	var out []Condition
+	var was applied
+	if r.Number > 0 {
+		var err error
+		if was, err = readRelease(r.Release); err != nil {
+			return nil, err
+		}
+	}
 	known, model := map[string]bool{}, r.Release.Model()
 	for _, s := range model.Services {
 		known[s.Name] = true
@@ -29,7 +36,7 @@ func Compare(r record.Entry, o Observed) []Condition {
 		}
 		c := Condition{Service: s.Name}
 		c.State, c.Well = together(running, s.Wanted())
-		want := Expected(model, s, mounts(r.Release))
+		want := was.fields(s.Name)
 		for _, one := range running {
 			c.Drift = append(c.Drift, drifted(one, running, r.Outcome.Containers[s.Name], want)...)
 		}
@@ -50,7 +57,7 @@ func Compare(r record.Entry, o Observed) []Condition {
 			out = append(out, c)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // drifted says what is not as the release left it on one of the containers of a service.

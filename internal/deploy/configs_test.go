@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -19,7 +20,9 @@ func hexOf(text string) string {
 func configured() deploy.Desired {
 	return deploy.Desired{
 		Stack: stack.Stack{Name: "x", Secrets: []stack.Secret{{Name: "generated", Generate: true}, {Name: "plain", Env: "PLAIN"}}, Services: []stack.Service{{
-			Name: "a", Image: "example/a:1", User: stack.User{UID: 5, GID: 5},
+			Name: "a", Image: "example/a:1", User: stack.User{UID: 5, GID: 5}, Restart: "unless-stopped",
+			Limits:   stack.Resources{CPUs: "1", Nano: 1e9, Memory: stack.Size{Bytes: 64 << 20, Text: "64m"}, PIDs: 10},
+			Shutdown: stack.Shutdown{Signal: "SIGTERM", Grace: time.Second}, Log: stack.Log{Driver: "journald"},
 			Configs: []stack.ConfigFile{{Path: "dir/a.yml", Data: []byte("one")}},
 			Secrets: []stack.SecretFile{{Name: "generated"}, {Name: "plain"}},
 		}}},

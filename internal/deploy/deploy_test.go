@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -132,7 +133,7 @@ func TestStepsCarryWhatTheyNeed(t *testing.T) {
 	for _, s := range plan.Steps {
 		found[s.Subject] = s
 	}
-	if v := found["uploads"].Volume; *v != (deploy.VolumeStep{Name: "shop_uploads", Key: "uploads", Stack: "shop", Image: "shop-app:latest", Path: "/data", Owner: stack.User{UID: 999, GID: 999}, Mode: 0o700}) {
+	if v := found["uploads"].Volume; !reflect.DeepEqual(*v, deploy.VolumeStep{Name: "shop_uploads", Key: "uploads", Stack: "shop", Image: "shop-app:latest", Path: "/data", Owner: stack.User{UID: 999, GID: 999}, Mode: 0o700}) {
 		t.Errorf("uploads: %+v", *v)
 	}
 	if v := found["cache-data"].Volume; !v.Create || v.Owner != (stack.User{UID: 7, GID: 8}) {

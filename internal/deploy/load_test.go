@@ -99,7 +99,7 @@ func (s *edged) deploy(profile, chain string) {
 			id := fmt.Sprintf("%s-%d", service.Name, i+1)
 			s.last.Outcome.Containers[service.Name] = append(s.last.Outcome.Containers[service.Name], id)
 			s.observed.Running[service.Name] = append(s.observed.Running[service.Name], deploy.Running{ID: id, Image: s.observed.Images[service.Image], Well: true, State: "healthy",
-				Fields: deploy.Expected(d.Stack, service, plan.Mounts())})
+				Fields: fields(s.t, plan, nil)[service.Name]})
 		}
 		for _, w := range service.Volumes() {
 			s.observed.Volumes[deploy.VolumeName(d.Stack, w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
@@ -138,9 +138,9 @@ func TestTheEdgeLoads(t *testing.T) {
 		"a header and its image": {strings.Replace(header, "edge: {}", "edge: {image: caddy:2.12}", 1), "chain", []string{"deliver configs edge", "load configuration edge", "converge shop"},
 			deploy.Replace, "image: caddy:2.11 → caddy:2.12", []string{"load configuration edge", "converge shop", "roll web", "converge shop"}},
 		"a command of its own": {strings.Replace(header, "edge: {}", "edge: {command: [caddy, run, --watch]}", 1), "chain", []string{"deliver configs edge", "converge shop"},
-			deploy.Replace, "command[2]: --config → --watch", []string{"converge shop", "roll web", "converge shop"}},
+			deploy.Replace, "command: [caddy, run, --config, /etc/hsectl/Caddyfile, --adapter, caddyfile] → [caddy, run, --watch]", []string{"converge shop", "roll web", "converge shop"}},
 		"no certificate": {strings.Replace(strings.Replace(twoSites, "certificate: chain, key: chain_key", "tls: internal", 1), "secrets:\n  chain: {env: CHAIN}\n  chain_key: {env: KEY}\n", "", 1), "chain",
-			[]string{"deliver configs edge", "load configuration edge", "converge shop"}, deploy.Replace, "it reads no secrets any more",
+			[]string{"deliver configs edge", "load configuration edge", "converge shop"}, deploy.Replace, "volumes./run/secrets is gone: {type: volume, source: hsectl-secrets-edge, target: /run/secrets, read_only: true}",
 			[]string{"load configuration edge", "converge shop", "roll web", "converge shop"}},
 		"a service for the new site": {strings.Replace(header, "services:\n", "services:\n  api: {image: example/web:1, user: \"1:1\", health: {command: [x]}}\n", 1), "chain",
 			[]string{"deliver configs edge", "converge shop", "load configuration edge", "converge shop"}, deploy.Reload, "new version of configuration file Caddyfile",
@@ -204,7 +204,7 @@ func TestTheEdgeLoadsAgain(t *testing.T) {
 			if loads := slices.Contains(named(plan), "load configuration edge"); loads != c.drift {
 				t.Errorf("the steps are %q", named(plan))
 			}
-			for _, condition := range deploy.Compare(*s.last, s.observed) {
+			for _, condition := range conditions(t, *s.last, s.observed) {
 				if drifts := len(condition.Drift) > 0; drifts != (c.drift && condition.Service == "edge") {
 					t.Errorf("%s drifts: %q", condition.Service, condition.Drift)
 				}
@@ -229,6 +229,7 @@ func TestTheEdgeOfAnOlderRelease(t *testing.T) {
 	s := newEdged(t)
 	old := &s.last.Release
 	old.Live = nil
+	old.Compose = []byte(strings.NewReplacer("config_live", "config_1", "secrets_live", "secrets_1").Replace(string(old.Compose)))
 	edge, _ := old.Model().Service("edge")
 	fields := s.observed.Running["edge"][0].Fields
 	fields["mounts"] = strings.NewReplacer("config_live", "config_1", "secrets_live", "secrets_1").Replace(fields["mounts"])

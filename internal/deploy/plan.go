@@ -7,6 +7,7 @@ package deploy
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,9 @@ type VolumeStep struct {
 	Path   string
 	Owner  stack.User
 	Mode   int
+
+	Driver  string // empty for the engine's own
+	Options map[string]string
 }
 
 // SecretsStep fills a new volume with the secrets of one service.
@@ -190,6 +194,11 @@ type Plan struct {
 	Stack    string
 	Steps    []Step
 	Services []ServiceChange
+	// Resources are the networks that are made anew, with the services that this takes down.
+	Resources []ResourceChange
+	// Intent is what the profile grants otherwise than the last release records. Without steps it is all that changes: a new
+	// record is written, and nothing that runs is touched.
+	Intent   []string
 	File     []byte // the Compose file that is applied
 	Delivery generate.Delivery
 	Live     []string // services that load another version of what is delivered while they run
@@ -268,9 +277,22 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 		return Plan{}, fmt.Errorf("planning stack %q: %w", d.Stack.Name, err)
 	}
 	plan.File = file
-	plan.Services = changes(d, o, plan)
+	c, err := compared(d, o, plan)
+	if err != nil {
+		return Plan{}, fmt.Errorf("planning stack %q: %w", d.Stack.Name, err)
+	}
+	if plan.Resources, err = c.resources(); err != nil {
+		return Plan{}, err
+	}
+	if plan.Intent, err = intentChanges(d); err != nil {
+		return Plan{}, err
+	}
+	plan.Services = c.services(plan.Resources)
+	for _, step := range volumes {
+		step.Volume.Driver, step.Volume.Options = c.want.project.Volumes[step.Volume.Key].Driver, c.want.project.Volumes[step.Volume.Key].DriverOpts
+	}
 	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs)
-	if len(plan.Steps) > 0 || slices.ContainsFunc(plan.Services, ServiceChange.Real) || !sameFile(d, file) {
+	if len(plan.Steps) > 0 || slices.ContainsFunc(plan.Services, ServiceChange.Real) || !reflect.DeepEqual(c.was.nodes, c.want.nodes) {
 		before, after, err := jobSteps(d, plan)
 		if err != nil {
 			return Plan{}, err
@@ -288,11 +310,6 @@ func keepDelivery(service string, last record.Release, into generate.Delivery) {
 	if volume := last.Configs[service]; volume != "" {
 		into.Configs[service] = volume
 	}
-}
-
-// sameFile tells whether the last release was made of the same Compose file.
-func sameFile(d Desired, file []byte) bool {
-	return d.Last != nil && string(d.Last.Release.Compose) == string(file)
 }
 
 func converge(d Desired, o Observed, plan Plan) []Step {
@@ -313,7 +330,7 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 			t.whole.Force = append(t.whole.Force, c.Service)
 		}
 		s, ok := d.Stack.Service(c.Service)
-		if ok && (c.Action == Replace || c.Action == Scale && d.Stack.Behind(s.Name)) && startsFirst(d.Stack, s, o.Running[c.Service]) {
+		if ok && c.recreates == "" && (c.Action == Replace || c.Action == Scale && d.Stack.Behind(s.Name)) && startsFirst(d.Stack, s, o.Running[c.Service]) {
 			t.rolled[c.Service] = newRoll(d.Stack, s, g, c.Drifted, rollCause(c))
 		} else if c.Action == Reload {
 			t.late = true

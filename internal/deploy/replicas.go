@@ -58,14 +58,14 @@ func subject(r Running, all []Running) string {
 }
 
 // resized says that there are more or fewer containers than wanted, and why, or nothing.
-func resized(running []Running, last *record.Entry, s stack.Service) string {
+func (c comparison) resized(running []Running, s stack.Service) string {
 	have, want := len(running), s.Wanted()
 	if have == want {
 		return ""
 	}
-	if last != nil {
-		if before, ok := last.Release.Model().Service(s.Name); ok && before.Wanted() != want {
-			return fmt.Sprintf("replicas: %d → %d", before.Wanted(), want)
+	if c.was.project != nil {
+		if before, ok := c.was.project.Services[s.Name]; ok && before.GetScale() != want {
+			return fmt.Sprintf("replicas: %d → %d", before.GetScale(), want)
 		}
 	}
 	return miscounted(have, want)

@@ -69,7 +69,10 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 		t.whole.Gate = &g
 		edge, _ := model.Service(model.Edge.Service)
 		t.load = restoring(r, edge, o)
-		t.late = stays(o.Running[edge.Name], Expected(model, edge, mounts(r)), r.Images[edge.Image].ID)
+		// Where the file cannot be read back the edge is taken for one that does not stay: the way back must not depend on it.
+		if was, err := readRelease(r); err == nil {
+			t.late = stays(o.Running[edge.Name], was.fields(edge.Name), r.Images[edge.Image].ID)
+		}
 	}
 	for _, s := range model.Services {
 		if startsFirst(model, s, o.Running[s.Name]) {

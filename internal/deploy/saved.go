@@ -15,14 +15,16 @@ const PlanVersion = "hsectl/v1"
 // Saved is a plan as a file: what would happen, and a fingerprint of everything it was made from. It holds no value of a
 // secret or a variable.
 type Saved struct {
-	APIVersion  string          `json:"apiVersion"`
-	Kind        string          `json:"kind"`
-	Stack       string          `json:"stack"`
-	Release     int             `json:"release"` // that the stack was at
-	Fingerprint string          `json:"fingerprint"`
-	Steps       []SavedStep     `json:"steps"`
-	Services    []ServiceChange `json:"services"`
-	Hooks       []SavedHook     `json:"hooks,omitempty"` // that run on the machine that applies it
+	APIVersion  string           `json:"apiVersion"`
+	Kind        string           `json:"kind"`
+	Stack       string           `json:"stack"`
+	Release     int              `json:"release"` // that the stack was at
+	Fingerprint string           `json:"fingerprint"`
+	Steps       []SavedStep      `json:"steps"`
+	Services    []ServiceChange  `json:"services"`
+	Resources   []ResourceChange `json:"resources,omitempty"`
+	Intent      []string         `json:"intent,omitempty"` // settings that are recorded anew
+	Hooks       []SavedHook      `json:"hooks,omitempty"`  // that run on the machine that applies it
 }
 
 // SavedStep is a step without what it carries.
@@ -37,7 +39,7 @@ var ErrMoved = errors.New("the world has changed since the plan was made")
 
 // Save turns a plan into a file's content.
 func Save(d Desired, o Observed, p Plan) (Saved, error) {
-	out := Saved{APIVersion: PlanVersion, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Hooks: savedHooks(d, p)}
+	out := Saved{APIVersion: PlanVersion, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Resources: p.Resources, Intent: p.Intent, Hooks: savedHooks(d, p)}
 	if d.Last != nil {
 		out.Release = d.Last.Number
 	}

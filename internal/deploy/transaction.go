@@ -131,6 +131,9 @@ func (t Transaction) apply(ctx context.Context, j *record.Journal, c Change) (re
 		return out, err
 	}
 	out.Proof = proof
+	if len(c.Plan.Steps) == 0 { // only the intent is another one: nothing is new that could fail
+		return out, t.record(ctx, j, "close the release")
+	}
 	if err := t.steps(ctx, j, Plan{Steps: t.settling(c.Before)}); err != nil {
 		return out, err
 	}

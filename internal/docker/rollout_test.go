@@ -302,7 +302,11 @@ func reloads(t *testing.T, e *Engine, record *record.Entry, text string, secrets
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range deploy.Compare(*record, observed) {
+	conditions, err := deploy.Compare(*record, observed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range conditions {
 		if c.Service == "edge" && len(c.Drift) > 0 {
 			t.Errorf("the way back left %q", c.Drift)
 		}

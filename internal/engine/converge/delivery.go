@@ -117,7 +117,7 @@ func (d *delivery) prepareVolumes(ctx context.Context, volumes []*deploy.VolumeS
 		if !v.Create {
 			continue
 		}
-		_, err := d.engine.API.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Labels: map[string]string{
+		_, err := d.engine.API.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.Options, Labels: map[string]string{
 			engine.ComposeProject: v.Stack, engine.ComposeVolume: v.Key,
 		}})
 		if err != nil {

@@ -97,7 +97,7 @@ func (obs *Observer) running(ctx context.Context, project string) (map[string][]
 	for _, c := range list {
 		service := c.Config.Labels[engine.ComposeService]
 		_, replacing := engine.FinalName(c.Name)
-		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, State: engine.State(c), Fields: fieldsOf(c, project)}
+		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, State: engine.State(c), Fields: fieldsOf(c)}
 		out[service] = append(out[service], r)
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,13 +13,13 @@ import (
 )
 
 // fieldsOf reads what deploy.Expected says of a service from a container.
-func fieldsOf(c container.InspectResponse, stack string) deploy.Fields {
+func fieldsOf(c container.InspectResponse) deploy.Fields {
 	h := c.HostConfig
 	out := deploy.Fields{
 		"user": c.Config.User, "read_only": fmt.Sprint(h.ReadonlyRootfs), "privileged": fmt.Sprint(h.Privileged),
 		"limits.memory": fmt.Sprint(h.Memory), "limits.swap": fmt.Sprint(h.MemorySwap), "limits.cpus": fmt.Sprintf("%.3f", engine.CPUs(h)),
-		"restart": string(h.RestartPolicy.Name), "cap_drop": joinedList(h.CapDrop), "cap_add": joinedList(bare(h.CapAdd)),
-		"security_opt": joinedList(h.SecurityOpt), "ports": joinedPorts(c), "networks": joinedList(networkNames(c, stack)),
+		"restart": string(h.RestartPolicy.Name), "cap_drop": joinedList(bare(h.CapDrop)), "cap_add": joinedList(bare(h.CapAdd)),
+		"security_opt": joinedList(h.SecurityOpt), "ports": joinedPorts(c), "networks": joinedList(slices.Collect(maps.Keys(c.NetworkSettings.Networks))),
 		"mounts": joinedList(volumeMounts(c)),
 	}
 	if h.RestartPolicy.Name == container.RestartPolicyOnFailure {
@@ -49,14 +50,6 @@ func joinedPorts(c container.InspectResponse) string {
 		}
 	}
 	return joinedList(out)
-}
-
-func networkNames(c container.InspectResponse, stack string) []string {
-	var out []string
-	for name := range c.NetworkSettings.Networks {
-		out = append(out, strings.TrimPrefix(name, stack+"_"))
-	}
-	return out
 }
 
 func volumeMounts(c container.InspectResponse) []string {

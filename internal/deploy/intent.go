@@ -1,0 +1,72 @@
+package deploy
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/record"
+)
+
+// longestText is how much of a value of the intent is shown, in bytes.
+const longestText = 80
+
+// intentChanges says what the profile grants otherwise than the last release records, whether or not it is rendered.
+func intentChanges(d Desired) ([]string, error) {
+	if d.Last == nil {
+		return nil, nil
+	}
+	before, err := flattened(d.Last.Release.Intent)
+	if err != nil {
+		return nil, err
+	}
+	after, err := flattened(record.NewIntent(d.Stack))
+	if err != nil {
+		return nil, err
+	}
+	return difference(before, after, nil), nil
+}
+
+// flattened returns every setting of an intent by its path, with services and the like by their names.
+func flattened(i record.Intent) (generate.Settings, error) {
+	data, err := json.Marshal(i)
+	var tree any
+	if err == nil {
+		err = json.Unmarshal(data, &tree)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("comparing intents: %w", err)
+	}
+	out := generate.Settings{}
+	flatten(tree, "", out)
+	return out, nil
+}
+
+func flatten(v any, path string, out generate.Settings) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			at := key
+			if path != "" {
+				at = path + "." + key
+			}
+			flatten(value, at, out)
+		}
+	case []any:
+		for i, value := range v {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if named, ok := value.(map[string]any); ok {
+				if name, ok := named["name"].(string); ok {
+					at = path + "." + name
+				}
+			}
+			flatten(value, at, out)
+		}
+	default:
+		text := fmt.Sprint(v)
+		if len(text) > longestText {
+			text = "sha256:" + short(record.Digest([]byte(text)))
+		}
+		out[path] = text
+	}
+}
