@@ -1,7 +1,6 @@
 package composefile
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -27,12 +26,11 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 	facts, intent := p.facts(s), p.intent(s)
 	var out []finding.Finding
 	for _, c := range controls {
-		if c.Runtime || !c.Asked(facts) {
+		v, answered := c.Declared(p.lens(c.ID, s, facts, intent))
+		if !answered {
 			continue
 		}
-		f, in := p.lens(c.ID, s, facts, intent)
-		v := c.Judge(f, in)
-		if s.Provider != nil {
+		if s.Provider != nil && c.ID != everythingJudged {
 			v = policy.Verdict{Status: finding.Unknown, Detail: "the service is made by the external program " + s.Provider.Type}
 		}
 		remedy := c.Remedy
@@ -40,15 +38,21 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 			remedy = r
 		}
 		out = append(out, finding.Finding{Subject: s.Name, Control: c.ID, Title: c.Title, Severity: c.Severity, Status: v.Status, Tier: v.Tier,
-			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, KeysOf(c)...)})
-	}
-	if keys := unjudged(s); len(keys) > 0 {
-		first, _, _ := strings.Cut(keys[0], " ")
-		out = append(out, finding.Finding{Subject: s.Name, Control: "HSE-OPS-010", Title: "Everything that is written is judged", Severity: finding.High,
-			Status: finding.Unknown, Detail: "no control judges " + strings.Join(keys, ", "), Remedy: "do without, or look at it yourself and put it into the baseline",
-			Where: p.place(s.Name, first)})
+			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, p.decisive(c, facts)...)})
 	}
 	return out
+}
+
+// everythingJudged is the control that names what no other one judges.
+const everythingJudged = "HSE-OPS-010"
+
+// decisive are the keys that decide a control, the most likely first.
+func (p *Project) decisive(c policy.Control, f policy.Facts) []string {
+	if c.ID != everythingJudged {
+		return KeysOf(c)
+	}
+	first, _, _ := strings.Cut(f.Unjudged.Value[0], " ")
+	return []string{first}
 }
 
 // intent is what the file itself decides: amounts and names, which only have to be there.
@@ -75,14 +79,10 @@ func (p *Project) intent(s types.ServiceConfig) policy.Intent {
 	return in
 }
 
-// lens shows a control what a Compose file can tell it: some facts are known to one control only, and some grants need
-// a reason that the file has no place for.
+// lens shows a control what a file of others is granted: what needs a reason in a profile is not, as the file has no place
+// for one. What the engine leaves a container by itself is told once.
 func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in policy.Intent) (policy.Facts, policy.Intent) {
 	switch control {
-	case "HSE-USR-001", "HSE-USR-002", "HSE-USR-004":
-		if why := p.userUnknown(s, control); why != "" {
-			f.Processes = policy.Unseen[[]policy.Process](why)
-		}
 	case "HSE-CAP-001":
 		in.Capabilities = 0
 	case "HSE-CAP-002": // what the engine leaves by itself is HSE-CAP-001's
@@ -92,10 +92,6 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 		}
 	case "HSE-NET-001":
 		in.Ports = nil
-	case "HSE-NET-005":
-		if names := p.external(s); len(names) > 0 && !p.leadsOut(s) {
-			f.Networks = policy.Unseen[[]policy.Network]("network " + strings.Join(names, ", ") + " is made elsewhere")
-		}
 	case "HSE-LIF-002":
 	default:
 		if strings.HasPrefix(control, "HSE-PRE-") && !f.Stop.Known() {
@@ -103,35 +99,6 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 		}
 	}
 	return f, in
-}
-
-// userUnknown says why the ids of the service's processes are not in the text; it is empty when they are.
-func (p *Project) userUnknown(s types.ServiceConfig, control string) string {
-	root := slices.ContainsFunc(hooks(s), func(h hook) bool {
-		return h.user != "" && UserKnown(h.user) && strings.HasPrefix(h.user, "0") || h.user == "root"
-	})
-	_, group, _ := strings.Cut(s.User, ":")
-	switch {
-	case root && control != "HSE-USR-002":
-		return "" // one that is known to be root is enough
-	case s.User == "":
-		return "user: is not set, so the image decides; most run as root"
-	case !UserKnown(s.User):
-		return fmt.Sprintf("user %q is a name that only the image knows", s.User)
-	case control == "HSE-USR-002" && group != "" && !UserKnown(group):
-		return fmt.Sprintf("group %q is a name that only the image knows", group)
-	}
-	return ""
-}
-
-// leadsOut reports whether a network that the file defines leads out.
-func (p *Project) leadsOut(s types.ServiceConfig) bool {
-	for name := range s.Networks {
-		if !bool(p.types.Networks[name].External) && !p.Closed(name) {
-			return true
-		}
-	}
-	return false
 }
 
 // unjudged lists what may weaken a service and no control looks at.

@@ -1,6 +1,7 @@
 package composefile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -25,6 +26,9 @@ func defaultCapabilities() uint64 {
 
 // Facts returns what a service is declared to be, as far as its file tells. What only the image or the engine knows is unknown.
 func (p *Project) facts(s types.ServiceConfig) policy.Facts {
+	if s.Provider != nil { // an external program makes it, in its own way
+		return policy.Facts{Service: s.Name, Surface: policy.Surface{Unjudged: declared(unjudged(s))}}
+	}
 	f := policy.Facts{
 		Service:      s.Name,
 		RootReadOnly: declared(s.ReadOnly),
@@ -53,6 +57,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 	f.OpenFiles, f.CoreSize = ulimits(s)
 	f.Processes = declared(processes(s))
 	f.Surface = surface(s)
+	f.Unjudged = declared(unjudged(s))
 	f.Keeping = declared(keeping(s))
 	return f
 }
@@ -115,11 +120,14 @@ func hooks(s types.ServiceConfig) []hook {
 func processes(s types.ServiceConfig) []policy.Process {
 	own := policy.Process{Name: "of the service", Bounding: Bounding(s), NoNewPrivs: NoNewPrivileges(s.SecurityOpt), Seccomp: seccomp(s)}
 	own.UIDs, own.GIDs = IDs(s.User)
+	own.NoUser, own.NoGroup = unknownUser(s.User)
 	for _, g := range s.GroupAdd {
 		if gid, err := strconv.Atoi(g); err == nil {
 			own.Groups = append(own.Groups, gid)
 		} else if g == "root" {
 			own.Groups = append(own.Groups, 0)
+		} else {
+			own.NoGroup = fmt.Sprintf("group %q is a name that only the image knows", g)
 		}
 	}
 	out := []policy.Process{own}
@@ -128,6 +136,8 @@ func processes(s types.ServiceConfig) []policy.Process {
 		p.Name, p.Entered = h.name, true
 		if h.user != "" {
 			p.UIDs, p.GIDs = IDs(h.user)
+			noUser, noGroup := unknownUser(h.user)
+			p.NoUser, p.NoGroup = noUser, cmp.Or(noGroup, own.NoGroup)
 		}
 		p.Bounding |= policy.CapabilityMask(CapabilityNames(h.add)...)
 		if h.privileged {
@@ -142,6 +152,21 @@ func everything() uint64 { return policy.CapabilityMask(policy.Capabilities()...
 
 // unknownID stands for a user that only the image knows. The controls that ask for it are told so.
 const unknownID = -1
+
+// unknownUser says why the ids of a user are not in the text; what it says is empty when they are.
+func unknownUser(user string) (noUser, noGroup string) {
+	_, group, _ := strings.Cut(user, ":")
+	_, err := strconv.Atoi(group)
+	switch {
+	case user == "":
+		return "user: is not set, so the image decides; most run as root", ""
+	case !UserKnown(user):
+		return fmt.Sprintf("user %q is a name that only the image knows", user), ""
+	case group != "" && group != "root" && err != nil:
+		return "", fmt.Sprintf("group %q is a name that only the image knows", group)
+	}
+	return "", ""
+}
 
 // UserKnown reports whether the ids of a user are in the text.
 func UserKnown(user string) bool {

@@ -52,7 +52,7 @@ func (p *Project) networks(s types.ServiceConfig) policy.Fact[[]policy.Network] 
 	}
 	var out []policy.Network
 	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
-		out = append(out, policy.Network{Name: name, Internal: p.Closed(name)})
+		out = append(out, policy.Network{Name: name, Internal: p.Closed(name), External: bool(p.types.Networks[name].External)})
 	}
 	return declared(out)
 }
@@ -61,17 +61,6 @@ func (p *Project) networks(s types.ServiceConfig) policy.Fact[[]policy.Network] 
 func (p *Project) Closed(name string) bool {
 	n := p.types.Networks[name]
 	return n.Internal || n.DriverOpts["com.docker.network.bridge.enable_ip_masquerade"] == "false" && !bool(n.External)
-}
-
-// external returns the networks of the service that are defined elsewhere.
-func (p *Project) external(s types.ServiceConfig) []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
-		if bool(p.types.Networks[name].External) {
-			out = append(out, name)
-		}
-	}
-	return out
 }
 
 // environment holds a word in place of a value that comes from elsewhere, so that the name is judged.

@@ -66,6 +66,11 @@ func reach(f Facts, in Intent) Verdict {
 	return pass(f.Reach.Tier, "%d ports of other services tried, all as declared", len(f.Reach.Value))
 }
 
+// metadata are addresses of metadata services that are not link-local: of AWS by IPv6, Azure, Alibaba Cloud and Oracle Cloud.
+func metadata() []string {
+	return []string{"fd00:ec2::254", "168.63.129.16", "100.100.100.200", "192.0.0.192"}
+}
+
 func extraHosts(f Facts, _ Intent) Verdict {
 	if !f.ExtraHosts.Known() {
 		return unknown(f.ExtraHosts, "the extra hosts")
@@ -73,7 +78,7 @@ func extraHosts(f Facts, _ Intent) Verdict {
 	for _, h := range f.ExtraHosts.Value {
 		name, address, _ := strings.Cut(strings.Replace(h, "=", ":", 1), ":")
 		a, err := netip.ParseAddr(strings.Trim(address, "[]"))
-		if address == "host-gateway" || name == "host.docker.internal" || err == nil && a.IsLinkLocalUnicast() {
+		if address == "host-gateway" || name == "host.docker.internal" || err == nil && (a.IsLinkLocalUnicast() || slices.Contains(metadata(), a.Unmap().String())) {
 			return fail(f.ExtraHosts.Tier, "%s leads to %s", name, address)
 		}
 	}

@@ -87,6 +87,7 @@ type Mount struct {
 	Size     int64
 	Shared   bool // mount events propagate to the host
 	Owned    bool // a tmpfs that says whose it is
+	External bool // a volume that is made elsewhere: what it shows of the host is not known
 }
 
 // Trial is a write that was tried as the service's user. Error is the kernel's name for the refusal, such as EROFS;
@@ -117,6 +118,9 @@ type Process struct {
 	Blocked     uint64
 	Ignored     uint64
 	Entered     bool // started from outside: a hook, a health test, docker exec
+
+	NoUser  string // why its user is not known; empty when it is
+	NoGroup string // why its groups are not all known
 }
 
 // Namespaces says which namespaces are the host's.
@@ -135,6 +139,7 @@ type Network struct {
 	Name     string
 	Internal bool
 	Default  bool // the engine's docker0 bridge
+	External bool // made elsewhere: whether it leads out is not known
 }
 
 // Stop is how the container is stopped.

@@ -134,8 +134,11 @@ func declaredHostPaths(f Facts, in Intent) Verdict {
 	if !f.Mounts.Known() {
 		return unknown(f.Mounts, "the mounts")
 	}
-	var wrong []string
+	var wrong, elsewhere []string
 	for _, m := range f.Mounts.Value {
+		if m.External && !slices.ContainsFunc(in.Writable, func(w Mount) bool { return w.External && w.Path == m.Path }) {
+			elsewhere = append(elsewhere, m.Path)
+		}
 		if !sensitiveMount(m) {
 			continue
 		}
@@ -149,6 +152,9 @@ func declaredHostPaths(f Facts, in Intent) Verdict {
 	}
 	if len(wrong) > 0 {
 		return fail(f.Mounts.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	if len(elsewhere) > 0 {
+		return Verdict{finding.Unknown, finding.None, "the volume at " + strings.Join(elsewhere, ", ") + " is made elsewhere, and may be a path of the host"}
 	}
 	return pass(f.Mounts.Tier, "%d paths of the host, all declared", len(in.Host))
 }

@@ -127,10 +127,17 @@ func egress(f Facts, in Intent) Verdict {
 	if f.WayOut.Known() && !f.WayOut.Value {
 		return pass(f.WayOut.Tier, "there is no route out")
 	}
+	var elsewhere []string
 	for _, n := range f.Networks.Value {
-		if !n.Internal {
+		switch {
+		case n.External:
+			elsewhere = append(elsewhere, n.Name)
+		case !n.Internal:
 			return fail(f.Networks.Tier, "network %s leads out", n.Name)
 		}
+	}
+	if len(elsewhere) > 0 {
+		return Verdict{finding.Unknown, finding.None, "the networks: network " + strings.Join(elsewhere, ", ") + " is made elsewhere"}
 	}
 	return pass(f.Networks.Tier, "no network leads out")
 }

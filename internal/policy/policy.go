@@ -24,6 +24,7 @@ type Control struct {
 	By         string   // the verb that judges it, when it is not a matter of facts
 	Static     bool     // only the text of a stack can answer
 	judge      func(Facts, Intent) Verdict
+	text       func(Facts) Verdict    // of a Runtime control: what the text alone already says against it
 	asked      func(Facts) bool       // whether it was to be answered at all; nil is always
 	machine    func(Machine) Verdict  // set instead of judge where the subject is the engine and its machine
 	watch      func(Watching) []about // set instead of judge where the subject is how a stack is watched
@@ -92,10 +93,16 @@ func (c Control) Judge(f Facts, in Intent) Verdict {
 func Check(f Facts, in Intent, running bool) []finding.Finding {
 	var out []finding.Finding
 	for _, c := range Controls() {
-		if c.Runtime && !running || c.Static && running || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" || !c.Asked(f) {
+		if !running {
+			if v, ok := c.Declared(f, in); ok {
+				out = append(out, c.found(f, v))
+			}
 			continue
 		}
-		out = append(out, c.find(f, in))
+		if c.Static || c.Deep && !f.Attempts.Known() && f.Attempts.Why == "" || !c.Asked(f) {
+			continue
+		}
+		out = append(out, c.found(f, c.Judge(f, in)))
 	}
 	return out
 }
@@ -104,14 +111,29 @@ func Check(f Facts, in Intent, running bool) []finding.Finding {
 func CheckOne(id string, f Facts, in Intent) finding.Finding {
 	for _, c := range Controls() {
 		if c.ID == id {
-			return c.find(f, in)
+			return c.found(f, c.Judge(f, in))
 		}
 	}
 	return finding.Finding{Subject: f.Service, Control: id, Detail: "there is no such control"}
 }
 
-func (c Control) find(f Facts, in Intent) finding.Finding {
-	v := c.Judge(f, in)
+// Declared applies one control to what is declared. It is false when there is no answer to give: only a running container
+// can, or nothing was asked.
+func (c Control) Declared(f Facts, in Intent) (Verdict, bool) {
+	if c.Runtime {
+		if c.text == nil {
+			return Verdict{}, false
+		}
+		v := c.text(f)
+		return v, v.Status == finding.Fail
+	}
+	if !c.Asked(f) {
+		return Verdict{}, false
+	}
+	return c.Judge(f, in), true
+}
+
+func (c Control) found(f Facts, v Verdict) finding.Finding {
 	return finding.Finding{
 		Subject: f.Service, Control: c.ID, Title: c.Title, Severity: c.Severity,
 		Status: v.Status, Tier: v.Tier, Detail: v.Detail, Remedy: c.Remedy, Where: c.Key,

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,11 @@ import (
 
 // each judges every process, not only PID 1, and lists those that are wrong.
 func each(f Facts, ok string, wrong func(Process) string) Verdict {
+	return eachKnown(f, ok, wrong, func(Process) string { return "" })
+}
+
+// eachKnown is unknown where a process does not show what is judged, and none that shows it is wrong.
+func eachKnown(f Facts, ok string, wrong, hidden func(Process) string) Verdict {
 	if !f.Processes.Known() {
 		return unknown(f.Processes, "the processes")
 	}
@@ -17,13 +23,21 @@ func each(f Facts, ok string, wrong func(Process) string) Verdict {
 		return Verdict{finding.Unknown, finding.None, "no process was seen"}
 	}
 	var out []string
+	why := ""
 	for _, p := range f.Processes.Value {
+		if h := hidden(p); h != "" {
+			why = h
+			continue
+		}
 		if w := wrong(p); w != "" && !slices.Contains(out, w) {
 			out = append(out, w)
 		}
 	}
 	if len(out) > 0 {
 		return fail(f.Processes.Tier, "%s", strings.Join(out, "; "))
+	}
+	if why != "" {
+		return Verdict{finding.Unknown, finding.None, "the processes: " + why}
 	}
 	return passAll(f, "%s", ok)
 }
@@ -36,6 +50,8 @@ func passAll(f Facts, format string, args ...any) Verdict {
 	return pass(f.Processes.Tier, format, args...)
 }
 
+func noUser(p Process) string { return p.NoUser }
+
 func users() []Control {
 	return []Control{
 		{ID: "HSE-USR-001", Title: "No process runs as root", Severity: finding.High, Key: "user",
@@ -43,19 +59,19 @@ func users() []Control {
 			References: []string{"CIS 4.1", "PSS runAsNonRoot", "OWASP Docker rule 2", "NIST SP 800-190 4.1.2"},
 			Remedy:     `set user: "uid:gid" to the numbers of the image's own user`,
 			judge: func(f Facts, _ Intent) Verdict {
-				return each(f, "all user ids are above 0", func(p Process) string {
+				return eachKnown(f, "all user ids are above 0", func(p Process) string {
 					if slices.Contains(p.UIDs[:], 0) {
 						return fmt.Sprintf("process %s runs with uid 0", p.Name)
 					}
 					return ""
-				})
+				}, noUser)
 			}},
 		{ID: "HSE-USR-002", Title: "No process has the group root", Severity: finding.Medium, Key: "user",
 			Rationale:  "Files of the image often grant more to group 0 than to others.",
 			References: []string{"NIST SP 800-190 4.1.2"},
 			Remedy:     `write both numbers in user:; a uid alone runs with gid 0`,
 			judge: func(f Facts, in Intent) Verdict {
-				return each(f, "no process has group 0", func(p Process) string {
+				return eachKnown(f, "no process has group 0", func(p Process) string {
 					if in.GID != 0 && (slices.Contains(p.GIDs[:], 0) || slices.Contains(p.Groups, 0)) {
 						return fmt.Sprintf("process %s has group 0", p.Name)
 					}
@@ -63,19 +79,19 @@ func users() []Control {
 						return "the profile sets group 0"
 					}
 					return ""
-				})
+				}, func(p Process) string { return cmp.Or(p.NoUser, p.NoGroup) })
 			}},
 		{ID: "HSE-USR-004", Title: "Every process has the declared user", Severity: finding.High, Key: "user",
 			Rationale:  "A process that changed its user did so with a privilege it should not have.",
 			References: []string{"CIS 4.1"},
 			Remedy:     "start the image as its own user instead of letting it switch",
 			judge: func(f Facts, in Intent) Verdict {
-				return each(f, fmt.Sprintf("all processes run as %d:%d", in.UID, in.GID), func(p Process) string {
+				return eachKnown(f, fmt.Sprintf("all processes run as %d:%d", in.UID, in.GID), func(p Process) string {
 					if p.UIDs != [4]int{in.UID, in.UID, in.UID, in.UID} || p.GIDs[1] != in.GID {
 						return fmt.Sprintf("process %s runs as %d:%d, not %d:%d", p.Name, p.UIDs[1], p.GIDs[1], in.UID, in.GID)
 					}
 					return ""
-				})
+				}, noUser)
 			}},
 	}
 }
@@ -170,6 +186,12 @@ func kernel() []Control {
 			Rationale:  "AppArmor or SELinux is the wall behind the wall.",
 			References: []string{"CIS 5.2", "CIS 5.3", "PSS appArmorProfile", "OWASP Docker rule 6"},
 			Remedy:     "load AppArmor or SELinux on the host and restart the engine",
+			text: func(f Facts) Verdict {
+				if f.Confined.Value == "unconfined" {
+					return fail(f.Confined.Tier, "the service opts out of the security module")
+				}
+				return Verdict{}
+			},
 			judge: func(f Facts, _ Intent) Verdict {
 				if f.Processes.Known() && f.Hidden == "" && !slices.ContainsFunc(f.Processes.Value, func(p Process) bool { return p.LSM != "" }) {
 					return notApplicable(f.Processes.Tier, "the kernel has no security module: /proc/PID/attr/current cannot be read")

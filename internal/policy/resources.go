@@ -43,6 +43,7 @@ func resources() []Control {
 			Rationale:  "A limit below the need makes a service die at its busiest hour.",
 			References: []string{"CIS 5.11"},
 			Remedy:     "raise limits.memory, or lower the runtime's own heap limit",
+			text:       spared,
 			judge: func(f Facts, _ Intent) Verdict {
 				if !f.OOMKilled.Known() {
 					return unknown(f.OOMKilled, "the kernel's record")
@@ -50,14 +51,24 @@ func resources() []Control {
 				switch {
 				case f.OOMKilled.Value:
 					return fail(f.OOMKilled.Tier, "the kernel killed a process of the service for memory")
-				case f.OOM.Value.Disabled:
-					return fail(f.OOM.Tier, "the kernel may not kill the service, and stops the host instead")
-				case f.OOM.Value.Score < 0:
-					return fail(f.OOM.Tier, "others are killed before the service: oom_score_adj is %d", f.OOM.Value.Score)
+				}
+				if v := spared(f); v.Status == finding.Fail {
+					return v
 				}
 				return pass(f.OOMKilled.Tier, "no kill for memory")
 			}},
 	}
+}
+
+// spared fails what the kernel may not kill for memory, or only after others.
+func spared(f Facts) Verdict {
+	switch o := f.OOM.Value; {
+	case o.Disabled:
+		return fail(f.OOM.Tier, "the kernel may not kill the service, and stops the host instead")
+	case o.Score < 0:
+		return fail(f.OOM.Tier, "others are killed before the service: oom_score_adj is %d", o.Score)
+	}
+	return Verdict{}
 }
 
 func bounded(got Fact[int64], want int64, what string, text func(int64) string) Verdict {

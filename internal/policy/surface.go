@@ -13,6 +13,8 @@ type Surface struct {
 	Runtime    Fact[string]
 	Borrowed   Fact[[]string] // namespaces of other containers
 	OOM        Fact[OOM]
+	Confined   Fact[string]     // what is asked of the security module: default, custom, or unconfined
+	Unjudged   Fact[[]string]   // what is written and no control judges
 	ExtraHosts Fact[[]string]   // name:address
 	WayOut     Fact[bool]       // there is a default route
 	Reach      Fact[[]Reach]    // connections to other services that were tried

@@ -157,7 +157,8 @@ func (s Stack) Intent(service Service) policy.Intent {
 		}
 	}
 	for _, w := range service.Writable {
-		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true}
+		external := slices.ContainsFunc(s.Volumes, func(v Volume) bool { return v.Name == w.Volume && v.External })
+		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true, External: external}
 		if w.Volume == "" {
 			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: true}
 		}
