@@ -43,7 +43,7 @@ function assertShutdownOrder(output, signal) {
   const positions = SHUTDOWN_LINES.map((text) => lines.findIndex((line) => line.includes(text)));
   assert.ok(positions.every((position) => position >= 0), `missing lines in\n${output}`);
   assert.deepEqual(positions, [...positions].sort((a, b) => a - b), output);
-  assert.equal(new Set(positions).size, positions.length, 'each on a line of its own');
+  assert.equal(new Set(positions).size, positions.length, 'each on a separate line');
   assert.ok(lines[positions[0]].includes(`${signal} received`));
 }
 

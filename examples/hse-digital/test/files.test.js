@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 
-/** node:fs/promises on a machine where every directory is a mount of its own. */
+/** node:fs/promises on a machine where every directory is a separate mount. */
 const separateMounts = {
   ...fsp,
   async rename(from, to) {
@@ -127,7 +127,7 @@ test('the log file is rotated by size and only so many are kept', () => {
   assert.deepEqual(numbers, numbers.map((_, index) => 60 - numbers.length + index), 'the newest lines, in order, without a gap');
 });
 
-test('logging goes on, on stdout, when the file cannot be written; entries stay on one line', () => {
+test('logging continues on stdout when the file cannot be written; entries stay on one line', () => {
   const lines = [];
   const logger = createLogger({
     dir: source, // a file where a directory is needed

@@ -22,7 +22,7 @@ class HttpError extends Error {
   }
 }
 
-/** Who is asking: the owner of a valid token, or the public tenant without one. */
+/** Identifies the caller: the owner of a valid token, or the public tenant without one. */
 function createIdentify({ tokens, requireAuth }) {
   return (authorization, fallbackToken) => {
     const token = bearerToken(authorization) ?? fallbackToken;
@@ -178,7 +178,7 @@ function createApp({ config, logger, metrics, connections, database, cache, toke
     const gone = req.socket.destroyed;
     if (res.headersSent || gone) {
       // Too late for a response: the client is gone, or has received a part of it.
-      logger[gone ? 'debug' : 'error']('Request cut off', { method: req.method, path: req.path, error: error.message });
+      logger[gone ? 'debug' : 'error']('Request aborted', { method: req.method, path: req.path, error: error.message });
       res.destroy();
       return;
     }
@@ -191,7 +191,7 @@ function createApp({ config, logger, metrics, connections, database, cache, toke
   return app;
 }
 
-/** Counts, times and logs every request when its connection is done with it. */
+/** Counts, times and logs every request when its response is finished or its connection is closed. */
 function observe({ logger, metrics, connections }) {
   return (req, res, next) => {
     const start = process.hrtime.bigint();
@@ -230,7 +230,7 @@ async function check(promise) {
   }
 }
 
-/** Errors of a database that is not there (yet, or any more). */
+/** Errors of a database that is not reachable (yet, or any longer). */
 function unavailable(error) {
   return ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '57P01', '57P03', '53300', '42P01']
     .includes(error.code) || /timeout|Connection terminated/i.test(error.message);

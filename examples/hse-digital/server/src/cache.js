@@ -41,7 +41,7 @@ class Cache {
     });
   }
 
-  /** Connects in the background, for as long as it takes. */
+  /** Connects in the background and retries without a limit. */
   start() {
     this.client.connect().catch((error) => {
       if (!this.closed) this.logger.error('Redis client gave up', { error: error.message });
@@ -83,7 +83,7 @@ class Cache {
   // A list is stored under a version that every write increments: a slow reader
   // can only store an outdated list under an outdated key.
 
-  /** Returns the cached list, or loads and stores it; hit tells which. */
+  /** Returns the cached list, or loads and stores it; hit shows which. */
   async incidents(tenant, load) {
     const key = await this.#bestEffort('version', async () => {
       const version = await this.#command(this.client.get(`hse:incidents:${tenant}:version`));

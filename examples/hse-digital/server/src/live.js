@@ -8,7 +8,7 @@ const MAX_CLIENTS = 1000;
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 const GOING_AWAY = 1001;
 
-/** The /ws endpoint: tells every client of a tenant about that tenant's new incidents. */
+/** The /ws endpoint: notifies every client of a tenant about that tenant's new incidents. */
 class LiveUpdates {
   constructor({ connections, identify, isDraining, logger }) {
     Object.assign(this, { connections, identify, isDraining, logger });
@@ -34,7 +34,7 @@ class LiveUpdates {
     }
   }
 
-  /** Says goodbye to every client; who does not answer in time is cut off. */
+  /** Closes every connection gracefully; a client that does not respond in time is disconnected. */
   async close() {
     clearInterval(this.heartbeat);
     const gone = [...this.wss.clients].map((ws) => new Promise((resolve) => {

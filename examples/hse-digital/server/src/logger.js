@@ -8,7 +8,7 @@ const FLUSH_INTERVAL_MS = 200;
 const FLUSH_THRESHOLD_BYTES = 64 * 1024;
 const REOPEN_AFTER_MS = 30_000;
 
-/** One log entry is one line, whatever a client put into the text. */
+/** One log entry is always one line, whatever text a client sends. */
 function oneLine(value) {
   return String(value)
     .replace(/\r?\n/g, '\\n')

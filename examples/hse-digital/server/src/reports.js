@@ -62,7 +62,7 @@ class ReportScheduler {
     });
   }
 
-  /** No further report is started; one that is being written is finished. */
+  /** Starts no further report; a report in progress is finished. */
   async stop() {
     this.stopped = true;
     clearTimeout(this.timer);

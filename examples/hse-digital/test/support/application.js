@@ -10,7 +10,7 @@ const { HOST } = require('./services');
 
 const ENTRY = path.join(__dirname, '..', '..', 'server', 'src', 'index.js');
 
-/** The server as a child process, with directories of its own. */
+/** The server as a child process, with its own directories. */
 class Application {
   static async start(services, extraEnv = {}) {
     const app = new Application(services, extraEnv);
@@ -76,7 +76,7 @@ class Application {
     return `http://${HOST}:${this.port}${pathname}`;
   }
 
-  /** One request on a connection of its own (or of `agent`). */
+  /** One request on a new connection (or one of `agent`). */
   request(method, pathname, { headers = {}, body, json, agent = false } = {}) {
     return new Promise((resolve, reject) => {
       const payload = json === undefined ? body : JSON.stringify(json);
@@ -137,7 +137,7 @@ class Application {
     this.child.kill(name);
   }
 
-  /** Ends the process, however it is doing, and removes its files. */
+  /** Stops the process in any state and removes its files. */
   async dispose() {
     if (!this.exit) this.child.kill('SIGKILL');
     await this.exited;

@@ -36,7 +36,7 @@ function temporaryName(dir) {
   return path.join(dir, `${randomUUID()}${PARTIAL_SUFFIX}`);
 }
 
-/** Removes what a killed predecessor left; young files may belong to a live replica. */
+/** Removes the temporary files of a killed process; recent files may belong to a live replica. */
 async function removeStalePartials(dir, now = Date.now()) {
   let removed = 0;
   for (const name of await fsp.readdir(dir)) {
