@@ -12,6 +12,8 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/bundle"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
@@ -112,7 +114,7 @@ func runDeploy(ctx context.Context, g *app.Settings, s app.Streams, o deployOpti
 		return err
 	}
 	if l.Bundle != nil {
-		if err := bring(ctx, l.Bundle, s, d.engine); err != nil {
+		if err := bundle.Bring(ctx, l.Bundle, s, d.engine); err != nil {
 			return err
 		}
 	}
@@ -160,7 +162,7 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 // read returns the profile: that of the flags, or that of a bundle.
 func (o deployOptions) read(g *app.Settings) (app.Loaded, func(), error) {
 	if o.bundle != "" {
-		l, release, err := openBundle(o.bundle)
+		l, release, err := bundle.Open(o.bundle)
 		if err != nil {
 			return l, release, err
 		}
@@ -182,7 +184,7 @@ func (d *deployment) gates(ctx context.Context, l app.Loaded) error {
 		stacks = append(stacks, beside)
 	}
 	for _, one := range stacks {
-		if _, err := gate(ctx, d.Settings, d.Streams, one, d.engine); err != nil {
+		if _, err := supply.Gate(ctx, d.Settings, d.Streams, one, d.engine); err != nil {
 			return err
 		}
 	}

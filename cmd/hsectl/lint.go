@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -102,7 +103,7 @@ func judge(ctx context.Context, s app.Streams, o lintOptions, from app.Selection
 		if err != nil {
 			return "", nil, err
 		}
-		findings = slices.Concat(lintProfile(l), judgeSources(ctx, l), lintBuilds(ctx, l))
+		findings = slices.Concat(lintProfile(l), judgeSources(ctx, l), supply.LintBuilds(ctx, l))
 		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err
 		} else if ok {

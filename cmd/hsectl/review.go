@@ -14,6 +14,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
@@ -238,7 +239,7 @@ func (v *snapshot) dockerfiles(ctx context.Context, name string, s stack.Stack) 
 		if !filepath.IsAbs(root) {
 			root = filepath.Join(filepath.Dir(name), root)
 		}
-		found, err := judgeDockerfile(ctx, v.read, image.BuildRequest{Context: root, Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args})
+		found, err := supply.JudgeDockerfile(ctx, v.read, image.BuildRequest{Context: root, Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args})
 		if err == nil {
 			out[service.Name] = service.Waive(found)
 		}

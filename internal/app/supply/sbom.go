@@ -1,4 +1,4 @@
-package main
+package supply
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
@@ -19,44 +17,35 @@ import (
 	"github.com/hsectl/hsectl/internal/image/scan"
 )
 
-// newSBOMGenerator is what runs within a build that attests what is in the image. It is a generator as BuildKit's
-// protocol has it (github.com/moby/buildkit, docs/attestations/sbom-protocol.md), so that an image of this program works
-// for other tools, too.
-func newSBOMGenerator(s app.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use:    "sbom-generator",
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			source, target := os.Getenv("BUILDKIT_SCAN_SOURCE"), os.Getenv("BUILDKIT_SCAN_DESTINATION")
-			if source == "" || target == "" {
-				return &app.UsageError{Err: errors.New("BUILDKIT_SCAN_SOURCE and BUILDKIT_SCAN_DESTINATION are not set"), Hint: "this verb is run by BuildKit, for: hsectl build --sbom"}
-			}
-			trees := []string{source}
-			if extras := os.Getenv("BUILDKIT_SCAN_SOURCE_EXTRAS"); extras != "" {
-				found, err := filepath.Glob(filepath.Join(extras, "*")) // of a directory that is not there, none
-				if err != nil {
-					return fmt.Errorf("listing what else there is: %w", err)
-				}
-				trees = append(trees, found...)
-			}
-			created, err := documentTime(time.Now())
-			if err != nil {
-				return err
-			}
-			var kept cache.Records
-			scanner, err := scan.New(scan.DefaultLimits(), func() (scan.Scratch, error) { return kept.Scratch() })
-			if err != nil {
-				return err
-			}
-			for _, tree := range trees {
-				if err := writeSBOM(cmd.Context(), s, scanner, tree, target, created); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+// GenerateSBOM writes the document of each directory that BuildKit shows, into the one that it names.
+func GenerateSBOM(ctx context.Context, s app.Streams) error {
+	source, target := os.Getenv("BUILDKIT_SCAN_SOURCE"), os.Getenv("BUILDKIT_SCAN_DESTINATION")
+	if source == "" || target == "" {
+		return &app.UsageError{Err: errors.New("BUILDKIT_SCAN_SOURCE and BUILDKIT_SCAN_DESTINATION are not set"), Hint: "this verb is run by BuildKit, for: hsectl build --sbom"}
 	}
+	trees := []string{source}
+	if extras := os.Getenv("BUILDKIT_SCAN_SOURCE_EXTRAS"); extras != "" {
+		found, err := filepath.Glob(filepath.Join(extras, "*")) // of a directory that is not there, none
+		if err != nil {
+			return fmt.Errorf("listing what else there is: %w", err)
+		}
+		trees = append(trees, found...)
+	}
+	created, err := documentTime(time.Now())
+	if err != nil {
+		return err
+	}
+	var kept cache.Records
+	scanner, err := scan.New(scan.DefaultLimits(), func() (scan.Scratch, error) { return kept.Scratch() })
+	if err != nil {
+		return err
+	}
+	for _, tree := range trees {
+		if err := writeSBOM(ctx, s, scanner, tree, target, created); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // documentTime is the time that documents have: that of the sources where it is known.

@@ -1,4 +1,4 @@
-package main
+package bundle
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/host"
-	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/bundle"
 	"github.com/hsectl/hsectl/internal/image/cache"
 	"github.com/hsectl/hsectl/internal/image/lock"
@@ -33,7 +33,7 @@ func profileFiles(l app.Loaded, from app.Selection, into *bundle.Profile) ([]bun
 	}
 	for _, name := range companions(l) {
 		at := filepath.Join(l.Dir(), name)
-		data, err := host.ReadFile(at, maxEPSSBytes)
+		data, err := host.ReadFile(at, supply.MaxEPSSBytes)
 		if err != nil {
 			return nil, &app.UsageError{Err: fmt.Errorf("reading what the profile names: %w", err)}
 		}
@@ -129,7 +129,7 @@ func bundleEvidence(ctx context.Context, g *app.Settings, l app.Loaded, wanted [
 	var out []bundle.File
 	for _, w := range wanted {
 		e, ok := l.Locked.Entry(w.Service)
-		if _, asked, err := signatureRule(l, w.Reference); err != nil {
+		if _, asked, err := supply.SignatureRule(l, w.Reference); err != nil {
 			return nil, err
 		} else if !asked || !ok || e.Digest == "" {
 			continue // deploy will say what is missing
@@ -146,17 +146,17 @@ func bundleEvidence(ctx context.Context, g *app.Settings, l app.Loaded, wanted [
 	if rules.Scan != "required" {
 		return out, nil
 	}
-	policy, err := supplyChain{rules: rules, dir: l.Dir()}.policy(scanOptions{}, func(string) bool { return false })
+	policy, err := supply.Rules{Section: rules, Dir: l.Dir()}.Policy(supply.ScanOptions{}, func(string) bool { return false })
 	if err != nil {
 		return nil, err
 	}
-	scanner, err := newImageScanner(g, scanOptions{db: cache.DefaultURL, maxDBAge: rules.DatabaseAge(), platform: "linux/" + runtime.GOARCH})
+	scanner, err := supply.NewScanner(g, supply.ScanOptions{DB: cache.DefaultURL, MaxDBAge: rules.DatabaseAge(), Platform: "linux/" + runtime.GOARCH})
 	if err != nil {
 		return nil, err
 	}
-	defer scanner.close()
+	defer scanner.Close()
 	for _, w := range wanted {
-		report, err := scanner.report(ctx, w.Reference, policy, nil)
+		report, err := scanner.Report(ctx, w.Reference, policy, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -167,30 +167,4 @@ func bundleEvidence(ctx context.Context, g *app.Settings, l app.Loaded, wanted [
 		out = append(out, bundle.File{Path: "scan/" + w.Service + ".json", Data: data.Bytes()})
 	}
 	return out, nil
-}
-
-// errNotScanned is an image of a bundle that was written when nothing required a scan.
-var errNotScanned = errors.New("the bundle has no scan of the image")
-
-// bundledReport is the scan that came with the bundle, judged by today's rules and dates. What was found when the bundle was
-// written stays found; a database that is too old by now proves nothing.
-func bundledReport(b *app.Bundle, c audit.Candidate, p audit.Policy, maxAge age) (*audit.Report, error) {
-	data, ok := b.Files["scan/"+c.Service+".json"]
-	if !ok {
-		return nil, &app.UsageError{Err: fmt.Errorf("service %s: %w", c.Service, errNotScanned), Hint: "write the bundle again with supply_chain.scan: required"}
-	}
-	var r audit.Report
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("reading the scan of service %s: %w", c.Service, err)
-	}
-	if i := b.Image(c.Reference); i.ID != r.Digest {
-		return nil, fmt.Errorf("service %s: %w: its scan is of %s", c.Service, bundle.ErrDamaged, r.Digest)
-	}
-	for _, d := range r.Databases {
-		if old := d.Age(p.Today); d.Archive != "" && old > maxAge {
-			return nil, fmt.Errorf("service %s: %w", c.Service, &cache.StaleError{Ecosystem: d.Ecosystem, Age: old, Max: maxAge})
-		}
-	}
-	r.Rejudge(p)
-	return &r, nil
 }

@@ -1,4 +1,4 @@
-package main
+package supply
 
 import (
 	"bytes"
@@ -21,16 +21,16 @@ import (
 )
 
 // remoteBuild returns what only a BuildKit of its own can do, or nothing.
-func (o buildOptions) remoteBuild() *image.RemoteBuild {
-	if o.builder == "" {
+func (o BuildOptions) remoteBuild() *image.RemoteBuild {
+	if o.Builder == "" {
 		return nil
 	}
-	return &image.RemoteBuild{Address: o.builder, Push: o.push}
+	return &image.RemoteBuild{Address: o.Builder, Push: o.Push}
 }
 
 // checkHome refuses what has no place to go, before anything is built.
-func (o buildOptions) checkHome() error {
-	if o.builder == "" || o.push || len(o.platforms) < 2 && !o.provenance && !o.sbom {
+func (o BuildOptions) checkHome() error {
+	if o.Builder == "" || o.Push || len(o.Platforms) < 2 && !o.Provenance && !o.SBOM {
 		return nil
 	}
 	return &app.UsageError{Err: errors.New("several platforms and attestations lie beside an image in its index, and a BuildKit of its own loads an image into an engine without one"),
@@ -38,34 +38,34 @@ func (o buildOptions) checkHome() error {
 }
 
 // connect reaches the engine. A BuildKit of its own that pushes needs none, and a pipeline may have none.
-func (o buildOptions) connect(ctx context.Context, g *app.Settings) (*docker.Engine, error) {
-	if o.builder != "" && o.push {
+func (o BuildOptions) connect(ctx context.Context, g *app.Settings) (*docker.Engine, error) {
+	if o.Builder != "" && o.Push {
 		return docker.NoEngine(app.ProbeProgram)
 	}
 	return g.Connect(ctx)
 }
 
 // openKey reads the key before anything is built, so that a wrong password costs no build.
-func (o *buildOptions) openKey() error {
-	if o.key.path == "" {
+func (o *BuildOptions) openKey() error {
+	if o.Key.Path == "" {
 		return nil
 	}
-	if !o.push {
+	if !o.Push {
 		return &app.UsageError{Err: errors.New("a signature is kept beside the image in its registry"), Hint: "add --push"}
 	}
-	key, err := o.key.read()
+	key, err := o.Key.read()
 	if err != nil {
 		return err
 	}
 	o.signer = func(ctx context.Context, reference, digest string) error {
-		return o.key.sign(ctx, reference, digest, key, nil)
+		return o.Key.sign(ctx, reference, digest, key, nil)
 	}
 	return nil
 }
 
 // checkSecrets refuses secrets whose variable is not set: BuildKit would build without them and say nothing.
-func (o buildOptions) checkSecrets() error {
-	for _, secret := range o.secrets {
+func (o BuildOptions) checkSecrets() error {
+	for _, secret := range o.Secrets {
 		for field := range strings.SplitSeq(secret, ",") {
 			name, ok := strings.CutPrefix(field, "env=")
 			if _, set := os.LookupEnv(name); ok && !set {
@@ -77,8 +77,8 @@ func (o buildOptions) checkSecrets() error {
 }
 
 // seconds returns the time that the image is given, or zero for the time of the build.
-func (o buildOptions) seconds(revision time.Time) (int64, error) {
-	text := o.epoch
+func (o BuildOptions) seconds(revision time.Time) (int64, error) {
+	text := o.Epoch
 	if text == "" {
 		text = os.Getenv("SOURCE_DATE_EPOCH")
 	}
@@ -99,19 +99,19 @@ func (o buildOptions) seconds(revision time.Time) (int64, error) {
 }
 
 // buildAll builds several images at once. With more than one, each line of progress names its image.
-func buildAll(ctx context.Context, s app.Streams, engine *docker.Engine, requests []image.BuildRequest, o buildOptions) error {
+func buildAll(ctx context.Context, s app.Streams, engine *docker.Engine, requests []image.BuildRequest, o BuildOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, o.parallel))
+	group.SetLimit(max(1, o.Parallel))
 	var lines sync.Mutex
 	for _, r := range requests {
 		group.Go(func() error {
 			out, progress := s, s.Err
-			if len(requests) > 1 && o.parallel > 1 {
+			if len(requests) > 1 && o.Parallel > 1 {
 				p := &prefixed{to: s.Err, prefix: r.Reference + "  ", lock: &lines}
 				defer p.flush()
 				out.Err, progress = p, p
 			}
-			return buildOne(ctx, out, engine, buildWork{r, o.push, o.signer, progress, &lines})
+			return buildOne(ctx, out, engine, buildWork{r, o.Push, o.signer, progress, &lines})
 		})
 	}
 	return group.Wait()

@@ -1,21 +1,51 @@
-package main
+package supply
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image/audit"
+	"github.com/hsectl/hsectl/internal/image/bundle"
 	"github.com/hsectl/hsectl/internal/image/cache"
 )
 
-// gate refuses a deploy whose images do not prove what the profile's supply_chain asks for. Without that section it
+// errNotScanned is an image of a bundle that was written when nothing required a scan.
+var errNotScanned = errors.New("the bundle has no scan of the image")
+
+// bundledReport is the scan that came with the bundle, judged by today's rules and dates. What was found when the bundle was
+// written stays found; a database that is too old by now proves nothing.
+func bundledReport(b *app.Bundle, c audit.Candidate, p audit.Policy, maxAge time.Duration) (*audit.Report, error) {
+	data, ok := b.Files["scan/"+c.Service+".json"]
+	if !ok {
+		return nil, &app.UsageError{Err: fmt.Errorf("service %s: %w", c.Service, errNotScanned), Hint: "write the bundle again with supply_chain.scan: required"}
+	}
+	var r audit.Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("reading the scan of service %s: %w", c.Service, err)
+	}
+	if i := b.Image(c.Reference); i.ID != r.Digest {
+		return nil, fmt.Errorf("service %s: %w: its scan is of %s", c.Service, bundle.ErrDamaged, r.Digest)
+	}
+	for _, d := range r.Databases {
+		if old := d.Age(p.Today); d.Archive != "" && old > maxAge {
+			return nil, fmt.Errorf("service %s: %w", c.Service, &cache.StaleError{Ecosystem: d.Ecosystem, Age: old, Max: maxAge})
+		}
+	}
+	r.Rejudge(p)
+	return &r, nil
+}
+
+// Gate refuses a deploy whose images do not prove what the profile's supply_chain asks for. Without that section it
 // asks nothing. It returns the findings, so that they can be reported, and errFindings when one of them stops the
 // deploy.
-func gate(ctx context.Context, g *app.Settings, s app.Streams, l app.Loaded, engine *docker.Engine) ([]finding.Finding, error) {
+func Gate(ctx context.Context, g *app.Settings, s app.Streams, l app.Loaded, engine *docker.Engine) ([]finding.Finding, error) {
 	rules := l.Profile.SupplyChain
 	if rules == nil {
 		return nil, nil
@@ -24,18 +54,18 @@ func gate(ctx context.Context, g *app.Settings, s app.Streams, l app.Loaded, eng
 	if err != nil {
 		return nil, err
 	}
-	policy, err := supplyChain{rules: rules, dir: l.Dir()}.policy(scanOptions{}, func(string) bool { return false })
+	policy, err := Rules{Section: rules, Dir: l.Dir()}.Policy(ScanOptions{}, func(string) bool { return false })
 	if err != nil {
 		return nil, err
 	}
 	judge := audit.Gate{RequireLock: rules.Lock == "required", RequireScan: rules.Scan == "required", Scan: policy, Lock: locked, Offline: l.Bundle != nil}
-	var scanner *imageScanner
+	var scanner *Scanner
 	if judge.RequireScan && l.Bundle == nil {
-		options := scanOptions{db: cache.DefaultURL, maxDBAge: rules.DatabaseAge(), platform: "linux/" + runtime.GOARCH}
-		if scanner, err = newImageScanner(g, options); err != nil {
+		options := ScanOptions{DB: cache.DefaultURL, MaxDBAge: rules.DatabaseAge(), Platform: "linux/" + runtime.GOARCH}
+		if scanner, err = NewScanner(g, options); err != nil {
 			return nil, err
 		}
-		defer scanner.close()
+		defer scanner.Close()
 	}
 	var candidates []audit.Candidate
 	for _, service := range l.Stack.Services {
@@ -62,11 +92,11 @@ func gate(ctx context.Context, g *app.Settings, s app.Streams, l app.Loaded, eng
 }
 
 // candidate scans the image that the engine has or, when it has none, the one that it will pull.
-func (sc *imageScanner) candidate(ctx context.Context, c audit.Candidate, reference string, p audit.Policy) (*audit.Report, error) {
+func (sc *Scanner) candidate(ctx context.Context, c audit.Candidate, reference string, p audit.Policy) (*audit.Report, error) {
 	if !c.Present {
 		reference = "registry:" + reference
 	}
-	report, err := sc.report(ctx, reference, p, nil)
+	report, err := sc.Report(ctx, reference, p, nil)
 	return &report, err
 }
 

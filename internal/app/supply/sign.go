@@ -1,4 +1,4 @@
-package main
+package supply
 
 import (
 	"cmp"
@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/audit"
@@ -19,65 +17,32 @@ import (
 	"github.com/hsectl/hsectl/internal/secret"
 )
 
-type signOptions struct {
-	key       signingKey
-	newKey    string
-	check     bool
-	predicate string
-	content   string
-	services  []string
+// SignOptions say what is signed or attested, and with which key.
+type SignOptions struct {
+	Key       SigningKey
+	NewKey    string
+	Check     bool
+	Predicate string
+	Content   string
+	Services  []string
 }
 
-// signingKey says where the private key is, and its password.
-type signingKey struct {
-	path, password string
-	tag            bool
+// SigningKey says where the private key is, and its password.
+type SigningKey struct {
+	Path, Password string
+	Tag            bool
 }
 
-func (k *signingKey) flags(cmd *cobra.Command, name string) {
-	cmd.Flags().StringVar(&k.path, name, "", "private key in PEM form, as cosign, openssl or hsectl sign --new-key writes it")
-	cmd.Flags().StringVar(&k.password, "password-file", "", "file with the password of the key; COSIGN_PASSWORD unless written")
-	cmd.Flags().BoolVar(&k.tag, "signature-tag", false, "sign in cosign's older form, at a tag beside the image")
-}
-
-func newSign(g *app.Settings, s app.Streams) *cobra.Command {
-	var o signOptions
-	cmd := &cobra.Command{
-		Use:   "sign [SERVICE...]",
-		Short: "Sign the images that were built, or verify who signed all of them",
-		Long: `Sign puts a signature beside an image in its registry: a sigstore bundle that refers to the digest in the lock, which
-cosign verifies, too. Without services, those that the profile builds are signed. An image that is in no registry
-cannot be signed: push and lock it first.
-
-With --check nothing is signed. Instead every image is verified as supply_chain.signatures asks, as deploy does.`,
-		Example: `  hsectl sign --new-key release              # writes release.key and release.pub
-  hsectl build --push && hsectl lock --update app && hsectl sign --key release.key
-  hsectl sign --key release.key --predicate https://example.com/review/v1 --content review.json
-  hsectl sign --check                        # exit 3 when an image is not signed as the profile asks`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.services = args
-			return runSign(cmd.Context(), g, s, o)
-		},
-	}
-	o.key.flags(cmd, "key")
-	cmd.Flags().StringVar(&o.newKey, "new-key", "", "make a key pair: NAME.key and NAME.pub")
-	cmd.Flags().BoolVar(&o.check, "check", false, "sign nothing; verify what the profile asks for")
-	cmd.Flags().StringVar(&o.predicate, "predicate", "", "attest a statement of this type instead of signing")
-	cmd.Flags().StringVar(&o.content, "content", "", "JSON file with what the statement says")
-	cmd.MarkFlagsMutuallyExclusive("key", "new-key", "check")
-	cmd.MarkFlagsOneRequired("key", "new-key", "check")
-	return cmd
-}
-
-func runSign(ctx context.Context, g *app.Settings, s app.Streams, o signOptions) error {
-	if o.newKey != "" {
+// Sign signs the images that were built, or verifies who signed all of them.
+func Sign(ctx context.Context, g *app.Settings, s app.Streams, o SignOptions) error {
+	if o.NewKey != "" {
 		return makeKey(s, o)
 	}
 	l, err := app.Load(g.File)
 	if err != nil {
 		return err
 	}
-	for _, name := range o.services {
+	for _, name := range o.Services {
 		if _, ok := l.Stack.Service(name); !ok {
 			return &app.UsageError{Err: fmt.Errorf("there is no service %q in %s", name, l.Path)}
 		}
@@ -87,10 +52,10 @@ func runSign(ctx context.Context, g *app.Settings, s app.Streams, o signOptions)
 		return err
 	}
 	l.Locked = locked
-	if o.check {
-		return checkSignatures(ctx, g, s, l, locked, o.services)
+	if o.Check {
+		return checkSignatures(ctx, g, s, l, locked, o.Services)
 	}
-	key, err := o.key.read()
+	key, err := o.Key.read()
 	if err != nil {
 		return err
 	}
@@ -100,7 +65,7 @@ func runSign(ctx context.Context, g *app.Settings, s app.Streams, o signOptions)
 	}
 	signed := 0
 	for _, service := range l.Stack.Services {
-		if len(o.services) > 0 && !slices.Contains(o.services, service.Name) || len(o.services) == 0 && service.Build == nil {
+		if len(o.Services) > 0 && !slices.Contains(o.Services, service.Name) || len(o.Services) == 0 && service.Build == nil {
 			continue
 		}
 		e, ok := locked.Entry(service.Name)
@@ -108,7 +73,7 @@ func runSign(ctx context.Context, g *app.Settings, s app.Streams, o signOptions)
 			return &app.UsageError{Err: fmt.Errorf("service %s is not locked to a digest of a registry", service.Name),
 				Hint: "push it and lock it: hsectl build --push && hsectl lock --update " + service.Name}
 		}
-		if err := o.key.sign(ctx, cmp.Or(e.Mirror, e.Reference), e.Digest, key, content); err != nil {
+		if err := o.Key.sign(ctx, cmp.Or(e.Mirror, e.Reference), e.Digest, key, content); err != nil {
 			return err
 		}
 		fmt.Fprintf(s.Out, "%s %s@%s\n", service.Name, e.Reference, e.Digest)
@@ -119,16 +84,16 @@ func runSign(ctx context.Context, g *app.Settings, s app.Streams, o signOptions)
 }
 
 // statement is what is attested, or nothing when the image is only signed.
-func (o signOptions) statement() (*signature.Statement, error) {
-	if o.predicate == "" {
-		if o.content != "" {
+func (o SignOptions) statement() (*signature.Statement, error) {
+	if o.Predicate == "" {
+		if o.Content != "" {
 			return nil, &app.UsageError{Err: errors.New("--content says something, and nothing says what"), Hint: "write its type: --predicate https://slsa.dev/provenance/v1"}
 		}
 		return nil, nil
 	}
-	out := &signature.Statement{Predicate: o.predicate}
-	if o.content != "" {
-		data, err := host.ReadFile(o.content, app.MaxProfileBytes)
+	out := &signature.Statement{Predicate: o.Predicate}
+	if o.Content != "" {
+		data, err := host.ReadFile(o.Content, app.MaxProfileBytes)
 		if err != nil {
 			return nil, &app.UsageError{Err: fmt.Errorf("reading what is attested: %w", err)}
 		}
@@ -138,42 +103,42 @@ func (o signOptions) statement() (*signature.Statement, error) {
 }
 
 // sign signs, or attests a statement about, the content with a digest.
-func (k signingKey) sign(ctx context.Context, reference, digest string, key signature.Key, s *signature.Statement) error {
+func (k SigningKey) sign(ctx context.Context, reference, digest string, key signature.Key, s *signature.Statement) error {
 	switch {
 	case s != nil:
 		return signature.Attest(ctx, reference, digest, key, *s)
-	case k.tag:
+	case k.Tag:
 		return signature.SignTag(ctx, reference, digest, key)
 	}
 	return signature.Sign(ctx, reference, digest, key)
 }
 
 // read opens the key. Its password comes from a file or the environment, and goes nowhere.
-func (k signingKey) read() (signature.Key, error) {
-	data, err := host.ReadFile(k.path, app.MaxProfileBytes)
+func (k SigningKey) read() (signature.Key, error) {
+	data, err := host.ReadFile(k.Path, app.MaxProfileBytes)
 	if err != nil {
 		return signature.Key{}, &app.UsageError{Err: fmt.Errorf("reading the private key: %w", err), Hint: "make one with: hsectl sign --new-key release"}
 	}
 	key, err := signature.ParseKey(data, k.readPassword)
 	if err != nil {
-		return signature.Key{}, &app.UsageError{Err: fmt.Errorf("%s: %w", k.path, err), Hint: "give the password with --password-file or COSIGN_PASSWORD"}
+		return signature.Key{}, &app.UsageError{Err: fmt.Errorf("%s: %w", k.Path, err), Hint: "give the password with --password-file or COSIGN_PASSWORD"}
 	}
 	return key, nil
 }
 
-func (k signingKey) readPassword() ([]byte, error) {
-	if k.password == "" {
+func (k SigningKey) readPassword() ([]byte, error) {
+	if k.Password == "" {
 		return []byte(os.Getenv("COSIGN_PASSWORD")), nil
 	}
-	data, err := host.ReadFile(k.password, secret.MaxBytes)
+	data, err := host.ReadFile(k.Password, secret.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
 	return []byte(strings.TrimRight(string(data), "\r\n")), nil
 }
 
-func makeKey(s app.Streams, o signOptions) error {
-	password, err := o.key.readPassword()
+func makeKey(s app.Streams, o SignOptions) error {
+	password, err := o.Key.readPassword()
 	if err != nil {
 		return &app.UsageError{Err: fmt.Errorf("reading the password: %w", err)}
 	}
@@ -181,13 +146,13 @@ func makeKey(s app.Streams, o signOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := host.WriteNew(o.newKey+".key", private, 0o600); err != nil {
+	if err := host.WriteNew(o.NewKey+".key", private, 0o600); err != nil {
 		return &app.UsageError{Err: err, Hint: "choose another name; a key is never overwritten"}
 	}
-	if err := host.WriteNew(o.newKey+".pub", public, 0o644); err != nil {
+	if err := host.WriteNew(o.NewKey+".pub", public, 0o644); err != nil {
 		return &app.UsageError{Err: err, Hint: "choose another name; a key is never overwritten"}
 	}
-	fmt.Fprintf(s.Out, "%s.key\n%s.pub\n", o.newKey, o.newKey)
+	fmt.Fprintf(s.Out, "%s.key\n%s.pub\n", o.NewKey, o.NewKey)
 	if len(password) == 0 {
 		s.Say("the key is not encrypted: COSIGN_PASSWORD was not set, and there is no --password-file")
 	}

@@ -1,4 +1,4 @@
-package main
+package supply
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
@@ -21,35 +19,14 @@ import (
 	"github.com/hsectl/hsectl/internal/image/lock"
 )
 
-type lockOptions struct {
-	update, check, engine bool
-	services              []string
+// LockOptions say which images are locked anew, or that the lock is only checked.
+type LockOptions struct {
+	Update, Check, Engine bool
+	Services              []string
 }
 
-func newLock(g *app.Settings, s app.Streams) *cobra.Command {
-	var o lockOptions
-	cmd := &cobra.Command{
-		Use:   "lock [SERVICE...]",
-		Short: "Pin every image to its digest in hsectl.lock",
-		Long: `Lock asks registries what the profile's references stand for, and writes it beside the profile. Images that are
-built are locked by the id that the engine has for them. What is locked stays so until --update.
-
-Registries are asked with the credentials of Docker's own configuration and helpers.`,
-		Example: `  hsectl lock                  # lock what is not locked yet
-  hsectl lock --check          # exit 3 when the lock does not fit the profile
-  hsectl lock --update db      # take what the reference of db stands for now`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.services = args
-			return runLock(cmd.Context(), g, s, o)
-		},
-	}
-	cmd.Flags().BoolVar(&o.update, "update", false, "take what the references stand for now; all, or those of the services named")
-	cmd.Flags().BoolVar(&o.check, "check", false, "write nothing; exit 3 when the lock does not fit the profile")
-	cmd.Flags().BoolVar(&o.engine, "engine", false, "lock what the engine has, and ask no registry")
-	return cmd
-}
-
-func runLock(ctx context.Context, g *app.Settings, s app.Streams, o lockOptions) error {
+// Lock pins every image to its digest in the lock.
+func Lock(ctx context.Context, g *app.Settings, s app.Streams, o LockOptions) error {
 	l, err := app.Load(g.File)
 	if err != nil {
 		return err
@@ -58,7 +35,7 @@ func runLock(ctx context.Context, g *app.Settings, s app.Streams, o lockOptions)
 	if err != nil {
 		return err
 	}
-	for _, name := range o.services {
+	for _, name := range o.Services {
 		if !slices.ContainsFunc(wanted, func(w lock.Wanted) bool { return w.Service == name }) {
 			return &app.UsageError{Err: fmt.Errorf("there is no service %q in %s", name, l.Path), Hint: "name a service of the profile, or of its monitoring: monitoring.prometheus"}
 		}
@@ -67,16 +44,16 @@ func runLock(ctx context.Context, g *app.Settings, s app.Streams, o lockOptions)
 	if err != nil {
 		return err
 	}
-	if o.check {
+	if o.Check {
 		return checkLock(s, l, before, wanted)
 	}
-	resolver := &resolver{g: g, mirrors: mirrors(l), fromEngine: o.engine, now: time.Now().UTC().Truncate(time.Second)}
+	resolver := &resolver{g: g, mirrors: mirrors(l), fromEngine: o.Engine, now: time.Now().UTC().Truncate(time.Second)}
 	defer resolver.close()
 	after := lock.File{Profile: checksum(l.Data)}
 	for _, w := range wanted {
 		old, ok := before.Entry(w.Service)
 		keep := ok && old.Reference == w.Reference
-		if o.update && (len(o.services) == 0 || slices.Contains(o.services, w.Service)) {
+		if o.Update && (len(o.Services) == 0 || slices.Contains(o.Services, w.Service)) {
 			keep = false
 		}
 		if keep {

@@ -1,4 +1,4 @@
-package main
+package supply
 
 import (
 	"cmp"
@@ -20,7 +20,7 @@ import (
 // signatureOf verifies the digest that is locked, and no other: what was verified is what runs. Nothing is returned
 // when the profile says nothing about who signs the image.
 func signatureOf(ctx context.Context, l app.Loaded, locked lock.File, c audit.Candidate) (*audit.Signature, error) {
-	rule, ok, err := signatureRule(l, c.Reference)
+	rule, ok, err := SignatureRule(l, c.Reference)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -50,8 +50,8 @@ func knownAs(c audit.Candidate, digest string) bool {
 	return c.ID == digest || slices.ContainsFunc(c.RepoDigests, func(r string) bool { return strings.HasSuffix(r, "@"+digest) })
 }
 
-// signatureRule returns what the profile asks of the signatures of an image: the entry whose pattern is closest.
-func signatureRule(l app.Loaded, reference string) (signature.Rule, bool, error) {
+// SignatureRule returns what the profile asks of the signatures of an image: the entry whose pattern is closest.
+func SignatureRule(l app.Loaded, reference string) (signature.Rule, bool, error) {
 	if l.Profile.SupplyChain == nil {
 		return signature.Rule{}, false, nil
 	}

@@ -1,4 +1,4 @@
-package main
+package supply
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 func lintDockerfiles(ctx context.Context, s app.Streams, l app.Loaded, requests []image.BuildRequest) error {
 	refused := false
 	for _, r := range requests {
-		findings, err := judgeDockerfile(ctx, host.ReadFile, r)
+		findings, err := JudgeDockerfile(ctx, host.ReadFile, r)
 		if err != nil {
 			return &app.UsageError{Err: err, Hint: "name it with build.dockerfile in the profile, or mend what cannot be read"}
 		}
@@ -45,8 +45,8 @@ func lintDockerfiles(ctx context.Context, s app.Streams, l app.Loaded, requests 
 	return nil
 }
 
-// judgeDockerfile returns what BuildKit's rules and the image controls say about a Dockerfile, line by line.
-func judgeDockerfile(ctx context.Context, read app.Reader, r image.BuildRequest) ([]finding.Finding, error) {
+// JudgeDockerfile returns what BuildKit's rules and the image controls say about a Dockerfile, line by line.
+func JudgeDockerfile(ctx context.Context, read app.Reader, r image.BuildRequest) ([]finding.Finding, error) {
 	path := filepath.Join(r.Context, r.Dockerfile)
 	data, err := read(path, app.MaxProfileBytes)
 	if err != nil {
@@ -63,9 +63,9 @@ func judgeDockerfile(ctx context.Context, read app.Reader, r image.BuildRequest)
 	return append(audit.Hygiene(path, warnings), audit.JudgeDockerfile(path, steps, r.Target)...), nil
 }
 
-// lintBuilds judges the Dockerfiles of a profile that are on this machine. As in build, only what could not be taken back
+// LintBuilds judges the Dockerfiles of a profile that are on this machine. As in build, only what could not be taken back
 // fails; the rest is advice.
-func lintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
+func LintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
 	var out []finding.Finding
 	for _, service := range l.Stack.Services {
 		b := service.Build
@@ -75,7 +75,7 @@ func lintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
 		r := image.BuildRequest{Service: service.Name, Context: l.Resolve(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
 		whole := finding.Finding{Subject: service.Name, Control: audit.HygieneControl, Title: audit.HygieneTitle, Severity: finding.Low, Status: finding.Pass, Tier: finding.Declared,
 			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.Profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
-		found, err := judgeDockerfile(ctx, host.ReadFile, r)
+		found, err := JudgeDockerfile(ctx, host.ReadFile, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			whole.Status, whole.Detail = finding.NotApplicable, "there is no "+filepath.Join(b.Context, b.Dockerfile)+" here to look at"

@@ -1,4 +1,5 @@
-package main
+// Package bundle carries a stack with all its images to hosts without a network, in one file.
+package bundle
 
 import (
 	"bytes"
@@ -6,17 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -28,41 +25,8 @@ import (
 	"github.com/hsectl/hsectl/internal/image/scan"
 )
 
-func newBundle(g *app.Settings, s app.Streams) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "bundle",
-		Short: "Carry a stack to where there is no network",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	var out string
-	write := &cobra.Command{
-		Use:   "write",
-		Short: "Write the profile, its lock, the rendered stack, bills of materials and all images to one file",
-		Long: `Write takes the images that the engine has, with those of the monitoring stack, and all that deploy needs to judge them:
-the profile and what it is made of, the lock, the signatures, a scan when the profile requires one, and encrypted
-secrets as they are. Each entry of the file has its checksum in the first one. Values of secrets are not in it.`,
-		Example: `  hsectl bundle write --out shop.bundle.tar`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runBundleWrite(cmd.Context(), g, s, out) },
-	}
-	write.Flags().StringVarP(&out, "out", "o", "stack.bundle.tar", "file to write")
-	var dir string
-	load := &cobra.Command{
-		Use:     "load FILE",
-		Short:   "Load a bundle's images into the engine and write its files",
-		Example: `  hsectl bundle load shop.bundle.tar --out shop/`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runBundleLoad(cmd.Context(), g, s, args[0], dir)
-		},
-	}
-	load.Flags().StringVarP(&dir, "out", "o", ".", "directory for the files")
-	cmd.AddCommand(write, load)
-	return cmd
-}
-
-func runBundleWrite(ctx context.Context, g *app.Settings, s app.Streams, out string) (err error) {
+// Write writes the profile, its lock, the rendered stack, bills of materials and all images to one file.
+func Write(ctx context.Context, g *app.Settings, s app.Streams, out string) (err error) {
 	l, err := app.Load(g.File)
 	if err != nil {
 		return err
@@ -77,11 +41,11 @@ func runBundleWrite(ctx context.Context, g *app.Settings, s app.Streams, out str
 	if stale := l.Locked.Stale(wanted); len(l.Locked.Images) > 0 && len(stale) > 0 {
 		return &app.UsageError{Err: fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), Hint: "bring it up to date: hsectl lock"}
 	}
-	dir, err := cacheDir("")
+	dir, err := supply.CacheDir("")
 	if err != nil {
 		return err
 	}
-	kept, err := cache.OpenRecords(filepath.Join(dir, "layers"), layerBytes)
+	kept, err := cache.OpenRecords(filepath.Join(dir, "layers"), supply.LayerBytes)
 	if err != nil {
 		return err
 	}
@@ -184,40 +148,11 @@ func billOf(ctx context.Context, kept cache.Records, file, ref string) ([]byte, 
 	if err != nil {
 		return nil, "", err
 	}
-	layers, _, err := scanner.Layers(ctx, sourcesOf(img), kept)
+	layers, _, err := scanner.Layers(ctx, supply.Sources(img), kept)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading image %s: %w", ref, err)
 	}
 	var b bytes.Buffer
 	err = sbom.CycloneDX(&b, audit.New(img, layers, scan.Merge(layers)))
 	return b.Bytes(), img.Digest, err
-}
-
-func runBundleLoad(ctx context.Context, g *app.Settings, s app.Streams, path, dir string) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return &app.UsageError{Err: fmt.Errorf("opening the bundle: %w", err)}
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	engine, err := g.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	m, files, err := bundle.Read(f, func(r io.Reader) error { return engine.Load(ctx, r) })
-	if err != nil {
-		return fmt.Errorf("reading the bundle %s: %w", path, err)
-	}
-	var out []generate.File
-	for _, file := range files {
-		out = append(out, generate.File{Path: file.Path, Data: file.Data})
-	}
-	if err := host.WriteTree(dir, out); err != nil {
-		return err
-	}
-	for _, i := range m.Images {
-		fmt.Fprintln(s.Out, i.Reference)
-	}
-	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", app.Count(len(m.Images), "image"), m.Stack, m.Version, m.Created.Format(time.DateOnly), runtime.GOOS)
-	return nil
 }

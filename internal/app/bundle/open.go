@@ -1,4 +1,4 @@
-package main
+package bundle
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/hsectl/hsectl/generate"
@@ -16,12 +17,39 @@ import (
 	"github.com/hsectl/hsectl/internal/image/bundle"
 )
 
-// age is how old something may be.
-type age = time.Duration
+// Load loads the images of a bundle into the engine, and writes its files.
+func Load(ctx context.Context, g *app.Settings, s app.Streams, path, dir string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return &app.UsageError{Err: fmt.Errorf("opening the bundle: %w", err)}
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	engine, err := g.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	m, files, err := bundle.Read(f, func(r io.Reader) error { return engine.Load(ctx, r) })
+	if err != nil {
+		return fmt.Errorf("reading the bundle %s: %w", path, err)
+	}
+	var out []generate.File
+	for _, file := range files {
+		out = append(out, generate.File{Path: file.Path, Data: file.Data})
+	}
+	if err := host.WriteTree(dir, out); err != nil {
+		return err
+	}
+	for _, i := range m.Images {
+		fmt.Fprintln(s.Out, i.Reference)
+	}
+	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", app.Count(len(m.Images), "image"), m.Stack, m.Version, m.Created.Format(time.DateOnly), runtime.GOOS)
+	return nil
+}
 
-// openBundle reads a bundle to its end before anything is believed, and the profile in it as it was read when the
+// Open reads a bundle to its end before anything is believed, and the profile in it as it was read when the
 // bundle was written. The profile is laid into a directory of its own, which goes with the function that is returned.
-func openBundle(name string) (l app.Loaded, done func(), err error) {
+func Open(name string) (l app.Loaded, done func(), err error) {
 	fail := func(err error) (app.Loaded, func(), error) { return app.Loaded{}, nil, err }
 	f, err := os.Open(name)
 	if err != nil {
@@ -69,9 +97,9 @@ func openBundle(name string) (l app.Loaded, done func(), err error) {
 	return l, release, nil
 }
 
-// bring loads the images, unless the engine has all of them, and sees that each name means the image of the bundle.
+// Bring loads the images, unless the engine has all of them, and sees that each name means the image of the bundle.
 // Names stay without digests: an engine that loads an image knows none of a registry.
-func bring(ctx context.Context, b *app.Bundle, s app.Streams, engine *docker.Engine) error {
+func Bring(ctx context.Context, b *app.Bundle, s app.Streams, engine *docker.Engine) error {
 	wrong, err := differing(ctx, b, engine)
 	if err != nil || len(wrong) == 0 {
 		return err
