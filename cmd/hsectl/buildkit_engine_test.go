@@ -1,4 +1,4 @@
-//go:build buildkit
+//go:build engine && buildkit
 
 package main
 

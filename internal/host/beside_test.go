@@ -5,6 +5,8 @@ package host
 import (
 	"maps"
 	"testing"
+
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 func TestWithin(t *testing.T) {
@@ -57,5 +59,16 @@ func TestUpperDir(t *testing.T) {
 	}
 	if _, ok := layer("1 0 0:1 / / ro - overlay overlay rw,upperdir=/nonexistent/diff", "/"); ok {
 		t.Error("a layer that is not on this machine was seen")
+	}
+}
+
+// A process of this machine that is not in the container's control group is not the container's.
+func TestBesideTrustsNoNumber(t *testing.T) {
+	look := Beside()
+	id := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for _, pid := range []int{1, 1 << 22, 0, -1} {
+		if _, err := look(t.Context(), pid, id, verify.Request{Write: []string{"/"}}); err == nil {
+			t.Errorf("process %d was taken for a container", pid)
+		}
 	}
 }

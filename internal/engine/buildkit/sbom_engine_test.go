@@ -1,5 +1,7 @@
 //go:build engine
 
+//go:build engine
+
 package buildkit
 
 import (
