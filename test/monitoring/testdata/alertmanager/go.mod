@@ -1,4 +1,4 @@
-module github.com/hsectl/hsectl/internal/monitoring/testdata/alertmanager
+module github.com/hsectl/hsectl/test/monitoring/testdata/alertmanager
 
 go 1.26
 

@@ -25,7 +25,7 @@ func TestReceiversAreToldByAlertmanager(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(want) != string(got) {
-		t.Errorf("what is rendered differs from %s; look at it, then: go test ./internal/monitoring -update", dir)
+		t.Errorf("what is rendered differs from %s; look at it, then: go -C test test ./monitoring -update", dir)
 	}
 	command := exec.CommandContext(t.Context(), "go", "test", "./...")
 	command.Dir = dir

@@ -252,7 +252,7 @@ func TestTheLogSinkThatIsTriedIsRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(want) != string(got) {
-		t.Errorf("what is rendered differs from %s; look at it, then: go test ./internal/monitoring -update, and scripts/log-sink", at)
+		t.Errorf("what is rendered differs from %s; look at it, then: go -C test test ./monitoring -update, and scripts/log-sink", at)
 	}
 }
 
@@ -285,7 +285,7 @@ func TestTheSameProfileGivesTheSameBytes(t *testing.T) {
 	}
 }
 
-// What reviewers see of the reference stack. Look at a change, then: go test ./internal/monitoring -update
+// What reviewers see of the reference stack. Look at a change, then: go -C test test ./monitoring -update
 func TestGolden(t *testing.T) {
 	p, s := watch(t)
 	for name, text := range render(t, p, s) {

@@ -2,8 +2,6 @@ package monitoring_test
 
 import (
 	"log/slog"
-	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/prometheus/common/model"
@@ -102,22 +100,6 @@ func TestEveryPanelQueryIsValidAndBoundToTheStack(t *testing.T) {
 			for _, q := range p.Targets {
 				bound(t, q.Expr, name+" "+p.Title)
 			}
-		}
-	}
-}
-
-// Prometheus' own code judges what is rendered, and is no part of what is released.
-func TestThePrometheusModuleIsNotInTheProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("lists the dependencies of the program")
-	}
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "../../cmd/hsectl").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path := range strings.Lines(string(out)) {
-		if strings.HasPrefix(path, "github.com/prometheus/prometheus") {
-			t.Errorf("the program contains %s", strings.TrimSpace(path))
 		}
 	}
 }

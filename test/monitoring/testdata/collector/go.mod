@@ -1,4 +1,4 @@
-module github.com/hsectl/hsectl/internal/monitoring/testdata/collector
+module github.com/hsectl/hsectl/test/monitoring/testdata/collector
 
 go 1.26
 
