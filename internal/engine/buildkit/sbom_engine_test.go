@@ -1,7 +1,5 @@
 //go:build engine
 
-//go:build engine
-
 package buildkit
 
 import (
