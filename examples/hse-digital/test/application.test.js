@@ -193,7 +193,7 @@ describe('the application', { skip: missing }, () => {
     test('failed logins are limited', async () => {
       const statuses = [];
       for (let n = 0; n < 11; n += 1) {
-        const json = { email: 'nobody@example.test', password: 'guess' };
+        const json = { email: 'unknown@example.test', password: 'guess' };
         statuses.push((await app.request('POST', '/api/auth/login', { json })).status);
       }
       assert.deepEqual(statuses, [...Array(10).fill(401), 429]);
