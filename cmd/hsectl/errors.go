@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/release"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
@@ -100,7 +101,7 @@ func hintFor(err error) string {
 	if app.IsType[*deploy.LostError](err) {
 		return "see what became of it with hsectl status, then deploy again"
 	}
-	if app.IsType[*hookError](err) {
+	if app.IsType[*release.HookError](err) {
 		return "mend what it found, or deploy without hooks: --skip-hooks"
 	}
 	if failed, ok := errors.AsType[*deploy.FailedError](err); ok && failed.Undo != nil {

@@ -49,6 +49,9 @@ Exit 3 when anything fails or is unknown.`,
 	return cmd
 }
 
+// verifyTries is how often verify asks: who waits for its answer may have a service that is sick.
+const verifyTries = 3
+
 // manyProbes is from which number on looking from afar takes so long that there is a word about it.
 const manyProbes = 10
 

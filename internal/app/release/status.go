@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"context"
@@ -9,37 +9,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 )
-
-func newStatus(g *app.Settings, s app.Streams) *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show the release that the stack is at, its services, where to look, and who deploys",
-		Long: `Status asks only the engine: the current release, whether each service still runs as that release left it and where
-it is reached, a deploy that was cut off, who holds the lock, and the same of the stack that watches it. Exit 3 when a
-service is not well, was changed, or a deploy was cut off. Whether each control holds is what verify says.`,
-		Example: `  hsectl status
-  hsectl status --stack shop --format json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := app.CheckFormat(format); err != nil {
-				return err
-			}
-			return runStatus(cmd.Context(), g, s, format)
-		},
-	}
-	formatFlag(cmd, &format)
-	stackFlag(g, cmd)
-	return cmd
-}
 
 // stackStatus is what status shows.
 type stackStatus struct {
@@ -67,7 +42,8 @@ func (s stackStatus) good() bool {
 	return s.Cut == "" && (s.Monitoring == nil || s.Monitoring.good()) && !slices.ContainsFunc(s.Services, func(s serviceStatus) bool { return !s.Well || len(s.Drift) > 0 })
 }
 
-func runStatus(ctx context.Context, g *app.Settings, s app.Streams, format string) error {
+// Status shows the release that a stack is at, and its services.
+func Status(ctx context.Context, g *app.Settings, s app.Streams, format string) error {
 	name, err := g.StackName()
 	if err != nil {
 		return err

@@ -1,53 +1,45 @@
-package main
+package release
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-
-	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
-func newRollback(g *app.Settings, s app.Streams) *cobra.Command {
-	var o deployOptions
-	cmd := &cobra.Command{
-		Use:   "rollback [RELEASE]",
-		Short: "Return the whole stack to an earlier release",
-		Long: `Rollback brings images, configuration and secrets back to what they were in an earlier release: the one before the
-current one, or the one named. It needs neither the profile's sources nor the values of secrets, only the engine. A
-deploy that was cut off is undone first; without a number, that is all it does. No hook runs, unless --hooks asks for those
-of the profile at hand: a program that only the engine has on record never runs on this machine.
-
-The names of images keep their newest meaning: the next deploy brings the file and the newest images again.`,
-		Example: `  hsectl rollback
-  hsectl rollback 7
-  hsectl rollback --stack shop --host ssh://deploy@web1`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			number := 0
-			if len(args) > 0 {
-				var err error
-				if number, err = strconv.Atoi(args[0]); err != nil || number < 1 {
-					return &app.UsageError{Err: fmt.Errorf("%q is not the number of a release", args[0]), Hint: "list them with: hsectl releases"}
-				}
-			}
-			return runRollback(cmd.Context(), g, s, o, number)
-		},
+// abort undoes what a run that was cut off has left.
+func abort(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions) error {
+	name, err := g.StackName()
+	if err != nil {
+		return err
 	}
-	o.session.flags(cmd)
-	cmd.Flags().BoolVar(&o.hooks, "hooks", false, "run the hooks of the profile, too")
-	formatFlag(cmd, &o.format)
-	stackFlag(g, cmd)
-	return cmd
+	engine, err := g.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	p := app.NewProgress(s, o.Format)
+	p.Hide(ctx, engine, name, nil)
+	sess, err := open(ctx, engine, name, o.Session, p.Event)
+	if err != nil {
+		return err
+	}
+	open := sess.journal.Open()
+	err = errors.Join(sess.resume(ctx, true), sess.close(ctx))
+	if err == nil && !open {
+		p.Say("%s: nothing was cut off", name)
+	} else if err == nil {
+		p.Say("%s: undone", name)
+	}
+	return p.Redact(err)
 }
 
-func runRollback(ctx context.Context, g *app.Settings, s app.Streams, o deployOptions, number int) error {
-	if err := app.CheckFormat(o.format); err != nil {
+// Rollback returns to an earlier release: the one with a number, or the one before the current one.
+func Rollback(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions, number int) error {
+	if err := app.CheckFormat(o.Format); err != nil {
 		return err
 	}
 	name, err := g.StackName()
@@ -59,14 +51,14 @@ func runRollback(ctx context.Context, g *app.Settings, s app.Streams, o deployOp
 		return err
 	}
 	defer engine.Close()
-	p := app.NewProgress(s, o.format)
+	p := app.NewProgress(s, o.Format)
 	p.Trace(ctx, "rollback", name)
 	run, secrets, err := rollbackHooks(ctx, g, name, o, p)
 	if err != nil {
 		return err
 	}
 	p.Hide(ctx, engine, name, secrets)
-	sess, err := open(ctx, engine, name, o.session, p.Event)
+	sess, err := open(ctx, engine, name, o.Session, p.Event)
 	if err != nil {
 		return err
 	}
@@ -80,8 +72,8 @@ func runRollback(ctx context.Context, g *app.Settings, s app.Streams, o deployOp
 }
 
 // rollbackHooks are those of the profile, where they are asked for.
-func rollbackHooks(ctx context.Context, g *app.Settings, stack string, o deployOptions, p *app.Progress) (*hooks, map[string]deploy.Secret, error) {
-	if !o.hooks {
+func rollbackHooks(ctx context.Context, g *app.Settings, stack string, o DeployOptions, p *app.Progress) (*hooks, map[string]deploy.Secret, error) {
+	if !o.Hooks {
 		return nil, nil, nil
 	}
 	l, err := app.Load(g.File)
@@ -122,7 +114,7 @@ func (s *session) rollback(ctx context.Context, number int) (at, services int, e
 	if err != nil {
 		return 0, 0, fmt.Errorf("observing the engine: %w", err)
 	}
-	plan, err := deploy.NewReturn(target.Release, observed, s.options.timeout)
+	plan, err := deploy.NewReturn(target.Release, observed, s.options.Timeout)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"cmp"
@@ -11,31 +11,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/record"
 )
-
-func newReleases(g *app.Settings, s app.Streams) *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "releases",
-		Short: "List the releases that the engine keeps of the stack",
-		Example: `  hsectl releases
-  hsectl releases --stack shop --host ssh://deploy@web1 --format json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := app.CheckFormat(format); err != nil {
-				return err
-			}
-			return runReleases(cmd.Context(), g, s, format)
-		},
-	}
-	formatFlag(cmd, &format)
-	stackFlag(g, cmd)
-	return cmd
-}
 
 // releaseLine is a release as the list shows it.
 type releaseLine struct {
@@ -70,7 +48,8 @@ func newReleaseLine(r record.Entry, current int) releaseLine {
 	return l
 }
 
-func runReleases(ctx context.Context, g *app.Settings, s app.Streams, format string) error {
+// List lists the releases that the engine keeps of a stack.
+func List(ctx context.Context, g *app.Settings, s app.Streams, format string) error {
 	name, err := g.StackName()
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"context"
@@ -10,8 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -21,53 +19,14 @@ import (
 
 const maxPlanBytes = 4 << 20
 
-type planOptions struct {
-	format   string
-	out      string
-	only     []string
-	detailed bool
+// PlanOptions say what is planned, and how it is shown.
+type PlanOptions struct {
+	Format   string
+	Out      string
+	Only     []string
+	Detailed bool
 
-	monitoring bool
-}
-
-func newPlan(g *app.Settings, s app.Streams) *cobra.Command {
-	var o planOptions
-	cmd := &cobra.Command{
-		Use:   "plan",
-		Short: "Show what deploy would do, and why",
-		Long: `Plan compares three places: the running containers, the last release, and the profile. It prints the steps in their
-order with their causes, how each service gives way to its successor, and every setting that differs, field by field.
-It changes nothing, and what it writes holds no value of a secret. Images that must be pulled are named, not pulled.`,
-		Example: `  hsectl plan
-  hsectl plan --detailed-exitcode        # 0 no change, 3 changes
-  hsectl plan --monitoring
-  hsectl plan --out plan.json && hsectl deploy --plan plan.json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := app.CheckFormat(o.format); err != nil {
-				return err
-			}
-			if o.monitoring && (o.out != "" || len(o.only) > 0) {
-				return &app.UsageError{Err: errors.New("--out and --only are of one stack, and --monitoring plans another"), Hint: "plan them one after the other"}
-			}
-			stacks, err := planned(cmd.Context(), g, o.monitoring)
-			if err != nil {
-				return err
-			}
-			engine, err := g.Connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer engine.Close()
-			return planAll(cmd.Context(), engine, s, stacks, o)
-		},
-	}
-	formatFlag(cmd, &o.format)
-	cmd.Flags().StringVarP(&o.out, "out", "o", "", "file to save the plan in, for deploy --plan")
-	cmd.Flags().StringSliceVar(&o.only, "only", nil, "change only these services")
-	cmd.Flags().BoolVar(&o.monitoring, "monitoring", false, "plan the stack that watches this one, too")
-	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 3 when there is something to do")
-	return cmd
+	Monitoring bool
 }
 
 // planned are the stacks that a plan is about, with everything they need: that of the profile, and the one that watches it
@@ -89,13 +48,13 @@ func planned(ctx context.Context, g *app.Settings, monitoring bool) ([]deploy.De
 }
 
 // planAll plans one stack after the other, and reports findings when one of them has something to do.
-func planAll(ctx context.Context, engine *docker.Engine, s app.Streams, stacks []deploy.Desired, o planOptions) error {
+func planAll(ctx context.Context, engine *docker.Engine, s app.Streams, stacks []deploy.Desired, o PlanOptions) error {
 	var differs error
 	for i, d := range stacks {
-		if o.format != "json" && i > 0 {
+		if o.Format != "json" && i > 0 {
 			fmt.Fprintf(s.Out, "\n%s\n", d.Stack.Name)
 		}
-		err := runPlan(ctx, engine, s, d, o)
+		err := planOne(ctx, engine, s, d, o)
 		switch {
 		case errors.Is(err, app.ErrFindings):
 			differs = err
@@ -106,7 +65,7 @@ func planAll(ctx context.Context, engine *docker.Engine, s app.Streams, stacks [
 	return differs
 }
 
-func runPlan(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy.Desired, o planOptions) error {
+func planOne(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy.Desired, o PlanOptions) error {
 	seen, err := look(ctx, engine, d)
 	if err != nil {
 		return err
@@ -114,7 +73,7 @@ func runPlan(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy
 	if d.Last, err = current(seen.records.History, d.Stack.Name); err != nil {
 		return err
 	}
-	d, observed, plan, err := prepare(ctx, engine, d, o.only, &seen.observed, nil)
+	d, observed, plan, err := prepare(ctx, engine, d, o.Only, &seen.observed, nil)
 	if err != nil {
 		return err
 	}
@@ -122,17 +81,17 @@ func runPlan(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy
 	if err != nil {
 		return err
 	}
-	if o.out != "" {
-		if err := writePlan(o.out, saved); err != nil {
+	if o.Out != "" {
+		if err := writePlan(o.Out, saved); err != nil {
 			return err
 		}
 	}
-	if o.format == "json" {
+	if o.Format == "json" {
 		err = writeJSON(s.Out, saved)
 	} else {
 		err = printPlan(s, saved)
 	}
-	if err == nil && o.detailed && len(saved.Steps) > 0 {
+	if err == nil && o.Detailed && len(saved.Steps) > 0 {
 		return app.ErrFindings
 	}
 	return err
@@ -248,4 +207,24 @@ func sameAsSaved(path string, d deploy.Desired, o deploy.Observed, p deploy.Plan
 		return errors.Join(deploy.ErrMoved)
 	}
 	return nil
+}
+
+// Plan shows what a deploy would do, of the stack of the profile and of the one that watches it when that is asked for.
+func Plan(ctx context.Context, g *app.Settings, s app.Streams, o PlanOptions) error {
+	if err := app.CheckFormat(o.Format); err != nil {
+		return err
+	}
+	if o.Monitoring && (o.Out != "" || len(o.Only) > 0) {
+		return &app.UsageError{Err: errors.New("--out and --only are of one stack, and --monitoring plans another"), Hint: "plan them one after the other"}
+	}
+	stacks, err := planned(ctx, g, o.Monitoring)
+	if err != nil {
+		return err
+	}
+	engine, err := g.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	return planAll(ctx, engine, s, stacks, o)
 }

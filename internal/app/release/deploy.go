@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"context"
@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
@@ -21,80 +18,32 @@ import (
 	"github.com/hsectl/hsectl/internal/record"
 )
 
-type deployOptions struct {
-	session sessionOptions
-	format  string
-	plan    string
-	only    []string
+// DeployOptions say what is deployed, and how.
+type DeployOptions struct {
+	Session SessionOptions
+	Format  string
+	Plan    string
+	Only    []string
 	rotate  []string // generated secrets that get a new value
-	dryRun  bool
-	abort   bool
-	hooks   bool // a rollback runs them, too
-	load    probeLoad
+	DryRun  bool
+	Abort   bool
+	Hooks   bool // a rollback runs them, too
+	Load    ProbeLoad
 
-	monitoring bool
-	skipHooks  bool
-	bundle     string
+	Monitoring bool
+	SkipHooks  bool
+	Bundle     string
 }
 
-func newDeploy(g *app.Settings, s app.Streams) *cobra.Command {
-	var o deployOptions
-	cmd := &cobra.Command{
-		Use:   "deploy",
-		Short: "Bring the engine to what the profile says, all of it or nothing",
-		Long: `Deploy checks every variable and secret before anything changes, takes the stack's lock on the engine, prepares
-volumes, delivers secrets as files, applies the stack, waits until every service is healthy, and verifies it. What it
-did is kept on the engine as a release.
-
-When a service does not become healthy, or verification fails, or you interrupt it, the whole stack returns to the last
-release: images, configuration and secrets together. A run that was killed is recognised by the next one. A first
-deploy that fails is stopped, and its containers keep their logs, unless --keep is given.`,
-		Example: `  export JWT_SECRET=… REFRESH_SECRET=…
-  hsectl deploy -f profiles/hse-digital.yaml
-  hsectl plan --out plan.json && hsectl deploy --plan plan.json
-  hsectl deploy --only app               # leave the other services alone
-  hsectl deploy --monitoring             # and what watches the stack
-  hsectl deploy --probe-load 50          # undo it when a visitor would notice
-  hsectl deploy --bundle shop.bundle.tar # where there is no network
-  hsectl deploy --abort                  # undo what a killed run left behind
-  hsectl deploy --host ssh://deploy@web1 # on another machine`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDeploy(cmd.Context(), g, s, o) },
-	}
-	flags := cmd.Flags()
-	o.session.flags(cmd)
-	o.load.flags(cmd)
-	formatFlag(cmd, &o.format)
-	flags.BoolVar(&o.session.keepOn, "keep", false, "leave a first deploy that failed running")
-	flags.StringVar(&o.plan, "plan", "", "apply exactly this saved plan, or nothing")
-	flags.StringSliceVar(&o.only, "only", nil, "change only these services")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing; the same as hsectl plan")
-	flags.BoolVar(&o.abort, "abort", false, "undo a deploy that was cut off, and do nothing else")
-	flags.BoolVar(&o.skipHooks, "skip-hooks", false, "run no hook of the profile")
-	flags.StringVar(&o.bundle, "bundle", "", "deploy what is in this file of hsectl bundle write; no registry is asked, and no profile is read")
-	cmd.MarkFlagsMutuallyExclusive("bundle", "plan", "abort")
-	flags.BoolVar(&o.monitoring, "monitoring", false, "deploy the monitoring stack of the profile too")
-	return cmd
-}
-
-// flags are those of every verb that changes a stack.
-func (o *sessionOptions) flags(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "time for the whole stack to become healthy")
-	flags.DurationVar(&o.lockWait, "lock-wait", 0, "time to wait while somebody else deploys")
-	flags.DurationVar(&o.settle, "settle", 6*time.Second, "time for which new containers must stay well; 0 to skip")
-	flags.BoolVar(&o.verify, "verify", true, "verify the running stack, and undo when it is not proven")
-	flags.IntVar(&o.keep, "releases", 10, "releases to keep on the engine")
-}
-
-func runDeploy(ctx context.Context, g *app.Settings, s app.Streams, o deployOptions) error {
-	if err := app.CheckFormat(o.format); err != nil {
+// Deploy brings the engine to what the profile says, all of it or nothing.
+func Deploy(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions) error {
+	if err := app.CheckFormat(o.Format); err != nil {
 		return err
 	}
-	if o.abort {
-		return runAbort(ctx, g, s, o)
+	if o.Abort {
+		return abort(ctx, g, s, o)
 	}
-	if o.monitoring && o.plan != "" {
+	if o.Monitoring && o.Plan != "" {
 		return &app.UsageError{Err: errors.New("--plan is of one stack, and --monitoring deploys another"), Hint: "deploy the plan, and then: hsectl deploy --monitoring"}
 	}
 	l, done, err := o.read(g)
@@ -110,7 +59,7 @@ func runDeploy(ctx context.Context, g *app.Settings, s app.Streams, o deployOpti
 		return err
 	}
 	defer d.engine.Close()
-	if err := d.options.load.aim(l.Stack, d.engine.Local()); err != nil {
+	if err := d.options.Load.aim(l.Stack, d.engine.Local()); err != nil {
 		return err
 	}
 	if l.Bundle != nil {
@@ -121,7 +70,7 @@ func runDeploy(ctx context.Context, g *app.Settings, s app.Streams, o deployOpti
 	if err := d.gates(ctx, l); err != nil {
 		return err
 	}
-	if err := d.stack(ctx, l, d.desired[0]); err != nil || !o.monitoring {
+	if err := d.stack(ctx, l, d.desired[0]); err != nil || !o.Monitoring {
 		return err
 	}
 	return d.watch(ctx, l)
@@ -131,7 +80,7 @@ func runDeploy(ctx context.Context, g *app.Settings, s app.Streams, o deployOpti
 type deployment struct {
 	*app.Settings
 	app.Streams
-	options deployOptions
+	options DeployOptions
 	engine  *docker.Engine
 	desired []deploy.Desired // of the stack, and of its monitoring
 }
@@ -139,7 +88,7 @@ type deployment struct {
 // prepare refuses what fails a control and collects variables and secrets, of all stacks before anything changes.
 func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 	stacks := []app.Loaded{l}
-	if d.options.monitoring {
+	if d.options.Monitoring {
 		beside, err := l.Watchers()
 		if err != nil {
 			return err
@@ -154,15 +103,15 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 	var err error
 	d.desired, err = d.GatherAll(ctx, stacks)
 	for i := range d.desired {
-		d.desired[i].Timeout = d.options.session.timeout
+		d.desired[i].Timeout = d.options.Session.Timeout
 	}
 	return err
 }
 
 // read returns the profile: that of the flags, or that of a bundle.
-func (o deployOptions) read(g *app.Settings) (app.Loaded, func(), error) {
-	if o.bundle != "" {
-		l, release, err := bundle.Open(o.bundle)
+func (o DeployOptions) read(g *app.Settings) (app.Loaded, func(), error) {
+	if o.Bundle != "" {
+		l, release, err := bundle.Open(o.Bundle)
 		if err != nil {
 			return l, release, err
 		}
@@ -180,7 +129,7 @@ func (d *deployment) gates(ctx context.Context, l app.Loaded) error {
 	stacks := []app.Loaded{l}
 	if beside, ok, err := l.Watching(); err != nil {
 		return err
-	} else if ok && d.options.monitoring {
+	} else if ok && d.options.Monitoring {
 		stacks = append(stacks, beside)
 	}
 	for _, one := range stacks {
@@ -197,8 +146,8 @@ func (d *deployment) watch(ctx context.Context, l app.Loaded) error {
 	if err != nil {
 		return err
 	}
-	d.options.only = nil // it names services of the other stack
-	if err := d.stack(ctx, beside, d.desired[1]); err != nil || d.options.dryRun {
+	d.options.Only = nil // it names services of the other stack
+	if err := d.stack(ctx, beside, d.desired[1]); err != nil || d.options.DryRun {
 		return err
 	}
 	return showAddresses(d.Streams, beside)
@@ -206,10 +155,10 @@ func (d *deployment) watch(ctx context.Context, l app.Loaded) error {
 
 // stack brings one stack to what it should be, or prints how it would.
 func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Desired) error {
-	if d.options.dryRun {
-		return runPlan(ctx, d.engine, d.Streams, desired, planOptions{format: d.options.format, only: d.options.only})
+	if d.options.DryRun {
+		return planOne(ctx, d.engine, d.Streams, desired, PlanOptions{Format: d.options.Format, Only: d.options.Only})
 	}
-	p := app.NewProgress(d.Streams, d.options.format)
+	p := app.NewProgress(d.Streams, d.options.Format)
 	p.Hide(ctx, d.engine, l.Stack.Name, desired.Secrets)
 	p.Trace(ctx, "deploy", l.Stack.Name)
 	p.Say("deploying %s to engine %s", l.Stack.Name, d.engine.Version())
@@ -223,11 +172,11 @@ func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Des
 		p.Unchanged(l.Stack.Name, release)
 		return nil
 	}
-	sess, err := openAfter(ctx, d.engine, l.Stack.Name, d.options.session, p.Event, seen)
+	sess, err := openAfter(ctx, d.engine, l.Stack.Name, d.options.Session, p.Event, seen)
 	if err != nil {
 		return err
 	}
-	sess.hooks = newHooks(l, desired.Secrets, d.options.skipHooks, p)
+	sess.hooks = newHooks(l, desired.Secrets, d.options.SkipHooks, p)
 	number, err := sess.deploy(ctx, l, desired, d.options)
 	if err = errors.Join(err, sess.close(ctx)); err != nil {
 		return p.Failed(err)
@@ -239,7 +188,7 @@ func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Des
 // unchanged tells from a look without the lock that there is nothing to do, and which release the stack is at. Whenever
 // anything speaks against it, the session decides under the lock.
 func (d *deployment) unchanged(ctx context.Context, desired deploy.Desired, seen view) (release int, same bool, err error) {
-	if !seen.holds() || len(d.options.only) > 0 {
+	if !seen.holds() || len(d.options.Only) > 0 {
 		return 0, false, nil
 	}
 	last, err := current(seen.records.History, desired.Stack.Name)
@@ -251,14 +200,14 @@ func (d *deployment) unchanged(ctx context.Context, desired deploy.Desired, seen
 	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 {
 		return 0, false, err
 	}
-	if d.options.plan != "" {
-		err = sameAsSaved(d.options.plan, desired, seen.observed, plan)
+	if d.options.Plan != "" {
+		err = sameAsSaved(d.options.Plan, desired, seen.observed, plan)
 	}
 	return last.Number, true, err
 }
 
 // deploy plans and applies, and returns the number of the release that the stack is at.
-func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desired, o deployOptions) (int, error) {
+func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desired, o DeployOptions) (int, error) {
 	if s.journal.Open() { // it is closed once there is a plan: until then, what was cut off must be seen to be
 		if err := s.transaction().Restore(ctx, s.journal); err != nil {
 			return 0, err
@@ -269,12 +218,12 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 		return 0, err
 	}
 	desired.Last, desired.Rotate = last, o.rotate
-	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.only, s.seen, s.report)
+	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.Only, s.seen, s.report)
 	if err != nil {
 		return 0, err
 	}
-	if o.plan != "" {
-		if err := sameAsSaved(o.plan, desired, observed, plan); err != nil {
+	if o.Plan != "" {
+		if err := sameAsSaved(o.Plan, desired, observed, plan); err != nil {
 			return 0, err
 		}
 	}
@@ -291,8 +240,8 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	if err != nil {
 		return 0, err
 	}
-	if o.load.rate > 0 && last != nil { // before, there is nobody to notice
-		s.begin = func() func() error { return o.load.start(ctx, s.report) }
+	if o.Load.Rate > 0 && last != nil { // before, there is nobody to notice
+		s.begin = func() func() error { return o.Load.start(ctx, s.report) }
 	}
 	change := deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running}
 	err = s.run(ctx, change)
@@ -346,33 +295,6 @@ func (s *session) release(ctx context.Context, l app.Loaded, d deploy.Desired, o
 	r.Made = s.made
 	r.Made.Revision, r.Made.Source = revision.Commit, revision.Source
 	return r, nil
-}
-
-// runAbort undoes what a run that was cut off has left.
-func runAbort(ctx context.Context, g *app.Settings, s app.Streams, o deployOptions) error {
-	name, err := g.StackName()
-	if err != nil {
-		return err
-	}
-	engine, err := g.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	p := app.NewProgress(s, o.format)
-	p.Hide(ctx, engine, name, nil)
-	sess, err := open(ctx, engine, name, o.session, p.Event)
-	if err != nil {
-		return err
-	}
-	open := sess.journal.Open()
-	err = errors.Join(sess.resume(ctx, true), sess.close(ctx))
-	if err == nil && !open {
-		p.Say("%s: nothing was cut off", name)
-	} else if err == nil {
-		p.Say("%s: undone", name)
-	}
-	return p.Redact(err)
 }
 
 // refuse stops a deploy whose rendered stack already fails a control of high severity.

@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"context"
@@ -30,19 +30,19 @@ type hooks struct {
 	runs    []record.HookRun
 }
 
-// hookError is a hook that stopped a deploy before anything changed.
-type hookError struct {
+// HookError is a hook that stopped a deploy before anything changed.
+type HookError struct {
 	name string
 	err  error
 }
 
 // Error implements error.
-func (e *hookError) Error() string {
+func (e *HookError) Error() string {
 	return fmt.Sprintf("hook %s: %v; nothing was changed", e.name, e.err)
 }
 
 // Unwrap returns why the hook failed.
-func (e *hookError) Unwrap() error { return e.err }
+func (e *HookError) Unwrap() error { return e.err }
 
 func newHooks(l app.Loaded, secrets map[string]deploy.Secret, skip bool, tell *app.Progress) *hooks {
 	h := &hooks{list: l.Stack.Hooks, dir: l.Dir(), secrets: secrets, skip: skip, tell: tell, base: withoutSecrets(os.Environ(), l.Stack, secrets)}
@@ -95,7 +95,7 @@ func (h *hooks) run(ctx context.Context, when stack.When, m moment) error {
 		h.runs = append(h.runs, record.HookRun{Name: hook.Name, When: hook.When, Ended: h.tell.Known.Text(ended)})
 		switch {
 		case err != nil && when == stack.Before:
-			return &hookError{hook.Name, err}
+			return &HookError{hook.Name, err}
 		case err != nil:
 			h.tell.Warn("hook " + hook.Name + ": " + err.Error())
 		}

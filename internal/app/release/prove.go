@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"context"
@@ -12,13 +12,9 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-const (
-	// A dependency that was replaced makes a test of health fail once, and the next one passes: that is no reason to undo
-	// a deploy. Health alone is asked again, this often.
-	proveTries = 4
-	// verifyTries is how often verify asks: who waits for its answer may have a service that is sick.
-	verifyTries = 3
-)
+// A dependency that was replaced makes a test of health fail once, and the next one passes: that is no reason to undo
+// a deploy. Health alone is asked again, this often.
+const proveTries = 4
 
 // prove verifies the running stack against its model.
 func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (record.Proof, error) {

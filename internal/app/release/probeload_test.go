@@ -1,4 +1,4 @@
-package main
+package release
 
 import (
 	"net/http"
@@ -16,19 +16,19 @@ import (
 func TestProbeLoadAims(t *testing.T) {
 	edge := &stack.Edge{Sites: []stack.Site{{Name: "shop.test", URL: "https://shop.test:8443", Address: "127.0.0.1:8443", TLS: "internal"}}}
 	for name, c := range map[string]struct {
-		load  probeLoad
+		load  ProbeLoad
 		edge  *stack.Edge
 		local bool
 		want  host.Visit
 		err   string
 	}{
-		"off":                  {load: probeLoad{}},
-		"the first site":       {probeLoad{rate: 5}, edge, true, host.Visit{URL: "https://127.0.0.1:8443/", Host: "shop.test", Insecure: true, PerSecond: 5}, ""},
-		"an address":           {probeLoad{rate: 5, url: "http://10.0.0.1/"}, nil, false, host.Visit{URL: "http://10.0.0.1/", PerSecond: 5}, ""},
-		"no edge":              {probeLoad{rate: 5}, nil, true, host.Visit{}, "no edge"},
-		"an engine far away":   {probeLoad{rate: 5}, edge, false, host.Visit{}, "another machine"},
-		"a rate below nothing": {probeLoad{rate: -1}, edge, true, host.Visit{}, "below 0"},
-		"a budget of all":      {probeLoad{rate: 5, budget: 100}, edge, true, host.Visit{}, "percentage"},
+		"off":                  {load: ProbeLoad{}},
+		"the first site":       {ProbeLoad{Rate: 5}, edge, true, host.Visit{URL: "https://127.0.0.1:8443/", Host: "shop.test", Insecure: true, PerSecond: 5}, ""},
+		"an address":           {ProbeLoad{Rate: 5, URL: "http://10.0.0.1/"}, nil, false, host.Visit{URL: "http://10.0.0.1/", PerSecond: 5}, ""},
+		"no edge":              {ProbeLoad{Rate: 5}, nil, true, host.Visit{}, "no edge"},
+		"an engine far away":   {ProbeLoad{Rate: 5}, edge, false, host.Visit{}, "another machine"},
+		"a rate below nothing": {ProbeLoad{Rate: -1}, edge, true, host.Visit{}, "below 0"},
+		"a budget of all":      {ProbeLoad{Rate: 5, Budget: 100}, edge, true, host.Visit{}, "percentage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.load.aim(stack.Stack{Edge: c.edge}, c.local)
@@ -61,7 +61,7 @@ func TestProbeLoadJudges(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			load := probeLoad{rate: 100, budget: c.budget, visit: host.Visit{URL: server.URL, PerSecond: 100}}
+			load := ProbeLoad{Rate: 100, Budget: c.budget, visit: host.Visit{URL: server.URL, PerSecond: 100}}
 			judge := load.start(t.Context(), func(deploy.Event) {})
 			<-come
 			err := judge()

@@ -1,4 +1,6 @@
-package main
+// Package release brings a stack from one release to another, and says where it is: plan, deploy, rollback, status, maintenance, and
+// the secrets that are delivered.
+package release
 
 import (
 	"context"
@@ -27,7 +29,7 @@ type session struct {
 	report  func(deploy.Event)
 	begin   func() func() error // begins the load that runs meanwhile, and returns who judges it; nil for none
 	judge   func() error        // of the load that runs meanwhile; nil for none
-	options sessionOptions
+	options SessionOptions
 	hooks   *hooks           // nil: none run
 	seen    *deploy.Observed // by a look before the lock that still holds; nil for none
 }
@@ -49,26 +51,26 @@ func look(ctx context.Context, engine *docker.Engine, d deploy.Desired) (view, e
 // holds tells whether what was seen is of one moment, and nothing was cut off then.
 func (v view) holds() bool { return v.records.Quiet && !v.records.Journal.Open() }
 
-// sessionOptions are the flags of every verb that changes a stack.
-type sessionOptions struct {
-	lockWait time.Duration
-	timeout  time.Duration
-	verify   bool
-	settle   time.Duration
-	keep     int  // releases
-	keepOn   bool // leave a failed first deploy running
+// SessionOptions are the flags of every verb that changes a stack.
+type SessionOptions struct {
+	LockWait time.Duration
+	Timeout  time.Duration
+	Verify   bool
+	Settle   time.Duration
+	Keep     int  // releases
+	KeepOn   bool // leave a failed first deploy running
 }
 
 // open takes the lock and reads the records. The caller closes the session.
-func open(ctx context.Context, engine *docker.Engine, name string, o sessionOptions, report func(deploy.Event)) (*session, error) {
+func open(ctx context.Context, engine *docker.Engine, name string, o SessionOptions, report func(deploy.Event)) (*session, error) {
 	return openAfter(ctx, engine, name, o, report, view{})
 }
 
 // openAfter is open after a look. Where nobody had to be waited for and the journal is still the same, no deploy has
 // changed anything since, and what was seen is not read again.
-func openAfter(ctx context.Context, engine *docker.Engine, name string, o sessionOptions, report func(deploy.Event), v view) (*session, error) {
+func openAfter(ctx context.Context, engine *docker.Engine, name string, o SessionOptions, report func(deploy.Event), v view) (*session, error) {
 	person, machine := host.Who()
-	lock, err := engine.Lock(ctx, name, docker.LockOptions{Wait: o.lockWait, Gone: host.Gone, Report: report,
+	lock, err := engine.Lock(ctx, name, docker.LockOptions{Wait: o.LockWait, Gone: host.Gone, Report: report,
 		Holder: deploy.Holder{By: person, Host: machine, PID: os.Getpid(), Process: host.Process()}})
 	if err != nil {
 		return nil, err
@@ -116,8 +118,8 @@ func trust(r record.Entry, name string) error {
 
 func (s *session) transaction() deploy.Transaction {
 	t := deploy.Transaction{Stack: s.stack, Engine: s.engine, Ledger: s.lock, Lost: s.lock.Lost(), Report: s.report,
-		Undo: s.options.timeout, Settle: s.options.settle, Keep: s.options.keepOn, Judge: s.judge}
-	if s.options.verify {
+		Undo: s.options.Timeout, Settle: s.options.Settle, Keep: s.options.KeepOn, Judge: s.judge}
+	if s.options.Verify {
 		t.Verify = func(ctx context.Context, model stack.Stack) (record.Proof, error) { return prove(ctx, s.engine, model) }
 	}
 	return t
@@ -159,7 +161,7 @@ func (s *session) run(ctx context.Context, c deploy.Change) error {
 		return err
 	}
 	s.history = append(s.history, record.Entry{Number: c.Release.Number, Release: c.Release, Outcome: outcome})
-	if err := s.engine.Prune(ctx, s.stack, s.history, s.options.keep); err != nil {
+	if err := s.engine.Prune(ctx, s.stack, s.history, s.options.Keep); err != nil {
 		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but tidying up failed: " + err.Error()})
 	}
 	return nil

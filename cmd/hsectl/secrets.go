@@ -1,0 +1,74 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/release"
+)
+
+func newSecrets(g *app.Settings, s app.Streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secrets",
+		Short: "List the stack's secrets, and make new values for those kept in the repository",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSecretsList(g, s), newSecretsGenerate(g, s), newSecretsRotate(g, s))
+	return cmd
+}
+
+func newSecretsList(g *app.Settings, s app.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Show where each secret comes from, who reads it, and whether its value is at hand",
+		Long:  `List shows no value. A value that is not at hand makes it exit with 3.`,
+		Example: `  hsectl secrets list
+  HSECTL_AGE_IDENTITY=~/.config/age/key.txt hsectl secrets list`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return release.ListSecrets(cmd.Context(), g, s)
+		},
+	}
+}
+
+func newSecretsGenerate(g *app.Settings, s app.Streams) *cobra.Command {
+	var recipients []string
+	cmd := &cobra.Command{
+		Use:   "generate",
+		Short: "Make values for the age-encrypted secrets that have no file yet",
+		Long: `Generate writes a random value of 128 bits into each age file that the profile names and that does not exist. It is
+encrypted for the recipients, or for the identity itself. No value is printed, and none is written in the clear.`,
+		Example: `  age-keygen -o ~/key.txt
+  hsectl secrets generate --age-identity ~/key.txt
+  hsectl secrets generate --recipient age1… --recipient age1…`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return release.GenerateSecrets(g, s, recipients)
+		},
+	}
+	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key that can decrypt the value; the identity's own unless given")
+	return cmd
+}
+
+func newSecretsRotate(g *app.Settings, s app.Streams) *cobra.Command {
+	var recipients []string
+	var o release.DeployOptions
+	cmd := &cobra.Command{
+		Use:   "rotate SECRET...",
+		Short: "Give age-encrypted and generated secrets a new random value",
+		Long: `Rotate writes a new random value into the age file of a secret; the next deploy delivers it. The value of a secret
+that is generated is on the engine only: for such a one rotate deploys at once. Either way the services that read it are
+replaced, and no other, and rollback brings the old value back.`,
+		Example: `  hsectl secrets rotate session_key && hsectl deploy   # session_key: {age: …}
+  hsectl secrets rotate queue_password                 # queue_password: {generate: true}`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return release.RotateSecrets(cmd.Context(), g, s, o, args, recipients)
+		},
+	}
+	sessionFlags(&o.Session, cmd)
+	formatFlag(cmd, &o.Format)
+	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key that can decrypt the value; the identity's own unless given")
+	return cmd
+}
