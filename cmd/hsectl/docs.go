@@ -11,7 +11,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/profile/validation"
 )
 
@@ -75,7 +75,7 @@ func referencePages() ([]generate.File, error) {
 func controlsPage() []byte {
 	var b strings.Builder
 	b.WriteString("# Controls\n\nOne table judges the rendered stack and the running containers. CIS numbers are those of docker-bench-security, which\nimplements CIS Docker Benchmark 1.6.0.\n")
-	for _, c := range policy.Catalogue() {
+	for _, c := range controls.Catalogue() {
 		fmt.Fprintf(&b, "\n## %s — %s\n\n*%s; %s.* %s\n\n- **Mend:** %s\n- **See:** %s\n", c.ID, c.Title, c.Severity, "judged "+judgedBy(c), c.Rationale, c.Remedy, strings.Join(c.References, ", "))
 	}
 	return []byte(b.String())

@@ -14,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/platform"
 )
 
 // The kernel takes the rules that are rendered, twice, and what iptables, ip6tables and nft print of them is judged to be what
@@ -134,7 +135,7 @@ NFT
 			}
 			m := policy.Machine{Published: policy.Seen([]string{"x"}, finding.Applied), Filter: seen(parts[0]), Filter6: seen(parts[1]),
 				Nft: policy.Seen(parts[2], finding.Effective), Compat: true, Proxied: policy.Seen(tt.proxied, finding.Applied), Openings: l.Stack.Openings()}
-			findings := policy.CheckMachine(m)
+			findings := platform.CheckMachine(m)
 			i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-004" })
 			if f := findings[i]; f.Status != tt.want || !strings.Contains(f.Detail, tt.detail) {
 				t.Errorf("%s: %s\nwant %s: %s\n%s", f.Status, f.Detail, tt.want, tt.detail, printed)

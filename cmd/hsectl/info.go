@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -35,7 +36,7 @@ func newControls(s app.Streams) *cobra.Command {
   hsectl controls HSE-FS-001`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			for _, c := range policy.Catalogue() {
+			for _, c := range controls.Catalogue() {
 				switch {
 				case len(args) == 0:
 					fmt.Fprintf(s.Out, "%-12s %-9s %s\n", c.ID, c.Severity, c.Title)

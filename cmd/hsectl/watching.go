@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/platform"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -53,11 +54,11 @@ func verifyWatching(ctx context.Context, l app.Loaded, engine *docker.Engine) ([
 }
 
 // lastVerify is the result that the last verify of this stack has kept on this machine.
-func lastVerify(l app.Loaded, now time.Time) policy.Fact[policy.Verified] {
-	out := policy.Verified{Every: l.Profile.Monitoring.Verify.D}
+func lastVerify(l app.Loaded, now time.Time) policy.Fact[policy.Verification] {
+	out := policy.Verification{Every: l.Profile.Monitoring.Verify.D}
 	dir, err := host.StateDir()
 	if err != nil {
-		return policy.Unseen[policy.Verified](err.Error())
+		return policy.Unseen[policy.Verification](err.Error())
 	}
 	data, err := host.ReadFile(filepath.Join(dir, l.Stack.Name, kindVerify+".json"), app.MaxReportBytes)
 	if err == nil {
@@ -72,12 +73,12 @@ func lastVerify(l app.Loaded, now time.Time) policy.Fact[policy.Verified] {
 const kindVerify = "verify"
 
 // watchingFindings applies the controls, with the exceptions of the services and of Alertmanager, and their places.
-func watchingFindings(l app.Loaded, w policy.Watching) ([]finding.Finding, error) {
+func watchingFindings(l app.Loaded, w policy.Monitoring) ([]finding.Finding, error) {
 	beside, watched, err := l.Watching()
 	if err != nil {
 		return nil, err
 	}
-	out := policy.CheckWatching(w)
+	out := platform.CheckMonitoring(w)
 	for i, f := range out {
 		if service, ok := l.Stack.Service(f.Subject); ok {
 			out[i] = app.Located(l, service.Waive([]finding.Finding{f}))[0]

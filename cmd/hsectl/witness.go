@@ -11,6 +11,8 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
+	"github.com/hsectl/hsectl/internal/policy/platform"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -26,7 +28,7 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 		const why = "the engine is on another machine"
 		m.Files, m.Forwarding, m.LogBounded = policy.Unseen[[]policy.EngineFile](why), policy.Unseen[[]string](why), policy.Unseen[bool](why)
 		m.Filter, m.Filter6, m.Nft = policy.Unseen[[]string](why), policy.Unseen[[]string](why), policy.Unseen[string](why)
-		return policy.CheckMachine(m), nil
+		return platform.CheckMachine(m), nil
 	}
 	var files []policy.EngineFile
 	found, err := host.EngineFiles(socket)
@@ -41,7 +43,7 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 		m.Compat = host.FilterInNft(ctx)
 	}
 	m.LogBounded = witnessed(host.EngineLogSize())
-	return policy.CheckMachine(m), nil
+	return platform.CheckMachine(m), nil
 }
 
 // filterRules are the rules that a program shows. Where it is not installed, what it would show is in those of nftables.
@@ -89,7 +91,7 @@ func judgeSources(ctx context.Context, l app.Loaded) []finding.Finding {
 		}
 		facts := policy.Facts{Service: service.Name}
 		facts.Sources = witnessed(seen, problem)
-		judged := policy.CheckOne("HSE-SEC-003", facts, l.Stack.Intent(service))
+		judged := controls.CheckOne("HSE-SEC-003", facts, l.Stack.Intent(service))
 		out = append(out, service.Waive([]finding.Finding{judged})...)
 	}
 	return app.Located(l, out)

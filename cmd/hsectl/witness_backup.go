@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -38,7 +39,7 @@ func judgeBackups(ctx context.Context, l app.Loaded, engine *docker.Engine) []fi
 		}
 		facts := policy.Facts{Service: service.Name, Keeping: policy.Seen(keeping, finding.Declared)}
 		if len(keeping.Volumes) > 0 {
-			out = append(out, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-001", facts, l.Stack.Intent(service))})...)
+			out = append(out, service.Waive([]finding.Finding{controls.CheckOne("HSE-OPS-001", facts, l.Stack.Intent(service))})...)
 		}
 	}
 	return app.Located(l, out)

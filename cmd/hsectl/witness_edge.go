@@ -8,6 +8,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 )
 
 // judgeSites speaks TLS with each site of the edge as a visitor does, where the edge's ports are on this machine.
@@ -37,5 +38,5 @@ func judgeSites(ctx context.Context, l app.Loaded, engine *docker.Engine) []find
 		}
 	}
 	facts := policy.Facts{Service: service.Name, Sites: policy.Seen(sites, finding.Declared)}
-	return app.Located(l, service.Waive([]finding.Finding{policy.CheckOne("HSE-OPS-003", facts, l.Stack.Intent(service))}))
+	return app.Located(l, service.Waive([]finding.Finding{controls.CheckOne("HSE-OPS-003", facts, l.Stack.Intent(service))}))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/report"
 )
 
@@ -66,7 +66,7 @@ func earlier(path string) (*report.Snapshot, error) {
 // rules are the controls in the words of a report.
 func rules() []report.Rule {
 	var out []report.Rule
-	for _, c := range policy.Catalogue() {
+	for _, c := range controls.Catalogue() {
 		out = append(out, report.Rule{ID: c.ID, Title: c.Title, Severity: c.Severity, Rationale: c.Rationale, Remedy: c.Remedy, References: c.References})
 	}
 	return out

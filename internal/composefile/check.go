@@ -9,15 +9,16 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 )
 
 // Check judges every service and job by the table of controls. A Compose file grants nothing beyond what the engine does
 // by itself: what would need a reason in a profile is a finding here. What the file does not show is unknown.
 func (p *Project) Check() []finding.Finding {
 	var out []finding.Finding
-	controls, said := policy.Controls(), remedies()
+	table, said := controls.All(), remedies()
 	for _, s := range p.ServiceConfigs() {
-		out = append(out, p.check(s, controls, said)...)
+		out = append(out, p.check(s, table, said)...)
 	}
 	return out
 }

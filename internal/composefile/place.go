@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // LookUp returns the key and the value of a mapping, following aliases and merge keys. A key written beside a merge wins.
@@ -202,7 +201,7 @@ func (p *Project) Locate(service, control string) string {
 	if service == "" {
 		return p.places[0].path
 	}
-	for _, c := range policy.Controls() {
+	for _, c := range controls.All() {
 		if c.ID == control {
 			return p.place(service, KeysOf(c)...)
 		}

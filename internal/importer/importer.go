@@ -15,7 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile"
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/images"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/yamldoc"
@@ -331,7 +331,7 @@ func (i *importer) presetOf(service, image string) (name string, values map[stri
 	if i.caution[clean(service)] >= noPreset {
 		return "", nil
 	}
-	name = policy.Recognise(image)
+	name = images.Recognise(image)
 	if values, ok := i.presets[name]; ok && name != "" {
 		return name, values
 	}

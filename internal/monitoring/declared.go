@@ -12,25 +12,25 @@ import (
 )
 
 // Declared says how the profile has its stack watched: the first of the two witnesses.
-func Declared(p *profile.Profile, app stack.Stack) policy.Watching {
-	out := policy.Watching{Name: profile.MonitoringName(p.Name), Asked: p.Monitoring != nil}
+func Declared(p *profile.Profile, app stack.Stack) policy.Monitoring {
+	out := policy.Monitoring{Name: profile.MonitoringName(p.Name), Asked: p.Monitoring != nil}
 	if !out.Asked {
 		return out
 	}
 	s := suite{p: p, m: p.Monitoring, app: app}
-	var services []policy.Watched
+	var services []policy.MonitoredService
 	for _, service := range app.Services {
 		services = append(services, s.declare(service))
 	}
 	out.Services = policy.Seen(services, finding.Declared)
 	out.Alerts = policy.Seen(s.told(), finding.Declared)
-	out.Verified = policy.Seen(policy.Verified{Every: p.Monitoring.Verify.D}, finding.Declared)
+	out.Verified = policy.Seen(policy.Verification{Every: p.Monitoring.Verify.D}, finding.Declared)
 	return out
 }
 
 // declare says in which ways Prometheus hears of a service.
-func (s suite) declare(service stack.Service) policy.Watched {
-	out := policy.Watched{Service: service.Name, Open: open(service)}
+func (s suite) declare(service stack.Service) policy.MonitoredService {
+	out := policy.MonitoredService{Service: service.Name, Open: open(service)}
 	add := func(way, job string) { out.Ways, out.Jobs = append(out.Ways, way), append(out.Jobs, job) }
 	if !s.p.On(profile.PartPrometheus) {
 		return out

@@ -58,8 +58,11 @@ func CapabilityNames(mask uint64) string {
 	return strings.Join(out, ", ")
 }
 
-// dangerous capabilities lead to root on the host or past every file permission.
-func dangerous() uint64 {
+// DangerousCapabilities are those that lead to root on the host or past every file permission.
+func DangerousCapabilities() uint64 {
 	return CapabilityMask("SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "SYS_RAWIO", "DAC_READ_SEARCH", "NET_ADMIN",
 		"BPF", "PERFMON", "SYS_TIME", "SYS_BOOT", "MKNOD", "MAC_ADMIN", "MAC_OVERRIDE", "SYSLOG")
 }
+
+// Dangerous reports whether a capability leads to root on the host or past every file permission.
+func Dangerous(name string) bool { return CapabilityMask(name)&DangerousCapabilities() != 0 }

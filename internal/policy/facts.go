@@ -1,11 +1,13 @@
-// Package policy holds the table of hardening controls. Each control is a pure predicate over Facts, a flat
-// description of one service, and Intent, what its profile grants.
+// Package policy is the vocabulary of hardening controls: Facts, a flat description of one service, Intent, what its profile
+// grants, and Control, a pure predicate over both. The controls themselves are in its subdirectories.
 //
 // Facts come from two witnesses: the rendered stack (what is intended) and the engine with the kernel (what is).
 // A control is written once and judges both. A fact that a witness cannot see is unknown, which is an answer of its own.
 package policy
 
 import (
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -231,4 +233,19 @@ type Intent struct {
 	Preset           string // tells what the image is made of, when its name does not
 	Loaded           string // digest of the configuration of an edge
 	Untested         string // why the image cannot test itself, as its preset says; empty when it can
+}
+
+// String returns address:host→container/protocol.
+func (p Port) String() string {
+	address := p.Address
+	if a, err := netip.ParseAddr(address); err == nil && a.Is6() {
+		address = "[" + address + "]"
+	}
+	return fmt.Sprintf("%s:%d→%d/%s", address, p.Host, p.Container, p.Protocol)
+}
+
+// Public reports whether every network of the host reaches the port.
+func (p Port) Public() bool {
+	a, err := netip.ParseAddr(p.Address)
+	return err != nil || a.IsUnspecified()
 }

@@ -90,15 +90,3 @@ type Origin struct {
 	Tested     bool     // there is a HEALTHCHECK
 	Secrets    []string // variables, labels and build steps that look like secrets, by name
 }
-
-// SecretArguments returns which words of a command line look like secrets, by number; the words themselves are not
-// returned.
-func SecretArguments(words []string) []int {
-	var out []int
-	for i := range words {
-		if argumentHoldsSecret(words, i) {
-			out = append(out, i+1)
-		}
-	}
-	return out
-}

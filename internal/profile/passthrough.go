@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
@@ -100,7 +101,7 @@ func (p Passthrough) Breaks() map[string]string {
 		return out
 	}
 	facts := p.Weaken(strict(""))
-	for _, c := range policy.Controls() {
+	for _, c := range controls.All() {
 		if !slices.Contains(weakened(), c.ID) {
 			continue
 		}

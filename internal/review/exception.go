@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -49,7 +50,7 @@ func (s *serviceComparison) waiverSeverity(e stack.Exception) finding.Severity {
 }
 
 func severityOf(control string) finding.Severity {
-	all := policy.Controls()
+	all := controls.All()
 	i := slices.IndexFunc(all, func(c policy.Control) bool { return c.ID == control })
 	if i < 0 {
 		return finding.Medium

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -114,7 +115,7 @@ func (s *serviceComparison) controls(since int) {
 	}
 	is := s.judged(s.head, s.new)
 	unseen := 0
-	for _, control := range policy.Controls() {
+	for _, control := range controls.All() {
 		old, had := was[control.ID]
 		now, has := is[control.ID]
 		switch {
@@ -174,7 +175,7 @@ func (s *serviceComparison) judged(side Side, service stack.Service) map[string]
 		}
 		return out
 	}
-	for _, f := range service.Waive(policy.Check(in.Facts(service), in.Intent(service), false)) {
+	for _, f := range service.Waive(controls.Check(in.Facts(service), in.Intent(service), false)) {
 		out[f.Control] = f
 	}
 	return out

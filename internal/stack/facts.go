@@ -9,6 +9,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
@@ -196,7 +197,7 @@ func (s Stack) networkFacts(service Service) []policy.Network {
 func (s Stack) Check() []finding.Finding {
 	var out []finding.Finding
 	for _, service := range s.Services {
-		out = append(out, service.Waive(policy.Check(s.Facts(service), s.Intent(service), false))...)
+		out = append(out, service.Waive(controls.Check(s.Facts(service), s.Intent(service), false))...)
 	}
 	return out
 }

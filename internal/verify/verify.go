@@ -13,6 +13,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -117,12 +118,12 @@ func targets(s stack.Stack, from string) []Target {
 func judge(s stack.Stack, service stack.Service, c Container, users map[string][]int) []finding.Finding {
 	in := s.Intent(service)
 	declared := map[string]finding.Status{}
-	for _, f := range policy.Check(s.Facts(service), in, false) {
+	for _, f := range controls.Check(s.Facts(service), in, false) {
 		declared[f.Control] = f.Status
 	}
 	f := facts(c)
 	f.SameUser = sameUser(c.Service, users)
-	out := policy.Check(f, in, true)
+	out := controls.Check(f, in, true)
 	for i, f := range out {
 		if f.Status == finding.Fail && declared[f.Control] == finding.Pass {
 			out[i].Status = finding.Drift

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -110,7 +111,7 @@ func byControl(findings []finding.Finding) map[string]finding.Finding {
 // askable is the number of controls that a running container can answer.
 func askable() int {
 	n := 0
-	for _, c := range policy.Controls() {
+	for _, c := range controls.All() {
 		if !c.Static && !c.Deep && !slices.Contains([]string{"HSE-SEC-003", "HSE-OPS-001", "HSE-OPS-003", "HSE-OPS-013", "HSE-MON-004"}, c.ID) { // these are asked by who has the files, speaks TLS, runs a test, and reads events
 			n++
 		}

@@ -33,7 +33,7 @@ func AskUp(interval time.Duration) string {
 
 // Watched is how a stack is watched as the running parts themselves say: what they were asked is AskUp, AskRules and
 // AskReceivers. What is declared says what to look for.
-func Watched(declared policy.Watching, stack string, up, rules, receivers WatchAnswer) policy.Watching {
+func Watched(declared policy.Monitoring, stack string, up, rules, receivers WatchAnswer) policy.Monitoring {
 	out := declared
 	out.Services = watchedServices(declared.Services.Value, stack, up)
 	out.Alerts = runningAlerts(rules, receivers)
@@ -67,12 +67,12 @@ func (a WatchAnswer) read() (promAnswer, string) {
 	return out, ""
 }
 
-func watchedServices(declared []policy.Watched, stack string, up WatchAnswer) policy.Fact[[]policy.Watched] {
+func watchedServices(declared []policy.MonitoredService, stack string, up WatchAnswer) policy.Fact[[]policy.MonitoredService] {
 	answer, why := up.read()
 	if why != "" {
-		return policy.Unseen[[]policy.Watched](why)
+		return policy.Unseen[[]policy.MonitoredService](why)
 	}
-	var out []policy.Watched
+	var out []policy.MonitoredService
 	for _, service := range declared {
 		for _, job := range service.Jobs {
 			asked := false

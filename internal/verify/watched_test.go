@@ -6,6 +6,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/platform"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -20,7 +21,7 @@ const (
 
 // What Prometheus and Alertmanager say is judged as what is declared.
 func TestWatched(t *testing.T) {
-	declared := policy.Watching{Name: "shop-monitoring", Asked: true, Services: policy.Seen([]policy.Watched{
+	declared := policy.Monitoring{Name: "shop-monitoring", Asked: true, Services: policy.Seen([]policy.MonitoredService{
 		{Service: "app", Ways: []string{"its metrics"}, Jobs: []string{"services", "container-exporter"}},
 		{Service: "db", Ways: []string{"postgres-exporter"}, Jobs: []string{"postgres-exporter"}},
 		{Service: "worker", Ways: []string{"its metrics"}, Jobs: []string{"services"}},
@@ -28,7 +29,7 @@ func TestWatched(t *testing.T) {
 	says := func(body string) verify.WatchAnswer { return verify.WatchAnswer{Body: body} }
 	judge := func(up, rules, receivers verify.WatchAnswer) map[string]finding.Finding {
 		out := map[string]finding.Finding{}
-		for _, f := range policy.CheckWatching(verify.Watched(declared, "shop", up, rules, receivers)) {
+		for _, f := range platform.CheckMonitoring(verify.Watched(declared, "shop", up, rules, receivers)) {
 			out[f.Subject+" "+f.Control] = f
 		}
 		return out

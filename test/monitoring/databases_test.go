@@ -15,7 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/monitoring"
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/platform"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -132,7 +132,7 @@ func TestEachDatabaseIsScraped(t *testing.T) {
 		}
 	}
 	p := parse(t, []byte(twoOfEach+exceptions("")))
-	for _, f := range policy.CheckWatching(monitoring.Declared(p, app)) {
+	for _, f := range platform.CheckMonitoring(monitoring.Declared(p, app)) {
 		if f.Control == "HSE-MON-001" && (f.Status != finding.Pass || !strings.Contains(f.Detail, "-exporter-"+f.Subject)) {
 			t.Errorf("%s is watched by %s: %s", f.Subject, f.Detail, f.Status)
 		}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/monitoring"
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/platform"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -20,7 +20,7 @@ func TestDeclared(t *testing.T) {
 		}
 		p := parse(t, []byte(strings.Replace(text, from, to, 1)))
 		out := map[string]finding.Finding{}
-		for _, f := range policy.CheckWatching(monitoring.Declared(p, stack.New(p))) {
+		for _, f := range platform.CheckMonitoring(monitoring.Declared(p, stack.New(p))) {
 			out[f.Subject+" "+f.Control] = f
 		}
 		return out

@@ -4,13 +4,13 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/image/audit"
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 )
 
 // One control has one title, whether the image or the running container is judged.
 func TestTitlesOfScanAreTheCatalogues(t *testing.T) {
 	titles := map[string]string{}
-	for _, c := range policy.Catalogue() {
+	for _, c := range controls.Catalogue() {
 		titles[c.ID] = c.Title
 	}
 	found := audit.Judge(audit.Subject{Reference: "app:1"}, audit.Policy{})

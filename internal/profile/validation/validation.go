@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
@@ -266,15 +266,15 @@ func (v *validator) cycles() {
 }
 
 func (v *validator) exceptions() {
-	var controls []string
-	for _, c := range policy.Controls() {
-		controls = append(controls, c.ID)
+	var known []string
+	for _, c := range controls.All() {
+		known = append(known, c.ID)
 	}
-	controls = slices.Concat(controls, imageControls, watchControls)
+	known = slices.Concat(known, imageControls, watchControls)
 	for i, e := range v.p.Exceptions {
 		path := fmt.Sprintf("%sexceptions[%d]", v.root, i)
-		if !slices.Contains(controls, e.Control) {
-			v.bad(path+".control", yamldoc.DidYouMean(e.Control, controls), "%q is not the id of a control", e.Control)
+		if !slices.Contains(known, e.Control) {
+			v.bad(path+".control", yamldoc.DidYouMean(e.Control, known), "%q is not the id of a control", e.Control)
 		}
 		if _, ok := v.p.Services[e.Service]; !ok {
 			v.bad(path+".service", yamldoc.DidYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", e.Service)

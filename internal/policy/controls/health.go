@@ -1,0 +1,97 @@
+package controls
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+func health() []policy.Control {
+	return []policy.Control{
+		{ID: "HSE-HLT-001", Title: "There is a health test", Severity: finding.Medium, Key: "health",
+			Rationale:  "\"Running\" proves nothing: workers die while the master lives.",
+			References: []string{"CIS 5.27", "CIS 4.6", "KICS 698ed579"},
+			Remedy:     "write health:",
+			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
+				switch {
+				case !f.Health.Known():
+					return policy.Unknown(f.Health, "the health test")
+				case untested(f, in):
+					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				case len(f.Health.Value.Test) == 0 || f.Health.Value.Test[0] == "NONE":
+					return policy.Fail(f.Health.Tier, "there is no health test")
+				}
+				return policy.Pass(f.Health.Tier, "tested by %s", f.Health.Value.Test[0])
+			}},
+		{ID: "HSE-HLT-002", Title: "The service is healthy now", Severity: finding.High, Key: "health", Runtime: true,
+			Rationale:  "Only a test that has passed is evidence.",
+			References: []string{"CIS 5.27"},
+			Remedy:     "read the output of the test: docker inspect --format '{{json .State.Health}}' CONTAINER",
+			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
+				switch {
+				case !f.Health.Known():
+					return policy.Unknown(f.Health, "the health")
+				case untested(f, in):
+					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				case len(f.Health.Value.Test) == 0:
+					return policy.Undetermined("there is no health test to ask")
+				case f.Health.Value.Status == "healthy" && f.Health.Value.Streak > 0:
+					return policy.Fail(f.Health.Tier, "the last %d tests failed", f.Health.Value.Streak)
+				case f.Health.Value.Status == "healthy" && f.Health.Value.Due > 0 && f.Health.Value.Age > f.Health.Value.Due:
+					return policy.Undetermined(fmt.Sprintf("the last test that passed is %s old, and one is due every %s",
+						f.Health.Value.Age.Round(time.Second), f.Health.Value.Due.Round(time.Second)))
+				case f.Health.Value.Status == "healthy" && f.Health.Value.Proven:
+					return policy.Pass(f.Health.Tier, "healthy")
+				case f.Health.Value.Status == "starting" || f.Health.Value.Status == "healthy":
+					return policy.Undetermined("no health test has passed yet")
+				}
+				return policy.Fail(f.Health.Tier, "the service is %s", f.Health.Value.Status)
+			}},
+		{ID: "HSE-HLT-003", Title: "The health test can run in the image", Severity: finding.Medium, Key: "health", Runtime: true,
+			Rationale:  "curl and the shell are missing from many images; the test then fails for ever.",
+			References: []string{"CIS 5.27"},
+			Remedy:     "use a program of the image in health:",
+			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
+				switch {
+				case !f.Health.Known():
+					return policy.Unknown(f.Health, "the health test")
+				case untested(f, in):
+					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				case f.Health.Value.Missing:
+					return policy.Fail(f.Health.Tier, "the program of the test is not in the image")
+				case !f.Health.Value.Proven && f.Health.Value.Streak == 0:
+					return policy.Undetermined("the test has not run yet")
+				}
+				return policy.Pass(f.Health.Tier, "the test runs")
+			}},
+		{ID: "HSE-HLT-004", Title: "The health test tests something", Severity: finding.Low, Key: "health",
+			Rationale:  "A test that always passes is worse than none.",
+			References: []string{"CIS 5.27"},
+			Remedy:     "ask the service itself in health:",
+			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
+				if !f.Health.Known() {
+					return policy.Unknown(f.Health, "the health test")
+				}
+				if untested(f, in) {
+					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				}
+				words := strings.Join(f.Health.Value.Test, " ")
+				switch strings.TrimPrefix(strings.TrimPrefix(words, "CMD-SHELL "), "CMD ") {
+				case "", "NONE", "true", "/bin/true", "exit 0", ":", "echo ok":
+					if words == "" {
+						return policy.Fail(f.Health.Tier, "there is no test, and what is never asked cannot fail")
+					}
+					return policy.Fail(f.Health.Tier, "the test %q cannot fail", words)
+				}
+				return policy.Pass(f.Health.Tier, "the test can fail")
+			}},
+	}
+}
+
+// untested reports whether there is no health test because the image has no means for one.
+func untested(f policy.Facts, in policy.Intent) bool {
+	return len(f.Health.Value.Test) == 0 && in.Untested != ""
+}

@@ -1,0 +1,202 @@
+package controls
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// safeSysctls are those that change nothing outside the container: the baseline of Kubernetes' Pod Security Standards, and one
+// that a network namespace has for itself and that only decides which of two listeners of a port gets a connection.
+func safeSysctls() []string {
+	return strings.Fields(`kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.tcp_syncookies net.ipv4.ping_group_range
+		net.ipv4.ip_unprivileged_port_start net.ipv4.ip_local_reserved_ports net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl
+		net.ipv4.tcp_keepalive_probes net.ipv4.tcp_fin_timeout net.ipv4.tcp_rmem net.ipv4.tcp_wmem net.ipv4.tcp_migrate_req`)
+}
+
+func runtimes() []string {
+	return []string{"runc", "io.containerd.runc.v2", "crun", "runsc", "kata", "io.containerd.kata.v2"}
+}
+
+func sysctls(f policy.Facts, _ policy.Intent) policy.Verdict {
+	if !f.Sysctls.Known() {
+		return policy.Unknown(f.Sysctls, "the kernel parameters")
+	}
+	for _, s := range f.Sysctls.Value {
+		if !slices.Contains(safeSysctls(), s) {
+			return policy.Fail(f.Sysctls.Tier, "%s is set", s)
+		}
+	}
+	return policy.Pass(f.Sysctls.Tier, "%d set, all safe", len(f.Sysctls.Value))
+}
+
+func controlGroup(f policy.Facts, _ policy.Intent) policy.Verdict {
+	c := f.Cgroup.Value
+	switch {
+	case !f.Cgroup.Known():
+		return policy.Unknown(f.Cgroup, "the control group")
+	case c.Writable:
+		return policy.Fail(f.Cgroup.Tier, "control groups can be written")
+	case c.Parent != "":
+		return policy.Fail(f.Cgroup.Tier, "the group is under %s", c.Parent)
+	case c.Host && !c.V2:
+		return policy.NotApplicable(f.Cgroup.Tier, "the host has control groups of version 1, where the namespace is the host's")
+	case c.Host:
+		return policy.Fail(f.Cgroup.Tier, "the namespace of control groups is the host's")
+	}
+	return policy.Pass(f.Cgroup.Tier, "a namespace of its own, read-only")
+}
+
+// attempts accepts a success only where a granted capability explains it.
+func attempts(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Attempts.Known() {
+		return policy.Unknown(f.Attempts, "trying on a copy")
+	}
+	if len(f.Attempts.Value) == 0 {
+		return policy.Undetermined("nothing was tried")
+	}
+	needs := map[string]string{"a raw socket": "NET_RAW", "a packet socket": "NET_RAW", "change to root": "SETUID"}
+	var wrong []string
+	for _, a := range f.Attempts.Value {
+		if granted := needs[a.Path]; a.Error == "" && (granted == "" || in.Capabilities&policy.CapabilityMask(granted) == 0) {
+			wrong = append(wrong, fmt.Sprintf("%s succeeded", a.Path))
+		}
+	}
+	if len(wrong) > 0 {
+		return policy.Fail(f.Attempts.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return policy.Pass(f.Attempts.Tier, "%d attempts refused", len(f.Attempts.Value))
+}
+
+func kernel() []policy.Control {
+	return []policy.Control{
+		{ID: "HSE-KRN-001", Title: "A seccomp filter is active", Severity: finding.High,
+			Rationale:  "The filter takes away the system calls that most kernel exploits need.",
+			References: []string{"CIS 5.22", "KICS 404fde2c", "PSS seccompProfile_restricted", "OWASP Docker rule 6"},
+			Remedy:     "always on; start the engine with seccomp support",
+			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
+				return each(f, "every process is filtered", func(p policy.Process) string {
+					if p.Seccomp != 2 {
+						return fmt.Sprintf("process %s runs without a filter", p.Name)
+					}
+					return ""
+				})
+			}},
+		{ID: "HSE-KRN-002", Title: "The seccomp filter is the engine's own", Severity: finding.Medium,
+			Rationale:  "A filter that allows everything is active too; only its rules count.",
+			References: []string{"CIS 2.17", "PSS seccompProfile", "OWASP Docker rule 6"},
+			Remedy:     "a profile cannot ask for another one; the container was not made by hsectl",
+			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
+				switch {
+				case !f.Filter.Known():
+					return policy.Unknown(f.Filter, "the filter")
+				case f.Filter.Value != "default":
+					return policy.Fail(f.Filter.Tier, "the filter is %s", f.Filter.Value)
+				}
+				return policy.Pass(f.Filter.Tier, "the engine's default filter")
+			}},
+		{ID: "HSE-KRN-003", Title: "A security module confines every process", Severity: finding.Medium, Runtime: true,
+			Rationale:  "AppArmor or SELinux is the wall behind the wall.",
+			References: []string{"CIS 5.2", "CIS 5.3", "PSS appArmorProfile", "OWASP Docker rule 6"},
+			Remedy:     "load AppArmor or SELinux on the host and restart the engine",
+			Text: func(f policy.Facts) policy.Verdict {
+				if f.Confined.Value == "unconfined" {
+					return policy.Fail(f.Confined.Tier, "the service opts out of the security module")
+				}
+				return policy.Verdict{}
+			},
+			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
+				if f.Processes.Known() && f.Hidden == "" && !slices.ContainsFunc(f.Processes.Value, func(p policy.Process) bool { return p.LSM != "" }) {
+					return policy.NotApplicable(f.Processes.Tier, "the kernel has no security module: /proc/PID/attr/current cannot be read")
+				}
+				return each(f, "every process is confined", func(p policy.Process) string {
+					if why := unconfined(p.LSM); why != "" {
+						return fmt.Sprintf("process %s %s", p.Name, why)
+					}
+					return ""
+				})
+			}},
+		{ID: "HSE-KRN-004", Title: "No device of the host is given", Severity: finding.High,
+			Rationale:  "A device is a door to the kernel.",
+			References: []string{"CIS 5.18", "NIST SP 800-190 4.4.3"},
+			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
+			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
+				if !f.Devices.Known() {
+					return policy.Unknown(f.Devices, "the devices")
+				}
+				if len(f.Devices.Value) > 0 {
+					return policy.Fail(f.Devices.Tier, "devices: %s", strings.Join(f.Devices.Value, ", "))
+				}
+				return policy.Pass(f.Devices.Tier, "no device")
+			}},
+		{ID: "HSE-KRN-005", Title: "Only safe kernel parameters are set", Severity: finding.Medium,
+			Rationale:  "Some parameters weaken the network of the container, or reach beyond it.",
+			References: []string{"PSS sysctls", "NIST SP 800-190 4.4.3"},
+			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
+			Predicate:  sysctls},
+		{ID: "HSE-KRN-006", Title: "Kernel paths are masked", Severity: finding.High,
+			Rationale:  "Paths such as /proc/kcore show or change the kernel of the host.",
+			References: []string{"PSS procMount", "NIST SP 800-190 4.4.3"},
+			Remedy:     "always masked; the container was not made by hsectl",
+			Predicate:  maskedPaths},
+		{ID: "HSE-KRN-007", Title: "The control group is private", Severity: finding.Medium,
+			Rationale:  "Whoever sees the host's groups knows what runs there; whoever can write them lifts limits.",
+			References: []string{"CIS 5.25", "CIS 2.10", "KICS 4d9f44c6"},
+			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
+			Predicate:  controlGroup},
+		{ID: "HSE-KRN-008", Title: "The container runtime is a known one", Severity: finding.Low,
+			Rationale:  "The runtime is what builds the walls.",
+			References: []string{"NIST SP 800-190 4.4.1"},
+			Remedy:     "use runc, crun, runsc or kata",
+			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
+				switch {
+				case !f.Runtime.Known():
+					return policy.Unknown(f.Runtime, "the runtime")
+				case !slices.Contains(runtimes(), f.Runtime.Value):
+					return policy.Fail(f.Runtime.Tier, "the runtime is %q", f.Runtime.Value)
+				}
+				return policy.Pass(f.Runtime.Tier, "%s", f.Runtime.Value)
+			}},
+		{ID: "HSE-KRN-009", Title: "What only root may do is refused on a copy of the container", Severity: finding.High, Runtime: true, Deep: true,
+			Rationale:  "The sum of user, capabilities, no_new_privs and filter counts; it is tried on a throw-away copy with the same settings.",
+			References: []string{"CIS 5.4", "CIS 5.22", "CIS 5.26", "NIST SP 800-190 4.4.3"},
+			Remedy:     "remove the capability or option that allows it",
+			Predicate:  attempts},
+	}
+}
+
+// unconfined says what is wrong with the label of a process, if anything. AppArmor writes "profile (mode)", and refuses only
+// in two of its modes (apparmor_parser(8), flags); SELinux writes "user:role:type:level", and some of its types may do everything.
+func unconfined(label string) string {
+	profile, mode, modal := strings.Cut(label, " (")
+	mode = strings.TrimSuffix(mode, ")")
+	switch parts := strings.Split(label, ":"); {
+	case label == "" || profile == "unconfined":
+		return "is unconfined"
+	case modal && mode != "enforce" && mode != "kill":
+		return fmt.Sprintf("has the profile %s in mode %s, not enforced", profile, mode)
+	case len(parts) >= 3 && slices.Contains([]string{"unconfined_t", "spc_t", "kernel_t", "initrc_t", "container_runtime_t"}, parts[2]):
+		return "has the type " + parts[2] + ", which may do everything"
+	}
+	return ""
+}
+
+// maskedPaths wants the least that every supported engine masks where the kernel has the path.
+func maskedPaths(f policy.Facts, _ policy.Intent) policy.Verdict {
+	if !f.Masked.Known() {
+		return policy.Unknown(f.Masked, "the masked paths")
+	}
+	var open []string
+	for _, p := range []string{"/proc/kcore", "/proc/keys", "/proc/timer_list"} {
+		if !slices.Contains(f.Masked.Value, p) {
+			open = append(open, p)
+		}
+	}
+	if len(open) > 0 {
+		return policy.Fail(f.Masked.Tier, "not masked: %s", strings.Join(open, ", "))
+	}
+	return policy.Pass(f.Masked.Tier, "%d paths masked", len(f.Masked.Value))
+}

@@ -1,0 +1,356 @@
+package controls_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
+)
+
+// goodIntent and good describe one service made right. Each row of the tests below makes it wrong in exactly one way.
+func goodIntent() policy.Intent {
+	return policy.Intent{
+		UID: 10001, GID: 10001, Writable: []policy.Mount{{Path: "/data", Kind: "volume", Writable: true}, {Path: "/tmp", Kind: "tmpfs", Writable: true, Size: 8 << 20}},
+		Denied: []string{"/etc"}, Ports: []policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 8080, Protocol: "tcp"}}, Networks: []string{"back"}, Peers: []string{"db"}, Listen: []int{8080},
+		Memory: 64 << 20, CPUs: 0.5, PIDs: 50, Stop: policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second}, Secrets: []string{"token"}, Image: "app:1",
+	}
+}
+
+func good() policy.Facts {
+	process := policy.Process{PID: 1, Name: "app", UIDs: [4]int{10001, 10001, 10001, 10001}, GIDs: [4]int{10001, 10001, 10001, 10001},
+		NoNewPrivs: true, Seccomp: 2, LSM: "docker-default (enforce)", State: "S", Caught: 1 << 14}
+	return policy.Facts{
+		Service: "app", State: seen(policy.State{Running: true}), Containers: seen([]string{"shop-app-1"}), RootReadOnly: seen(true), Processes: seen([]policy.Process{process}),
+		Mounts:     seen([]policy.Mount{{Path: "/data", Kind: "volume", Volume: "app_data", Writable: true, Exec: true}, {Path: "/tmp", Kind: "tmpfs", Writable: true, Size: 8 << 20}}),
+		Trials:     policy.Seen([]policy.Trial{{Path: "/", Error: "EROFS"}, {Path: "/data", Error: ""}, {Path: "/tmp", Error: ""}, {Path: "/etc", Error: "EROFS"}}, finding.Behaved),
+		Privileged: seen(false), Masked: seen([]string{"/proc/kcore", "/proc/keys", "/proc/timer_list"}), Namespaces: seen(policy.Namespaces{}), Devices: seen([]string(nil)),
+		Ports: seen([]policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 8080, Protocol: "tcp"}}), Networks: seen([]policy.Network{{Name: "back", Internal: true}}), Listening: seen([]int{8080}),
+		Memory: seen(int64(64 << 20)), MemorySwap: seen(int64(64 << 20)), CPUs: seen(0.5), PIDs: seen(int64(50)), OpenFiles: seen(int64(1024)), CoreSize: seen(int64(0)),
+		OOMKilled: seen(false), Stop: seen(policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second}), Restart: seen(policy.Restart{Policy: "unless-stopped"}),
+		Health:      seen(policy.Health{Test: []string{"CMD", "/app", "health"}, Status: "healthy", Proven: true}),
+		Environment: seen([]policy.Variable{{Name: "PORT", Value: "8080"}, {Name: "X_PASSWORD_FILE", Value: "/run/secrets/x"}}), Arguments: seen([]string{"/app", "serve"}),
+		Secrets: seen([]policy.Secret{{Name: "token", Readable: true}}), Log: seen(policy.Log{Driver: "json-file", Bounded: true}), Image: seen(policy.Image{Reference: "app:1"}),
+		Surface: surface(),
+	}
+}
+
+// surface is what a good service touches.
+func surface() policy.Surface {
+	return policy.Surface{
+		User: seen("10001:10001"), Shm: seen(policy.Shm{Size: 64 << 20}), Changes: seen([]string(nil)), Filter: seen("default"), Sysctls: seen([]string{"net.ipv4.tcp_syncookies"}),
+		Cgroup: seen(policy.Cgroup{V2: true}), Runtime: seen("runc"), Borrowed: seen([]string(nil)), OOM: seen(policy.OOM{}), ExtraHosts: seen([]string{"db:10.0.0.5"}),
+		Reach:    policy.Seen([]policy.Reach{{Service: "db", Port: 5432, Open: true}, {Service: "other", Port: 80, Open: false}}, finding.Behaved),
+		Attempts: policy.Seen([]policy.Trial{{Path: "a mount", Error: "EPERM"}, {Path: "a raw socket", Error: "EPERM"}}, finding.Behaved), DependsOn: seen([]policy.Relation{{Service: "db", Condition: "healthy"}}),
+		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}, Tested: true}),
+		SameUser: seen([]string(nil)), Sources: seen([]policy.SourceFile{{Path: "secrets/token", Mode: 0o400}}), HostNet: seen(false), Remap: seen(policy.Remap{}),
+		Entries: seen(policy.Entries{Covered: time.Hour}),
+	}
+}
+
+func statusOf(t *testing.T, findings []finding.Finding, id string) finding.Finding {
+	t.Helper()
+	i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Control == id })
+	if i < 0 {
+		t.Fatalf("%s was not judged", id)
+	}
+	return findings[i]
+}
+
+func TestAServiceMadeRightPassesEverything(t *testing.T) {
+	for _, f := range controls.Check(good(), goodIntent(), true) {
+		if f.Status != finding.Pass {
+			t.Errorf("%s is %s: %s", f.Control, f.Status, f.Detail)
+		}
+	}
+}
+
+// Without evidence no control passes. What the intent alone decides may not apply.
+func TestNothingSeenIsNothingProven(t *testing.T) {
+	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run"), Sources: policy.Unseen[[]policy.SourceFile]("nobody looked"),
+		Entries: policy.Unseen[policy.Entries]("the engine does not tell")}}
+	for _, f := range controls.Check(nothing, goodIntent(), true) {
+		if f.Status != finding.Unknown || f.Tier != finding.None || f.Proven() {
+			t.Errorf("%s is %s on %s without evidence", f.Control, f.Status, f.Tier)
+		}
+	}
+}
+
+// named tells the controls that wrongs has a row for.
+func named(id string) bool {
+	return slices.ContainsFunc(wrongs(), func(w wrong) bool { return slices.Contains(strings.Fields(w.controls), id) })
+}
+
+// What other verbs judge is explained like the rest.
+func TestTheCatalogueExplainsItself(t *testing.T) {
+	for _, c := range controls.Catalogue() {
+		if c.Title == "" || c.Rationale == "" || c.Remedy == "" || len(c.References) == 0 {
+			t.Errorf("%s does not explain itself", c.ID)
+		}
+	}
+	if n := len(controls.Catalogue()) - len(controls.All()); n < 10 {
+		t.Errorf("%d controls of other verbs", n)
+	}
+}
+
+type wrong struct {
+	name     string
+	controls string
+	change   func(*policy.Facts, *policy.Intent)
+}
+
+func oneProcess(change func(*policy.Process)) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) {
+		p := slices.Clone(f.Processes.Value)
+		change(&p[0])
+		f.Processes = seen(p)
+	}
+}
+
+func mountOf(m policy.Mount) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) { f.Mounts = seen(append(slices.Clone(f.Mounts.Value), m)) }
+}
+
+// entering adds a process that came from outside.
+func entering(change func(*policy.Process)) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) {
+		p := f.Processes.Value[0]
+		p.PID, p.Name, p.Entered = 9, "sh", true
+		change(&p)
+		f.Processes = seen(append(slices.Clone(f.Processes.Value), p))
+	}
+}
+
+func source(s policy.SourceFile) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) { f.Sources = seen([]policy.SourceFile{s}) }
+}
+
+func changed(change func(*policy.Facts)) func(*policy.Facts, *policy.Intent) {
+	return func(f *policy.Facts, _ *policy.Intent) { change(f) }
+}
+
+func wrongs() []wrong {
+	return []wrong{
+		{"writable root", "HSE-FS-001", changed(func(f *policy.Facts) { f.RootReadOnly = seen(false) })},
+		{"undeclared tmpfs", "HSE-FS-002", mountOf(policy.Mount{Path: "/x", Kind: "tmpfs", Writable: true, Size: 1})},
+		{"tmpfs without a size", "HSE-FS-002 HSE-RES-007", mountOf(policy.Mount{Path: "/y", Kind: "tmpfs", Writable: true})},
+		{"/etc of the host", "HSE-FS-003", mountOf(policy.Mount{Path: "/e", Kind: "bind", Source: "/etc"})},
+		{"engine socket", "HSE-FS-004", mountOf(policy.Mount{Path: "/s", Kind: "bind", Source: "/run/docker.sock"})},
+		{"writable bind", "HSE-FS-011 HSE-FS-002", mountOf(policy.Mount{Path: "/b", Kind: "bind", Source: "/srv/app", Writable: true})},
+		{"shared mount", "HSE-FS-006", mountOf(policy.Mount{Path: "/m", Kind: "bind", Source: "/srv/app", Shared: true})},
+		{"anonymous volume", "HSE-FS-007", mountOf(policy.Mount{Path: "/v", Kind: "volume", Volume: strings.Repeat("ab", 32)})},
+		{"changed file", "HSE-FS-008", changed(func(f *policy.Facts) { f.Changes = seen([]string{"/usr/bin/x"}) })},
+		{"shm without a size", "HSE-FS-009", changed(func(f *policy.Facts) { f.Shm = seen(policy.Shm{}) })},
+		{"shm with programs", "HSE-FS-009", changed(func(f *policy.Facts) { f.Shm = seen(policy.Shm{Size: 1, Exec: true}) })},
+		{"path that cannot be written", "HSE-FS-010", changed(func(f *policy.Facts) {
+			f.Trials = policy.Seen([]policy.Trial{{Path: "/", Error: "EROFS"}, {Path: "/data", Error: "EACCES"}, {Path: "/tmp", Error: ""}, {Path: "/etc", Error: "EROFS"}}, finding.Behaved)
+		})},
+		{"root", "HSE-USR-001 HSE-USR-004", oneProcess(func(p *policy.Process) { p.UIDs[1] = 0 })},
+		{"group root", "HSE-USR-002", oneProcess(func(p *policy.Process) { p.Groups = []int{0} })},
+		{"user by name", "HSE-USR-003", changed(func(f *policy.Facts) { f.User = seen("app") })},
+		{"user without a group", "HSE-USR-003", changed(func(f *policy.Facts) { f.User = seen("10001") })},
+		{"bounding set", "HSE-CAP-001", oneProcess(func(p *policy.Process) { p.Bounding = policy.CapabilityMask("CHOWN") })},
+		{"dangerous capability", "HSE-CAP-002 HSE-CAP-001", oneProcess(func(p *policy.Process) { p.Bounding = policy.CapabilityMask("SYS_ADMIN") })},
+		{"ambient capability", "HSE-CAP-003", oneProcess(func(p *policy.Process) { p.Ambient = policy.CapabilityMask("NET_RAW") })},
+		{"useless capability", "HSE-CAP-004", oneProcess(func(p *policy.Process) { p.Bounding = policy.CapabilityMask("NET_BIND_SERVICE") })},
+		{"privileged", "HSE-PRV-001", changed(func(f *policy.Facts) { f.Privileged = seen(true) })},
+		{"new privileges", "HSE-PRV-002", oneProcess(func(p *policy.Process) { p.NoNewPrivs = false })},
+		{"no filter", "HSE-KRN-001", oneProcess(func(p *policy.Process) { p.Seccomp = 0 })},
+		{"other filter", "HSE-KRN-002", changed(func(f *policy.Facts) { f.Filter = seen("custom") })},
+		{"unconfined", "HSE-KRN-003", oneProcess(func(p *policy.Process) { p.LSM = "unconfined" })},
+		{"device", "HSE-KRN-004", changed(func(f *policy.Facts) { f.Devices = seen([]string{"/dev/sda"}) })},
+		{"unsafe sysctl", "HSE-KRN-005", changed(func(f *policy.Facts) { f.Sysctls = seen([]string{"net.ipv4.ip_forward"}) })},
+		{"unmasked", "HSE-KRN-006", changed(func(f *policy.Facts) { f.Masked = seen([]string{}) })},
+		{"host's cgroup on v2", "HSE-KRN-007", changed(func(f *policy.Facts) { f.Cgroup = seen(policy.Cgroup{V2: true, Host: true}) })},
+		{"writable cgroup", "HSE-KRN-007", changed(func(f *policy.Facts) { f.Cgroup = seen(policy.Cgroup{Writable: true}) })},
+		{"cgroup parent", "HSE-KRN-007", changed(func(f *policy.Facts) { f.Cgroup = seen(policy.Cgroup{V2: true, Parent: "/x"}) })},
+		{"odd runtime", "HSE-KRN-008", changed(func(f *policy.Facts) { f.Runtime = seen("mine") })},
+		{"mount allowed", "HSE-KRN-009", changed(func(f *policy.Facts) {
+			f.Attempts = policy.Seen([]policy.Trial{{Path: "a mount", Error: ""}}, finding.Behaved)
+		})},
+		{"pid of the host", "HSE-NS-001", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostPID: true}) })},
+		{"ipc of the host", "HSE-NS-002", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostIPC: true}) })},
+		{"network of the host", "HSE-NS-003", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostNetwork: true}) })},
+		{"uts of the host", "HSE-NS-004", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostUTS: true}) })},
+		{"user of the host", "HSE-NS-005", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostUser: true}) })},
+		{"borrowed", "HSE-NS-006", changed(func(f *policy.Facts) { f.Borrowed = seen([]string{"pid"}) })},
+		{"open to all", "HSE-NET-001 HSE-NET-002", changed(func(f *policy.Facts) {
+			f.Ports = seen([]policy.Port{{Address: "::", Host: 8080, Container: 8080, Protocol: "tcp"}})
+		})},
+		{"port not published", "HSE-NET-002", changed(func(f *policy.Facts) { f.Ports = seen([]policy.Port(nil)) })},
+		{"low port", "HSE-NET-003 HSE-NET-002", changed(func(f *policy.Facts) {
+			f.Ports = seen([]policy.Port{{Address: "127.0.0.1", Host: 80, Container: 8080, Protocol: "tcp"}})
+		})},
+		{"default bridge", "HSE-NET-004", changed(func(f *policy.Facts) { f.Networks = seen([]policy.Network{{Name: "bridge", Default: true}}) })},
+		{"way out", "HSE-NET-005", changed(func(f *policy.Facts) { f.Networks, f.WayOut = seen([]policy.Network{{Name: "back"}}), seen(true) })},
+		{"reaches a stranger", "HSE-NET-006", changed(func(f *policy.Facts) { f.Reach = seen([]policy.Reach{{Service: "other", Port: 80, Open: true}}) })},
+		{"does not reach its peer", "HSE-NET-006", changed(func(f *policy.Facts) { f.Reach = seen([]policy.Reach{{Service: "db", Port: 5432, Open: false}}) })},
+		{"debugger", "HSE-NET-007", changed(func(f *policy.Facts) { f.Listening = seen([]int{8080, 9229}) })},
+		{"host gateway", "HSE-NET-008", changed(func(f *policy.Facts) { f.ExtraHosts = seen([]string{"host.docker.internal:host-gateway"}) })},
+		{"metadata service", "HSE-NET-008", changed(func(f *policy.Facts) { f.ExtraHosts = seen([]string{"meta:169.254.169.254"}) })},
+		{"sshd without a shell beside it", "HSE-NET-009", oneProcess(func(p *policy.Process) { p.Name = "sshd" })},
+		{"no memory limit", "HSE-RES-001", changed(func(f *policy.Facts) { f.Memory = seen(int64(0)) })},
+		{"swap", "HSE-RES-002", changed(func(f *policy.Facts) { f.MemorySwap = seen(int64(128 << 20)) })},
+		{"no cpu limit", "HSE-RES-003", changed(func(f *policy.Facts) { f.CPUs = seen(0.0) })},
+		{"no limit of processes", "HSE-RES-004", changed(func(f *policy.Facts) { f.PIDs = seen(int64(0)) })},
+		{"core dumps", "HSE-RES-005", changed(func(f *policy.Facts) { f.CoreSize = seen(int64(-1)) })},
+		{"killed for memory", "HSE-RES-006", changed(func(f *policy.Facts) { f.OOMKilled = seen(true) })},
+		{"never killed for memory", "HSE-RES-006", changed(func(f *policy.Facts) { f.OOM = seen(policy.OOM{Disabled: true}) })},
+		{"signal not handled", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.Caught = 0 })},
+		{"signal ignored below the init", "HSE-LIF-001", func(f *policy.Facts, in *policy.Intent) {
+			f.Stop, in.Stop.Init = seen(policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second, Init: true}), true
+			p := slices.Clone(f.Processes.Value)
+			p[0].Name, p[0].Caught = "docker-init", 0
+			f.Processes = seen(append(p, policy.Process{PID: 7, Name: "app", Parent: 1, Ignored: 1 << 14}))
+		}},
+		{"zombie", "HSE-LIF-001", oneProcess(func(p *policy.Process) { p.State, p.Parent = "Z", 1 })},
+		{"short grace", "HSE-LIF-002", changed(func(f *policy.Facts) { f.Stop = seen(policy.Stop{Signal: "SIGTERM", Grace: time.Second}) })},
+		{"other signal than the image's", "HSE-LIF-003", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", StopSignal: "SIGQUIT"}) })},
+		{"restarts for ever", "HSE-LIF-004", changed(func(f *policy.Facts) { f.Restart = seen(policy.Restart{Policy: "on-failure"}) })},
+		{"crash loop", "HSE-LIF-005", changed(func(f *policy.Facts) { f.State = seen(policy.State{Restarting: true, Restarts: 9}) })},
+		{"a second container", "HSE-LIF-007", changed(func(f *policy.Facts) { f.Containers = seen([]string{"shop-app-1", "shop-app-2"}) })},
+		{"only started", "HSE-LIF-006", changed(func(f *policy.Facts) { f.DependsOn = seen([]policy.Relation{{Service: "db", Condition: "started"}}) })},
+		{"no health test", "HSE-HLT-001 HSE-HLT-004", changed(func(f *policy.Facts) { f.Health = seen(policy.Health{}) })},
+		{"unhealthy", "HSE-HLT-002", changed(func(f *policy.Facts) { f.Health = seen(policy.Health{Test: []string{"CMD", "x"}, Status: "unhealthy"}) })},
+		{"healthy, but failing", "HSE-HLT-002", changed(func(f *policy.Facts) {
+			f.Health = seen(policy.Health{Test: []string{"CMD", "x"}, Status: "healthy", Proven: true, Streak: 2})
+		})},
+		{"no curl", "HSE-HLT-003", changed(func(f *policy.Facts) {
+			f.Health = seen(policy.Health{Test: []string{"CMD", "curl"}, Status: "unhealthy", Missing: true})
+		})},
+		{"test that cannot fail", "HSE-HLT-004", changed(func(f *policy.Facts) {
+			f.Health = seen(policy.Health{Test: []string{"CMD", "true"}, Status: "healthy", Proven: true})
+		})},
+		{"secret in a variable", "HSE-SEC-001", changed(func(f *policy.Facts) { f.Environment = seen([]policy.Variable{{Name: "API_TOKEN", Value: "hunter2"}}) })},
+		{"secret missing", "HSE-SEC-002", changed(func(f *policy.Facts) { f.Secrets = seen([]policy.Secret(nil)) })},
+		{"secret in the command", "HSE-SEC-004", changed(func(f *policy.Facts) { f.Arguments = seen([]string{"app", "--password", "hunter2"}) })},
+		{"secret in a process's arguments", "HSE-SEC-004", changed(func(f *policy.Facts) { f.Exposed = seen([]string{"process app: argument 3"}) })},
+		{"secret nobody declared", "HSE-SEC-005 HSE-SEC-002", changed(func(f *policy.Facts) {
+			f.Secrets = seen([]policy.Secret{{Name: "token", Readable: true}, {Name: "more", Readable: true}})
+		})},
+		{"secret in a process's environment", "HSE-SEC-006", changed(func(f *policy.Facts) { f.Exposed = seen([]string{"process app: variable PASSWORD"}) })},
+		{"unbounded log", "HSE-LOG-001 HSE-RES-007", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "json-file"}) })},
+		{"no log", "HSE-LOG-002", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "none", Bounded: true}) })},
+		{"user of another service", "HSE-USR-005", changed(func(f *policy.Facts) { f.SameUser, f.Origin = seen([]string{"db"}), seen(policy.Origin{User: "0"}) })},
+		{"user of the host", "HSE-USR-005", func(f *policy.Facts, in *policy.Intent) { in.UID, f.Origin = 1000, seen(policy.Origin{}) }},
+		{"exec as root", "HSE-USR-006 HSE-USR-001", entering(func(p *policy.Process) { p.UIDs[1] = 0 })},
+		{"exec with a capability", "HSE-USR-006 HSE-CAP-001", entering(func(p *policy.Process) { p.Bounding = 1 })},
+		{"exec without a filter", "HSE-USR-006 HSE-KRN-001", entering(func(p *policy.Process) { p.Seccomp = 0 })},
+		{"exec that nobody tells of", "HSE-MON-004", changed(func(f *policy.Facts) { f.Entries = seen(policy.Entries{Commands: []string{"bash"}}) })},
+		{"network of the host, by the kernel", "HSE-NS-003", changed(func(f *policy.Facts) { f.HostNet = seen(true) })},
+		{"ids that are not mapped", "HSE-NS-005", changed(func(f *policy.Facts) { f.Remap = seen(policy.Remap{Engine: true, Identity: true}) })},
+		{"secret that all may read", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o444})},
+		{"secret of somebody else", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Owner: 33, Reader: 1000})},
+		{"secret in the repository", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Kept: true})},
+		{"log that waits for a server", "HSE-LOG-004", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "syslog", Bounded: true}) })},
+		{"no test in the image, nor in the service", "HSE-IMG-012 HSE-HLT-001", changed(func(f *policy.Facts) { f.Health, f.Origin = seen(policy.Health{}), seen(policy.Origin{}) })},
+		{"another image", "HSE-IMG-002", changed(func(f *policy.Facts) { f.Image = seen(policy.Image{Reference: "app:2"}) })},
+		{"image of root", "HSE-IMG-003", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "0:0", StopSignal: "SIGTERM"}) })},
+		{"secret in the image", "HSE-IMG-005", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", Secrets: []string{"variable TOKEN"}}) })},
+		{"no check of certificates", "HSE-IMG-014", changed(func(f *policy.Facts) {
+			f.Environment = seen([]policy.Variable{{Name: "NODE_TLS_REJECT_UNAUTHORIZED", Value: "0"}})
+		})},
+		{"ssh exposed", "HSE-IMG-015", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", Exposed: []int{22}}) })},
+		{"volume over /etc", "HSE-IMG-015", changed(func(f *policy.Facts) { f.Origin = seen(policy.Origin{User: "1", Volumes: []string{"/etc"}}) })},
+	}
+}
+
+func TestEachWeaknessIsCaught(t *testing.T) {
+	for _, w := range wrongs() {
+		t.Run(w.name, func(t *testing.T) {
+			f, in := good(), goodIntent()
+			w.change(&f, &in)
+			findings := controls.Check(f, in, true)
+			for id := range strings.FieldsSeq(w.controls) {
+				if got := statusOf(t, findings, id); got.Status != finding.Fail && got.Status != finding.Drift && got.Status != finding.Advice {
+					t.Errorf("%s is %s: %s", id, got.Status, got.Detail)
+				}
+			}
+		})
+	}
+}
+
+// Inputs on which other checkers are known to be wrong, one way or the other.
+func TestWhereOthersErr(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		control string
+		want    finding.Status
+		change  func(*policy.Facts, *policy.Intent)
+	}{
+		{"no-new-privileges taken back by a later option", "HSE-PRV-002", finding.Fail, oneProcess(func(p *policy.Process) { p.NoNewPrivs = false })},
+		{"seccomp off, written with =", "HSE-KRN-002", finding.Fail, changed(func(f *policy.Facts) { f.Filter = seen("unconfined") })},
+		{"systempaths=unconfined leaves no option behind", "HSE-KRN-006", finding.Fail, changed(func(f *policy.Facts) { f.Masked = seen([]string(nil)) })},
+		{"API socket that no volume shows", "HSE-FS-004", finding.Fail, mountOf(policy.Mount{Path: "/var/run/docker.sock", Kind: "bind", Source: "/docker.sock"})},
+		{"API socket, read-only, behind its directory", "HSE-FS-004", finding.Fail, mountOf(policy.Mount{Path: "/r", Kind: "bind", Source: "/var/run"})},
+		{"one capability dropped leaves thirteen", "HSE-CAP-001", finding.Fail, oneProcess(func(p *policy.Process) { p.Bounding = 0xa80425fb &^ 1 })},
+		{"no effective capability, full bounding set", "HSE-CAP-001", finding.Fail, oneProcess(func(p *policy.Process) { p.Bounding = 0xa80425fb })},
+		{"privileged with everything dropped and a user", "HSE-CAP-001", finding.Fail, oneProcess(func(p *policy.Process) { p.Bounding, p.Seccomp = 0x1fffeffffff, 0 })},
+		{"capability of a newer kernel", "HSE-CAP-001", finding.Fail, oneProcess(func(p *policy.Process) { p.Bounding = 1 << 55 })},
+		{"no limits without a version key", "HSE-RES-001", finding.Fail, changed(func(f *policy.Facts) { f.Memory = seen(int64(0)) })},
+		{"127.0.0.1", "HSE-NET-001", finding.Pass, changed(func(*policy.Facts) {})},
+		{"all of IPv6", "HSE-NET-001", finding.Fail, changed(func(f *policy.Facts) {
+			f.Ports = seen([]policy.Port{{Address: "::", Host: 8080, Container: 8080, Protocol: "tcp"}})
+		})},
+		{"named volume of one user", "HSE-FS-007", finding.Pass, changed(func(*policy.Facts) {})},
+		{"/srv read-only is not sensitive", "HSE-FS-003", finding.Pass, mountOf(policy.Mount{Path: "/data2", Kind: "bind", Source: "/srv/app"})},
+		{"/library is not /lib", "HSE-FS-003", finding.Pass, mountOf(policy.Mount{Path: "/data2", Kind: "bind", Source: "/library"})},
+		{"a parent of sensitive paths", "HSE-FS-003", finding.Fail, mountOf(policy.Mount{Path: "/data2", Kind: "bind", Source: "/var"})},
+		{"user 0:0", "HSE-USR-001", finding.Fail, oneProcess(func(p *policy.Process) { p.UIDs = [4]int{} })},
+		{"setuid in a child", "HSE-USR-004", finding.Fail, changed(func(f *policy.Facts) {
+			child := f.Processes.Value[0]
+			child.PID, child.UIDs = 7, [4]int{10001, 0, 0, 0}
+			f.Processes = seen(append(slices.Clone(f.Processes.Value), child))
+		})},
+		{"path of a secret file in a variable", "HSE-SEC-001", finding.Pass, changed(func(*policy.Facts) {})},
+		{"no security module on the host", "HSE-KRN-003", finding.NotApplicable, oneProcess(func(p *policy.Process) { p.LSM = "" })},
+		{"sshd in an image without a shell", "HSE-NET-009", finding.Fail, oneProcess(func(p *policy.Process) { p.Name = "sshd" })},
+		{"port of an internal network, silently not published", "HSE-NET-002", finding.Fail, changed(func(f *policy.Facts) { f.Ports = seen([]policy.Port(nil)) })},
+		{"host's cgroup namespace on version 1", "HSE-KRN-007", finding.NotApplicable, changed(func(f *policy.Facts) { f.Cgroup = seen(policy.Cgroup{Host: true}) })},
+		{"an init that blocks its signals to wait for them", "HSE-LIF-001", finding.Pass, oneProcess(func(p *policy.Process) { p.Caught, p.Blocked = 0, ^uint64(0) })},
+		{"mount options of the superblock", "HSE-FS-001", finding.Pass, changed(func(*policy.Facts) {})},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, in := good(), goodIntent()
+			c.change(&f, &in)
+			if got := statusOf(t, controls.Check(f, in, true), c.control); got.Status != c.want {
+				t.Errorf("%s is %s, want %s: %s", c.control, got.Status, c.want, got.Detail)
+			}
+		})
+	}
+}
+
+// A passing test is evidence only for as long as the next one may take.
+func TestHealthGrowsOld(t *testing.T) {
+	for age, want := range map[int]finding.Status{5: finding.Pass, 25: finding.Pass, 26: finding.Unknown} {
+		f := good()
+		f.Health.Value.Due, f.Health.Value.Age = 25*time.Second, time.Duration(age)*time.Second
+		if got := statusOf(t, controls.Check(f, goodIntent(), true), "HSE-HLT-002"); got.Status != want {
+			t.Errorf("%d s after the last test: %s: %s", age, got.Status, got.Detail)
+		}
+	}
+}
+
+func TestEntries(t *testing.T) {
+	judge := func(fact policy.Fact[policy.Entries]) policy.Verdict {
+		f := proper()
+		f.Entries = fact
+		return control(t, "HSE-MON-004").Judge(f, policy.Intent{})
+	}
+	if v := judge(seen(policy.Entries{Covered: 7 * time.Minute})); v.Status != finding.Pass || !strings.Contains(v.Detail, "7 minutes") {
+		t.Errorf("nobody: %+v", v)
+	}
+	long := strings.Repeat("x", 100)
+	if v := judge(seen(policy.Entries{Commands: []string{"a", "bash", "psql", "sh -c " + long}})); v.Status != finding.Advice || !strings.Contains(v.Detail, "4 times: bash; psql; sh -c xxx") || strings.Contains(v.Detail, long) {
+		t.Errorf("four times: %+v", v)
+	}
+	if v := judge(policy.Unseen[policy.Entries]("the engine does not tell")); v.Status != finding.Unknown {
+		t.Errorf("blind: %+v", v)
+	}
+	if control(t, "HSE-MON-004").Asked(policy.Facts{}) {
+		t.Error("it is judged where nobody looked")
+	}
+}

@@ -1,0 +1,336 @@
+package images
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+var (
+	numericUser = regexp.MustCompile(`^\d+:\d+$`)
+	fileOf      = regexp.MustCompile(`(PASSWORD|PASS|SECRET|TOKEN|USER|USERNAME)_FILE$`)
+)
+
+// presets are the mistakes that break well-known images once they are hardened. They judge what is written: a running
+// container shows what became of it.
+func presets() []policy.Control {
+	row := func(n int, title string, severity finding.Severity, key string) policy.Control {
+		return policy.Control{ID: fmt.Sprintf("HSE-PRE-%03d", n), Title: title, Severity: severity, Key: key, Static: true}
+	}
+	with := func(c policy.Control, why, remedy string, judge func(policy.Facts, policy.Intent) policy.Verdict) policy.Control {
+		c.Rationale, c.Remedy, c.Predicate = why, remedy, judge
+		c.References = []string{"NIST SP 800-190 4.4.3"}
+		return c
+	}
+	return []policy.Control{
+		with(row(1, "A tmpfs has an owner and a size, and may run programs where the image must", finding.Medium, "writable"),
+			"Engines disagree about the mode of a tmpfs without an owner; Java images run libraries that they unpack to /tmp.",
+			"write tmpfs: with a size under writable:, and exec: true on /tmp of a Java image", ownedTmpfs),
+		with(row(2, "The user is a number with a group", finding.Medium, "user"),
+			"Names resolve differently in each variant of an image, and a user without a group runs with group 0.",
+			`write user: "uid:gid"`, writtenUser),
+		with(row(3, "What starts as root can start twice, and be stopped", finding.High, "capabilities"),
+			"Entry points that change the user fail at the second start, or cannot pass the stop signal on, without a few capabilities.",
+			"set user: to the image's own user; then no capability is needed", rootStart),
+		with(row(4, "A program keeps its file capability", finding.High, "capabilities"),
+			"The kernel refuses to start a program whose file capability is not in the bounding set, even for root.",
+			"add the capability with its reason, or name the preset of the image", fileCapability),
+		with(row(5, "An image that stays root without a word has a user", finding.High, "user"),
+			"Redis 8 skips its change of user when it has no capability for it, and runs on as root.",
+			"set user:", silentRoot),
+		with(row(6, "Secrets come in a way that the image and the engine take", finding.Medium, "secrets"),
+			"Compose refuses secrets that are not files on a read-only service; some images stop at a variable that ends in _FILE.",
+			"use files, and the image's own way to read them: hsectl presets NAME", secretWays),
+		with(row(7, "The health test can run in the image", finding.Medium, "health"),
+			"A test whose tool is missing never passes, and holds up everything that waits for it.",
+			"use the test of the preset: hsectl presets NAME", runnableTest),
+		with(row(8, "The image gets the time, the name and the place that it needs", finding.Medium, "shutdown"),
+			"A database that is killed recovers at its next start; RabbitMQ and Kafka lose data that they wrote to the wrong place.",
+			"raise shutdown.grace, or set what the detail names", imageNeeds),
+		with(row(9, "The image is one that is still made", finding.Medium, "image"),
+			"A tag that moves or that nobody builds any more brings surprises, and no security updates.",
+			"use the image of the preset: hsectl presets NAME", livingImage),
+		with(row(10, "A store of data is not open to the world", finding.High, "ports"),
+			"Databases, caches and brokers are found by scanners within minutes.",
+			"keep it on an internal network, and its port on 127.0.0.1 or unpublished", closedStore),
+		with(row(11, "The target takes what is declared", finding.Medium, ""),
+			"docker stack deploy drops security options and short tmpfs entries without an error.",
+			"deploy with hsectl or docker compose", takenByTarget),
+		with(row(12, "Volumes belong to the user who writes them", finding.Medium, "writable"),
+			"A volume at a path that the image does not have is made for root.",
+			"deploy with hsectl, which prepares volumes, or add the path to the image", ownedVolumes),
+	}
+}
+
+// text returns the declaration and what is known about the image.
+func text(f policy.Facts, in policy.Intent) (policy.Declaration, string, traits) {
+	name, k := lookUp(f.Image.Value.Reference, in.Preset)
+	return f.Declaration.Value, name, k
+}
+
+// all passes unless something is wrong.
+func all(f policy.Facts, wrong []string, ok string) policy.Verdict {
+	if len(wrong) > 0 {
+		return policy.Fail(f.Declaration.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return policy.Pass(f.Declaration.Tier, "%s", ok)
+}
+
+func ownedTmpfs(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Mounts.Known() {
+		return policy.Unknown(f.Mounts, "the mounts")
+	}
+	_, name, k := text(f, in)
+	var wrong []string
+	for _, m := range f.Mounts.Value {
+		if m.Kind != "tmpfs" {
+			continue
+		}
+		if !m.Owned && in.UID != 0 {
+			wrong = append(wrong, m.Path+" has no uid and gid")
+		}
+		if m.Size == 0 {
+			wrong = append(wrong, m.Path+" has no size")
+		}
+		if k.runsTmp && m.Path == "/tmp" && !m.Exec {
+			wrong = append(wrong, name+" must run programs from /tmp")
+		}
+	}
+	return all(f, wrong, "every tmpfs has an owner and a size")
+}
+
+func writtenUser(f policy.Facts, _ policy.Intent) policy.Verdict {
+	if !f.Declaration.Known() {
+		return policy.Unknown(f.Declaration, "the text of the service")
+	}
+	switch user := f.Declaration.Value.User; {
+	case user == "":
+		return policy.NotApplicable(f.Declaration.Tier, "no user is written: HSE-USR-001 judges the image's own")
+	case !numericUser.MatchString(user):
+		return policy.Fail(f.Declaration.Tier, "the user %q is not a number with a group", user)
+	}
+	return policy.Pass(f.Declaration.Tier, "user %s", f.Declaration.Value.User)
+}
+
+func rootStart(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Declaration.Known() || !f.Stop.Known() {
+		return policy.Unknown(f.Declaration, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	root := d.User == "" || d.User == "0" || strings.HasPrefix(d.User, "0:") || d.User == "root"
+	if !root || k.root == nil {
+		return policy.Pass(f.Declaration.Tier, "the image does not change its user")
+	}
+	needed := slices.Clone(k.root)
+	if in.Capabilities&policy.CapabilityMask("DAC_OVERRIDE") != 0 {
+		needed = slices.DeleteFunc(needed, func(c string) bool { return c == "DAC_READ_SEARCH" })
+	}
+	if f.Stop.Value.Init {
+		needed = append(needed, "KILL") // the init is root, what it must signal is not
+	}
+	if lack := policy.CapabilityMask(needed...) &^ in.Capabilities; lack != 0 {
+		return policy.Fail(f.Declaration.Tier, "%s starts as root and lacks %s", name, policy.CapabilityNames(lack))
+	}
+	return policy.Pass(f.Declaration.Tier, "%s has what it needs to change its user", name)
+}
+
+func fileCapability(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Environment.Known() {
+		return policy.Unknown(f.Environment, "the environment")
+	}
+	_, name, k := text(f, in)
+	skips := slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == "SKIP_SETCAP" && v.Value != "" })
+	if k.carried == "" || skips || in.Capabilities&policy.CapabilityMask(k.carried) != 0 {
+		return policy.Pass(f.Environment.Tier, "no file capability is taken away")
+	}
+	return policy.Fail(f.Environment.Tier, "the program of %s carries %s and does not start without it", name, k.carried)
+}
+
+func silentRoot(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Declaration.Known() {
+		return policy.Unknown(f.Declaration, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	if k.staysRoot && d.User == "" && in.Capabilities&policy.CapabilityMask("SETUID", "SETGID") == 0 {
+		return policy.Fail(f.Declaration.Tier, "%s keeps running as root when it cannot change its user", name)
+	}
+	return policy.Pass(f.Declaration.Tier, "the user does not depend on the entry point")
+}
+
+func secretWays(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Declaration.Known() || !f.Environment.Known() {
+		return policy.Unknown(f.Declaration, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	var wrong []string
+	if f.RootReadOnly.Value {
+		for _, secret := range d.Loose {
+			wrong = append(wrong, secret+" is not a file, and the root is read-only")
+		}
+	}
+	for _, v := range f.Environment.Value {
+		if k.noFiles && fileOf.MatchString(v.Name) {
+			wrong = append(wrong, fmt.Sprintf("%s does not read %s", name, v.Name))
+		}
+	}
+	return all(f, wrong, "the image takes its secrets as they are given")
+}
+
+func runnableTest(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Health.Known() {
+		return policy.Unknown(f.Health, "the health test")
+	}
+	d, name, k := text(f, in)
+	test := f.Health.Value.Test
+	var wrong []string
+	for _, service := range d.Waits {
+		wrong = append(wrong, "it waits for "+service+" to be healthy, which has no test")
+	}
+	if len(test) > 1 && test[0] != "NONE" {
+		words := strings.FieldsFunc(strings.Join(test[1:], " "), func(r rune) bool { return strings.ContainsRune(" ;|&()$'\"`=", r) })
+		if strings.Contains(strings.Join(test, " "), "localhost") {
+			wrong = append(wrong, "localhost may be ::1 while the service listens on 127.0.0.1")
+		}
+		if k.shellless && test[0] == "CMD-SHELL" {
+			wrong = append(wrong, name+" has no shell")
+		}
+		for _, tool := range k.lacks {
+			if slices.ContainsFunc(words, func(w string) bool { return path.Base(w) == tool }) {
+				wrong = append(wrong, name+" has no "+tool)
+			}
+		}
+	}
+	if name == "" && len(wrong) == 0 {
+		return policy.Pass(f.Health.Tier, "nothing is wrong with it; the tools of the image are not known")
+	}
+	return all(f, wrong, "the image has what the test needs")
+}
+
+func imageNeeds(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Stop.Known() || !f.Declaration.Known() || !f.Environment.Known() {
+		return policy.Unknown(f.Stop, "the text of the service")
+	}
+	d, name, k := text(f, in)
+	var wrong []string
+	if f.Stop.Value.Grace < k.grace {
+		wrong = append(wrong, fmt.Sprintf("%s needs %s to stop, and gets %s", name, k.grace, f.Stop.Value.Grace))
+	}
+	if k.hostname && d.Hostname == "" {
+		wrong = append(wrong, name+" keeps its data under its host name, which is not fixed")
+	}
+	if k.variable != "" && !slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == k.variable }) {
+		wrong = append(wrong, name+" writes its data to /tmp without "+k.variable)
+	}
+	return all(f, wrong, "the image gets what it needs")
+}
+
+var lateCadvisor = regexp.MustCompile(`^v0\.(5[4-9]|[6-9]\d)`)
+
+// dead tells why an image should not be used any more, or not under this tag. Empty when it may.
+func dead(repository, tag string) string {
+	floating := tag == "" || tag == "latest"
+	switch {
+	case repository == "mongo" && (floating || tag == "8"):
+		return "this tag is not built any more; use mongo:8.0"
+	case repository == "minio/minio" || repository == "minio/mc":
+		return "the images are gone from Docker Hub; quay.io has the last ones"
+	case repository == "gcr.io/cadvisor/cadvisor" && lateCadvisor.MatchString(tag):
+		return "versions from 0.54 on are at ghcr.io/google/cadvisor"
+	case repository == "grafana/promtail":
+		return "its life ended in March 2026; use alloy"
+	case repository == "vault":
+		return "it was removed from the official images; use hashicorp/vault"
+	case repository == "mysql" && floating:
+		return "latest is the innovation line; name the long-term one"
+	case repository == "prom/prometheus" && !strings.Contains(tag, "-"):
+		return "the base of the tag without a suffix is about to change, and its user with it; use -busybox or -distroless"
+	}
+	return ""
+}
+
+func livingImage(f policy.Facts, _ policy.Intent) policy.Verdict {
+	if !f.Image.Known() {
+		return policy.Unknown(f.Image, "the image")
+	}
+	repository, tag := splitReference(f.Image.Value.Reference)
+	if why := dead(repository, tag); why != "" {
+		return policy.Fail(f.Image.Tier, "%s: %s", f.Image.Value.Reference, why)
+	}
+	pinned := strings.Contains(f.Image.Value.Reference, "@sha256:")
+	if name, _ := lookUp(f.Image.Value.Reference, ""); name != "" && !pinned && (tag == "" || tag == "latest") {
+		return policy.Fail(f.Image.Tier, "%s: the tag moves from version to version", f.Image.Value.Reference)
+	}
+	return policy.Pass(f.Image.Tier, "%s", f.Image.Value.Reference)
+}
+
+func closedStore(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Ports.Known() || !f.Networks.Known() {
+		return policy.Unknown(f.Ports, "the ports and networks")
+	}
+	_, name, k := text(f, in)
+	if !k.store {
+		return policy.NotApplicable(f.Ports.Tier, "the service is not known to be a store of data")
+	}
+	var wrong []string
+	for _, p := range f.Ports.Value {
+		if p.Public() {
+			wrong = append(wrong, p.String()+" opens "+name+" to every network of the host")
+		}
+	}
+	for _, n := range f.Networks.Value {
+		if !n.Internal {
+			wrong = append(wrong, name+" is on network "+n.Name+", which leads out")
+		}
+	}
+	if len(wrong) > 0 {
+		return policy.Fail(f.Ports.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return policy.Pass(f.Ports.Tier, "%s is on internal networks only", name)
+}
+
+// dropped are the keys that docker stack deploy leaves out, with a notice or without one (docker/cli, cli/compose).
+func dropped() []string {
+	return []string{"security_opt", "tmpfs", "shm_size", "depends_on", "ipc", "mem_limit", "memswap_limit", "pids_limit", "cpus"}
+}
+
+func takenByTarget(f policy.Facts, _ policy.Intent) policy.Verdict {
+	if !f.Declaration.Known() {
+		return policy.Unknown(f.Declaration, "the text of the service")
+	}
+	d := f.Declaration.Value
+	if d.Target != "swarm" {
+		return policy.NotApplicable(f.Declaration.Tier, "the target is Compose, which takes all of it")
+	}
+	var wrong []string
+	for _, key := range d.Keys {
+		if slices.Contains(dropped(), key) {
+			wrong = append(wrong, key+" is dropped by Swarm")
+		}
+	}
+	return all(f, wrong, "Swarm takes every key")
+}
+
+func ownedVolumes(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Mounts.Known() || !f.Declaration.Known() {
+		return policy.Unknown(f.Mounts, "the mounts")
+	}
+	d, name, k := text(f, in)
+	if d.Prepared {
+		return policy.Pass(f.Declaration.Tier, "deploy hands every volume to its user")
+	}
+	var wrong []string
+	for _, m := range f.Mounts.Value {
+		if m.Kind == "volume" && in.UID != 0 && slices.Contains(k.missing, m.Path) {
+			wrong = append(wrong, name+" does not have "+m.Path+", so the volume belongs to root")
+		}
+	}
+	if name == "" && len(f.Mounts.Value) > 0 && len(wrong) == 0 {
+		return policy.NotApplicable(f.Declaration.Tier, "the paths of the image are not known")
+	}
+	return all(f, wrong, "the image has the path of every volume")
+}

@@ -1,0 +1,262 @@
+// Package platform holds the controls of what a stack stands on: the engine and its machine, and the monitoring.
+package platform
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// CheckMachine applies the controls of the engine and its machine.
+func CheckMachine(m policy.Machine) []finding.Finding {
+	var out []finding.Finding
+	for _, c := range machine() {
+		v := c.judge(m)
+		if v.Status == finding.Fail && c.Severity == finding.Info {
+			v.Status = finding.Advice
+		}
+		out = append(out, finding.Finding{Subject: m.Name, Control: c.ID, Title: c.Title, Severity: c.Severity, Status: v.Status, Tier: v.Tier, Detail: v.Detail, Remedy: c.Remedy})
+	}
+	return out
+}
+
+// machineControl is a control of the engine and its machine.
+type machineControl struct {
+	policy.Control
+	judge func(policy.Machine) policy.Verdict
+}
+
+func machine() []machineControl {
+	const by = "verify --engine"
+	return []machineControl{
+		{Control: policy.Control{ID: "HSE-OPS-002", Title: "The engine's API is not open to the network", Severity: finding.Critical, By: by,
+			Rationale:  "Whoever reaches it is root on the machine.",
+			References: []string{"CIS 2.7", "OWASP Docker rule 1", "NIST SP 800-190 4.3.2"},
+			Remedy:     "take tcp:// out of the engine's hosts, or set tlsverify with a certificate authority of your own"},
+			judge: func(m policy.Machine) policy.Verdict {
+				return none(m.Plain, "the engine's addresses", "no address without TLS", "answers without TLS at %s")
+			}},
+		{Control: policy.Control{ID: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, By: by,
+			Rationale:  "Published ports are forwarded before ufw and firewalld are asked; only the chain DOCKER-USER comes first.",
+			References: []string{"CIS 2.4", "OWASP Docker rule 5"},
+			Remedy:     "say under firewall: who may reach each port, and load the rules that hsectl generate writes; or publish on 127.0.0.1"},
+			judge: publishedGuarded},
+		{Control: policy.Control{ID: "HSE-OPS-005", Title: "Engine and runtime have the fixes of known escapes", Severity: finding.High, By: by,
+			Rationale:  "A container escape needs one old component.",
+			References: []string{"CIS 1.2.2", "NIST SP 800-190 4.4.1", "NIST SP 800-190 4.5.3"},
+			Remedy:     "update the engine: Docker 25.0 and runc 1.2.8, 1.3.3 or 1.4.0 are the least (CVE-2024-21626, CVE-2025-31133)"},
+			judge: versions},
+		{Control: policy.Control{ID: "HSE-OPS-006", Title: "Root of a container is nobody on the host", Severity: finding.Info, By: by,
+			Rationale:  "With mapped user ids, or an engine that is not root, an escape ends as nobody.",
+			References: []string{"CIS 2.9", "OWASP Docker rule 11"},
+			Remedy:     "run the engine rootless, or with userns-remap"},
+			judge: func(m policy.Machine) policy.Verdict {
+				if !m.Security.Known() {
+					return policy.Unknown(m.Security, "the engine's security options")
+				}
+				if slices.ContainsFunc(m.Security.Value, func(o string) bool { return o == "userns" || o == "rootless" }) {
+					return policy.Pass(m.Security.Tier, "%s", strings.Join(m.Security.Value, ", "))
+				}
+				return policy.Fail(m.Security.Tier, "user ids are the host's")
+			}},
+		{Control: policy.Control{ID: "HSE-OPS-007", Title: "The engine's defaults are hardened", Severity: finding.Medium, By: by,
+			Rationale:  "What is not made by hsectl gets the engine's defaults.",
+			References: []string{"CIS 2.2", "CIS 2.5", "CIS 2.14", "CIS 2.15", "CIS 2.17", "CIS 2.18"},
+			Remedy:     `in daemon.json: "icc": false, "live-restore": true, "no-new-privileges": true, no insecure-registries, no experimental`},
+			judge: engineDefaults},
+		{Control: policy.Control{ID: "HSE-OPS-008", Title: "The engine's files belong to root", Severity: finding.Medium, By: by,
+			Rationale:  "Who can write the engine's configuration or its socket is root.",
+			References: []string{"CIS 3.1", "CIS 3.15", "CIS 3.17"},
+			Remedy:     "chown root, and take write access from group and others; the socket may be the group docker's"},
+			judge: engineFiles},
+		{Control: policy.Control{ID: "HSE-OPS-011", Title: "Swarm is off", Severity: finding.Low, By: by,
+			Rationale:  "It opens ports for a cluster that nobody uses.",
+			References: []string{"CIS 5.1"},
+			Remedy:     "docker swarm leave --force"},
+			judge: func(m policy.Machine) policy.Verdict {
+				switch {
+				case !m.Swarm.Known():
+					return policy.Unknown(m.Swarm, "the state of swarm")
+				case m.Swarm.Value:
+					return policy.Fail(m.Swarm.Tier, "the engine is part of a swarm")
+				}
+				return policy.Pass(m.Swarm.Tier, "off")
+			}},
+		{Control: policy.Control{ID: "HSE-LOG-003", Title: "The engine's own log settings keep and bound logs", Severity: finding.Info, By: by,
+			Rationale:  "Containers that hsectl did not make log as the engine says.",
+			References: []string{"CIS 2.3", "CIS 2.13", "OWASP Docker rule 10"},
+			Remedy:     `in daemon.json: "log-driver": "local", or json-file with "log-opts": {"max-size": "10m"}`},
+			judge: func(m policy.Machine) policy.Verdict {
+				switch {
+				case !m.LogDriver.Known():
+					return policy.Unknown(m.LogDriver, "the engine's log driver")
+				case m.LogDriver.Value == "none":
+					return policy.Fail(m.LogDriver.Tier, "the engine's log driver is none")
+				case m.LogDriver.Value != "json-file":
+					return policy.Pass(m.LogDriver.Tier, "driver %s", m.LogDriver.Value)
+				case !m.LogBounded.Known():
+					return policy.Unknown(m.LogBounded, "the bound of json-file")
+				case !m.LogBounded.Value:
+					return policy.Fail(m.LogBounded.Tier, "json-file without max-size")
+				}
+				return policy.Pass(m.LogBounded.Tier, "json-file with a bound")
+			}},
+	}
+}
+
+// none fails when a list has entries.
+func none(f policy.Fact[[]string], what, good, bad string) policy.Verdict {
+	switch {
+	case !f.Known():
+		return policy.Unknown(f, what)
+	case len(f.Value) > 0:
+		return policy.Fail(f.Tier, bad, strings.Join(f.Value, ", "))
+	}
+	return policy.Pass(f.Tier, "%s", good)
+}
+
+func publishedGuarded(m policy.Machine) policy.Verdict {
+	switch {
+	case !m.Published.Known():
+		return policy.Unknown(m.Published, "the published ports")
+	case len(m.Published.Value) == 0:
+		return policy.NotApplicable(m.Published.Tier, "no container publishes a port beyond the machine")
+	case m.Openings != nil:
+		return judgeOpenings(m)
+	case !m.Forwarding.Known():
+		return policy.Unknown(m.Forwarding, "the chain DOCKER-USER")
+	}
+	rules := slices.DeleteFunc(slices.Clone(m.Forwarding.Value), func(r string) bool {
+		return !strings.HasPrefix(r, "-A ") || !strings.HasSuffix(r, "-j DROP") && !strings.Contains(r, "-j REJECT")
+	})
+	if len(rules) == 0 {
+		return policy.Fail(m.Forwarding.Tier, "nothing in DOCKER-USER refuses what comes to %s", strings.Join(m.Published.Value, ", "))
+	}
+	return policy.Pass(m.Forwarding.Tier, "%d rules refuse some of what comes to %s; that they are the right ones is not judged", len(rules), strings.Join(m.Published.Value, ", "))
+}
+
+// release reads the numbers at the beginning of a version, and whether a distribution has added its own.
+var release = regexp.MustCompile(`^v?(\d+)\.(\d+)(?:\.(\d+))?(.*)$`)
+
+// versions compares with the first releases of each line that have the fixes. A distribution keeps the number and fixes the
+// rest, so of its versions the number proves nothing.
+func versions(m policy.Machine) policy.Verdict {
+	if !m.Versions.Known() {
+		return policy.Unknown(m.Versions, "the versions")
+	}
+	floors := map[string][][3]int{"engine": {{25, 0, 0}}, "runc": {{1, 2, 8}, {1, 3, 3}, {1, 4, 0}}}
+	var old, vendor, fine []string
+	for _, name := range []string{"engine", "runc"} {
+		text, ok := m.Versions.Value[name]
+		parts := release.FindStringSubmatch(text)
+		if !ok || parts == nil {
+			return policy.Undetermined(fmt.Sprintf("the version of %s is not known", name))
+		}
+		var v [3]int
+		for i := range v {
+			v[i], _ = strconv.Atoi(parts[i+1]) // the pattern has digits there, or nothing
+		}
+		switch {
+		case recent(v, floors[name]):
+			fine = append(fine, name+" "+text)
+		case strings.ContainsAny(parts[4], "+~"):
+			vendor = append(vendor, name+" "+text)
+		default:
+			old = append(old, name+" "+text)
+		}
+	}
+	switch {
+	case len(old) > 0:
+		return policy.Fail(m.Versions.Tier, "%s", strings.Join(old, ", "))
+	case len(vendor) > 0:
+		return policy.Undetermined(strings.Join(vendor, ", ") + ": a distribution's own; ask its security tracker")
+	}
+	return policy.Pass(m.Versions.Tier, "%s", strings.Join(fine, ", "))
+}
+
+// recent compares a version with the floor of its own line, or with the newest line.
+func recent(v [3]int, floors [][3]int) bool {
+	for _, f := range floors {
+		if len(floors) > 1 && v[0] == f[0] && v[1] == f[1] {
+			return v[2] >= f[2]
+		}
+	}
+	newest := floors[len(floors)-1]
+	return slices.Compare(v[:], newest[:]) >= 0
+}
+
+func engineDefaults(m policy.Machine) policy.Verdict {
+	switch {
+	case !m.Security.Known():
+		return policy.Unknown(m.Security, "the engine's security options")
+	case !m.Insecure.Known():
+		return policy.Unknown(m.Insecure, "the engine's registries")
+	case !m.Open.Known():
+		return policy.Unknown(m.Open, "the default bridge")
+	case !m.Restores.Known():
+		return policy.Unknown(m.Restores, "live-restore")
+	case !m.Trial.Known():
+		return policy.Unknown(m.Trial, "experimental features")
+	}
+	var wrong []string
+	if m.Open.Value {
+		wrong = append(wrong, "containers on the default bridge reach each other")
+	}
+	if !m.Restores.Value && !m.Swarm.Value {
+		wrong = append(wrong, "containers stop with the engine")
+	}
+	if !slices.Contains(m.Security.Value, "no-new-privileges") {
+		wrong = append(wrong, "new privileges are allowed by default")
+	}
+	if !slices.Contains(m.Security.Value, "seccomp") {
+		wrong = append(wrong, "there is no filter of system calls")
+	}
+	if len(m.Insecure.Value) > 0 {
+		wrong = append(wrong, "registries without TLS: "+strings.Join(m.Insecure.Value, ", "))
+	}
+	if m.Trial.Value {
+		wrong = append(wrong, "experimental features are on")
+	}
+	if len(wrong) > 0 {
+		return policy.Fail(m.Security.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return policy.Pass(m.Security.Tier, "as they should be")
+}
+
+func engineFiles(m policy.Machine) policy.Verdict {
+	if !m.Files.Known() {
+		return policy.Unknown(m.Files, "the engine's files")
+	}
+	var wrong []string
+	for _, f := range m.Files.Value {
+		switch {
+		case f.Owner != 0:
+			wrong = append(wrong, fmt.Sprintf("%s belongs to uid %d", f.Path, f.Owner))
+		case f.Mode&^f.Most != 0:
+			wrong = append(wrong, fmt.Sprintf("%s has mode %04o, more than %04o", f.Path, f.Mode, f.Most))
+		case f.Mode&0o020 != 0 && f.Group != "docker" && f.Group != "root":
+			wrong = append(wrong, fmt.Sprintf("group %s may write %s", f.Group, f.Path))
+		}
+	}
+	if len(wrong) > 0 {
+		return policy.Fail(m.Files.Tier, "%s", strings.Join(wrong, "; "))
+	}
+	return policy.Pass(m.Files.Tier, "%d files", len(m.Files.Value))
+}
+
+// Controls returns the controls of the engine, its machine and the monitoring, for the catalogue.
+func Controls() []policy.Control {
+	var out []policy.Control
+	for _, c := range machine() {
+		out = append(out, c.Control)
+	}
+	for _, c := range monitoring() {
+		out = append(out, c.Control)
+	}
+	return out
+}

@@ -1,0 +1,87 @@
+package platform_test
+
+import (
+	"testing"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/platform"
+)
+
+func seen[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Effective) }
+
+func statusOf(t *testing.T, findings []finding.Finding, id string) finding.Finding {
+	t.Helper()
+	for _, f := range findings {
+		if f.Control == id {
+			return f
+		}
+	}
+	t.Fatalf("%s was not judged", id)
+	return finding.Finding{}
+}
+
+// safe is an engine as it should be.
+func safe() policy.Machine {
+	return policy.Machine{Name: "engine", Plain: seen([]string(nil)), Versions: seen(map[string]string{"engine": "29.1.3", "runc": "1.3.4"}),
+		Security: seen([]string{"seccomp", "apparmor", "userns", "no-new-privileges"}), Insecure: seen([]string(nil)), Restores: seen(true), Open: seen(false),
+		Trial: seen(false), LogDriver: seen("local"), LogBounded: seen(true), Swarm: seen(false),
+		Files:     seen([]policy.EngineFile{{Path: "/var/run/docker.sock", Mode: 0o660, Group: "docker", Most: 0o660}}),
+		Published: seen([]string{"0.0.0.0:443/tcp of edge"}), Forwarding: seen([]string{"-N DOCKER-USER", "-A DOCKER-USER -i eth0 ! -s 10.0.0.0/8 -j DROP"})}
+}
+
+func TestTheEngineAndItsMachine(t *testing.T) {
+	const pass, fail, unknown, na, advice = finding.Pass, finding.Fail, finding.Unknown, finding.NotApplicable, finding.Advice
+	for _, f := range platform.CheckMachine(safe()) {
+		if f.Status != pass || f.Tier == finding.None {
+			t.Errorf("a safe engine: %s is %s: %s", f.Control, f.Status, f.Detail)
+		}
+	}
+	for _, f := range platform.CheckMachine(policy.Machine{}) {
+		if f.Status != unknown {
+			t.Errorf("an engine that nobody saw: %s is %s: %s", f.Control, f.Status, f.Detail)
+		}
+	}
+	version := func(engine, runc string) func(*policy.Machine) {
+		return func(m *policy.Machine) { m.Versions = seen(map[string]string{"engine": engine, "runc": runc}) }
+	}
+	for name, c := range map[string]struct {
+		control string
+		change  func(*policy.Machine)
+		want    finding.Status
+	}{
+		"API on the network":       {"HSE-OPS-002", func(m *policy.Machine) { m.Plain = seen([]string{"0.0.0.0:2375"}) }, fail},
+		"no rule":                  {"HSE-OPS-004", func(m *policy.Machine) { m.Forwarding = seen([]string{"-N DOCKER-USER", "-A DOCKER-USER -j RETURN"}) }, fail},
+		"nothing published":        {"HSE-OPS-004", func(m *policy.Machine) { m.Published = seen([]string(nil)) }, na},
+		"chain out of sight":       {"HSE-OPS-004", func(m *policy.Machine) { m.Forwarding = policy.Unseen[[]string]("not root") }, unknown},
+		"old engine":               {"HSE-OPS-005", version("24.0.9", "1.3.4"), fail},
+		"old runc":                 {"HSE-OPS-005", version("29.0.0", "1.1.5"), fail},
+		"runc of an older line":    {"HSE-OPS-005", version("29.0.0", "1.2.8"), pass},
+		"one fix short":            {"HSE-OPS-005", version("29.0.0", "1.3.2"), fail},
+		"a later line":             {"HSE-OPS-005", version("v30.1", "2.0.0"), pass},
+		"a distribution's":         {"HSE-OPS-005", version("20.10.24+dfsg1", "1.1.5+ds1"), unknown},
+		"no version of runc":       {"HSE-OPS-005", func(m *policy.Machine) { m.Versions = seen(map[string]string{"engine": "29.0.0"}) }, unknown},
+		"ids of the host":          {"HSE-OPS-006", func(m *policy.Machine) { m.Security = seen([]string{"seccomp"}) }, advice},
+		"open bridge":              {"HSE-OPS-007", func(m *policy.Machine) { m.Open = seen(true) }, fail},
+		"stops with the engine":    {"HSE-OPS-007", func(m *policy.Machine) { m.Restores = seen(false) }, fail},
+		"swarm excludes that":      {"HSE-OPS-007", func(m *policy.Machine) { m.Restores, m.Swarm = seen(false), seen(true) }, pass},
+		"no filter":                {"HSE-OPS-007", func(m *policy.Machine) { m.Security = seen([]string{"no-new-privileges"}) }, fail},
+		"registry without TLS":     {"HSE-OPS-007", func(m *policy.Machine) { m.Insecure = seen([]string{"10.0.0.0/8"}) }, fail},
+		"experimental":             {"HSE-OPS-007", func(m *policy.Machine) { m.Trial = seen(true) }, fail},
+		"socket of everybody":      {"HSE-OPS-008", func(m *policy.Machine) { m.Files.Value[0].Mode = 0o666 }, fail},
+		"socket of another group":  {"HSE-OPS-008", func(m *policy.Machine) { m.Files.Value[0].Group = "users" }, fail},
+		"configuration of a user":  {"HSE-OPS-008", func(m *policy.Machine) { m.Files.Value[0].Owner = 1000 }, fail},
+		"swarm":                    {"HSE-OPS-011", func(m *policy.Machine) { m.Swarm = seen(true) }, fail},
+		"no logs":                  {"HSE-LOG-003", func(m *policy.Machine) { m.LogDriver = seen("none") }, advice},
+		"json-file without a size": {"HSE-LOG-003", func(m *policy.Machine) { m.LogDriver, m.LogBounded = seen("json-file"), seen(false) }, advice},
+		"json-file with a size":    {"HSE-LOG-003", func(m *policy.Machine) { m.LogDriver = seen("json-file") }, pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := safe()
+			c.change(&m)
+			if got := statusOf(t, platform.CheckMachine(m), c.control); got.Status != c.want {
+				t.Errorf("%s is %s: %s", c.control, got.Status, got.Detail)
+			}
+		})
+	}
+}
