@@ -32,7 +32,7 @@ const head = "apiVersion: hsectl/v1\nkind: Profile\nname: shop\n"
 
 func parse(t testing.TB, text string) stack.Stack {
 	t.Helper()
-	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}, Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/finding"
@@ -48,7 +47,7 @@ func minimal(t *testing.T, p parser.Preset, more string) string {
 func parse(t *testing.T, text string) stack.Stack {
 	t.Helper()
 	p, err := parser.Parse([]byte(text), parser.Options{
-		File: "minimal.yaml", Today: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}, CheckImage: image.Check,
+		File: "minimal.yaml", Library: profiles.Library{}, CheckImage: image.Check,
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)

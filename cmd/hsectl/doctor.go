@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,7 +90,7 @@ func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
 		if err != nil {
 			return err
 		}
-		options := parser.Options{File: l.Path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
+		options := parser.Options{File: l.Path, Library: profiles.Library{}, CheckImage: image.Check}
 		if _, err := parser.Parse(next, options); err != nil {
 			s.Say("not changing %s: %v", d.Patch.Path, err)
 			continue

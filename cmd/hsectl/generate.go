@@ -35,6 +35,7 @@ The same profile gives the same bytes. Files are replaced together; a failure le
 			if l, err = l.Pinned(); err != nil {
 				return err
 			}
+			l.WarnExpired(s)
 			files, err := app.Render(l, out)
 			if err != nil {
 				return err

@@ -145,7 +145,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o initOptions
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
 func failing(text []byte) []importer.Except {
-	p, err := parser.Parse(text, parser.Options{File: "hsectl.yaml", Today: time.Now(), Library: profiles.Library{}})
+	p, err := parser.Parse(text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}})
 	if err != nil {
 		return nil
 	}
@@ -267,7 +267,7 @@ func initPresets(g *app.Settings, s app.Streams, o initOptions) error {
 			b.WriteString("    # TODO(hsectl): how can one tell that the service works? This asks a port.\n    health: {tcp: 3000}\n")
 		}
 	}
-	options := parser.Options{File: path, Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check}
+	options := parser.Options{File: path, Library: profiles.Library{}, CheckImage: image.Check}
 	p, err := parser.Parse([]byte(b.String()), options)
 	if err != nil {
 		return err
@@ -283,7 +283,7 @@ func initPresets(g *app.Settings, s app.Streams, o initOptions) error {
 // lacksTest reports whether a service of a preset needs a health test of its own.
 func lacksTest(service, preset string) bool {
 	text := fmt.Sprintf("apiVersion: %s\nkind: Profile\nname: x\nservices: {%s: {preset: %s}}\n", profile.APIVersion, service, preset)
-	_, err := parser.Parse([]byte(text), parser.Options{File: "x", Today: time.Now(), Library: profiles.Library{}})
+	_, err := parser.Parse([]byte(text), parser.Options{File: "x", Library: profiles.Library{}})
 	return slices.ContainsFunc(yamldoc.Problems(err), func(p *yamldoc.Problem) bool { return strings.Contains(p.Message, "no health test") })
 }
 

@@ -78,6 +78,7 @@ func rooms() []room {
 		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes", "internal/image"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/backup", "internal/verify"}},
 		{"internal/app", "what the use cases share: the profile at hand, the engine that is meant, streams, errors; knows no flags", []string{
+			"internal/yamldoc",
 			"generate",
 			"profiles",
 			"internal/finding",

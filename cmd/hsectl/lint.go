@@ -103,6 +103,9 @@ func judge(ctx context.Context, s app.Streams, o lintOptions, from app.Selection
 		if err != nil {
 			return "", nil, err
 		}
+		if err := l.Profile.Expired(l.Today, "", "monitoring."); err != nil {
+			return "", nil, err
+		}
 		findings = slices.Concat(lintProfile(l), judgeSources(ctx, l), supply.LintBuilds(ctx, l))
 		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err

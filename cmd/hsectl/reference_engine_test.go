@@ -96,7 +96,7 @@ func referenceProfile(t *testing.T, stack, address string) string {
 	}
 	_, port, _ := strings.Cut(address, ":")
 	text := strings.NewReplacer("name: hse-digital\n", "name: "+stack+"\n", `"3001:3001"`, `"`+port+`:3001"`,
-		"image: hse-digital:latest", "image: "+stack+":latest").Replace(string(data))
+		"image: hse-digital:latest", "image: "+stack+":latest", "expires: 2027-11-30", "expires: 2999-12-31").Replace(string(data))
 	f, err := os.CreateTemp("../../profiles", ".test-*.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -45,7 +46,8 @@ type Loaded struct {
 	Profile *profile.Profile
 	Project *composefile.Project // instead of a profile, where a Compose file may stand in for one
 	Stack   stack.Stack
-	Root    string // of the paths of its services in the profile: empty, or "monitoring."
+	Today   time.Time // exceptions that expired before it waive nothing; zero for none
+	Root    string    // of the paths of its services in the profile: empty, or "monitoring."
 	Locked  lock.File
 	Bundle  *Bundle // what came with the profile in a bundle, or nothing
 }
@@ -56,7 +58,7 @@ type Reader func(path string, limit int64) ([]byte, error)
 // Load reads the profile that is meant, of this machine and as of today.
 func Load(from Selection) (Loaded, error) { return LoadFrom(from, host.ReadFile, time.Now()) }
 
-// LoadFrom reads a profile, and all it extends, from where read finds it. Exceptions that expired before today are refused.
+// LoadFrom reads a profile, and all it extends, from where read finds it. Exceptions that expired before today waive nothing.
 func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	path := from.Files[0]
 	data, err := ReadProfile(read, path)
@@ -65,7 +67,7 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	}
 	l := Loaded{Path: path, Data: data, Choices: from.choices()}
 	options := parser.Options{
-		File: path, Today: today, Library: profiles.Library{}, Environment: from.Environment, Set: from.Set,
+		File: path, Library: profiles.Library{}, Environment: from.Environment, Set: from.Set,
 		Variables: os.LookupEnv, CheckImage: image.Check,
 		Load: func(name, from string) (parser.Document, error) { return l.extend(read, name, from) },
 	}
@@ -80,8 +82,18 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	if l.Profile, err = parser.Parse(data, options); err != nil {
 		return Loaded{}, err
 	}
-	l.Stack = stack.New(l.Profile)
+	l.Today, l.Stack = today, stack.New(l.Profile).AsOf(today)
 	return l, nil
+}
+
+// Expired returns the exceptions of the stack whose last day is over, or nil: what lint and deploy do not let pass.
+func (l Loaded) Expired() error { return l.Profile.Expired(l.Today, l.Root) }
+
+// WarnExpired names all of the profile on standard error, for verbs that go on.
+func (l Loaded) WarnExpired(s Streams) {
+	for _, p := range yamldoc.Problems(l.Profile.Expired(l.Today, "", "monitoring.")) {
+		s.Say("warning: %v: deploy will refuse this", p)
+	}
 }
 
 // Chosen returns what was loaded without the services whose profiles: are not chosen. What is about running containers is
@@ -91,7 +103,7 @@ func (l Loaded) Chosen(names []string) (Loaded, error) {
 	if err != nil {
 		return l, &UsageError{fmt.Errorf("choosing services of %s: %w", l.Path, err), "choose with --profiles NAME,NAME"}
 	}
-	l.Profile, l.Stack = p, stack.New(p).Pinned(l.Locked.Pins(l.Root))
+	l.Profile, l.Stack = p, stack.New(p).AsOf(l.Today).Pinned(l.Locked.Pins(l.Root))
 	return l, nil
 }
 
@@ -163,7 +175,7 @@ func (l Loaded) Watching() (Loaded, bool, error) {
 	if err != nil {
 		return Loaded{}, false, err
 	}
-	l.Stack, l.Root = beside, "monitoring."
+	l.Stack, l.Root = beside.AsOf(l.Today), "monitoring."
 	l.Stack = l.Stack.Pinned(l.Locked.Pins(l.Root))
 	return l, true, nil
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/moby/moby/client"
 
@@ -107,7 +106,7 @@ func newBroken(t *testing.T, e *Engine, file string) *broken {
 
 func (b *broken) parse(text string) *profile.Profile {
 	b.t.Helper()
-	p, err := parser.Parse([]byte(text), parser.Options{File: "broken.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "broken.yaml", Library: profiles.Library{}, CheckImage: image.Check})
 	if err != nil {
 		b.t.Fatalf("%v\n%s", err, text)
 	}

@@ -171,7 +171,7 @@ func testStack(t *testing.T, e *Engine, text, mode string) stack.Stack {
 func stackOf(t *testing.T, e *Engine, name, text, mode string) stack.Stack {
 	t.Helper()
 	text = strings.NewReplacer("NAME", name, "IMAGE", workload(t, e), "MODE", mode).Replace(slowly(text))
-	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Today: time.Now(), Library: profiles.Library{}, CheckImage: image.Check})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}, CheckImage: image.Check})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestRoundTrip(t *testing.T) {
 // rendered loads what the profile renders, with the values that were left where they were.
 func rendered(t *testing.T, before *composefile.Project, draft Draft, dir string) *composefile.Project {
 	t.Helper()
-	p, err := parser.Parse(draft.Text, parser.Options{File: "hsectl.yaml", Today: today, Library: profiles.Library{}})
+	p, err := parser.Parse(draft.Text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

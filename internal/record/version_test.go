@@ -167,7 +167,9 @@ func fill(v reflect.Value, n int) int {
 		return fill(v.Elem(), n)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			n = fill(v.Field(i), n)
+			if v.Type().Field(i).IsExported() { // the day on which a stack is judged is no part of what is meant
+				n = fill(v.Field(i), n)
+			}
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))

@@ -58,7 +58,7 @@ func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
 		}
 		text = strings.Replace(text, e.from, e.to, 1)
 	}
-	p, err := parser.Parse([]byte(text), parser.Options{File: "shop.yaml", Today: today, Library: profiles.Library{}})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "shop.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,12 +202,16 @@ func (s Stack) Check() []finding.Finding {
 	return out
 }
 
-// Waive marks the failures that the service's exceptions allow.
+// Waive marks the failures that the service's exceptions allow. One that has expired allows nothing, and the failure says so.
 func (s Service) Waive(findings []finding.Finding) []finding.Finding {
 	out := slices.Clone(findings)
 	for i, f := range out {
 		e, ok := s.Excepted(f.Control)
-		if ok && (f.Status == finding.Fail || f.Status == finding.Drift) {
+		switch {
+		case !ok || f.Status != finding.Fail && f.Status != finding.Drift:
+		case s.expired(e):
+			out[i].Detail += "; the exception for it expired on " + e.Expires
+		default:
 			out[i].Status = finding.Waived
 			out[i].Waiver = &finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires}
 		}

@@ -120,7 +120,7 @@ func newService(p *profile.Profile, name string) Service {
 	}
 	for _, e := range p.Exceptions {
 		if e.Service == name {
-			s.Exceptions = append(s.Exceptions, Exception{e.Control, e.Reason, cmp.Or(e.Owner, from.Owner), e.Expires.String()})
+			s.Exceptions = append(s.Exceptions, Exception{Control: e.Control, Reason: e.Reason, Owner: cmp.Or(e.Owner, from.Owner), Expires: e.Expires.String()})
 		}
 	}
 	return s

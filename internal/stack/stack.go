@@ -67,6 +67,8 @@ type Service struct {
 	SLO          Objectives
 	Exceptions   []Exception
 	Extra        map[string]any // keys of a Compose service that are passed through; what they weaken is in Facts
+
+	day string // exceptions whose last day lies before it waive nothing; see AsOf
 }
 
 // User is a numeric user and group.
@@ -254,14 +256,27 @@ func (s Stack) Service(name string) (Service, bool) {
 // Wanted returns how many containers the service has. A release that was recorded before there was a choice says nothing.
 func (s Service) Wanted() int { return max(s.Replicas, 1) }
 
-// Excepted returns the exception for a control, or false.
-func (s Service) Excepted(control string) (Exception, bool) {
+// AsOf returns the stack as it is judged on a day: exceptions whose last day is over still say how the stack was meant, but
+// waive nothing any more. Without a day all of them waive, as they did when a release was made.
+func (s Stack) AsOf(today time.Time) Stack {
+	s.Services = slices.Clone(s.Services)
+	for i := range s.Services {
+		s.Services[i].day = today.UTC().Format(time.DateOnly)
+	}
+	return s
+}
+
+// expired reports whether the last day of an exception is over.
+func (s Service) expired(e Exception) bool { return e.Expires < s.day }
+
+// Excepted returns the exception for a control, the one that lasts longest, or false.
+func (s Service) Excepted(control string) (found Exception, ok bool) {
 	for _, e := range s.Exceptions {
-		if e.Control == control {
-			return e, true
+		if e.Control == control && (!ok || e.Expires > found.Expires) {
+			found, ok = e, true
 		}
 	}
-	return Exception{}, false
+	return found, ok
 }
 
 // Volumes returns the paths that keep data, in order.

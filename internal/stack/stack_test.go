@@ -20,7 +20,7 @@ const head = "apiVersion: hsectl/v1\nkind: Profile\nname: shop\n"
 
 func parse(t *testing.T, text string) stack.Stack {
 	t.Helper()
-	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}, Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,5 +318,37 @@ func TestTwinOfACircle(t *testing.T) {
 	s := stack.Stack{Services: []stack.Service{{Name: "a", DependsOn: []stack.Dependency{{Service: "b"}}}, {Name: "b", DependsOn: []stack.Dependency{{Service: "a"}}}}}
 	if got := s.Twin("x", "a"); len(got.Services) != 2 {
 		t.Errorf("got %v", got.Services)
+	}
+}
+
+// An exception waives up to its last day. After that the failure stands and says why; another exception in force still waives.
+func TestExpiredExceptionWaivesNothing(t *testing.T) {
+	const id = "HSE-SEC-001"
+	text := head + "services: {cache: {preset: redis, environment: {API_TOKEN: hunter2}}}\nexceptions:\n" +
+		"  - {control: HSE-SEC-001, service: cache, reason: legacy, expires: 2026-06-14}\n"
+	both := text + "  - {control: HSE-SEC-001, service: cache, reason: reviewed again, expires: 2026-07-14}\n"
+	for _, c := range []struct {
+		text, day string
+		want      finding.Status
+		detail    string
+	}{
+		{text, "2026-06-14", finding.Waived, ""},
+		{text, "2026-06-15", finding.Fail, "the exception for it expired on 2026-06-14"},
+		{both, "2026-06-15", finding.Waived, ""},
+		{both, "2026-07-15", finding.Fail, "the exception for it expired on 2026-07-14"},
+	} {
+		day, err := time.Parse(time.DateOnly, c.day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := parse(t, c.text)
+		found := s.AsOf(day.Add(12 * time.Hour)).Check()
+		i := slices.IndexFunc(found, func(f finding.Finding) bool { return f.Control == id })
+		if i < 0 || found[i].Status != c.want || !strings.Contains(found[i].Detail, c.detail) || (found[i].Waiver != nil) != (c.want == finding.Waived) {
+			t.Errorf("%s: got %+v", c.day, found[i])
+		}
+		if found := s.Check(); found[i].Status != finding.Waived {
+			t.Errorf("AsOf changed the stack that it was asked of: %+v", found[i])
+		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 func parse(t *testing.T, text string) stack.Stack {
 	t.Helper()
-	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}, Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)})
+	p, err := parser.Parse([]byte(text), parser.Options{File: "test.yaml", Library: profiles.Library{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,6 +96,9 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 		stacks = append(stacks, beside)
 	}
 	for _, one := range stacks {
+		if err := one.Expired(); err != nil {
+			return err
+		}
 		if err := refuse(d.Err, one); err != nil {
 			return err
 		}

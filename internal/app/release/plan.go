@@ -31,11 +31,12 @@ type PlanOptions struct {
 
 // planned are the stacks that a plan is about, with everything they need: that of the profile, and the one that watches it
 // when that is asked for.
-func planned(ctx context.Context, g *app.Settings, monitoring bool) ([]deploy.Desired, error) {
+func planned(ctx context.Context, g *app.Settings, s app.Streams, monitoring bool) ([]deploy.Desired, error) {
 	l, err := app.LoadPinned(g.File)
 	if err != nil {
 		return nil, err
 	}
+	l.WarnExpired(s)
 	stacks := []app.Loaded{l}
 	if monitoring {
 		beside, err := l.Watchers()
@@ -217,7 +218,7 @@ func Plan(ctx context.Context, g *app.Settings, s app.Streams, o PlanOptions) er
 	if o.Monitoring && (o.Out != "" || len(o.Only) > 0) {
 		return &app.UsageError{Err: errors.New("--out and --only are of one stack, and --monitoring plans another"), Hint: "plan them one after the other"}
 	}
-	stacks, err := planned(ctx, g, o.Monitoring)
+	stacks, err := planned(ctx, g, s, o.Monitoring)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func LintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
 // waiver returns the exception of a service for a control.
 func waiver(l app.Loaded, service, control string) (finding.Waiver, bool) {
 	for _, e := range l.Profile.Exceptions {
-		if e.Service == service && e.Control == control {
+		if e.Service == service && e.Control == control && !e.Expires.Over(l.Today) {
 			return finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}, true
 		}
 	}

@@ -134,7 +134,7 @@ func candidate(ctx context.Context, l app.Loaded, engine *docker.Engine, service
 		c.ID, c.RepoDigests = i.ID, []string{reference + "@" + i.ID, reference + "@" + i.Config}
 	}
 	for _, e := range l.Profile.Exceptions {
-		if e.Service == service {
+		if e.Service == service && !e.Expires.Over(l.Today) {
 			c.Waived[e.Control] = finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}
 		}
 	}

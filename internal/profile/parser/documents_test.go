@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -54,7 +53,7 @@ func (f memory) load(name, _ string) (parser.Document, error) {
 }
 
 func optionsWith(change func(*parser.Options)) parser.Options {
-	o := parser.Options{File: "shop.yaml", Today: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC), Library: profiles.Library{}}
+	o := parser.Options{File: "shop.yaml", Library: profiles.Library{}}
 	if change != nil {
 		change(&o)
 	}

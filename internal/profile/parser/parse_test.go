@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -24,7 +23,7 @@ const testProfiles = "../../../testdata/profiles"
 // options are those of a fixed day, so that exceptions neither expire nor come back while the tests grow old.
 func options(file string) parser.Options {
 	return parser.Options{
-		File: file, Today: time.Date(2026, 6, 15, 13, 0, 0, 0, time.UTC), Library: profiles.Library{},
+		File: file, Library: profiles.Library{},
 		CheckImage: func(reference string) error {
 			if strings.ContainsAny(reference, " \n") {
 				return fmt.Errorf("image %q is not a reference", reference)

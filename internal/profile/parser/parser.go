@@ -10,7 +10,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/validation"
@@ -30,7 +29,6 @@ type Library interface {
 // Options are what Parse must know besides the bytes. Everything that is an effect comes in here as a value or a function.
 type Options struct {
 	File        string             // name of the file, for messages
-	Today       time.Time          // exceptions that expired before it are refused
 	Library     Library            // presets and the built-in baseline
 	Load        Loader             // finds what a profile extends; nil when nothing can be extended
 	Overlays    []Document         // laid over the profile, weakest first
@@ -96,7 +94,7 @@ func Parse(data []byte, o Options) (*profile.Profile, error) {
 	if m := p.MonitoringProfile(); m != nil {
 		complete(m)
 	}
-	validation.Check{Failed: d.Failed, Today: o.Today, Image: o.CheckImage}.Profile(p, c)
+	validation.Check{Failed: d.Failed, Image: o.CheckImage}.Profile(p, c)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}

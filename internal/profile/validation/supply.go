@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/yamldoc"
@@ -95,10 +94,7 @@ func (v *validator) ignored(path string, e profile.Ignored) {
 	if strings.TrimSpace(e.Reason) == "" {
 		v.bad(path+".reason", "say why it does no harm here", "ignoring %s has no reason", e.ID)
 	}
-	switch {
-	case e.Expires.T.IsZero():
+	if e.Expires.T.IsZero() {
 		v.bad(path+".expires", "write the last day on which it holds, such as 2027-06-30", "ignoring %s has no expiry", e.ID)
-	case e.Expires.T.Before(v.o.Today.Truncate(24 * time.Hour)):
-		v.bad(path+".expires", "mend it, or have the entry reviewed again", "ignoring %s expired on %s", e.ID, e.Expires)
 	}
 }
