@@ -53,6 +53,7 @@ func (p *Project) decisive(c policy.Control, f policy.Facts) []string {
 		return KeysOf(c)
 	}
 	first, _, _ := strings.Cut(f.Unjudged.Value[0], " ")
+	first, _, _ = strings.Cut(first, ".")
 	return []string{first}
 }
 
@@ -100,53 +101,4 @@ func (p *Project) lens(control string, s types.ServiceConfig, f policy.Facts, in
 		}
 	}
 	return f, in
-}
-
-// unjudged lists what may weaken a service and no control looks at.
-func unjudged(s types.ServiceConfig) []string {
-	var out []string
-	note := func(present bool, what string) {
-		if present {
-			out = append(out, what)
-		}
-	}
-	borrowed := func(mode string) bool {
-		return strings.HasPrefix(mode, "service:") || strings.HasPrefix(mode, "container:")
-	}
-	note(s.Provider != nil, "provider")
-	note(s.Cgroup == "host", "cgroup host")
-	note(s.CgroupParent != "", "cgroup_parent")
-	note(len(s.Sysctls) > 0, "sysctls")
-	note(borrowed(s.Pid), "pid "+s.Pid)
-	note(borrowed(s.Ipc) || s.Ipc == "shareable", "ipc "+s.Ipc)
-	note(borrowed(s.NetworkMode), "network_mode "+s.NetworkMode)
-	note(s.Runtime != "", "runtime "+s.Runtime)
-	note(s.Isolation != "", "isolation "+s.Isolation)
-	note(s.CredentialSpec != nil, "credential_spec")
-	note(len(s.VolumesFrom) > 0, "volumes_from")
-	note(len(s.ExternalLinks) > 0, "external_links")
-	note(s.Develop != nil, "develop")
-	note(len(s.Models) > 0, "models")
-	note(s.OomKillDisable, "oom_kill_disable")
-	note(s.OomScoreAdj < 0, "oom_score_adj below 0")
-	note(len(s.PreStart) > 0, "pre_start, beyond its user, privileges and capabilities")
-	for _, host := range slices.Sorted(maps.Keys(s.ExtraHosts)) {
-		note(slices.Contains(s.ExtraHosts[host], "host-gateway") || slices.Contains(s.ExtraHosts[host], "169.254.169.254"), "extra_hosts "+host)
-	}
-	for _, o := range s.SecurityOpt {
-		name, value, _ := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
-		judged := name == "no-new-privileges" || name == "systempaths" || name == "seccomp" && (value == "unconfined" || value == "builtin")
-		note(!judged, "security_opt "+name)
-	}
-	if v := s.Environment["DOCKER_HOST"]; v != nil {
-		note(*v != "", "environment DOCKER_HOST")
-	}
-	for _, v := range s.Volumes {
-		note(!slices.Contains([]string{"bind", "volume", "tmpfs"}, v.Type), "volumes of type "+v.Type)
-	}
-	if b := s.Build; b != nil {
-		note(b.Privileged || len(b.Entitlements) > 0, "build with privileges")
-		note(b.Network == "host", "build on the host's network")
-	}
-	return out
 }

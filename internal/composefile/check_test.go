@@ -146,10 +146,10 @@ func TestVerdictsOthersMiss(t *testing.T) {
 		"a grace":                           {"stop_grace_period: 30s", "HSE-LIF-002", pass},
 		"read_only":                         {"read_only: true", "HSE-FS-001", pass},
 		"not read_only":                     {"init: true", "HSE-FS-001", fail},
-		"cgroup host":                       {"cgroup: host", "HSE-OPS-010", unknown},
-		"a sysctl":                          {"sysctls: {kernel.msgmax: 1}", "HSE-OPS-010", unknown},
-		"another's pid namespace":           {"pid: 'service:other'", "HSE-OPS-010", unknown},
-		"the host under a name":             {"extra_hosts: ['host.docker.internal:host-gateway']", "HSE-OPS-010", unknown},
+		"cgroup host":                       {"cgroup: host", "HSE-KRN-007", fail},
+		"a sysctl":                          {"sysctls: {kernel.msgmax: 1}", "HSE-KRN-005", fail},
+		"another's pid namespace":           {"pid: 'service:other'", "HSE-NS-006", fail},
+		"the host under a name":             {"extra_hosts: ['host.docker.internal:host-gateway']", "HSE-NET-008", fail},
 		"an external program":               {"provider: {type: cloud}", "HSE-FS-001", unknown},
 		"limits of files":                   {"ulimits: {nofile: 1024, core: 0}", "HSE-RES-005", pass},
 		"limits of files unset":             {"init: true", "HSE-RES-005", unknown},
@@ -165,6 +165,119 @@ networks: {closed: {internal: true}, open: {}, others: {external: true}, quiet: 
 			got := verdict(t, p, c.control)
 			if got.Status != c.want {
 				t.Errorf("%s is %s (%s), want %s", c.control, got.Status, got.Detail, c.want)
+			}
+			if strings.Contains(got.Detail, "hunter2") {
+				t.Errorf("the finding shows the value: %s", got.Detail)
+			}
+		})
+	}
+}
+
+// What a key can say beyond the obvious, each with the control that notices it.
+func TestKeysThatWeaken(t *testing.T) {
+	pass, fail, unknown, none := finding.Pass, finding.Fail, finding.Unknown, finding.NotApplicable
+	for name, c := range map[string]struct {
+		lines, top string // of the service app, and of the file
+		control    string
+		want       finding.Status
+		detail     string
+	}{
+		"apparmor=unconfined":            {"security_opt: ['apparmor=unconfined']", "", "HSE-KRN-003", fail, "opts out"},
+		"apparmor:unconfined":            {"security_opt: ['apparmor:unconfined']", "", "HSE-KRN-003", fail, "opts out"},
+		"the engine's AppArmor profile":  {"security_opt: ['apparmor=docker-default']", "", "HSE-OPS-010", none, ""},
+		"another AppArmor profile":       {"security_opt: ['apparmor=mine']", "", "HSE-OPS-010", unknown, "security_opt apparmor"},
+		"label=disable":                  {"security_opt: ['label=disable']", "", "HSE-KRN-003", fail, "opts out"},
+		"label:disable":                  {"security_opt: ['label:disable']", "", "HSE-KRN-003", fail, "opts out"},
+		"a type that may do everything":  {"security_opt: ['label=type:spc_t']", "", "HSE-KRN-003", fail, "opts out"},
+		"another label":                  {"security_opt: ['label=level:s0:c1,c2']", "", "HSE-OPS-010", unknown, "security_opt label"},
+		"a seccomp profile of its own":   {"security_opt: ['seccomp=filter.json']", "", "HSE-KRN-002", fail, "custom"},
+		"whose content nobody knows":     {"security_opt: ['seccomp=filter.json']", "", "HSE-OPS-010", unknown, "security_opt seccomp"},
+		"an option of a later engine":    {"security_opt: ['novelty=1']", "", "HSE-OPS-010", unknown, "security_opt novelty"},
+		"writable-cgroups":               {"security_opt: ['writable-cgroups=true']", "", "HSE-KRN-007", fail, "can be written"},
+		"writable-cgroups off":           {"security_opt: ['writable-cgroups=true', 'writable-cgroups=false']", "", "HSE-KRN-007", pass, ""},
+		"cgroup_parent":                  {"cgroup_parent: system.slice", "", "HSE-KRN-007", fail, "system.slice"},
+		"runtime":                        {"runtime: nvidia", "", "HSE-KRN-008", fail, "nvidia"},
+		"ipc: shareable":                 {"ipc: shareable", "", "HSE-NS-006", fail, "ipc"},
+		"ipc: service":                   {"ipc: 'service:other'", "", "HSE-NS-006", fail, "ipc"},
+		"ipc of a later engine":          {"ipc: novel", "", "HSE-OPS-010", unknown, "ipc novel"},
+		"pid: container":                 {"pid: 'container:abc'", "", "HSE-NS-006", fail, "pid"},
+		"network_mode: container":        {"network_mode: 'container:abc'", "", "HSE-NS-006", fail, "network"},
+		"its ports are another's":        {"network_mode: 'service:other'", "", "HSE-NET-001", unknown, "another container"},
+		"userns of another engine":       {"userns_mode: keep-id", "", "HSE-OPS-010", unknown, "userns_mode keep-id"},
+		"isolation":                      {"isolation: hyperv", "", "HSE-OPS-010", unknown, "isolation hyperv"},
+		"oom_kill_disable":               {"oom_kill_disable: true", "", "HSE-RES-006", fail, "stops the host"},
+		"oom_score_adj":                  {"oom_score_adj: -900", "", "HSE-RES-006", fail, "-900"},
+		"killed first":                   {"oom_score_adj: 900", "", "HSE-RES-006", none, ""},
+		"group_add by a name":            {"user: '7:7'\n    group_add: [docker]", "", "HSE-USR-002", unknown, "docker"},
+		"group_add root":                 {"user: '7:7'\n    group_add: [root]", "", "HSE-USR-002", fail, "group 0"},
+		"a hook as root":                 {"user: '7:7'\n    pre_stop: [{command: [x], user: '0'}]", "", "HSE-USR-006", fail, "entered as root"},
+		"a hook of an unknown user":      {"user: '7:7'\n    pre_stop: [{command: [x], user: www}]", "", "HSE-USR-001", unknown, "www"},
+		"a secret for a hook":            {"post_start: [{command: [x], environment: {API_TOKEN: hunter2}}]", "", "HSE-SEC-001", fail, "API_TOKEN"},
+		"a secret of a hook's command":   {"post_start: [{command: [x, --token=hunter2]}]", "", "HSE-SEC-004", fail, "token"},
+		"a secret in an annotation":      {"annotations: {db.password: hunter2}", "", "HSE-SEC-004", fail, "db.password"},
+		"a secret in a label of deploy":  {"deploy: {labels: {db.password: hunter2}}", "", "HSE-SEC-004", fail, "db.password"},
+		"a secret of the log driver":     {"logging: {driver: splunk, options: {splunk-token: hunter2}}", "", "HSE-SEC-004", fail, "splunk"},
+		"a secret of a share":            {"volumes: ['share:/x']", "volumes: {share: {driver_opts: {type: cifs, device: //h/s, o: 'username=a,password=hunter2'}}}", "HSE-SEC-004", fail, "password"},
+		"a secret in a Dockerfile":       {"build: {dockerfile_inline: 'FROM x\n\n      ENV API_TOKEN=hunter2'}", "", "HSE-SEC-004", fail, "API_TOKEN"},
+		"a secret in a build label":      {"build: {context: ., labels: {db.password: hunter2}}", "", "HSE-SEC-004", fail, "db.password"},
+		"a device that any driver names": {"devices: ['vendor.com/class=name']", "", "HSE-KRN-004", fail, "vendor.com"},
+		"a device in long form":          {"devices: [{source: /dev/kvm, target: /dev/kvm}]", "", "HSE-KRN-004", fail, "/dev/kvm"},
+		"a rule for devices":             {"device_cgroup_rules: ['c 1:3 mr']", "", "HSE-KRN-004", fail, "c 1:3"},
+		"a resource of a cluster":        {"deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: gpu, value: 1}}]}}}", "", "HSE-KRN-004", fail, "gpu"},
+		"a disk as a bind":               {"volumes: ['/dev/sda:/x']", "", "HSE-FS-003", fail, "/dev/sda"},
+		"a metadata service":             {"extra_hosts: ['meta:169.254.169.254']", "", "HSE-NET-008", fail, "meta"},
+		"a metadata service by IPv6":     {"extra_hosts: ['meta=[fd00:ec2::254]']", "", "HSE-NET-008", fail, "meta"},
+		"a host's name for a build":      {"build: {context: ., extra_hosts: ['h:host-gateway']}", "", "HSE-NET-008", fail, "h leads"},
+		"an endpoint's parameter":        {"networks: {a: {driver_opts: {com.docker.network.endpoint.sysctls: 'net.ipv4.conf.IFNAME.route_localnet=1'}}}", "networks: {a: {}}", "HSE-KRN-005", fail, "route_localnet"},
+		"an endpoint's other option":     {"networks: {a: {driver_opts: {novel: x}}}", "networks: {a: {}}", "HSE-OPS-010", unknown, "networks.a.driver_opts novel"},
+		"real-time scheduling":           {"cpu_rt_runtime: '400000'", "", "HSE-OPS-010", unknown, "cpu_rt_runtime"},
+		"credential_spec":                {"credential_spec: {file: x.json}", "", "HSE-OPS-010", unknown, "credential_spec"},
+		"storage_opt":                    {"storage_opt: {size: 1G}", "", "HSE-OPS-010", none, ""},
+		"a model":                        {"models: [m]", "models: {m: {model: ai/x}}", "HSE-OPS-010", unknown, "models"},
+		"volumes_from":                   {"volumes_from: [other]", "", "HSE-OPS-010", unknown, "volumes_from"},
+		"a mount of another type":        {"volumes: [{type: image, source: x, target: /x}]", "", "HSE-OPS-010", unknown, "volumes of type image"},
+		"writable below a read-only one": {"volumes: [{type: bind, source: /srv, target: /x, read_only: true, bind: {recursive: writable}}]", "", "HSE-OPS-010", unknown, "recursive"},
+
+		"a volume of /proc":            {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: proc, device: proc, o: ''}}}", "HSE-FS-003", fail, "/proc"},
+		"a volume of sysfs":            {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: sysfs, device: sysfs}}}", "HSE-FS-003", fail, "/sys"},
+		"a volume over the root":       {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: overlay, device: overlay, o: 'lowerdir=/,upperdir=/tmp/u,workdir=/tmp/w'}}}", "HSE-FS-003", fail, "/ of the host"},
+		"a volume that is a disk":      {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: ext4, device: /dev/sda1}}}", "HSE-FS-003", fail, "/dev/sda1"},
+		"a volume that is the socket":  {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: none, o: bind, device: /var/run/docker.sock}}}", "HSE-FS-004", fail, "docker.sock"},
+		"a volume that is shared":      {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: none, o: 'bind,rshared', device: /srv}}}", "HSE-FS-006", fail, "shared"},
+		"a volume in memory, no size":  {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: tmpfs, device: tmpfs}}}", "HSE-FS-002", fail, "no size"},
+		"a volume in memory":           {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=1m,noexec,nosuid,nodev'}}}", "HSE-FS-002", pass, ""},
+		"a volume of a share":          {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: nfs, device: ':/x', o: addr=10.0.0.1}}}", "HSE-OPS-010", none, ""},
+		"a volume of a plugin":         {"volumes: ['vv:/x']", "volumes: {vv: {driver: vieux/sshfs}}", "HSE-OPS-010", unknown, "volumes.vv.driver vieux/sshfs"},
+		"a volume of an unknown kind":  {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: novelfs}}}", "HSE-OPS-010", unknown, "novelfs"},
+		"a volume that is made before": {"volumes: ['vv:/x']", "volumes: {vv: {external: true}}", "HSE-FS-005", unknown, "made elsewhere"},
+
+		"a network called host":                 {"networks: [nn]", "networks: {nn: {external: true, name: host}}", "HSE-NS-003", fail, "host's"},
+		"a network called bridge":               {"networks: [nn]", "networks: {nn: {external: true, name: bridge}}", "HSE-NET-004", fail, "default bridge"},
+		"macvlan":                               {"networks: [nn]", "networks: {nn: {driver: macvlan, driver_opts: {parent: eth0}}}", "HSE-NET-001", unknown, "macvlan"},
+		"macvlan leads out":                     {"networks: [nn]", "networks: {nn: {driver: macvlan, driver_opts: {com.docker.network.bridge.enable_ip_masquerade: 'false'}}}", "HSE-NET-005", fail, "leads out"},
+		"macvlan, internal":                     {"networks: [nn]", "networks: {nn: {driver: macvlan, internal: true}}", "HSE-NET-001", pass, ""},
+		"unguarded ports":                       {"networks: [nn]", "networks: {nn: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected}}}", "HSE-NET-001", unknown, "nat-unprotected"},
+		"a network of a plugin":                 {"networks: [nn]", "networks: {nn: {driver: weave}}", "HSE-OPS-010", unknown, "networks.nn.driver weave"},
+		"an option of a later engine's network": {"networks: [nn]", "networks: {nn: {driver_opts: {com.docker.network.bridge.trusted_host_interfaces: eth1}}}", "HSE-OPS-010", unknown, "trusted_host_interfaces"},
+		"IPv6 has no masquerading":              {"networks: [nn]", "networks: {nn: {enable_ipv6: true, driver_opts: {com.docker.network.bridge.enable_ip_masquerade: 'false'}}}", "HSE-NET-005", fail, "leads out"},
+		"addresses from a plugin":               {"networks: [nn]", "networks: {nn: {ipam: {driver: novel}}}", "HSE-OPS-010", unknown, "ipam.driver"},
+
+		"a secret that is the socket":  {"secrets: [ss]", "secrets: {ss: {file: /var/run/docker.sock}}", "HSE-FS-004", fail, "docker.sock"},
+		"a config that is a directory": {"configs: [ss]", "configs: {ss: {file: /etc}}", "HSE-FS-003", fail, "/etc"},
+		"a secret that is the shadow":  {"secrets: [ss]", "secrets: {ss: {file: /etc/shadow}}", "HSE-FS-003", fail, "/etc/shadow"},
+		"a secret that is a file":      {"secrets: [ss]", "secrets: {ss: {file: /etc/shop/token}}", "HSE-FS-003", pass, ""},
+		"a secret kept elsewhere":      {"secrets: [ss]", "secrets: {ss: {external: true}}", "HSE-OPS-010", unknown, "secrets.ss.external"},
+		"a secret in a config":         {"configs: [ss]", "configs: {ss: {content: 'password=hunter2'}}", "HSE-SEC-004", fail, "password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := "    image: example/app:1\n"
+			if strings.Contains(c.lines, "provider:") {
+				image = ""
+			}
+			p := loadText(t, "services:\n  app:\n"+image+"    "+c.lines+"\n  other: {image: x}\n"+c.top+"\n")
+			got := verdict(t, p, c.control)
+			if got.Status != c.want || c.want != none && !strings.Contains(got.Detail, c.detail) {
+				t.Errorf("%s is %s (%s), want %s (%s)", c.control, got.Status, got.Detail, c.want, c.detail)
 			}
 			if strings.Contains(got.Detail, "hunter2") {
 				t.Errorf("the finding shows the value: %s", got.Detail)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ func defaultCapabilities() uint64 {
 // Facts returns what a service is declared to be, as far as its file tells. What only the image or the engine knows is unknown.
 func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 	if s.Provider != nil { // an external program makes it, in its own way
-		return policy.Facts{Service: s.Name, Surface: policy.Surface{Unjudged: declared(unjudged(s))}}
+		return policy.Facts{Service: s.Name, Surface: policy.Surface{Unjudged: declared(p.unjudged(s))}}
 	}
 	f := policy.Facts{
 		Service:      s.Name,
@@ -35,7 +34,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 		Mounts:       declared(p.Mounts(s)),
 		Privileged:   declared(s.Privileged || slices.ContainsFunc(hooks(s), func(h hook) bool { return h.privileged })),
 		Masked:       declared(masked(s)),
-		Namespaces: declared(policy.Namespaces{HostPID: s.Pid == "host", HostIPC: s.Ipc == "host", HostNetwork: s.NetworkMode == "host",
+		Namespaces: declared(policy.Namespaces{HostPID: s.Pid == "host", HostIPC: s.Ipc == "host", HostNetwork: p.onHost(s),
 			HostUTS: s.Uts == "host", HostUser: s.UserNSMode == "host"}),
 		Devices:     declared(devices(s)),
 		Ports:       p.Published(s),
@@ -48,7 +47,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 		Restart:     declared(Restart(s)),
 		Health:      health(s),
 		Environment: p.environment(s),
-		Arguments:   declared(p.arguments(s)),
+		Arguments:   p.arguments(s),
 		Secrets:     policy.Unseen[[]policy.Secret]("Compose mounts the file as it is on the host, whoever may read it there"),
 		Log:         declared(Logging(s)),
 		Image:       declared(policy.Image{Reference: s.Image}),
@@ -57,7 +56,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 	f.OpenFiles, f.CoreSize = ulimits(s)
 	f.Processes = declared(processes(s))
 	f.Surface = surface(s)
-	f.Unjudged = declared(unjudged(s))
+	f.Unjudged = declared(p.unjudged(s))
 	f.Keeping = declared(keeping(s))
 	return f
 }
@@ -97,28 +96,29 @@ func declaration(p *Project, s types.ServiceConfig) policy.Declaration {
 
 // hook is a command that Compose runs in, or before, the container of a service.
 type hook struct {
-	name, user string
-	privileged bool
-	add        []string
+	name, user   string
+	privileged   bool
+	add, command []string
+	environment  types.MappingWithEquals
 }
 
 func hooks(s types.ServiceConfig) []hook {
 	var out []hook
 	for i, h := range s.PostStart {
-		out = append(out, hook{name: fmt.Sprintf("of post_start hook %d", i+1), user: h.User, privileged: h.Privileged})
+		out = append(out, hook{fmt.Sprintf("of post_start hook %d", i+1), h.User, h.Privileged, nil, h.Command, h.Environment})
 	}
 	for i, h := range s.PreStop {
-		out = append(out, hook{name: fmt.Sprintf("of pre_stop hook %d", i+1), user: h.User, privileged: h.Privileged})
+		out = append(out, hook{fmt.Sprintf("of pre_stop hook %d", i+1), h.User, h.Privileged, nil, h.Command, h.Environment})
 	}
 	for i, h := range s.PreStart {
-		out = append(out, hook{name: fmt.Sprintf("of pre_start hook %d", i+1), user: h.User, privileged: h.Privileged, add: h.CapAdd})
+		out = append(out, hook{fmt.Sprintf("of pre_start hook %d", i+1), h.User, h.Privileged, h.CapAdd, slices.Concat(h.Entrypoint, h.Command), h.Environment})
 	}
 	return out
 }
 
 // processes stand for all that run: the service itself, and its hooks.
 func processes(s types.ServiceConfig) []policy.Process {
-	own := policy.Process{Name: "of the service", Bounding: Bounding(s), NoNewPrivs: NoNewPrivileges(s.SecurityOpt), Seccomp: seccomp(s)}
+	own := policy.Process{Name: "of the service", Bounding: Bounding(s), NoNewPrivs: NoNewPrivileges(s), Seccomp: seccomp(s)}
 	own.UIDs, own.GIDs = IDs(s.User)
 	own.NoUser, own.NoGroup = unknownUser(s.User)
 	for _, g := range s.GroupAdd {
@@ -219,39 +219,81 @@ func Bounding(s types.ServiceConfig) uint64 {
 	return set&^policy.CapabilityMask(drop...) | policy.CapabilityMask(add...)
 }
 
-// NoNewPrivileges follows the engine: the last entry counts, with = or :, and the bare word means true.
-func NoNewPrivileges(options []string) bool {
-	on := false
-	for _, o := range options {
+// securityOption is one of security_opt.
+type securityOption struct{ name, value string }
+
+// securityOptions reads them as the engine does: = and : both separate.
+func securityOptions(s types.ServiceConfig) []securityOption {
+	var out []securityOption
+	for _, o := range s.SecurityOpt {
 		name, value, valued := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
-		if name == "no-new-privileges" {
-			on = !valued || strings.EqualFold(value, "true") || value == "1"
+		if !valued {
+			value = "true"
+		}
+		out = append(out, securityOption{name, value})
+	}
+	return out
+}
+
+func (o securityOption) on() bool { return strings.EqualFold(o.value, "true") || o.value == "1" }
+
+// judged reports whether controls know what the option means.
+func (o securityOption) judged() bool {
+	switch o.name {
+	case "no-new-privileges", "writable-cgroups":
+		return true
+	case "systempaths":
+		return o.value == "unconfined"
+	case "seccomp":
+		return o.value == "unconfined" || o.value == "builtin"
+	case "apparmor":
+		return o.value == "unconfined" || o.value == "docker-default"
+	case "label":
+		return o.value == "disable"
+	}
+	return false
+}
+
+// NoNewPrivileges follows the engine: the last entry counts, with = or :, and the bare word means true.
+func NoNewPrivileges(s types.ServiceConfig) bool {
+	on := false
+	for _, o := range securityOptions(s) {
+		if o.name == "no-new-privileges" {
+			on = o.on()
 		}
 	}
 	return on
 }
 
 func seccomp(s types.ServiceConfig) int {
-	filter := 2
-	for _, o := range s.SecurityOpt {
-		name, value, _ := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
-		if name == "seccomp" {
-			filter = 2
-			if value == "unconfined" {
-				filter = 0
-			}
-		}
-	}
-	if s.Privileged {
+	if filter(s) == "unconfined" || s.Privileged {
 		return 0
 	}
-	return filter
+	return 2
+}
+
+// confined is what the security module is asked for: the last option of each kind counts.
+func confined(s types.ServiceConfig) string {
+	out := map[string]string{}
+	for _, o := range securityOptions(s) {
+		switch {
+		case o.name == "apparmor" && o.value == "unconfined", o.name == "label" && o.value == "disable",
+			o.name == "label" && slices.Contains([]string{"type:spc_t", "type:unconfined_t"}, o.value):
+			out[o.name] = "unconfined"
+		case o.name == "apparmor" && o.value == "docker-default":
+			out[o.name] = ""
+		case o.name == "apparmor", o.name == "label":
+			out[o.name] = cmp.Or(out[o.name], "custom")
+		}
+	}
+	if s.Privileged || out["apparmor"] == "unconfined" || out["label"] == "unconfined" {
+		return "unconfined"
+	}
+	return cmp.Or(out["apparmor"], out["label"], "default")
 }
 
 func masked(s types.ServiceConfig) []string {
-	open := s.Privileged || slices.ContainsFunc(s.SecurityOpt, func(o string) bool {
-		return strings.Replace(o, "=", ":", 1) == "systempaths:unconfined"
-	})
+	open := s.Privileged || slices.Contains(securityOptions(s), securityOption{"systempaths", "unconfined"})
 	if open {
 		return nil
 	}
@@ -269,80 +311,17 @@ func devices(s types.ServiceConfig) []string {
 	for _, rule := range s.DeviceCgroupRules {
 		out = append(out, "rule "+rule)
 	}
-	if s.Deploy != nil && s.Deploy.Resources.Reservations != nil {
-		for _, d := range s.Deploy.Resources.Reservations.Devices {
+	for _, r := range []types.Resource{limits(s), Reservations(s)} {
+		for _, d := range r.Devices {
 			out = append(out, "device "+strings.Join(d.Capabilities, ","))
 		}
-	}
-	return out
-}
-
-// Mounts are tmpfs, volumes and binds, with those that do not look like one.
-func (p *Project) Mounts(s types.ServiceConfig) []policy.Mount {
-	var out []policy.Mount
-	for _, v := range s.Volumes {
-		m := policy.Mount{Path: path.Clean(v.Target), Kind: v.Type, Source: v.Source, Writable: !v.ReadOnly, Exec: true}
-		switch v.Type {
-		case types.VolumeTypeBind:
-			m.Shared = v.Bind != nil && strings.HasSuffix(v.Bind.Propagation, "shared")
-		case types.VolumeTypeTmpfs:
-			m.Exec = false // what the engine adds to a tmpfs: noexec, nosuid, nodev
-			if v.Tmpfs != nil {
-				m.Size = int64(v.Tmpfs.Size)
+		for _, g := range r.GenericResources {
+			if g.DiscreteResourceSpec != nil {
+				out = append(out, "resource "+g.DiscreteResourceSpec.Kind)
 			}
-		case types.VolumeTypeVolume:
-			if device := p.types.Volumes[v.Source].DriverOpts["device"]; strings.HasPrefix(device, "/") {
-				m.Kind, m.Source = "bind", device // a bind in the clothes of a volume
-			}
-		default:
-			m.Kind = "volume"
-		}
-		out = append(out, m)
-	}
-	for _, t := range s.Tmpfs {
-		out = append(out, Tmpfs(t))
-	}
-	if s.UseAPISocket {
-		out = append(out, policy.Mount{Path: "/var/run/docker.sock", Kind: "bind", Source: "/var/run/docker.sock", Writable: true, Exec: true})
-	}
-	return out
-}
-
-// Tmpfs reads /run:size=64m,mode=1777,uid=1000,gid=1000,exec.
-func Tmpfs(text string) policy.Mount {
-	target, options, _ := strings.Cut(text, ":")
-	m := policy.Mount{Path: path.Clean(target), Kind: "tmpfs", Writable: true}
-	for _, o := range strings.Split(options, ",") {
-		name, value, _ := strings.Cut(o, "=")
-		switch name {
-		case "ro":
-			m.Writable = false
-		case "exec":
-			m.Exec = true
-		case "suid":
-			m.SUID = true
-		case "dev":
-			m.Dev = true
-		case "uid", "gid":
-			m.Owned = true
-		case "size":
-			m.Size = bytesOf(value)
 		}
 	}
-	return m
-}
-
-// bytesOf reads a size as the kernel does; one it cannot read is none.
-func bytesOf(text string) int64 {
-	digits := strings.TrimRight(strings.ToLower(text), "kmg%")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return 0
-	}
-	if strings.HasSuffix(text, "%") {
-		return 1 // a part of the host's memory: a size, though not one in bytes
-	}
-	return n << map[byte]int{'k': 10, 'm': 20, 'g': 30}[strings.ToLower(text)[len(text)-1]]
+	return out
 }
 
 func stop(s types.ServiceConfig) policy.Fact[policy.Stop] {

@@ -34,11 +34,13 @@ type Source struct {
 
 // Project is a Compose project with everything it refers to, and all its profiles on.
 type Project struct {
-	Name   string
-	Unset  []string // variables without a value, sorted; 1 stands in for required ones
-	Blind  string   // why env_file or label_file could not be read; empty when they were
-	types  *types.Project
-	places []document
+	Name      string
+	Unset     []string // variables without a value, sorted; 1 stands in for required ones
+	Blind     string   // why env_file or label_file could not be read; empty when they were
+	types     *types.Project
+	places    []document
+	catalogue catalogue
+	novel     []novelty // what is written and this version does not know
 }
 
 // document is one of the files as written, for places and comments.
@@ -56,7 +58,7 @@ const placeholder = "1"
 
 // Load reads the files as docker compose would, with every profile on.
 func Load(ctx context.Context, from Source) (*Project, error) {
-	p := &Project{}
+	p := &Project{catalogue: newCatalogue()}
 	for _, name := range from.Files {
 		data, err := from.Read(name, maxFile)
 		if err != nil {
@@ -85,7 +87,7 @@ type Environment struct {
 // Read reads one Compose file that is in memory. No other file is read: one that includes or extends another is refused,
 // and what is in files of variables and labels is unknown.
 func Read(ctx context.Context, name string, data []byte, in Environment) (*Project, error) {
-	p := &Project{}
+	p := &Project{catalogue: newCatalogue()}
 	if err := p.parse(name, data); err != nil {
 		return nil, err
 	}
@@ -97,9 +99,13 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 			return nil, fmt.Errorf("reading %s: it includes or extends %s, and is to be read alone", name, strings.Join(others, ", "))
 		}
 	}
+	files, err := p.files()
+	if err != nil {
+		return nil, err
+	}
 	variables := types.Mapping{}
 	maps.Copy(variables, in.Variables)
-	details := types.ConfigDetails{WorkingDir: cmp.Or(in.Dir, "/"), Environment: variables, ConfigFiles: []types.ConfigFile{{Filename: name, Content: data}}}
+	details := types.ConfigDetails{WorkingDir: cmp.Or(in.Dir, "/"), Environment: variables, ConfigFiles: files}
 	loaded, err := p.load(ctx, details, func(o *loader.Options) {
 		o.SkipResolveEnvironment, o.SkipResolveLabels, o.SkipInclude, o.ResolvePaths = true, true, true, in.Dir != ""
 	})
@@ -168,15 +174,33 @@ func (p *Project) details(from Source) (types.ConfigDetails, error) {
 	if out.WorkingDir, err = o.GetWorkingDir(); err != nil {
 		return out, err
 	}
-	for i, d := range p.places {
-		if i > 0 && p.places[i-1].path == d.path {
-			continue // another document of one file
-		}
-		file, err := filepath.Abs(d.path)
-		if err != nil {
+	if out.ConfigFiles, err = p.files(); err != nil {
+		return out, err
+	}
+	for i, file := range out.ConfigFiles {
+		if out.ConfigFiles[i].Filename, err = filepath.Abs(file.Filename); err != nil {
 			return out, err
 		}
-		out.ConfigFiles = append(out.ConfigFiles, types.ConfigFile{Filename: file, Content: d.data})
+	}
+	return out, nil
+}
+
+// files are what compose-go gets to read: the files as they are, but for keys that this version does not know, which are noted.
+func (p *Project) files() ([]types.ConfigFile, error) {
+	var out []types.ConfigFile
+	for i, d := range p.places {
+		novel := p.catalogue.novelties(d.root)
+		p.novel = append(p.novel, novel...)
+		if i == 0 || p.places[i-1].path != d.path { // otherwise another document of the same file
+			out = append(out, types.ConfigFile{Filename: d.path, Content: d.data})
+		}
+		if len(novel) > 0 {
+			data, err := p.catalogue.stripped(d.data)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s: %w", d.path, err)
+			}
+			out[len(out)-1].Content = data
+		}
 	}
 	return out, nil
 }

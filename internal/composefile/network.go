@@ -24,11 +24,18 @@ func Ports(s types.ServiceConfig) []policy.Port {
 
 // Published are the ports that the engine publishes: none for a service that is on internal networks only.
 func (p *Project) Published(s types.ServiceConfig) policy.Fact[[]policy.Port] {
-	switch s.NetworkMode {
-	case "host":
+	switch {
+	case p.onHost(s):
 		return policy.Unseen[[]policy.Port]("the network is the host's: whatever the service listens on is open")
-	case "none":
+	case s.NetworkMode == "none":
 		return declared([]policy.Port(nil))
+	case strings.HasPrefix(s.NetworkMode, "service:") || strings.HasPrefix(s.NetworkMode, "container:"):
+		return policy.Unseen[[]policy.Port]("the network is that of another container, and so are its ports")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
+		if why := unguarded(p.types.Networks[name]); why != "" {
+			return policy.Unseen[[]policy.Port]("network " + name + " " + why + ": whatever the service listens on can be reached")
+		}
 	}
 	for name := range s.Networks {
 		if !p.types.Networks[name].Internal {
@@ -45,13 +52,17 @@ func (p *Project) networks(s types.ServiceConfig) policy.Fact[[]policy.Network] 
 	switch {
 	case s.NetworkMode == "none":
 		return declared([]policy.Network(nil))
-	case s.NetworkMode == "bridge":
+	case s.NetworkMode == "bridge" || s.NetworkMode == "default":
 		return declared([]policy.Network{{Name: "bridge", Default: true}})
 	case s.NetworkMode != "":
 		return policy.Unseen[[]policy.Network]("network_mode is " + s.NetworkMode)
 	}
 	var out []policy.Network
 	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
+		if p.types.Networks[name].Name == "bridge" && bool(p.types.Networks[name].External) {
+			out = append(out, policy.Network{Name: name, Default: true})
+			continue
+		}
 		out = append(out, policy.Network{Name: name, Internal: p.Closed(name), External: bool(p.types.Networks[name].External)})
 	}
 	return declared(out)
@@ -60,48 +71,160 @@ func (p *Project) networks(s types.ServiceConfig) policy.Fact[[]policy.Network] 
 // Closed reports whether nothing outside answers to a network.
 func (p *Project) Closed(name string) bool {
 	n := p.types.Networks[name]
-	return n.Internal || n.DriverOpts["com.docker.network.bridge.enable_ip_masquerade"] == "false" && !bool(n.External)
+	unmasked := n.DriverOpts[bridgeOption+"enable_ip_masquerade"] == "false" && !bool(n.External) && (n.EnableIPv6 == nil || !*n.EnableIPv6)
+	return n.Internal || unmasked && bridge(n.Driver) || n.Driver == "null"
 }
 
-// environment holds a word in place of a value that comes from elsewhere, so that the name is judged.
-func (p *Project) environment(s types.ServiceConfig) policy.Fact[[]policy.Variable] {
-	if p.Blind != "" && len(s.EnvFiles) > 0 {
-		return policy.Unseen[[]policy.Variable]("env_file: " + p.Blind)
+const bridgeOption = "com.docker.network.bridge."
+
+func bridge(driver string) bool { return driver == "" || driver == "bridge" || driver == "default" }
+
+// onHost reports whether a service has the host's network, by its mode or by a network that is it.
+func (p *Project) onHost(s types.ServiceConfig) bool {
+	for name := range s.Networks {
+		if n := p.types.Networks[name]; n.Driver == "host" || n.Name == "host" && bool(n.External) {
+			return true
+		}
 	}
+	return s.NetworkMode == "host"
+}
+
+// unguarded says why what a service listens on can be reached from outside without being published; empty when it cannot.
+func unguarded(n types.NetworkConfig) string {
+	switch {
+	case n.Internal:
+		return ""
+	case slices.Contains([]string{"macvlan", "ipvlan"}, n.Driver):
+		return "is of driver " + n.Driver
+	}
+	for _, key := range []string{"gateway_mode_ipv4", "gateway_mode_ipv6"} {
+		if mode := n.DriverOpts[bridgeOption+key]; mode == "routed" || mode == "nat-unprotected" {
+			return "has " + key + " " + mode
+		}
+	}
+	return ""
+}
+
+// unknownNetwork names what of a network this version does not know.
+func unknownNetwork(name string, n types.NetworkConfig) []string {
+	if bool(n.External) {
+		return nil // HSE-NET-005 says so
+	}
+	var out []string
+	at := "networks." + name + "."
+	if !bridge(n.Driver) && !slices.Contains([]string{"host", "null", "macvlan", "ipvlan"}, n.Driver) {
+		out = append(out, at+"driver "+n.Driver)
+	}
+	known := strings.Fields("enable_ip_masquerade enable_icc name host_binding_ipv4 gateway_mode_ipv4 gateway_mode_ipv6 inhibit_ipv4")
+	for key := range n.DriverOpts {
+		option, ok := strings.CutPrefix(key, bridgeOption)
+		other := slices.Contains([]string{"com.docker.network.driver.mtu", "com.docker.network.container_iface_prefix"}, key) || !bridge(n.Driver) && slices.Contains([]string{"parent", "macvlan_mode", "ipvlan_mode", "ipvlan_flag"}, key)
+		if !(ok && slices.Contains(known, option)) && !other {
+			out = append(out, at+"driver_opts "+key)
+		}
+	}
+	if n.Ipam.Driver != "" && n.Ipam.Driver != "default" {
+		out = append(out, at+"ipam.driver "+n.Ipam.Driver)
+	}
+	if len(n.Ipam.Options) > 0 {
+		out = append(out, at+"ipam.options")
+	}
+	return out
+}
+
+// environment holds a word in place of a value that comes from elsewhere, so that the name is judged. What hooks get counts.
+func (p *Project) environment(s types.ServiceConfig) policy.Fact[[]policy.Variable] {
 	var out []policy.Variable
 	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
-		value, raw := "from elsewhere", p.Raw(s.Name, name)
+		value, raw := elsewhere, p.Raw(s.Name, name)
 		if v := s.Environment[name]; v != nil && (*v != "" && *v != placeholder || !strings.Contains(raw, "$")) {
 			value = *v
 		}
 		out = append(out, policy.Variable{Name: name, Value: value})
 	}
+	for _, h := range hooks(s) {
+		for _, name := range slices.Sorted(maps.Keys(h.environment)) {
+			value := elsewhere
+			if v := h.environment[name]; v != nil {
+				value = *v
+			}
+			out = append(out, policy.Variable{Name: name, Value: value})
+		}
+	}
+	if p.Blind != "" && len(s.EnvFiles) > 0 && !slices.ContainsFunc(out, policy.LooksSecret) {
+		return policy.Unseen[[]policy.Variable]("env_file: " + p.Blind)
+	}
 	return declared(out)
 }
 
+// elsewhere is a word for a value that the file does not hold.
+const elsewhere = "from elsewhere"
+
 // arguments are all words that everybody who may look at the container, or at the file, can read.
-func (p *Project) arguments(s types.ServiceConfig) []string {
+func (p *Project) arguments(s types.ServiceConfig) policy.Fact[[]string] {
 	out := slices.Concat([]string(s.Entrypoint), []string(s.Command))
+	words := func(values map[string]string) {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			out = append(out, name+"="+values[name])
+		}
+	}
 	if s.HealthCheck != nil {
 		out = append(out, s.HealthCheck.Test...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
-		out = append(out, name+"="+s.Labels[name])
+	words(s.Labels)
+	words(s.Annotations)
+	if s.Logging != nil {
+		words(s.Logging.Options)
 	}
-	if s.Build != nil {
-		for _, name := range slices.Sorted(maps.Keys(s.Build.Args)) {
-			if v := s.Build.Args[name]; v != nil {
+	if s.Deploy != nil {
+		words(s.Deploy.Labels)
+	}
+	if b := s.Build; b != nil {
+		for _, name := range slices.Sorted(maps.Keys(b.Args)) {
+			if v := b.Args[name]; v != nil {
 				out = append(out, name+"="+*v)
 			}
 		}
+		words(b.Labels)
+		out = append(out, strings.Fields(b.DockerfileInline)...)
 	}
-	for _, h := range slices.Concat(s.PostStart, s.PreStop) {
-		out = append(out, h.Command...)
+	for _, h := range hooks(s) {
+		out = append(out, h.command...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
+		words(p.types.Networks[name].Labels)
+	}
+	for _, v := range s.Volumes {
+		if v.Volume != nil {
+			words(v.Volume.Labels)
+		}
+		words(p.types.Volumes[v.Source].Labels)
+		out = append(out, strings.Split(p.types.Volumes[v.Source].DriverOpts["o"], ",")...) // a password of a share
 	}
 	for _, use := range s.Configs {
-		if content := p.types.Configs[use.Source].Content; content != "" {
-			out = append(out, strings.Split(content, "\n")...)
+		c := p.types.Configs[use.Source]
+		words(c.Labels)
+		out = append(out, lines(c.Content)...)
+	}
+	for _, use := range s.Secrets {
+		c := p.types.Secrets[use.Source]
+		words(c.Labels)
+		if c.Content != "" {
+			out = append(out, "secret="+strings.ReplaceAll(c.Content, "/", "-")) // whatever it is, everybody can read it here
 		}
 	}
-	return out
+	for _, name := range slices.Sorted(maps.Keys(s.Models)) {
+		out = append(out, p.types.Models[name].RuntimeFlags...)
+	}
+	if p.Blind != "" && len(s.LabelFiles) > 0 && len(policy.SecretArguments(out)) == 0 {
+		return policy.Unseen[[]string]("label_file: " + p.Blind)
+	}
+	return declared(out)
+}
+
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }

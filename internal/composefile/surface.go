@@ -19,16 +19,28 @@ func surface(s types.ServiceConfig) policy.Surface {
 	out := policy.Surface{
 		User: declared(s.User), Shm: declared(policy.Shm{Size: cmp.Or(int64(s.ShmSize), engineShm)}),
 		Filter: declared(filter(s)), Sysctls: declared(slices.Sorted(maps.Keys(s.Sysctls))),
-		Cgroup:  declared(policy.Cgroup{Host: s.Cgroup == "host", V2: s.Cgroup == "host", Parent: s.CgroupParent}),
-		Runtime: declared(cmp.Or(s.Runtime, "runc")), Borrowed: declared(borrowed(s)),
+		Cgroup:  declared(policy.Cgroup{Host: s.Cgroup == "host", V2: s.Cgroup == "host", Parent: s.CgroupParent, Writable: writableCgroups(s)}),
+		Runtime: declared(cmp.Or(s.Runtime, "runc")), Borrowed: declared(borrowed(s)), Confined: declared(confined(s)),
+		OOM: declared(policy.OOM{Disabled: s.OomKillDisable, Score: int(s.OomScoreAdj)}),
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
+		if n := s.Networks[name]; n != nil {
+			out.Sysctls.Value = append(out.Sysctls.Value, endpointParameters(n)...)
+		}
 	}
 	if s.User == "" {
 		out.User = policy.Unseen[string]("the image decides")
 	}
 	var names []string
-	for name, addresses := range s.ExtraHosts {
-		for _, a := range addresses {
-			names = append(names, name+":"+a)
+	hosts := []types.HostsList{s.ExtraHosts}
+	if s.Build != nil {
+		hosts = append(hosts, s.Build.ExtraHosts)
+	}
+	for _, list := range hosts {
+		for name, addresses := range list {
+			for _, a := range addresses {
+				names = append(names, name+":"+a)
+			}
 		}
 	}
 	slices.Sort(names)
@@ -53,13 +65,12 @@ func filter(s types.ServiceConfig) string {
 	if s.Privileged {
 		out = "unconfined"
 	}
-	for _, option := range s.SecurityOpt {
-		value, ok := strings.CutPrefix(strings.Replace(option, ":", "=", 1), "seccomp=")
+	for _, o := range securityOptions(s) {
 		switch {
-		case !ok:
-		case value == "unconfined":
-			out = value
-		case value == "builtin":
+		case o.name != "seccomp":
+		case o.value == "unconfined":
+			out = o.value
+		case o.value == "builtin":
 			out = "default"
 		default:
 			out = "custom"
@@ -73,6 +84,34 @@ func borrowed(s types.ServiceConfig) []string {
 	for _, n := range []struct{ kind, mode string }{{"ipc", s.Ipc}, {"network", s.NetworkMode}, {"pid", s.Pid}} {
 		if strings.HasPrefix(n.mode, "service:") || strings.HasPrefix(n.mode, "container:") {
 			out = append(out, n.kind)
+		}
+	}
+	if s.Ipc == "shareable" {
+		out = append(out, "ipc, by whoever joins")
+	}
+	return out
+}
+
+// writableCgroups reports whether the service may change its own limits.
+func writableCgroups(s types.ServiceConfig) bool {
+	on := false
+	for _, o := range securityOptions(s) {
+		if o.name == "writable-cgroups" {
+			on = o.on()
+		}
+	}
+	return on
+}
+
+// endpointSysctls is the option of a connection to a network that sets kernel parameters of its interface.
+const endpointSysctls = "com.docker.network.endpoint.sysctls"
+
+// endpointParameters are the kernel parameters that a connection sets.
+func endpointParameters(n *types.ServiceNetworkConfig) []string {
+	var out []string
+	for _, one := range strings.Split(n.DriverOpts[endpointSysctls], ",") {
+		if name, _, ok := strings.Cut(one, "="); ok {
+			out = append(out, strings.TrimSpace(name))
 		}
 	}
 	return out

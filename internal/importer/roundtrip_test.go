@@ -363,7 +363,7 @@ func limitsKept(t *testing.T, before, after *composefile.Project, name string) {
 	if n := composefile.PIDs(old); n > 0 && composefile.PIDs(now) != n {
 		t.Errorf("%s: pids %d, was %d", name, composefile.PIDs(now), n)
 	}
-	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !composefile.NoNewPrivileges(now.SecurityOpt) {
+	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !composefile.NoNewPrivileges(now) {
 		t.Errorf("%s is not hardened", name)
 	}
 }

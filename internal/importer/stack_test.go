@@ -190,6 +190,7 @@ func TestReviewOfComposeFiles(t *testing.T) {
 			`weaker high HSE-KRN-001 app a seccomp filter is active: every process is filtered → process of the service runs without a filter`,
 			`weaker high HSE-KRN-006 app kernel paths are masked: 3 paths masked → not masked: /proc/kcore, /proc/keys, /proc/timer_list`,
 			`weaker medium HSE-KRN-002 app the seccomp filter is the engine's own: the engine's default filter → the filter is unconfined`,
+			`weaker medium HSE-KRN-003 app a security module confines every process: → the service opts out of the security module`,
 		}},
 		"the processes of the host": {edit("    init: true\n", "    init: true\n    pid: host\n"), []string{
 			`weaker critical HSE-NS-001 app the pid namespace is its own: the pid namespace of the host is not asked for → the pid namespace is the host's`,
