@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hsectl/hsectl/internal/engine/enginetest"
 )
 
 var updateScripts = flag.Bool("update-scripts", false, "rewrite the golden parts of the scripts")
@@ -28,16 +28,15 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	old := enginetest.New(t, enginetest.Old())
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join(repository, "testdata", "script"),
 		UpdateScripts:       *updateScripts,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			old := oldEngine()
-			env.Defer(old.Close)
 			env.Setenv("REPOSITORY", repository)
-			env.Setenv("OLD_ENGINE", "tcp://"+strings.TrimPrefix(old.URL, "http://"))
+			env.Setenv("OLD_ENGINE", old.Host())
 			env.Setenv("NO_ENGINE", "unix:///nonexistent.sock")
 			return nil
 		},
@@ -83,18 +82,4 @@ func unwritten(ts *testscript.TestScript, neg bool, args []string) {
 		})
 		ts.Check(err)
 	}
-}
-
-// oldEngine answers as Docker 18.09 did, whose API is older than what hsectl speaks.
-func oldEngine() *httptest.Server {
-	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Api-Version", "1.39")
-		w.Header().Set("Ostype", "linux")
-		w.Header().Set("Content-Type", "application/json")
-		if strings.HasSuffix(r.URL.Path, "/version") {
-			_, _ = w.Write([]byte(`{"Version":"18.09.9","ApiVersion":"1.39","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64"}`))
-			return
-		}
-		_, _ = w.Write([]byte("OK"))
-	}))
 }

@@ -31,6 +31,7 @@ type Connection struct {
 	CLI       *command.DockerCli // contexts and credentials, for the Compose SDK, too
 	OS        string
 	Arch      string
+	Bounds    Bounds
 	HandsOver bool // its kernel lets one listener hand over connections to another
 
 	version string
@@ -40,6 +41,7 @@ type Connection struct {
 type Endpoint struct {
 	Host    string
 	Context string
+	Bounds  Bounds // what is not said is as usual
 }
 
 // UnreachableError is an engine that does not answer.
@@ -74,13 +76,12 @@ func Connect(ctx context.Context, at Endpoint) (*Connection, error) {
 	if at.Host != "" {
 		options.Hosts = []string{at.Host}
 	}
-	file := config.LoadDefaultConfigFile(io.Discard)
-	api, err := command.NewAPIClientFromFlags(options, file)
-	if err != nil {
-		return nil, &UnreachableError{err}
+	e := &Connection{Bounds: at.Bounds.orDefault()}
+	if err := e.open(ctx, options); err != nil {
+		return nil, err
 	}
-	e := &Connection{API: api}
-	ctx, cancel := context.WithTimeout(ctx, AnswerTimeout)
+	api := e.API
+	ctx, cancel := context.WithTimeout(ctx, e.Bounds.Prompt)
 	defer cancel()
 	ping, err := api.Ping(ctx, client.PingOptions{})
 	if err != nil {
@@ -102,14 +103,28 @@ func Connect(ctx context.Context, at Endpoint) (*Connection, error) {
 			e.HandsOver = !versions.LessThan(strings.SplitN(c.Details["KernelVersion"]+"-", "-", 2)[0], "5.14")
 		}
 	}
-	e.CLI, err = command.NewDockerCli(command.WithAPIClient(api), command.WithCombinedStreams(io.Discard))
+	return e, nil
+}
+
+// open makes the only client that there is for an engine, which keeps the bounds. The Compose SDK and builds use it, too.
+func (e *Connection) open(ctx context.Context, options *flags.ClientOptions) error {
+	// What is wrong with the endpoint is found first: the CLI would end the program for it.
+	tried, err := command.NewAPIClientFromFlags(options, config.LoadDefaultConfigFile(io.Discard))
+	if err != nil {
+		return &UnreachableError{err}
+	}
+	if err := tried.Close(); err != nil {
+		return &UnreachableError{err}
+	}
+	e.CLI, err = command.NewDockerCli(command.WithBaseContext(ctx), command.WithCombinedStreams(io.Discard), command.WithAPIClientOptions(e.Bounds.options()...))
 	if err == nil {
 		err = e.CLI.Initialize(options)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("preparing the Compose SDK: %w", err), api.Close())
+		return fmt.Errorf("preparing the Compose SDK: %w", err)
 	}
-	return e, nil
+	e.API = bounded{e.CLI.Client(), e.Bounds}
+	return command.WithAPIClient(e.API)(e.CLI)
 }
 
 // NoEngine is for what needs none: a BuildKit of its own that pushes what it builds. Nothing else may be asked of it.
@@ -119,7 +134,7 @@ func NoEngine() (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading Docker's configuration: %w", err)
 	}
-	return &Connection{CLI: cli}, nil
+	return &Connection{CLI: cli, Bounds: Bounds{}.orDefault()}, nil
 }
 
 // Close ends the connection.

@@ -30,6 +30,23 @@ func (e *Connection) Create(ctx context.Context, o client.ContainerCreateOptions
 	return created, err
 }
 
+// Cleanup is for what is taken away even when the work was interrupted, but not for longer than an engine may take to answer.
+func (e *Connection) Cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), e.Bounds.Answer)
+}
+
+// Discard removes a container with its unnamed volumes, even when the work was interrupted. One that is gone, or is going, is
+// no error.
+func (e *Connection) Discard(ctx context.Context, id string) error {
+	ctx, cancel := e.Cleanup(ctx)
+	defer cancel()
+	_, err := e.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("removing container %s: %w", id[:min(12, len(id))], err)
+	}
+	return nil
+}
+
 // InspectParallel bounds the questions about containers that are asked at once.
 const InspectParallel = 16
 

@@ -26,7 +26,7 @@ func (e *Connection) LogsSince(ctx context.Context, id string, since time.Time) 
 }
 
 func (e *Connection) readLogs(ctx context.Context, id string, options client.ContainerLogsOptions) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.Bounds.Prompt)
 	defer cancel()
 	answer, err := e.API.ContainerLogs(ctx, id, options)
 	if err != nil {

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/image"
 )
@@ -27,16 +30,46 @@ func (e *Connection) LoadStatic(ctx context.Context, img image.Static) error {
 	reader, writer := io.Pipe()
 	go func() { writer.CloseWithError(img.Write(writer)) }()
 	defer reader.Close()
-	answer, err := e.API.ImageLoad(ctx, reader)
-	if err != nil {
-		return fmt.Errorf("loading image %s: %w", img.Reference, err)
-	}
-	defer answer.Close()
-	if _, err := io.Copy(io.Discard, answer); err != nil {
+	if err := e.LoadImages(ctx, reader); err != nil {
 		return fmt.Errorf("loading image %s: %w", img.Reference, err)
 	}
 	if _, err := e.API.ImageInspect(ctx, img.Reference); err != nil {
 		return fmt.Errorf("loading image %s: the engine did not keep it: %w", img.Reference, err)
 	}
 	return nil
+}
+
+// LoadImages sends images in the form that engines load.
+func (e *Connection) LoadImages(ctx context.Context, r io.Reader) error {
+	return e.Bounds.Upload(ctx, "POST /images/load", r, func(ctx context.Context, r io.Reader) error {
+		answer, err := e.API.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
+		if err != nil {
+			return err
+		}
+		_, err = ReadProgress(answer)
+		return errors.Join(err, answer.Close())
+	})
+}
+
+// ReadProgress reads what an engine says of images that it moves, to its end. It returns the error that the engine says, and
+// the digest, when it says one.
+func ReadProgress(r io.Reader) (digest string, err error) {
+	decoder := json.NewDecoder(r)
+	for {
+		var line struct {
+			Error string `json:"error"`
+			Aux   struct{ Digest string }
+		}
+		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
+			return digest, nil
+		} else if err != nil {
+			return "", err
+		}
+		if line.Error != "" {
+			return "", errors.New(Clean(line.Error))
+		}
+		if line.Aux.Digest != "" {
+			digest = line.Aux.Digest
+		}
+	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Stats returns what a container uses at the moment.
 func (e *Connection) Stats(ctx context.Context, id string) (container.StatsResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.Bounds.Prompt)
 	defer cancel()
 	var out container.StatsResponse
 	answer, err := e.API.ContainerStats(ctx, id, client.ContainerStatsOptions{})

@@ -102,7 +102,7 @@ func (b *Builder) reach(ctx context.Context, remote *image.RemoteBuild) (*buildk
 		if err != nil {
 			return nil, fmt.Errorf("reaching BuildKit at %s: %w", remote.Address, err)
 		}
-		asked, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+		asked, cancel := context.WithTimeout(ctx, b.engine.Bounds.Prompt)
 		defer cancel()
 		if _, err := c.ListWorkers(asked); err != nil {
 			return nil, errors.Join(fmt.Errorf("%w at %s: %w", ErrNoBuilder, remote.Address, err), c.Close())

@@ -1,6 +1,7 @@
 package converge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,9 +71,14 @@ func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.Cr
 	err := w.wait(upContext, done)
 	cancel()
 	if w.upPending {
-		// Compose leaves the engine in a defined state before anybody looks at it.
-		if late := <-done; err == nil {
-			err = late
+		// Compose leaves the engine in a defined state before anybody looks at it, if the engine lets it.
+		given := time.NewTimer(w.engine.Bounds.Answer)
+		defer given.Stop()
+		select {
+		case late := <-done:
+			err = cmp.Or(err, late)
+		case <-given.C:
+			err = errors.Join(err, errStillAtWork)
 		}
 	}
 	if err != nil && strings.Contains(err.Error(), "setting rlimit type 7") { // runc knows limits by number only
@@ -83,6 +89,9 @@ func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.Cr
 	}
 	return nil
 }
+
+// errStillAtWork is a Compose that has not ended although it was told to.
+var errStillAtWork = errors.New("the engine has not ended what Compose began")
 
 // ErrOpenFiles is an engine that may not raise its own limit of open files, as in rootless mode, and a service that asks for more.
 var ErrOpenFiles = errors.New("a service asks for more open files than the engine may give")

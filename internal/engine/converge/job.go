@@ -18,7 +18,11 @@ func (a *Applier) runJob(ctx context.Context, project, name string, step *deploy
 	if err := a.removeJob(ctx, project, name); err != nil { // left by a run that was killed
 		return err
 	}
-	defer func() { err = errors.Join(err, a.removeJob(context.WithoutCancel(ctx), project, name)) }()
+	defer func() {
+		ending, cancel := a.engine.Cleanup(ctx)
+		defer cancel()
+		err = errors.Join(err, a.removeJob(ending, project, name))
+	}()
 	if err := a.converge(ctx, project, step, report); err != nil {
 		return err
 	}

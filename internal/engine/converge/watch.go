@@ -44,7 +44,7 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 		case <-ticker.C:
 		case <-ctx.Done():
 		}
-		containers, err := w.engine.Stack(context.WithoutCancel(ctx), w.project)
+		containers, err := w.containers(ctx)
 		if err != nil {
 			return err
 		}
@@ -63,6 +63,23 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 			return w.blame(ctx, containers, fmt.Errorf("waiting for health: %w", ctx.Err()))
 		}
 	}
+}
+
+// containers returns the containers of the stack, once more when the time is up: what is the matter then is the cause.
+func (w *watcher) containers(ctx context.Context) ([]container.InspectResponse, error) {
+	if ctx.Err() == nil {
+		list, err := w.engine.Stack(ctx, w.project)
+		if err == nil || ctx.Err() == nil {
+			return list, err
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.engine.Bounds.Prompt)
+	defer cancel()
+	list, err := w.engine.Stack(last, w.project)
+	if err != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return list, nil
 }
 
 // look notes who is healthy and returns a container that has failed for good. A container that is not yet replaced is

@@ -1,12 +1,16 @@
 package converge
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/enginetest"
 )
 
 // looping is a container of a service that restarts over and over.
@@ -57,5 +61,26 @@ func TestWhoIsToBlame(t *testing.T) {
 				t.Errorf("blamed: %q, want %q", got, c.suspect)
 			}
 		})
+	}
+}
+
+// Who is interrupted, or out of time, while the engine has stopped answering does not wait for it.
+func TestWaitForASilentEngine(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 100)
+	e, err := engine.Connect(t.Context(), engine.Endpoint{Bounds: engine.Bounds{Prompt: time.Second}, Host: enginetest.New(t, enginetest.Answers{
+		"GET /containers/json": func(w http.ResponseWriter, r *http.Request) {
+			asked <- struct{}{}
+			enginetest.Silent()(w, r)
+		}}).Host()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	w := &watcher{engine: e, project: "shop", services: []string{"app"}}
+	if err := w.wait(ctx, make(chan error)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

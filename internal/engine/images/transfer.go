@@ -3,7 +3,6 @@ package images
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,20 +36,10 @@ func (t *Transfer) Pull(ctx context.Context, ref string) error {
 		return fmt.Errorf("pulling image %s: %w", ref, err)
 	}
 	defer answer.Close()
-	decoder := json.NewDecoder(answer)
-	for {
-		var line struct {
-			Error string `json:"error"`
-		}
-		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("pulling image %s: %w", ref, err)
-		}
-		if line.Error != "" {
-			return fmt.Errorf("pulling image %s: %s", ref, engine.Clean(line.Error))
-		}
+	if _, err := engine.ReadProgress(answer); err != nil {
+		return fmt.Errorf("pulling image %s: %w", ref, err)
 	}
+	return nil
 }
 
 func (t *Transfer) credentials(ref string) (string, error) {
@@ -138,13 +127,11 @@ func (t *Transfer) Save(ctx context.Context, references []string, w io.Writer) (
 }
 
 // Load brings images to the engine.
-func (t *Transfer) Load(ctx context.Context, r io.Reader) (err error) {
-	answer, err := t.engine.API.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
-	if err != nil {
+func (t *Transfer) Load(ctx context.Context, r io.Reader) error {
+	if err := t.engine.LoadImages(ctx, r); err != nil {
 		return fmt.Errorf("loading images into the engine: %w", err)
 	}
-	defer func() { err = errors.Join(err, answer.Close()) }()
-	return streamError(answer, "loading images into the engine")
+	return nil
 }
 
 // OpenImage saves an image to a file in the directory and opens it. Closing the image removes the file.
@@ -166,34 +153,6 @@ func (t *Transfer) OpenImage(ctx context.Context, reference, dir string) (image.
 	return img.WithClose(remove), nil
 }
 
-// streamError reads the engine's progress to its end and returns the error that it carries.
-func streamError(r io.Reader, doing string) error {
-	_, err := streamDigest(r, doing)
-	return err
-}
-
-// streamDigest also returns the digest that the engine tells, when it tells one.
-func streamDigest(r io.Reader, doing string) (digest string, err error) {
-	decoder := json.NewDecoder(r)
-	for {
-		var line struct {
-			Error string `json:"error"`
-			Aux   struct{ Digest string }
-		}
-		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
-			return digest, nil
-		} else if err != nil {
-			return "", fmt.Errorf("%s: %w", doing, err)
-		}
-		if line.Error != "" {
-			return "", fmt.Errorf("%s: %s", doing, engine.Clean(line.Error))
-		}
-		if line.Aux.Digest != "" {
-			digest = line.Aux.Digest
-		}
-	}
-}
-
 // Push sends an image to the registry of its reference, with the credentials of Docker's own configuration, and
 // returns the digest that it has there.
 func (t *Transfer) Push(ctx context.Context, reference string) (digest string, err error) {
@@ -206,10 +165,13 @@ func (t *Transfer) Push(ctx context.Context, reference string) (digest string, e
 		return "", fmt.Errorf("pushing image %s: %w", reference, err)
 	}
 	defer func() { err = errors.Join(err, answer.Close()) }()
-	if digest, err = streamDigest(answer, "pushing image "+reference); digest == "" && err == nil {
+	if digest, err = engine.ReadProgress(answer); err != nil {
+		return "", fmt.Errorf("pushing image %s: %w", reference, err)
+	}
+	if digest == "" {
 		return t.repoDigest(ctx, reference) // engines with the store of containerd do not tell it
 	}
-	return digest, err
+	return digest, nil
 }
 
 // RemoveImage takes a name away from the engine, and the image with it when it has no other and nothing uses it.

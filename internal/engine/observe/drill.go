@@ -102,7 +102,7 @@ func (d *Drills) Start(ctx context.Context, project, service string) error {
 
 // killed asks the engine's own record whether it sent SIGKILL.
 func (d *Drills) killed(ctx context.Context, id string, since time.Time) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.engine.Bounds.Prompt)
 	defer cancel()
 	stream := d.engine.API.Events(ctx, client.EventsListOptions{
 		Since:   strconv.FormatInt(since.Add(-time.Second).Unix(), 10),

@@ -13,7 +13,6 @@ import (
 	moby "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
-	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
@@ -34,7 +33,7 @@ func (obs *Observer) entries(ctx context.Context, list []container.InspectRespon
 
 // remembered are the events that the engine still has, oldest first.
 func (obs *Observer) remembered(ctx context.Context, now time.Time) ([]moby.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
 	defer cancel()
 	stream := obs.engine.API.Events(ctx, client.EventsListOptions{Since: "1", Until: now.Format(time.RFC3339Nano)})
 	var out []moby.Message

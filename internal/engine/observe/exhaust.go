@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -44,12 +45,7 @@ func (ps *Probes) Exhaust(ctx context.Context, project, service string) (out ver
 	if err != nil {
 		return out, fmt.Errorf("creating a probe: %w", err)
 	}
-	defer func() {
-		_, removeErr := ps.engine.API.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
-		if err == nil && removeErr != nil {
-			err = fmt.Errorf("removing a probe: %w", removeErr)
-		}
-	}()
+	defer func() { err = errors.Join(err, ps.engine.Discard(ctx, created.ID)) }()
 	said, err := ps.run(ctx, created.ID, nil)
 	if err != nil && ctx.Err() != nil {
 		return out, err // any other end is what is looked at below

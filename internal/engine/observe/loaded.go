@@ -11,7 +11,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/edge"
-	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -57,7 +56,7 @@ func lastTold(c container.InspectResponse) string {
 
 // testOnce runs a container's own health test and returns what it printed.
 func (obs *Observer) testOnce(ctx context.Context, c container.InspectResponse) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
 	defer cancel()
 	test := c.Config.Healthcheck.Test
 	if len(test) < 2 || test[0] != "CMD" {

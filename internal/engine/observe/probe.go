@@ -56,12 +56,7 @@ func (ps *Probes) throwAway(ctx context.Context, config *container.Config, host 
 	if err != nil {
 		return "", fmt.Errorf("creating a probe: %w", err)
 	}
-	defer func() {
-		_, removeErr := ps.engine.API.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
-			err = errors.Join(err, fmt.Errorf("removing a probe: %w", removeErr))
-		}
-	}()
+	defer func() { err = errors.Join(err, ps.engine.Discard(ctx, created.ID)) }()
 	return ps.run(ctx, created.ID, in)
 }
 

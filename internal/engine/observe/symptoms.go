@@ -80,7 +80,7 @@ func (obs *Observer) wasKilledForMemory(ctx context.Context, c container.Inspect
 	if err != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
 	defer cancel()
 	events := obs.engine.API.Events(ctx, client.EventsListOptions{Since: c.Created, Until: now.Format(time.RFC3339Nano),
 		Filters: make(client.Filters).Add("container", c.ID).Add("event", "oom")})

@@ -53,8 +53,10 @@ func journalFile(slot int) string { return fmt.Sprintf("journal-%d.json", slot) 
 
 // Journal reads the last journal under the lock.
 func (l *Lock) Journal(ctx context.Context) (record.Journal, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.acquire(ctx); err != nil {
+		return record.Journal{}, err
+	}
+	defer l.release()
 	j, err := l.store.readJournal(ctx, l.stack, l.id, volumes.MountPoint)
 	l.journal = j.Sequence
 	return j, err
@@ -70,8 +72,10 @@ func (l *Lock) Write(ctx context.Context, j record.Journal) (err error) {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.acquire(ctx); err != nil {
+		return err
+	}
+	defer l.release()
 	if err := l.write(ctx, path.Join(volumes.MountPoint, journalFile(j.Slot())), data); err != nil {
 		return err
 	}

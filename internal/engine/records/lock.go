@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -49,11 +48,23 @@ type Lock struct {
 	record   string // transfer container of the release that is being deployed; empty when there is none yet
 	recorded string // its volume
 
-	mu      sync.Mutex // guards what follows
+	turn    chan struct{} // holds a value while what follows is used; a write may hang, so it is waited for within a time
 	id      string
 	count   int
 	journal int // sequence of the last journal written or read
 }
+
+// acquire waits for its turn to use what only one may use at a time.
+func (l *Lock) acquire(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a write of the lock to end: %w", context.Cause(ctx))
+	}
+}
+
+func (l *Lock) release() { <-l.turn }
 
 // heartbeat is what a holder writes to show that it lives. The time is the engine's.
 type heartbeat struct {
@@ -75,7 +86,7 @@ type LockOptions struct {
 // Lock takes the lock of a stack, waiting for it while somebody alive holds it.
 func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, error) {
 	o.Holder.Token = rand.Text()
-	l := &Lock{store: st, stack: stack, holder: o.Holder, lost: make(chan struct{}), ended: make(chan struct{})}
+	l := &Lock{store: st, stack: stack, holder: o.Holder, lost: make(chan struct{}), turn: make(chan struct{}, 1), ended: make(chan struct{})}
 	var watch deploy.Watch
 	begun, told := time.Now(), ""
 	for try := 1; ; try++ {
@@ -146,9 +157,11 @@ func (l *Lock) create(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("taking the lock: %w", err)
 	}
-	l.mu.Lock()
+	if err := l.acquire(ctx); err != nil {
+		return false, err
+	}
 	l.id = id
-	l.mu.Unlock()
+	l.release()
 	if err := l.begin(ctx); err != nil {
 		return false, errors.Join(err, l.remove(ctx))
 	}
@@ -258,15 +271,17 @@ func (l *Lock) live(ctx context.Context) {
 
 // beat shows that the holder lives.
 func (l *Lock) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, engine.AnswerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.store.engine.Bounds.Prompt)
 	defer cancel()
 	now, err := l.store.engine.Now(ctx)
 	if err != nil {
 		return err
 	}
 	l.store.clock.set(now)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.acquire(ctx); err != nil {
+		return err
+	}
+	defer l.release()
 	l.count++
 	data, err := json.Marshal(heartbeat{l.count, now})
 	if err != nil {
@@ -276,7 +291,7 @@ func (l *Lock) beat(ctx context.Context) error {
 }
 
 // write puts a file into the lock's container. Where the container is gone, it was pruned or taken over: it is made
-// again, unless somebody else has it, or has had it. The caller holds mu.
+// again, unless somebody else has it, or has had it. It is the caller's turn.
 func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	err := l.store.volumes.Put(ctx, l.id, file, data)
 	if !errdefs.IsNotFound(err) {
@@ -294,8 +309,7 @@ func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 		err = &deploy.LostError{Stack: l.stack}
 	}
 	if err != nil {
-		_, removeErr := l.store.engine.API.ContainerRemove(context.WithoutCancel(ctx), id, client.ContainerRemoveOptions{Force: true})
-		return errors.Join(err, removeErr)
+		return errors.Join(err, l.store.engine.Discard(ctx, id))
 	}
 	l.id = id
 	return l.store.volumes.Put(ctx, l.id, file, data)
@@ -320,16 +334,16 @@ func (l *Lock) forget(ctx context.Context) error {
 	if l.record == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engine.AnswerTimeout)
-	defer cancel()
 	return l.store.volumes.Unmount(ctx, l.record)
 }
 
 func (l *Lock) remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engine.AnswerTimeout)
+	ctx, cancel := l.store.engine.Cleanup(ctx)
 	defer cancel()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.acquire(ctx); err != nil {
+		return fmt.Errorf("letting go of the lock: %w", err)
+	}
+	defer l.release()
 	_, err := l.store.engine.API.ContainerRemove(ctx, l.id, client.ContainerRemoveOptions{Force: true})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("letting go of the lock: %w", err)

@@ -29,7 +29,9 @@ func (tr *Runner) WithScratch(ctx context.Context, project string, f func(volume
 		return fmt.Errorf("creating a volume: %w", err)
 	}
 	defer func() {
-		_, removeErr := tr.engine.API.VolumeRemove(context.WithoutCancel(ctx), made.Volume.Name, client.VolumeRemoveOptions{Force: true})
+		ending, cancel := tr.engine.Cleanup(ctx)
+		defer cancel()
+		_, removeErr := tr.engine.API.VolumeRemove(ending, made.Volume.Name, client.VolumeRemoveOptions{Force: true})
 		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
 			err = errors.Join(err, fmt.Errorf("removing a volume: %w", removeErr))
 		}

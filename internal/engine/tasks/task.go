@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
@@ -81,12 +80,7 @@ func (tr *Runner) RunTask(ctx context.Context, project string, t Task) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() {
-		_, removeErr := tr.engine.API.ContainerRemove(context.WithoutCancel(ctx), id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		if removeErr != nil && !errdefs.IsNotFound(removeErr) {
-			err = errors.Join(err, fmt.Errorf("removing the container of %s: %w", t.Command[0], removeErr))
-		}
-	}()
+	defer func() { err = errors.Join(err, tr.engine.Discard(ctx, id)) }()
 	wait := tr.engine.API.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := tr.engine.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return fmt.Errorf("starting %s: %w", t.Command[0], err)
@@ -148,8 +142,7 @@ func (tr *Runner) createTask(ctx context.Context, project string, c container.In
 	}
 	for _, name := range others {
 		if _, err := tr.engine.API.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: created.ID}); err != nil {
-			_, removeErr := tr.engine.API.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			return "", errors.Join(fmt.Errorf("joining network %s: %w", name, err), removeErr)
+			return "", errors.Join(fmt.Errorf("joining network %s: %w", name, err), tr.engine.Discard(ctx, created.ID))
 		}
 	}
 	return created.ID, nil

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
@@ -61,7 +60,7 @@ func (a *Archive) MountedWith(ctx context.Context, imageRef string, volumes map[
 	}
 	defer func() {
 		// The transfer container goes even when the work was interrupted.
-		err = errors.Join(err, a.Unmount(context.WithoutCancel(ctx), id))
+		err = errors.Join(err, a.Unmount(ctx, id))
 	}()
 	return f(id)
 }
@@ -88,14 +87,9 @@ func (a *Archive) Mount(ctx context.Context, imageRef string, volumes map[string
 	return created.ID, nil
 }
 
-// Unmount removes a transfer container, and with it the unnamed volumes that its image asks for.
-func (a *Archive) Unmount(ctx context.Context, id string) error {
-	_, err := a.engine.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		return fmt.Errorf("removing a carrier: %w", err)
-	}
-	return nil
-}
+// Unmount removes a transfer container, and with it the unnamed volumes that its image asks for, even when the work was
+// interrupted.
+func (a *Archive) Unmount(ctx context.Context, id string) error { return a.engine.Discard(ctx, id) }
 
 // UnmountStale removes what runs that were killed have left: all that former holders of the stack's lock made, and
 // those of readers that are older than a transfer container lives, compared with the lock itself, which the caller holds since then.

@@ -57,7 +57,10 @@ func (a *Archive) FillVolume(ctx context.Context, volume string, f func(w io.Wri
 			writer.CloseWithError(err)
 			written <- err
 		}()
-		_, err := a.engine.API.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: reader})
+		err := a.engine.Bounds.Upload(ctx, "PUT /containers/"+id+"/archive", reader, func(ctx context.Context, content io.Reader) error {
+			_, err := a.engine.API.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: content})
+			return err
+		})
 		reader.CloseWithError(errNoMore)
 		if wrote := <-written; wrote != nil && !errors.Is(wrote, errNoMore) {
 			return wrote // the cause; what the engine says then is about half a tar
