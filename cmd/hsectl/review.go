@@ -18,6 +18,7 @@ import (
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -67,7 +68,7 @@ volume. --fail-on weaker fails on every weaker change, --fail-on medium on what 
 }
 
 func runReview(ctx context.Context, g *app.Settings, s app.Streams, o reviewOptions, base, head string) error {
-	if !slices.Contains([]string{"text", "markdown", "json", "sarif"}, o.format) {
+	if !slices.Contains(report.ReviewFormats(), o.format) {
 		return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.format), Hint: "write --format text, markdown, json or sarif"}
 	}
 	fails, err := failsOn(o.failOn)
@@ -251,19 +252,14 @@ func (v *snapshot) dockerfiles(ctx context.Context, name string, s stack.Stack) 
 const lockFile = "hsectl.lock"
 
 func writeReview(s app.Streams, o reviewOptions, reviews []review.Review) error {
-	switch o.format {
-	case "markdown":
-		return review.Markdown(s.Out, reviews)
-	case "json":
-		return review.JSON(s.Out, reviews)
-	case "sarif":
-		return review.SARIF(s.Out, reviews)
+	if o.format != "text" {
+		return report.WriteReviews(s.Out, o.format, reviews)
 	}
 	if len(reviews) == 0 {
 		s.Say("nothing changes")
 		return nil
 	}
-	if err := review.Text(s.Out, reviews); err != nil {
+	if err := report.WriteReviews(s.Out, o.format, reviews); err != nil {
 		return err
 	}
 	for _, r := range reviews {

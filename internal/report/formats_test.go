@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -101,9 +102,13 @@ func TestSARIFKeepsTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, d := range map[string]Document{"example": example(), "empty": {Kind: "Lint", Subject: "shop"}} {
+	for name, write := range map[string]func(io.Writer) error{
+		"example": func(w io.Writer) error { return SARIF(w, example()) },
+		"empty":   func(w io.Writer) error { return SARIF(w, Document{Kind: "Lint", Subject: "shop"}) },
+		"review":  func(w io.Writer) error { return ReviewSARIF(w, hostile()) },
+	} {
 		var b bytes.Buffer
-		if err := SARIF(&b, d); err != nil {
+		if err := write(&b); err != nil {
 			t.Fatal(err)
 		}
 		written, err := jsonschema.UnmarshalJSON(&b)
@@ -119,12 +124,11 @@ func TestSARIFKeepsTheSchema(t *testing.T) {
 // What the library allows, plus what GitHub asks for beyond it.
 func TestSARIFIsValid(t *testing.T) {
 	for name, d := range map[string]Document{"example": example(), "empty": {Kind: "Lint", Subject: "shop"}} {
-		if err := sarifReport(d).Validate(); err != nil {
+		if err := sarif.NewReport().AddRun(sarifRun(d)).Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	r := sarifReport(example())
-	run := r.Runs[0]
+	run := sarifRun(example())
 	if len(run.Results) != 5 {
 		t.Errorf("%d results, want the 5 that do not simply hold", len(run.Results))
 	}
@@ -141,9 +145,9 @@ func TestSARIFIsValid(t *testing.T) {
 // A fingerprint is the same when the line in the profile moves.
 func TestSARIFFingerprintIsStable(t *testing.T) {
 	d := example()
-	before := sarifReport(d).Runs[0].Results[0].PartialFingerprints
+	before := sarifRun(d).Results[0].PartialFingerprints
 	d.Findings[0].Where, d.Findings[0].Detail = "profiles/shop.yaml:90:1", "another detail"
-	after := sarifReport(d).Runs[0].Results[0].PartialFingerprints
+	after := sarifRun(d).Results[0].PartialFingerprints
 	if before["hsectlControl/v1"] != after["hsectlControl/v1"] {
 		t.Error("the fingerprint follows the line")
 	}

@@ -33,11 +33,15 @@ func JSON(w io.Writer, d Document) error {
 	if out.Findings == nil {
 		out.Findings = []finding.Finding{}
 	}
+	return encode(w, out, "report")
+}
+
+func encode(w io.Writer, v any, what string) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(out); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("writing the %s: %w", what, err)
 	}
 	return nil
 }

@@ -52,9 +52,10 @@ func markdownChanges(b *strings.Builder, changes []Change) {
 	}
 }
 
-// cell keeps text from ending a table's cell, becoming markup or calling somebody.
+// cell keeps text from ending a table's cell, becoming markup, loading a picture or calling somebody: values come from
+// containers and pull requests, and may be anything.
 func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "@", "@\u200b", "*", `\*`, "_", `\_`, "`", "'").Replace(s)
+	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", ">", "&gt;", "@", "@\u200b", "[", `\[`, "!", `\!`, "*", `\*`, "_", `\_`, "`", "'").Replace(s)
 }
 
 func symbol(s finding.Status) string {

@@ -1,4 +1,4 @@
-// Package report writes findings for people and machines: text, JSON, SARIF, JUnit, Markdown and HTML. It judges
+// Package report writes findings and reviews for people and machines: text, JSON, SARIF, JUnit, Markdown and HTML. It judges
 // nothing, and reads no clock: one document gives the same bytes every time.
 package report
 
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,7 +96,11 @@ func Write(w io.Writer, format string, d Document, o TextOptions) error {
 	case "html":
 		return HTML(w, d)
 	}
-	return fmt.Errorf("there is no format %q: want one of %s", format, strings.Join(Formats(), ", "))
+	return unknownFormat(format, Formats())
+}
+
+func unknownFormat(format string, known []string) error {
+	return fmt.Errorf("unknown format %q: want one of %s", format, strings.Join(known, ", "))
 }
 
 // rule returns what is known about the control of a finding.
@@ -153,15 +158,24 @@ func (d Document) verdict() string {
 	return word
 }
 
-// place splits file:line:column.
+// place splits file:line:column, or file:line; a file name may hold colons itself.
 func place(where string) (file string, line, column int) {
 	parts := strings.Split(where, ":")
-	if len(parts) < 3 {
-		return where, 0, 0
+	var numbers []int
+	for len(parts) > 1 && len(numbers) < 2 {
+		n, err := strconv.Atoi(parts[len(parts)-1])
+		if err != nil {
+			break
+		}
+		numbers = append([]int{n}, numbers...)
+		parts = parts[:len(parts)-1]
 	}
-	n := len(parts)
-	if _, err := fmt.Sscanf(parts[n-2]+" "+parts[n-1], "%d %d", &line, &column); err != nil {
-		return where, 0, 0
+	file = strings.Join(parts, ":")
+	if len(numbers) > 0 {
+		line = numbers[0]
 	}
-	return strings.Join(parts[:n-2], ":"), line, column
+	if len(numbers) > 1 {
+		column = numbers[1]
+	}
+	return file, line, column
 }

@@ -20,20 +20,29 @@ const home = "https://github.com/hsectl/hsectl"
 // SARIF writes version 2.1.0 (OASIS), as code scanning of GitHub and others read it. What holds is left out: such
 // readers show every result as an alert. What an exception allows is a suppressed result.
 func SARIF(w io.Writer, d Document) error {
+	return writeSARIF(w, sarifRun(d))
+}
+
+func writeSARIF(w io.Writer, run *sarif.Run) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(sarifReport(d)); err != nil {
+	if err := encoder.Encode(sarif.NewReport().AddRun(run)); err != nil {
 		return fmt.Errorf("writing SARIF: %w", err)
 	}
 	return nil
 }
 
-func sarifReport(d Document) *sarif.Report {
+// newSARIFRun is a run without results. The version of the tool may be empty.
+func newSARIFRun(version string) *sarif.Run {
 	run := sarif.NewRunWithInformationURI("hsectl", home)
-	if d.Tool != "" {
-		run.Tool.Driver.Version = &d.Tool
+	if version != "" {
+		run.Tool.Driver.Version = &version
 	}
-	run.WithColumnKind("unicodeCodePoints")
+	return run.WithColumnKind("unicodeCodePoints")
+}
+
+func sarifRun(d Document) *sarif.Run {
+	run := newSARIFRun(d.Tool)
 	for _, f := range d.Findings {
 		sarifRule(run.AddRule(f.Control), d.rule(f))
 	}
@@ -42,7 +51,7 @@ func sarifReport(d Document) *sarif.Report {
 			run.AddResult(sarifResult(d, run.GetRuleIndex(f.Control), f))
 		}
 	}
-	return sarif.NewReport().AddRun(run)
+	return run
 }
 
 func sarifRule(into *sarif.ReportingDescriptor, r Rule) {
@@ -92,9 +101,7 @@ func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
 	out := sarif.NewRuleResult(f.Control).WithRuleIndex(rule).WithKind("fail").WithLevel(level(f.Severity)).
 		WithMessage(sarif.NewTextMessage(sarifText(f))).WithProperties(properties(about))
 	// The same control of the same service is the same alert, wherever its line moves.
-	sum := sha256.Sum256([]byte(d.Subject + "\x00" + f.Subject + "\x00" + f.Control))
-	fingerprint := hex.EncodeToString(sum[:16])
-	out.WithPartialFingerprints(map[string]string{"hsectlControl/v1": fingerprint, "primaryLocationLineHash": fingerprint[:16] + ":1"})
+	out.WithPartialFingerprints(fingerprint("hsectlControl/v1", d.Subject, f.Subject, f.Control))
 	out.AddLocation(sarifLocation(d, f))
 	if f.Status == finding.Waived && f.Waiver != nil {
 		out.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
@@ -131,11 +138,30 @@ func sarifLocation(d Document, f finding.Finding) *sarif.Location {
 	if line == 0 {
 		file, line, column = d.Profile, 1, 1
 	}
+	logical := sarif.NewLogicalLocation().WithName(f.Subject).WithFullyQualifiedName(d.Subject + "." + f.Subject).WithKind("module")
+	return sarif.NewLocation().WithPhysicalLocation(physicalLocation(file, line, column)).AddLogicalLocation(logical)
+}
+
+// fingerprint names an alert by what it is about, also under the name by which GitHub knows it.
+func fingerprint(name string, parts ...string) map[string]string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	print := hex.EncodeToString(sum[:16])
+	return map[string]string{name: print, "primaryLocationLineHash": print[:16] + ":1"}
+}
+
+// physicalLocation is a place in a file; line and column are 0 where they are not known.
+func physicalLocation(file string, line, column int) *sarif.PhysicalLocation {
 	artifact := sarif.NewArtifactLocation().WithURI(filepath.ToSlash(filepath.Clean(file)))
 	if !filepath.IsAbs(file) {
 		artifact.WithURIBaseID("%SRCROOT%")
 	}
-	physical := sarif.NewPhysicalLocation().WithArtifactLocation(artifact).WithRegion(sarif.NewRegion().WithStartLine(line).WithStartColumn(column))
-	logical := sarif.NewLogicalLocation().WithName(f.Subject).WithFullyQualifiedName(d.Subject + "." + f.Subject).WithKind("module")
-	return sarif.NewLocation().WithPhysicalLocation(physical).AddLogicalLocation(logical)
+	physical := sarif.NewPhysicalLocation().WithArtifactLocation(artifact)
+	if line == 0 {
+		return physical
+	}
+	region := sarif.NewRegion().WithStartLine(line)
+	if column > 0 {
+		region.WithStartColumn(column)
+	}
+	return physical.WithRegion(region)
 }

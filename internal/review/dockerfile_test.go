@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
@@ -52,7 +53,7 @@ func TestDockerfiles(t *testing.T) {
 			}
 			r := review.Compare(with(c.old), with(c.now), today)
 			var text bytes.Buffer
-			if err := review.Text(&text, []review.Review{r}); err != nil {
+			if err := report.ReviewText(&text, []review.Review{r}); err != nil {
 				t.Fatal(err)
 			}
 			var got []string

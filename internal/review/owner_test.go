@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
@@ -18,14 +19,14 @@ func TestOwnersOfChanges(t *testing.T) {
 		t.Errorf("owners: %q", got)
 	}
 	var text, markdown bytes.Buffer
-	if err := review.Text(&text, []review.Review{r}); err != nil || !strings.Contains(text.String(), "to be looked at by team-web (app)") {
+	if err := report.ReviewText(&text, []review.Review{r}); err != nil || !strings.Contains(text.String(), "to be looked at by team-web (app)") {
 		t.Errorf("%v\n%s", err, text.String())
 	}
-	if err := review.Markdown(&markdown, []review.Review{r}); err != nil || !strings.Contains(markdown.String(), "To be looked at by team-web (app).") {
+	if err := report.ReviewMarkdown(&markdown, []review.Review{r}); err != nil || !strings.Contains(markdown.String(), "To be looked at by team-web (app).") {
 		t.Errorf("%v\n%s", err, markdown.String())
 	}
 	var sarif bytes.Buffer
-	if err := review.SARIF(&sarif, []review.Review{r}); err != nil || !strings.Contains(sarif.String(), `. Owner: team-web"`) || !strings.Contains(sarif.String(), `"owner": "team-web"`) {
+	if err := report.ReviewSARIF(&sarif, []review.Review{r}); err != nil || !strings.Contains(sarif.String(), `. Owner: team-web"`) || !strings.Contains(sarif.String(), `"owner": "team-web"`) {
 		t.Errorf("%v\n%s", err, sarif.String())
 	}
 	for name, c := range map[string]struct {

@@ -216,3 +216,54 @@ func section(rendered []byte, name string) string {
 	}
 	return strings.Join(out, "\n")
 }
+
+// owner notes that somebody else answers for the service, or nobody does any more.
+func (s *serviceComparison) owner() {
+	old, now := s.old.Owner, s.new.Owner
+	change := Change{Rule: RuleOther, What: "owner", Old: old, New: now, Key: "owner", Severity: finding.Low}
+	switch {
+	case old == now:
+		return
+	case old == "":
+		change.Severity, change.Reason = finding.Info, "somebody answers for it"
+	case now == "":
+		change.Reason = "nobody answers for it any more"
+	default:
+		change.Reason = "see that the new owner knows of it"
+	}
+	s.change(change)
+}
+
+// choices notes that the service is part of the stack in other cases than before.
+func (s *serviceComparison) choices() {
+	old, now := strings.Join(s.old.Profiles, ", "), strings.Join(s.new.Profiles, ", ")
+	if old == now {
+		return
+	}
+	change := Change{Rule: RuleOther, What: "profiles", Old: old, New: now, Key: "profiles", Severity: finding.Low, Reason: "it takes part in other deploys than before"}
+	switch {
+	case now == "":
+		change.Reason = "it takes part in every deploy now"
+	case old == "":
+		change.Reason = "deploy leaves it out, and removes it, unless --profiles chooses it"
+	}
+	s.change(change)
+}
+
+// replicas are what is left when one container fails.
+func (s *serviceComparison) replicas() {
+	old, now := s.old.Wanted(), s.new.Wanted()
+	if old == now {
+		return
+	}
+	c := Change{Rule: RuleHealth, Control: "HSE-LIF-007", Severity: finding.Low, What: "containers", Old: fmt.Sprint(old), New: fmt.Sprint(now), Key: "replicas"}
+	switch {
+	case now == 1:
+		c.Direction, c.Severity, c.Reason = Weaker, finding.Medium, "when the only container fails, nothing answers"
+	case now < old:
+		c.Direction, c.Reason = Weaker, "fewer containers share the load, and fewer are left when one fails"
+	default:
+		c.Severity, c.Reason = finding.Info, fmt.Sprintf("more are left when one fails; together they may use %d × %s", now, resourcesText(s.new.Limits))
+	}
+	s.change(c)
+}

@@ -1,4 +1,4 @@
-package review
+package report
 
 import (
 	"bytes"
@@ -6,19 +6,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/review"
 )
 
-func hostile() []Review {
+func hostile() []review.Review {
 	text := "x|y\n<img src=z> `code` @everyone [link](http://z) ![pic](http://z) *b*"
-	return []Review{{Stack: text, Diff: "```\n+" + text + "\n", Changes: []Change{{Service: "app", Direction: Weaker, Severity: finding.High, Rule: RuleGrant, Control: "HSE-CAP-001",
+	return []review.Review{{Stack: text, Diff: "```\n+" + text + "\n", Changes: []review.Change{{Service: "app", Direction: review.Weaker, Severity: finding.High, Rule: review.RuleGrant, Control: "HSE-CAP-001",
 		What: "capability", New: text, Reason: text, Where: "dir:a/hsectl.yaml:7:3"}}}}
 }
 
 // What a pull request brings cannot break out of its cell, mention anybody, load anything or end the diff.
 func TestMarkdownIsSafe(t *testing.T) {
 	var b bytes.Buffer
-	if err := Markdown(&b, hostile()); err != nil {
+	if err := ReviewMarkdown(&b, hostile()); err != nil {
 		t.Fatal(err)
 	}
 	out := b.String()
@@ -47,7 +50,7 @@ func TestMarkdownIsSafe(t *testing.T) {
 // A long diff is cut at a line, and said to be.
 func TestMarkdownIsBounded(t *testing.T) {
 	var b bytes.Buffer
-	if err := Markdown(&b, []Review{{Stack: "s", Diff: strings.Repeat("+a line of the diff\n", 10_000)}}); err != nil {
+	if err := ReviewMarkdown(&b, []review.Review{{Stack: "s", Diff: strings.Repeat("+a line of the diff\n", 10_000)}}); err != nil {
 		t.Fatal(err)
 	}
 	if b.Len() > 60_000 || !strings.Contains(b.String(), "The rest is left out") {
@@ -57,23 +60,25 @@ func TestMarkdownIsBounded(t *testing.T) {
 
 func TestSARIF(t *testing.T) {
 	var b bytes.Buffer
-	if err := SARIF(&b, hostile()); err != nil {
+	if err := ReviewSARIF(&b, hostile()); err != nil {
 		t.Fatal(err)
 	}
-	var log sarifLog
+	var log sarif.Report
 	if err := json.Unmarshal(b.Bytes(), &log); err != nil {
 		t.Fatal(err)
 	}
-	r := log.Runs[0].Results[0]
-	at := r.Locations[0].Physical
-	if r.RuleID != RuleGrant || r.Level != "error" || at.Artifact.URI != "dir:a/hsectl.yaml" || at.Region.StartLine != 7 || at.Region.StartColumn != 3 || len(log.Runs[0].Tool.Driver.Rules) != len(Rules()) {
+	run := log.Runs[0]
+	r := run.Results[0]
+	at := r.Locations[0].PhysicalLocation
+	if *r.RuleID != review.RuleGrant || r.Level != "error" || *at.ArtifactLocation.URI != "dir:a/hsectl.yaml" || *at.Region.StartLine != 7 || *at.Region.StartColumn != 3 ||
+		len(run.Tool.Driver.Rules) != len(review.Rules()) || *run.Tool.Driver.Rules[r.RuleIndex].ID != *r.RuleID || r.PartialFingerprints["primaryLocationLineHash"] == "" {
 		t.Errorf("got %+v", r)
 	}
 }
 
 func TestPlaces(t *testing.T) {
 	for where, want := range map[string][2]int{"a.yaml:7:3": {7, 3}, "a.yaml:7": {7, 0}, "a.yaml": {0, 0}, "C:/a.yaml:7:3": {7, 3}} {
-		if file, line, column := splitPlace(where); !strings.HasSuffix(file, "a.yaml") || [2]int{line, column} != want {
+		if file, line, column := place(where); !strings.HasSuffix(file, "a.yaml") || [2]int{line, column} != want {
 			t.Errorf("%s is %s, %d, %d", where, file, line, column)
 		}
 	}
@@ -81,8 +86,8 @@ func TestPlaces(t *testing.T) {
 
 func TestEmptyOutputs(t *testing.T) {
 	for name, write := range map[string]func(*bytes.Buffer) error{
-		"markdown": func(b *bytes.Buffer) error { return Markdown(b, nil) }, "json": func(b *bytes.Buffer) error { return JSON(b, nil) },
-		"sarif": func(b *bytes.Buffer) error { return SARIF(b, nil) }, "json without changes": func(b *bytes.Buffer) error { return JSON(b, []Review{{Stack: "x"}}) },
+		"markdown": func(b *bytes.Buffer) error { return ReviewMarkdown(b, nil) }, "json": func(b *bytes.Buffer) error { return ReviewJSON(b, nil) },
+		"sarif": func(b *bytes.Buffer) error { return ReviewSARIF(b, nil) }, "json without changes": func(b *bytes.Buffer) error { return ReviewJSON(b, []review.Review{{Stack: "x"}}) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil || strings.Contains(b.String(), "null") {
