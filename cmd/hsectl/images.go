@@ -57,20 +57,6 @@ needs no engine at all.`,
 	return cmd
 }
 
-// newSBOMGenerator is what runs within a build that attests what is in the image. It is a generator as BuildKit's
-// protocol has it (github.com/moby/buildkit, docs/attestations/sbom-protocol.md), so that an image of this program works
-// for other tools, too.
-func newSBOMGenerator(s app.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use:    "sbom-generator",
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return supply.GenerateSBOM(cmd.Context(), s)
-		},
-	}
-}
-
 func newBundle(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bundle",

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/drill"
 	"github.com/hsectl/hsectl/internal/app/release"
 )
 
@@ -190,4 +191,21 @@ service is not well, was changed, or a deploy was cut off. Whether each control 
 	formatFlag(cmd, &format)
 	stackFlag(g, cmd)
 	return cmd
+}
+
+func newBackup(g *app.Settings, s app.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup [VOLUME...]",
+		Short: "Make the backups that the profile declares",
+		Long: `Backup makes one backup now of each volume that has backup: {to: DIRECTORY} in the profile, or of those that are named.
+
+Where the profile has a dump program, that runs in a container with the very settings of the service, and what it leaves in
+/backup is taken; otherwise the volume's own files are, as they are at that moment. Nothing needs a shell, and the engine
+may be a remote one. The archive and its record, with digests, are readable by this user only. What is kept beyond
+keep: goes after a new backup is complete. With encrypt: the archive can be read by the age identities of its recipients only,
+and this machine needs none of them. Prove that they can be restored with: hsectl drill restore`,
+		Example: `  hsectl backup
+  hsectl backup postgres-data -f profiles/shop.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error { return drill.Backup(cmd.Context(), g, s, args) },
+	}
 }

@@ -161,7 +161,7 @@ func TestScanIsKept(t *testing.T) {
 			if code, out := scanned(t, append(c.args, "--db", db, "--cache-dir", filepath.Join(dir, "cache"))...); code != c.code {
 				t.Fatalf("exit %d, want %d:\n%s", code, c.code, out)
 			}
-			stored, ok := storedResults("shop")["scan"]
+			stored, ok := app.Kept("shop")["scan"]
 			if ok != c.kept {
 				t.Fatalf("kept: %v, want %v", ok, c.kept)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/report"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // MaxReportBytes bounds an earlier report that is read again.
@@ -106,4 +107,23 @@ func Located(l Loaded, findings []finding.Finding) []finding.Finding {
 		}
 	}
 	return findings
+}
+
+// Kept reads the results of drills and scans that earlier runs have kept. What cannot be read is not known.
+func Kept(stack string) map[string]verify.Stored {
+	out := map[string]verify.Stored{}
+	dir, err := host.StateDir()
+	if err != nil {
+		return out
+	}
+	for _, kind := range []string{"drill-shutdown", "scan"} {
+		data, err := host.ReadFile(filepath.Join(dir, stack, kind+".json"), MaxReportBytes)
+		if err != nil {
+			continue
+		}
+		if d, err := report.Read(data); err == nil && d.Subject == stack {
+			out[kind] = verify.Stored{Made: d.Made, Findings: d.Findings}
+		}
+	}
+	return out
 }

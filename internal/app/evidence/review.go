@@ -1,4 +1,4 @@
-package main
+package evidence
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
@@ -23,55 +21,19 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// reviewOptions are the flags of review.
-type reviewOptions struct {
-	format string
-	failOn string
-	diff   bool
+// ReviewOptions are the flags of review.
+type ReviewOptions struct {
+	Format string
+	FailOn string
+	Diff   bool
 }
 
-func newReview(g *app.Settings, s app.Streams) *cobra.Command {
-	o := reviewOptions{}
-	cmd := &cobra.Command{
-		Use:   "review BASE [HEAD]",
-		Short: "Say what a change of a profile, or of a Compose file, does to the posture",
-		Long: `Review compares two versions of a profile, or of any Compose file, and says for each service what became weaker, what became stronger, and what
-only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images, exceptions. It judges
-the stack that is meant after presets and defaults, not the text. The stack that watches is compared in the same way, and so
-are receivers of alerts, retention, probes and objectives, and what the Dockerfiles of both versions do.
-
-BASE and HEAD are each a file, a directory (every profile in it, and every compose.yml), or a git revision: REV, REV:path or
-REV:directory. A revision without a path means the profile of -f, or the Compose file beside when there is none. Without HEAD
-the files of the work tree are compared. Revisions are read from git itself; the work tree is not touched. One side may be a
-Compose file and the other the profile that was made of it.
-
-A change counts when it is weaker, or when it is neutral and has a severity, such as a user who must be given the files of a
-volume. --fail-on weaker fails on every weaker change, --fail-on medium on what counts and is at least medium. Exit 3 then.`,
-		Example: `  hsectl review main                                   # the work tree against main
-  hsectl review origin/main HEAD --format markdown     # a comment for a pull request
-  hsectl review v1.2:profiles v1.3:profiles --fail-on high
-  hsectl review old.yaml new.yaml --diff
-  hsectl review main HEAD -f docker-compose.yml        # no profile is needed
-  hsectl review docker-compose.yml hsectl.yaml         # what hsectl init changed`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				args = append(args, "")
-			}
-			return runReview(cmd.Context(), g, s, o, args[0], args[1])
-		},
+// Review compares two versions of a profile, or of a Compose file.
+func Review(ctx context.Context, g *app.Settings, s app.Streams, o ReviewOptions, base, head string) error {
+	if !slices.Contains(report.ReviewFormats(), o.Format) {
+		return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.Format), Hint: "write --format text, markdown, json or sarif"}
 	}
-	cmd.Flags().StringVar(&o.format, "format", "text", "text, markdown, json or sarif")
-	cmd.Flags().StringVar(&o.failOn, "fail-on", "", "weaker, low, medium, high or critical: exit 3 when a change is as bad")
-	cmd.Flags().BoolVar(&o.diff, "diff", false, "show the difference of the rendered files, too")
-	return cmd
-}
-
-func runReview(ctx context.Context, g *app.Settings, s app.Streams, o reviewOptions, base, head string) error {
-	if !slices.Contains(report.ReviewFormats(), o.format) {
-		return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.format), Hint: "write --format text, markdown, json or sarif"}
-	}
-	fails, err := failsOn(o.failOn)
+	fails, err := failsOn(o.FailOn)
 	if err != nil {
 		return err
 	}
@@ -251,19 +213,19 @@ func (v *snapshot) dockerfiles(ctx context.Context, name string, s stack.Stack) 
 // lockFile holds the digests of a stack's images, beside its profile.
 const lockFile = "hsectl.lock"
 
-func writeReview(s app.Streams, o reviewOptions, reviews []review.Review) error {
-	if o.format != "text" {
-		return report.WriteReviews(s.Out, o.format, reviews)
+func writeReview(s app.Streams, o ReviewOptions, reviews []review.Review) error {
+	if o.Format != "text" {
+		return report.WriteReviews(s.Out, o.Format, reviews)
 	}
 	if len(reviews) == 0 {
 		s.Say("nothing changes")
 		return nil
 	}
-	if err := report.WriteReviews(s.Out, o.format, reviews); err != nil {
+	if err := report.WriteReviews(s.Out, o.Format, reviews); err != nil {
 		return err
 	}
 	for _, r := range reviews {
-		if o.diff && r.Diff != "" {
+		if o.Diff && r.Diff != "" {
 			fmt.Fprintf(s.Out, "\n%s", r.Diff)
 		}
 	}

@@ -1,12 +1,10 @@
-package main
+package evidence
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
-
-	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
@@ -18,24 +16,8 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-func newDoctor(g *app.Settings, s app.Streams) *cobra.Command {
-	var fix bool
-	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "Find out why services do not work, and what to change in the profile",
-		Long: `Doctor reads the state, the health and the last log lines of every service, recognises causes, and prints for each one
-the evidence and the change of the profile that mends it. With --fix it writes the changes; comments and order are
-kept. Exit 3 when something is wrong.`,
-		Example: `  hsectl doctor
-  hsectl doctor --fix && hsectl deploy`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), g, s, fix) },
-	}
-	cmd.Flags().BoolVar(&fix, "fix", false, "write the changes into the profile")
-	return cmd
-}
-
-func runDoctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error {
+// Doctor finds out why services do not work. With fix it writes the changes into the profile.
+func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error {
 	l, err := app.LoadPinned(g.File)
 	if err != nil {
 		return err

@@ -1,4 +1,5 @@
-package main
+// Package author helps to write profiles: from presets, from Compose files, with explanations and the reference.
+package author
 
 import (
 	"cmp"
@@ -6,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,10 +15,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/evidence"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
@@ -29,87 +30,36 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// initOptions are the flags of init.
-type initOptions struct {
-	from     []string
-	envFiles []string
-	presets  []string
-	name     string
-	force    bool
-	except   bool
-	running  bool
-}
-
-func newInit(g *app.Settings, s app.Streams) *cobra.Command {
-	o := initOptions{}
-	cmd := &cobra.Command{
-		Use:   "init",
-		Short: "Write a profile, from presets or from the Compose files that you have",
-		Long: `Init writes a profile to the file of -f.
-
-With --preset SERVICE=PRESET it writes a new stack of known images. With --from it turns Compose files into a profile:
-include, extends, anchors and variables are resolved, images with a preset are recognised, and hardening is
-added where it can be justified. Nothing is lost: keys that have no place in a profile go to passthrough:, settings that
-are weaker than they should be get an exception that ends in 30 days, and what the files do not tell is asked in comments
-that begin with TODO(hsectl). Values that look like secrets are not copied.
-
-With --running the containers of that project answer what the files do not tell: the user of their processes, where they
-wrote, the memory that they held, the image's own test of health. Nothing in them is changed or restarted.
-
-On a terminal init asks what the flags do not say, and tells the flags for the next time. In a script nothing is asked.`,
-		Example: `  hsectl init --preset app=node --preset db=postgres
-  hsectl init --from docker-compose.yml
-  hsectl init --from docker-compose.yml --running
-  hsectl init --from docker-compose.yml --from docker-compose.prod.yml --env-file prod.env -f hsectl.yaml`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.running && len(o.from) == 0 {
-				return &app.UsageError{Err: errors.New("--running needs the Compose files of the project"), Hint: "name them with --from"}
-			}
-			if len(o.from) > 0 && len(o.presets) > 0 {
-				return &app.UsageError{Err: errors.New("--from and --preset exclude each other"), Hint: "add services to the profile afterwards"}
-			}
-			o, err := askInit(cmd.Context(), g, s, o)
-			switch {
-			case err != nil:
-				return err
-			case len(o.from) > 0:
-				return initFrom(cmd.Context(), g, s, o)
-			case len(o.presets) > 0:
-				return initPresets(g, s, o)
-			}
-			return &app.UsageError{Err: errors.New("nothing to start from"), Hint: "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
-		},
-	}
-	cmd.Flags().StringArrayVar(&o.from, "from", nil, "a Compose file; repeated, each further file is laid over it")
-	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "variables of the Compose files; .env beside the first when not given")
-	cmd.Flags().StringArrayVar(&o.presets, "preset", nil, "a service of a new stack: NAME=PRESET, or PRESET alone")
-	cmd.Flags().BoolVar(&o.running, "running", false, "with --from: let the project's running containers answer what the files do not tell")
-	cmd.Flags().StringVar(&o.name, "name", "", "name of the new stack; that of the directory when not given")
-	cmd.Flags().BoolVar(&o.except, "except", false, "give each control that still fails an exception of 30 days, so that deploy takes the profile today")
-	cmd.Flags().BoolVar(&o.force, "force", false, "replace the profile when there is one")
-	return cmd
+// InitOptions are the flags of init.
+type InitOptions struct {
+	From     []string
+	EnvFiles []string
+	Presets  []string
+	Name     string
+	Force    bool
+	Except   bool
+	Running  bool
 }
 
 // writeProfile writes the new profile, unless one is there.
-func writeProfile(g *app.Settings, o initOptions, text []byte) error {
+func writeProfile(g *app.Settings, o InitOptions, text []byte) error {
 	path := g.File.Files[0]
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !o.force {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !o.Force {
 		return &app.UsageError{Err: fmt.Errorf("%s is there already", path), Hint: "write --force to replace it, or another file with -f"}
 	}
 	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: text}})
 }
 
-func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o initOptions) error {
+func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) error {
 	path := g.File.Files[0]
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("finding the directory of the profile: %w", err)
 	}
-	source := composefile.Source{Files: o.from, EnvFiles: o.envFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	source := composefile.Source{Files: o.From, EnvFiles: o.EnvFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
 	p, err := composefile.Load(ctx, source)
 	if err != nil {
-		return &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + o.from[0] + " config"}
+		return &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + o.From[0] + " config"}
 	}
 	judged := p
 	if !p.Whole() {
@@ -118,9 +68,9 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o initOptions
 			return &app.UsageError{Err: err}
 		}
 	}
-	target := importer.Target{Dir: dir, Source: filepath.Base(o.from[0]), Today: time.Now(), Library: profiles.Library{}}
-	if o.running {
-		if target.Observed, err = lookAtRunning(ctx, g, s, cmp.Or(o.name, p.Name)); err != nil {
+	target := importer.Target{Dir: dir, Source: filepath.Base(o.From[0]), Today: time.Now(), Library: profiles.Library{}}
+	if o.Running {
+		if target.Observed, err = lookAtRunning(ctx, g, s, cmp.Or(o.Name, p.Name)); err != nil {
 			return err
 		}
 	}
@@ -130,7 +80,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o initOptions
 	if err != nil {
 		return err
 	}
-	if o.except {
+	if o.Except {
 		target.Excepts = failing(draft.Text)
 		if draft, err = importer.Profile(p, target); err != nil {
 			return err
@@ -139,7 +89,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o initOptions
 	if err := writeProfile(g, o, draft.Text); err != nil {
 		return err
 	}
-	sayUnseen(s, judged)
+	evidence.SayUnseen(s, judged)
 	return sayDraft(s, path, draft, <-before)
 }
 
@@ -161,10 +111,10 @@ func failing(text []byte) []importer.Except {
 // sayDraft tells what was made of the Compose files, and what is left to do.
 func sayDraft(s app.Streams, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
-	for _, name := range sortedKeys(d.Presets) {
+	for _, name := range slices.Sorted(maps.Keys(d.Presets)) {
 		s.Say("%s: preset %s", name, d.Presets[name])
 	}
-	for _, name := range sortedKeys(d.Passed) {
+	for _, name := range slices.Sorted(maps.Keys(d.Passed)) {
 		s.Say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
 	}
 	for _, line := range d.Filed {
@@ -184,7 +134,7 @@ func sayDraft(s app.Streams, path string, d importer.Draft, before []finding.Fin
 		return err
 	}
 	s.Say("before  %s", posture(before))
-	s.Say("after   %s", posture(lintProfile(after)))
+	s.Say("after   %s", posture(evidence.LintProfile(after)))
 	s.Say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", app.Count(len(d.Questions), "question"), path)
 	return nil
 }
@@ -229,19 +179,10 @@ func posture(findings []finding.Finding) string {
 	return fmt.Sprintf("%d of %d controls hold, %d fail, %d unknown, %d waived", n[finding.Pass]+n[finding.NotApplicable], len(findings), n[finding.Fail], n[finding.Unknown], n[finding.Waived])
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // initPresets writes a stack of known images. What a preset leaves open is asked.
-func initPresets(g *app.Settings, s app.Streams, o initOptions) error {
+func initPresets(g *app.Settings, s app.Streams, o InitOptions) error {
 	path := g.File.Files[0]
-	name := o.name
+	name := o.Name
 	if name == "" {
 		dir, err := filepath.Abs(filepath.Dir(path))
 		if err != nil {
@@ -254,7 +195,7 @@ func initPresets(g *app.Settings, s app.Streams, o initOptions) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: %s\nkind: Profile\nname: %s\n\nservices:\n", profile.APIVersion, name)
-	for _, p := range o.presets {
+	for _, p := range o.Presets {
 		service, preset, ok := strings.Cut(p, "=")
 		if !ok {
 			preset = service
@@ -296,4 +237,24 @@ func lowerName(r rune) rune {
 		return r + 'a' - 'A'
 	}
 	return '-'
+}
+
+// Init writes a profile, from presets or from Compose files. On a terminal it asks what the options do not say.
+func Init(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) error {
+	if o.Running && len(o.From) == 0 {
+		return &app.UsageError{Err: errors.New("--running needs the Compose files of the project"), Hint: "name them with --from"}
+	}
+	if len(o.From) > 0 && len(o.Presets) > 0 {
+		return &app.UsageError{Err: errors.New("--from and --preset exclude each other"), Hint: "add services to the profile afterwards"}
+	}
+	o, err := askInit(ctx, g, s, o)
+	switch {
+	case err != nil:
+		return err
+	case len(o.From) > 0:
+		return initFrom(ctx, g, s, o)
+	case len(o.Presets) > 0:
+		return initPresets(g, s, o)
+	}
+	return &app.UsageError{Err: errors.New("nothing to start from"), Hint: "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
 }

@@ -1,4 +1,4 @@
-package main
+package evidence
 
 import (
 	"bytes"
@@ -89,8 +89,8 @@ func (v snapshot) file(name string) (snapshot, error) {
 	return v, nil
 }
 
-// composeNames are what Compose looks for by itself, in its order.
-func composeNames() []string {
+// ComposeNames are what Compose looks for by itself, in its order.
+func ComposeNames() []string {
 	return []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
 }
 
@@ -99,10 +99,10 @@ func (v snapshot) instead(name string) snapshot {
 	if path.Base(filepath.ToSlash(name)) != "hsectl.yaml" {
 		return v
 	}
-	for _, candidate := range composeNames() {
+	for _, candidate := range ComposeNames() {
 		file := path.Join(path.Dir(filepath.ToSlash(name)), candidate)
 		data, err := v.read(file, app.MaxProfileBytes)
-		if err != nil || !composefile.IsCompose(data) || rendered(data) {
+		if err != nil || !composefile.IsCompose(data) || Rendered(data) {
 			continue
 		}
 		v.single, v.names = true, []string{file}
@@ -115,8 +115,8 @@ func (v snapshot) instead(name string) snapshot {
 	return v
 }
 
-// rendered reports whether a file was made by hsectl: its profile is what counts.
-func rendered(data []byte) bool { return bytes.HasPrefix(data, []byte("# Rendered by hsectl ")) }
+// Rendered reports whether a file was made by hsectl: its profile is what counts.
+func Rendered(data []byte) bool { return bytes.HasPrefix(data, []byte("# Rendered by hsectl ")) }
 
 // profileKind finds a profile among other YAML files.
 var profileKind = regexp.MustCompile(`(?m)^kind:\s*["']?Profile["']?\s*(#.*)?$`)
@@ -143,7 +143,7 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 		if err != nil {
 			return snapshot{}, fmt.Errorf("reading %s: %w", p, err)
 		}
-		if profileKind.Match(data) || slices.Contains(composeNames(), path.Base(name)) && composefile.IsCompose(data) && !rendered(data) {
+		if profileKind.Match(data) || slices.Contains(ComposeNames(), path.Base(name)) && composefile.IsCompose(data) && !Rendered(data) {
 			v.names = append(v.names, name)
 		}
 	}

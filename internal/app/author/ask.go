@@ -1,4 +1,4 @@
-package main
+package author
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/evidence"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/profiles"
@@ -27,13 +28,14 @@ func isTerminal(stream any) bool {
 
 // askInit completes the flags of init by questions, where there is somebody to answer: both what is typed and what is shown
 // are a terminal. In a script nothing is asked, and the flags are all there is.
-func askInit(ctx context.Context, g *app.Settings, s app.Streams, o initOptions) (initOptions, error) {
-	if !isTerminal(s.In) || !isTerminal(s.Err) || len(o.presets) > 0 {
+func askInit(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) (InitOptions, error) {
+	if !isTerminal(s.In) || !isTerminal(s.Err) || len(o.Presets) > 0 {
 		return o, nil
 	}
 	path := g.File.Files[0]
-	there := !o.force && exists(path)
-	asked := len(o.from) == 0
+	_, missing := os.Stat(path)
+	there := !o.Force && missing == nil
+	asked := len(o.From) == 0
 	if !asked && !there {
 		return o, nil
 	}
@@ -56,33 +58,33 @@ func askInit(ctx context.Context, g *app.Settings, s app.Streams, o initOptions)
 	}
 	if asked && len(found) > 0 {
 		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title("May what still fails have an exception of 30 days, so that you can deploy today?").
-			Description("Without it, hsectl lint lists what to mend first.").Affirmative("30 days").Negative("No").Value(&o.except)).
+			Description("Without it, hsectl lint lists what to mend first.").Affirmative("30 days").Negative("No").Value(&o.Except)).
 			WithHideFunc(func() bool { return !fromCompose() }))
 	}
 	if asked {
 		questions = append(questions, huh.NewGroup(huh.NewMultiSelect[string]().Title("Which images? (x selects, / searches)").
-			Options(huh.NewOptions(profiles.Library{}.Presets()...)...).Height(12).Value(&o.presets)).WithHideFunc(fromCompose))
+			Options(huh.NewOptions(profiles.Library{}.Presets()...)...).Height(12).Value(&o.Presets)).WithHideFunc(fromCompose))
 	}
 	if there {
-		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title(path+" is there already. Replace it?").Affirmative("Replace").Negative("Leave it").Value(&o.force)))
+		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title(path+" is there already. Replace it?").Affirmative("Replace").Negative("Leave it").Value(&o.Force)))
 	}
 	err := form(ctx, s, questions...)
 	switch {
 	case err != nil:
 		return o, err
-	case there && !o.force:
+	case there && !o.Force:
 		return o, errLeft()
 	case !asked:
 		return o, nil
 	case source == "compose":
-		o.presets = nil
+		o.Presets = nil
 		for _, name := range found {
 			if slices.Contains(chosen, name) {
-				o.from = append(o.from, filepath.Join(dir, name))
+				o.From = append(o.From, filepath.Join(dir, name))
 			}
 		}
 	}
-	if len(o.from) == 0 && len(o.presets) == 0 {
+	if len(o.From) == 0 && len(o.Presets) == 0 {
 		return o, errLeft()
 	}
 	s.Say("the same in a script: %s", inWords(path, o))
@@ -92,12 +94,12 @@ func askInit(ctx context.Context, g *app.Settings, s app.Streams, o initOptions)
 // composeFiles are the Compose files of a directory that nobody rendered, the first being the one that Compose takes.
 func composeFiles(dir string) []string {
 	var out []string
-	for _, name := range composeNames() {
+	for _, name := range evidence.ComposeNames() {
 		stem := strings.TrimSuffix(name, filepath.Ext(name))
 		more, _ := filepath.Glob(filepath.Join(dir, stem+".*"+filepath.Ext(name)))
 		for _, file := range append([]string{filepath.Join(dir, name)}, more...) {
 			data, err := host.ReadFile(file, app.MaxProfileBytes)
-			if err == nil && composefile.IsCompose(data) && !rendered(data) {
+			if err == nil && composefile.IsCompose(data) && !evidence.Rendered(data) {
 				out = append(out, filepath.Base(file))
 			}
 		}
@@ -123,18 +125,18 @@ func errLeft() error {
 }
 
 // inWords is the command that does the same without questions.
-func inWords(path string, o initOptions) string {
+func inWords(path string, o InitOptions) string {
 	words := []string{"hsectl init"}
-	for _, f := range o.from {
+	for _, f := range o.From {
 		words = append(words, "--from "+f)
 	}
-	for _, p := range o.presets {
+	for _, p := range o.Presets {
 		words = append(words, "--preset "+p)
 	}
-	if o.except {
+	if o.Except {
 		words = append(words, "--except")
 	}
-	if o.force {
+	if o.Force {
 		words = append(words, "--force")
 	}
 	if path != "hsectl.yaml" {

@@ -1,4 +1,4 @@
-package main
+package author
 
 import (
 	"bytes"
@@ -7,31 +7,13 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/spf13/cobra"
-
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/profiles"
 )
 
-func newPresets(s app.Streams) *cobra.Command {
-	var raw bool
-	cmd := &cobra.Command{
-		Use:   "presets [NAME]",
-		Short: "List the presets, or show what one knows about its image",
-		Example: `  hsectl presets
-  hsectl presets postgres
-  hsectl presets postgres --yaml   # the file itself, to start a preset of your own from`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return runPresets(s.Out, args, raw)
-		},
-	}
-	cmd.Flags().BoolVar(&raw, "yaml", false, "print the file of the preset")
-	return cmd
-}
-
-func runPresets(w io.Writer, args []string, raw bool) error {
+// Presets lists the presets, or shows what one knows about its image.
+func Presets(w io.Writer, args []string, raw bool) error {
 	library := profiles.Library{}
 	if len(args) == 1 {
 		data, ok := library.Preset(args[0])

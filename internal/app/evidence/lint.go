@@ -1,14 +1,13 @@
-package main
+package evidence
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/spf13/cobra"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
@@ -21,64 +20,30 @@ import (
 	"github.com/hsectl/hsectl/internal/report"
 )
 
-// lintOptions are the flags of lint.
-type lintOptions struct {
+// LintOptions are the flags of lint.
+type LintOptions struct {
 	app.ReportOptions
-	fix           bool
-	baseline      string
-	writeBaseline string
-	envFiles      []string
+	Fix           bool
+	Baseline      string
+	WriteBaseline string
+	EnvFiles      []string
 }
 
-func newLint(g *app.Settings, s app.Streams) *cobra.Command {
-	o := lintOptions{}
-	cmd := &cobra.Command{
-		Use:   "lint [FILE...]",
-		Short: "Judge a profile, or any Compose file, by the controls, without an engine",
-		Long: `Lint judges what is written. FILE is a profile or a Compose file; which one is found out. Of several files the first is the
-Compose file and the others are laid over it, as docker compose -f does.
-
-A Compose file is resolved first: include, extends, anchors, profiles, variables and env_file; nothing is fetched. What a
-profile would need a reason for is a finding in a Compose file, and what the file does not show is unknown, which is no pass.
-
---fix adds what cannot break a service: no-new-privileges, rotation of logs, a grace period, no swap beyond the memory
-limit. All other bytes stay, comments included. --baseline FILE lets the findings in it stand; --write-baseline writes it.
-Exit 3 when anything fails or is unknown.`,
-		Example: `  hsectl lint -f profiles/hse-digital.yaml
-  hsectl lint --format sarif > hsectl.sarif    # for code scanning
-  hsectl lint docker-compose.yml docker-compose.prod.yml
-  hsectl lint docker-compose.yml --fix
-  hsectl lint docker-compose.yml --write-baseline hsectl-baseline.json
-  hsectl lint docker-compose.yml --baseline hsectl-baseline.json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.Check(); err != nil {
-				return err
-			}
-			return runLint(cmd.Context(), g, s, o, args)
-		},
-	}
-	reportFlags(&o.ReportOptions, cmd)
-	cmd.Flags().BoolVar(&o.fix, "fix", false, "mend what is safe to mend in a Compose file, in place")
-	cmd.Flags().StringVar(&o.baseline, "baseline", "", "findings in this file stand; only new ones count")
-	cmd.Flags().StringVar(&o.writeBaseline, "write-baseline", "", "write the findings to this file, and exit 0")
-	cmd.Flags().StringArrayVar(&o.envFiles, "env-file", nil, "variables of a Compose file; .env beside it when not given")
-	return cmd
-}
-
-func runLint(ctx context.Context, g *app.Settings, s app.Streams, o lintOptions, args []string) error {
+// Lint judges a profile, or any Compose file, without an engine.
+func Lint(ctx context.Context, g *app.Settings, s app.Streams, o LintOptions, args []string) error {
 	from := g.File
 	if len(args) > 0 {
 		from.Files = args
 	}
-	subject, findings, err := judge(ctx, s, o, from)
+	subject, findings, err := subject(ctx, s, o, from)
 	if err != nil {
 		return err
 	}
-	if o.writeBaseline != "" {
-		return writeBaseline(s, o.writeBaseline, findings)
+	if o.WriteBaseline != "" {
+		return writeBaseline(s, o.WriteBaseline, findings)
 	}
-	if o.baseline != "" {
-		if findings, err = beyondBaseline(s, o.baseline, findings); err != nil {
+	if o.Baseline != "" {
+		if findings, err = beyondBaseline(s, o.Baseline, findings); err != nil {
 			return err
 		}
 		if len(findings) == 0 {
@@ -89,14 +54,14 @@ func runLint(ctx context.Context, g *app.Settings, s app.Streams, o lintOptions,
 	return o.Write(s, report.Document{Kind: "Lint", Subject: subject, Profile: from.Files[0], Findings: findings})
 }
 
-// judge returns the findings of a profile or of a Compose file.
-func judge(ctx context.Context, s app.Streams, o lintOptions, from app.Selection) (subject string, findings []finding.Finding, err error) {
+// subject returns the findings of a profile or of a Compose file.
+func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selection) (subject string, findings []finding.Finding, err error) {
 	data, err := app.ReadProfile(host.ReadFile, from.Files[0])
 	if err != nil {
 		return "", nil, err
 	}
 	if !composefile.IsCompose(data) {
-		if o.fix {
+		if o.Fix {
 			return "", nil, &app.UsageError{Err: fmt.Errorf("%s is a profile; there is nothing to mend in it", from.Files[0]), Hint: "a profile is hardened without being told; hsectl fmt puts it in order"}
 		}
 		l, err := app.Load(from)
@@ -106,11 +71,11 @@ func judge(ctx context.Context, s app.Streams, o lintOptions, from app.Selection
 		if err := l.Profile.Expired(l.Today, "", "monitoring."); err != nil {
 			return "", nil, err
 		}
-		findings = slices.Concat(lintProfile(l), judgeSources(ctx, l), supply.LintBuilds(ctx, l))
+		findings = slices.Concat(LintProfile(l), judgeSources(ctx, l), supply.LintBuilds(ctx, l))
 		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err
 		} else if ok {
-			findings = append(findings, lintProfile(beside)...)
+			findings = append(findings, LintProfile(beside)...)
 		}
 		watching, err := lintWatching(l)
 		if err != nil {
@@ -119,21 +84,21 @@ func judge(ctx context.Context, s app.Streams, o lintOptions, from app.Selection
 		findings = append(findings, watching...)
 		return l.Stack.Name, findings, nil
 	}
-	p, err := loadCompose(ctx, from.Files, o.envFiles)
+	p, err := loadCompose(ctx, from.Files, o.EnvFiles)
 	if err != nil {
 		return "", nil, err
 	}
-	if o.fix {
+	if o.Fix {
 		if p, err = fixed(ctx, s, o, p, from.Files); err != nil {
 			return "", nil, err
 		}
 	}
-	sayUnseen(s, p)
+	SayUnseen(s, p)
 	return p.Name, p.Check(), nil
 }
 
-// lintProfile judges the stack that is meant, and reports what is passed through.
-func lintProfile(l app.Loaded) []finding.Finding {
+// LintProfile judges the stack that is meant, and reports what is passed through.
+func LintProfile(l app.Loaded) []finding.Finding {
 	findings := l.Stack.Check()
 	for _, s := range l.Stack.Services {
 		if len(s.Extra) > 0 {
@@ -170,7 +135,7 @@ func opened(l app.Loaded) []finding.Finding {
 // passed is the finding about what a service passes through: unknown when no control judges a part of it.
 func passed(service string, extra profile.Passthrough) finding.Finding {
 	f := finding.Finding{Subject: service, Control: "HSE-OPS-010", Title: "Everything that is written is judged", Severity: finding.High, Where: "passthrough",
-		Status: finding.Pass, Tier: finding.Declared, Detail: "passed through: " + strings.Join(sortedKeys(extra), ", "), Remedy: "do without, or look at it yourself and put it into the baseline"}
+		Status: finding.Pass, Tier: finding.Declared, Detail: "passed through: " + strings.Join(slices.Sorted(maps.Keys(extra)), ", "), Remedy: "do without, or look at it yourself and put it into the baseline"}
 	if open := extra.Unjudged(); len(open) > 0 {
 		f.Status, f.Tier, f.Detail = finding.Unknown, finding.None, "passed through, and no control judges "+strings.Join(open, ", ")
 	}
@@ -185,8 +150,8 @@ func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Pr
 	return p, nil
 }
 
-// sayUnseen tells what could not be read, so that nobody takes silence for a pass.
-func sayUnseen(s app.Streams, p *composefile.Project) {
+// SayUnseen tells what could not be read, so that nobody takes silence for a pass.
+func SayUnseen(s app.Streams, p *composefile.Project) {
 	if len(p.Unset) > 0 {
 		s.Say("not set, and taken as empty: %s", strings.Join(p.Unset, ", "))
 	}
@@ -196,7 +161,7 @@ func sayUnseen(s app.Streams, p *composefile.Project) {
 }
 
 // fixed writes what is safe to mend, and loads the result.
-func fixed(ctx context.Context, s app.Streams, o lintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
+func fixed(ctx context.Context, s app.Streams, o LintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
 	changes := p.Fix()
 	for _, f := range changes {
 		if err := host.WriteTree(filepath.Dir(f.Path), []generate.File{{Path: filepath.Base(f.Path), Data: f.Data}}); err != nil {
@@ -210,7 +175,7 @@ func fixed(ctx context.Context, s app.Streams, o lintOptions, p *composefile.Pro
 		s.Say("nothing is safe to mend without you")
 		return p, nil
 	}
-	return loadCompose(ctx, files, o.envFiles)
+	return loadCompose(ctx, files, o.EnvFiles)
 }
 
 func writeBaseline(s app.Streams, path string, findings []finding.Finding) error {

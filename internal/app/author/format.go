@@ -1,0 +1,43 @@
+package author
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/profile/parser"
+)
+
+// Format prints the files that are not in order, and writes them unless it only checks.
+func Format(s app.Streams, files []string, check bool) error {
+	var disorder bool
+	for _, file := range files {
+		data, err := app.ReadProfile(host.ReadFile, file)
+		if err != nil {
+			return err
+		}
+		formatted, err := parser.Format(file, data)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(data, formatted) {
+			continue
+		}
+		disorder = true
+		fmt.Fprintln(s.Out, file)
+		if check {
+			continue
+		}
+		if err := host.WriteTree(filepath.Dir(file), []generate.File{{Path: filepath.Base(file), Data: formatted}}); err != nil {
+			return err
+		}
+	}
+	if check && disorder {
+		s.Say("not in order; mend with: hsectl fmt")
+		return app.ErrFindings
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package evidence
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// ProbeMachine looks at all containers of a machine, from a probe on it.
+func ProbeMachine(ctx context.Context, s app.Streams) error {
+	var subjects []verify.Subject
+	if err := json.NewDecoder(s.In).Decode(&subjects); err != nil {
+		return fmt.Errorf("reading the request: %w", err)
+	}
+	return host.Survey(ctx, subjects, json.NewEncoder(s.Out).Encode)
+}
+
+// ProbeContainer answers one request, from a probe beside a container.
+func ProbeContainer(ctx context.Context, s app.Streams, request string) error {
+	var r verify.Request
+	if err := json.Unmarshal([]byte(request), &r); err != nil {
+		return fmt.Errorf("reading the request: %w", err)
+	}
+	if r.Take > 0 {
+		lines := json.NewEncoder(s.Out)
+		return host.TakeMemory(ctx, r.Take, func(t verify.Taken) error { return lines.Encode(t) })
+	}
+	if r.Ask != nil {
+		answer := host.Ask(ctx, *r.Ask)
+		return json.NewEncoder(s.Out).Encode(verify.Dump{Answer: &answer})
+	}
+	return json.NewEncoder(s.Out).Encode(host.Probe("/", r))
+}
