@@ -129,7 +129,7 @@ func constraint(key string) object {
 	case "Service.restart":
 		return object{"pattern": restartPattern.String()}
 	case "Shutdown.signal":
-		return object{"enum": Signals()}
+		return object{"enum": signals()}
 	case "Logging.driver":
 		return object{"enum": logDrivers()}
 	case "Logging.max_files", "Health.retries":

@@ -30,8 +30,8 @@ func checkPort(p profile.Port) error {
 	return nil
 }
 
-// Signals returns the signals that may ask a service to stop.
-func Signals() []string {
+// signals returns the signals that may ask a service to stop.
+func signals() []string {
 	return []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGRTMIN+3"}
 }
 
@@ -206,8 +206,8 @@ func (v *serviceValidator) resources() {
 
 func (v *serviceValidator) shutdown() {
 	s := v.s.Shutdown
-	if !slices.Contains(Signals(), s.Signal) {
-		v.bad(v.at("shutdown.signal"), yamldoc.DidYouMean(s.Signal, Signals()), "there is no stop signal %q", s.Signal)
+	if !slices.Contains(signals(), s.Signal) {
+		v.bad(v.at("shutdown.signal"), yamldoc.DidYouMean(s.Signal, signals()), "there is no stop signal %q", s.Signal)
 	}
 	if s.Timeout.D > 0 && s.Timeout.D >= s.Grace.D {
 		v.bad(v.at("shutdown.timeout"), "the engine kills at the end of grace; leave a few seconds",

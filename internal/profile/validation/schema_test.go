@@ -1,8 +1,9 @@
-package parser_test
+package validation_test
 
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +13,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/profile/validation"
+	"github.com/hsectl/hsectl/profiles"
 )
+
+// parse reads a profile that extends nothing but baselines.
+func parse(text string) (*profile.Profile, error) {
+	load := func(name, _ string) (parser.Document, error) {
+		data, ok := profiles.Library{}.Extension(name)
+		if !ok {
+			return parser.Document{}, fmt.Errorf("baseline %s not found", name)
+		}
+		return parser.Document{File: name + ".yaml", Data: data, Library: true}, nil
+	}
+	return parser.Parse([]byte(text), parser.Options{File: "shop.yaml", Library: profiles.Library{}, Load: load})
+}
 
 func compiled(t *testing.T, definition string) *jsonschema.Schema {
 	t.Helper()
@@ -86,7 +101,9 @@ func TestValidProfilesFitTheSchema(t *testing.T) {
 	schema := compiled(t, "")
 	for name, text := range validProfiles(t) {
 		t.Run(name, func(t *testing.T) {
-			parseWith(t, text, func(o *parser.Options) { o.Load = memory{}.load })
+			if _, err := parse(text); err != nil {
+				t.Error(err)
+			}
 			if err := schema.Validate(asJSON(t, text)); err != nil {
 				t.Error(err)
 			}
@@ -125,7 +142,7 @@ func TestSchemaRefuses(t *testing.T) {
 			if err := schema.Validate(asJSON(t, changed)); err == nil {
 				t.Error("the schema takes it")
 			}
-			if _, err := parser.Parse([]byte(changed), optionsWith(func(o *parser.Options) { o.Load = memory{}.load })); err == nil {
+			if _, err := parse(changed); err == nil {
 				t.Error("the parser takes it")
 			}
 		})
