@@ -1,7 +1,8 @@
-# The image of hsectl. Pass both base images with their digest; they have no default, because a default tag would move:
+# The image of hsectl. Pass both base images with their digest; they have no default, because a default tag would move.
+# VERSION is what hsectl version says of the image: the build context has no .git to read it from.
 #
-#   docker build --target hsectl --build-arg GO_IMAGE=golang:1.26@sha256:… -t hsectl .
-#   docker build --target ci --build-arg GO_IMAGE=golang:1.26@sha256:… --build-arg CI_IMAGE=debian:trixie-slim@sha256:… -t hsectl-ci .
+#   docker build --target hsectl --build-arg VERSION=v1.0.0 --build-arg GO_IMAGE=golang:1.26@sha256:… -t hsectl .
+#   docker build --target ci --build-arg VERSION=v1.0.0 --build-arg GO_IMAGE=golang:1.26@sha256:… --build-arg CI_IMAGE=debian:trixie-slim@sha256:… -t hsectl-ci .
 ARG GO_IMAGE
 ARG CI_IMAGE=scratch
 
@@ -10,7 +11,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download && go mod verify
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/hsectl ./cmd/hsectl
+ARG VERSION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/hsectl/hsectl/internal/app.version=${VERSION}" -o /out/hsectl ./cmd/hsectl
 
 # For pipelines: with git, for review, and with ssh, for remote engines.
 FROM ${CI_IMAGE} AS ci

@@ -59,8 +59,15 @@ func (g *Settings) StackName() (string, error) {
 	return l.Stack.Name, err
 }
 
-// Version is what the Go toolchain recorded: the module's version for a release, the revision for a build from source.
+// version is set by the linker in releases and images (-X), whose build does not see the repository.
+var version string
+
+// Version is that of the release; otherwise what the Go toolchain recorded: the module's version, or the revision for a build
+// from source.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
