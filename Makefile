@@ -6,7 +6,7 @@ BIN     := bin/hsectl
 
 export CGO_ENABLED = 0
 
-.PHONY: all demo unit test race lint check bench vm buildkit build engine sshd example browser docs clean
+.PHONY: all demo unit test race lint snapshot check bench vm buildkit build engine sshd example browser docs clean
 
 all: build
 
@@ -35,9 +35,13 @@ race:
 	scripts/gcc
 	CGO_ENABLED=1 $(GO) test -race ./...
 
-# golangci-lint, actionlint and govulncheck, built from their modules; scripts/lint pins the versions.
+# golangci-lint, actionlint, goreleaser check and govulncheck, built from their modules; scripts/tool pins the versions.
 lint:
 	scripts/lint
+
+# A release that is not published, in dist/: archives, packages, checksums, bills of materials and the Homebrew cask.
+snapshot:
+	scripts/tool goreleaser release --snapshot --clean
 
 check:
 	@test -z "$$(gofmt -l cmd generate internal profiles templates test)" || { gofmt -l cmd generate internal profiles templates test; echo "run gofmt -w on these"; exit 1; }

@@ -18,7 +18,15 @@ var (
 
 // The pipelines that people copy parse, pin what they use, and run no text that came from outside.
 func TestPipelines(t *testing.T) {
-	for _, path := range []string{".github/actions/hsectl/action.yml", "ci/github/hsectl.yml", "ci/gitlab/hsectl.gitlab-ci.yml", ".pre-commit-hooks.yaml"} {
+	own, err := filepath.Glob("../../.github/workflows/*.yml")
+	if err != nil || len(own) == 0 {
+		t.Fatalf("%v, %v", own, err)
+	}
+	paths := []string{".github/actions/hsectl/action.yml", "ci/github/hsectl.yml", "ci/gitlab/hsectl.gitlab-ci.yml", ".pre-commit-hooks.yaml"}
+	for _, workflow := range own {
+		paths = append(paths, filepath.Join(".github/workflows", filepath.Base(workflow)))
+	}
+	for _, path := range paths {
 		data, err := os.ReadFile(filepath.Join("../..", path))
 		if err != nil {
 			t.Fatal(err)
