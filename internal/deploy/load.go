@@ -33,17 +33,6 @@ type Copied struct {
 	Gone     []string // files of an earlier version, whose content goes
 }
 
-// liveServices are those of a stack that load another version while they run.
-func liveServices(s stack.Stack) []string {
-	var out []string
-	for _, service := range s.Services {
-		if s.Reloads(service) {
-			out = append(out, service.Name)
-		}
-	}
-	return out
-}
-
 // mounted says which volumes the containers have, of those that were delivered.
 func mounted(delivered generate.Delivery, live []string) generate.Delivery {
 	return generate.Delivery{Secrets: record.Mounted(delivered.Secrets, live), Configs: record.Mounted(delivered.Configs, live)}

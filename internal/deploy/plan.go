@@ -330,11 +330,12 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 			t.whole.Force = append(t.whole.Force, c.Service)
 		}
 		s, ok := d.Stack.Service(c.Service)
-		if ok && c.recreates == "" && (c.Action == Replace || c.Action == Scale && d.Stack.Behind(s.Name)) && startsFirst(d.Stack, s, o.Running[c.Service]) {
+		switch {
+		case ok && c.recreates == "" && (c.Action == Replace || c.Action == Scale && d.Stack.Behind(s.Name)) && startsFirst(d.Stack, s, o.Running[c.Service]):
 			t.rolled[c.Service] = newRoll(d.Stack, s, g, c.Drifted, rollCause(c))
-		} else if c.Action == Reload {
+		case c.Action == Reload:
 			t.late = true
-		} else if c.Real() {
+		case c.Real():
 			t.quiet = false
 		}
 	}

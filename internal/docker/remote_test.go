@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func TestRemoteEngines(t *testing.T) {
 			r := way(t)
 			f := newFaultOn(t, r.near)
 			near := f.env
-			f.env, f.through = append(r.env, "TMPDIR="+t.TempDir()), r.through
+			f.env, f.through = slices.Concat(r.env, []string{"TMPDIR=" + t.TempDir()}), r.through
 			run := func(generation string, args ...string) { f.must(generation, append(args, r.args...)...) }
 			old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
 			run("old", "deploy", "-f", old)

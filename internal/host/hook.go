@@ -47,7 +47,7 @@ func (h Hook) Run(ctx context.Context, line func(string)) error {
 	}()
 	err := cmd.Run()
 	end()
-	writer.Close()
+	_ = writer.Close() // never fails
 	<-read
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)

@@ -16,7 +16,7 @@ func Walk(dir string, see func(*tar.Header, io.Reader) error) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", dir, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // it was only read
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

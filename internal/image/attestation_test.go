@@ -19,7 +19,7 @@ import (
 // attested pushes the index of the registry again, with statements about its first image.
 func attested(t *testing.T, at string, index v1.ImageIndex, about v1.Image, statements ...string) string {
 	t.Helper()
-	var beside v1.Image = empty.Image
+	beside := empty.Image
 	var err error
 	for _, s := range statements {
 		if beside, err = mutate.Append(beside, mutate.Addendum{Layer: static.NewLayer([]byte(s), "application/vnd.in-toto+json")}); err != nil {

@@ -37,12 +37,12 @@ func (m *moving) userSeen() bool {
 	others := slices.DeleteFunc(slices.Clone(seen.Users), func(u string) bool { return strings.HasPrefix(u, "0:") })
 	switch {
 	case len(others) == 0:
-		m.set("user", rootUser, m.ask("which user can the service run as? Its processes run as root"))
+		m.runAs(rootUser, m.ask("which user can the service run as? Its processes run as root"))
 		m.waive("HSE-USR-001", m.name, "imported: its processes were seen to run as root")
 	case len(seen.Users) == 1:
-		m.set("user", others[0], "its processes were seen to run as this user")
+		m.runAs(others[0], "its processes were seen to run as this user")
 	default:
-		m.set("user", others[0], m.ask("can the whole service run as this user? Its processes were seen to run as %s", strings.Join(seen.Users, " and ")))
+		m.runAs(others[0], m.ask("can the whole service run as this user? Its processes were seen to run as %s", strings.Join(seen.Users, " and ")))
 	}
 	return true
 }

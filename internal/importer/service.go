@@ -182,14 +182,14 @@ func (m *moving) identity() {
 		if gids[0] == 0 {
 			comment = m.ask("the group is 0, as the file says or implies; which group does the service need?")
 		}
-		m.set("user", fmt.Sprintf("%d:%d", uids[0], gids[0]), comment)
+		m.runAs(fmt.Sprintf("%d:%d", uids[0], gids[0]), comment)
 	case preset != "":
 		m.user = preset
 		if m.s.User != "" {
 			m.out.set("user", quoted(preset), m.ask("user was %q; this is the preset's own", m.s.User))
 		}
 	case uids[0] == 0:
-		m.set("user", "0:0", m.ask("which user can the service run as? It runs as root"))
+		m.runAs("0:0", m.ask("which user can the service run as? It runs as root"))
 		m.waive("HSE-USR-001", m.name, "imported: user is root in "+m.t.Source)
 	case m.userSeen():
 	default:
@@ -197,18 +197,16 @@ func (m *moving) identity() {
 		if m.s.Image == "" {
 			where = "USER in its Dockerfile"
 		}
-		m.set("user", "1000:1000", m.ask("which user does the image run as? See: %s", where))
+		m.runAs("1000:1000", m.ask("which user does the image run as? See: %s", where))
 	}
 	if m.take("init") {
 		m.out.set("init", m.s.Init != nil && *m.s.Init)
 	}
 }
 
-func (m *moving) set(key, value, comment string) {
-	if key == "user" {
-		m.user = value
-	}
-	m.out.set(key, quoted(value), comment)
+func (m *moving) runAs(user, comment string) {
+	m.user = user
+	m.out.set("user", quoted(user), comment)
 }
 
 func (m *moving) capabilities() {

@@ -113,7 +113,7 @@ func TestErrorIsStillWhatItWas(t *testing.T) {
 	if path, ok := errors.AsType[*fs.PathError](err); !ok || path != cause || !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the cause is lost")
 	}
-	if other := errors.New("other"); r.Error(other) != other || r.Error(nil) != nil {
+	if other := errors.New("other"); !errors.Is(r.Error(other), other) || r.Error(other).Error() != "other" || r.Error(nil) != nil {
 		t.Error("an error without a value is another one")
 	}
 }

@@ -120,7 +120,7 @@ type scan struct {
 
 // feed takes a part, and returns what is decided. After the last part everything is.
 func (s *scan) feed(part []byte, last bool) []byte {
-	text := append(s.rest, part...)
+	text := slices.Concat(s.rest, part)
 	plain, at := normalise(text)
 	decided := len(plain)
 	if !last {

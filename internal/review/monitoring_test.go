@@ -91,6 +91,7 @@ func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
 // watches it.
 func TestMonitoringVerdicts(t *testing.T) {
 	email := "    - {name: office, email: {to: a@example.org, from: b@example.org, server: \"mail.example.org:465\"}}\n"
+	_, monitored, _ := strings.Cut(watched, "monitoring:\n")
 	parts := "  services:\n    grafana: {image: \"grafana/grafana:12.2.0\"}\n"
 	for name, c := range map[string]struct {
 		edits []edit
@@ -135,7 +136,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"more memory for a part":  {[]edit{{parts, parts + "    tempo: {limits: {memory: 4G}}\n"}}, []string{"weaker medium HSE-RES-001 tempo memory limit:", "?"}},
 		"another port of a part":  {[]edit{{parts, parts + "    prometheus: {ports: [\"9999:9090\"]}\n"}}, []string{"neutral info HSE-NET-001 prometheus published port: 127.0.0.1:9090→9090/tcp → 127.0.0.1:9999→9090/tcp"}},
 		"a longer exception":      {[]edit{{"service: cadvisor, reason: x, owner: ops, expires: 2027-04-01", "service: cadvisor, reason: x, owner: ops, expires: 2028-04-01"}}, []string{"weaker critical HSE-FS-003 cadvisor exception"}},
-		"nothing is watched": {[]edit{{watched[strings.Index(watched, "monitoring:\n"):], ""}, {"    metrics: {prefix: shop_, port: 8080}\n    slo: {latency_p95: 500ms, availability: 99.5}\n", ""}},
+		"nothing is watched": {[]edit{{"monitoring:\n" + monitored, ""}, {"    metrics: {prefix: shop_, port: 8080}\n    slo: {latency_p95: 500ms, availability: 99.5}\n", ""}},
 			[]string{"weaker low HSE-MON-001 app metrics", "weaker low HSE-MON-002 app objective of latency", "weaker low HSE-MON-002 app objective of availability", "stronger low HSE-NET-004 app network", "stronger low HSE-NET-004 cache network", "weaker medium HSE-MON-002 monitoring: 10 parts → (nobody watches the stack any more"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -169,7 +169,7 @@ func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Des
 	if err != nil {
 		return p.Failed(err)
 	}
-	if release, same, err := d.unchanged(ctx, desired, seen); err != nil {
+	if release, same, err := d.unchanged(desired, seen); err != nil {
 		return p.Failed(err)
 	} else if same {
 		p.Unchanged(l.Stack.Name, release)
@@ -190,7 +190,7 @@ func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Des
 
 // unchanged tells from a look without the lock that there is nothing to do, and which release the stack is at. Whenever
 // anything speaks against it, the session decides under the lock.
-func (d *deployment) unchanged(ctx context.Context, desired deploy.Desired, seen view) (release int, same bool, err error) {
+func (d *deployment) unchanged(desired deploy.Desired, seen view) (release int, same bool, err error) {
 	if !seen.holds() || len(d.options.Only) > 0 {
 		return 0, false, nil
 	}

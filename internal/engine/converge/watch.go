@@ -113,7 +113,7 @@ func (w *watcher) wanted(service string) int { return max(w.want[service], 1) }
 
 // isWell tells whether a container is where it should get to: working, or ended where that is the end.
 func (w *watcher) isWell(c container.InspectResponse) bool {
-	return engine.Well(c) && !(w.once && c.State.Running)
+	return engine.Well(c) && (!w.once || !c.State.Running)
 }
 
 // gone returns a service that has too few containers although Compose is done.

@@ -174,14 +174,6 @@ func (t *Transfer) Push(ctx context.Context, reference string) (digest string, e
 	return digest, nil
 }
 
-// RemoveImage takes a name away from the engine, and the image with it when it has no other and nothing uses it.
-func (t *Transfer) RemoveImage(ctx context.Context, reference string) error {
-	if _, err := t.engine.API.ImageRemove(ctx, reference, client.ImageRemoveOptions{PruneChildren: true}); err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("removing image %s: %w", reference, err)
-	}
-	return nil
-}
-
 // repoDigest returns the digest that the engine knows an image by in the registry of its reference.
 func (t *Transfer) repoDigest(ctx context.Context, reference string) (string, error) {
 	facts, err := t.ImageFacts(ctx, reference)

@@ -87,8 +87,8 @@ func (obs *Observer) wasKilledForMemory(ctx context.Context, c container.Inspect
 	select {
 	case _, told := <-events.Messages:
 		return told
-	case <-events.Err: // the end of the list, too
-		return false
+	case err := <-events.Err:
+		return err == nil // never: the list ends with io.EOF
 	}
 }
 

@@ -226,8 +226,5 @@ func major(cpe string) string {
 	return parts[0] + ":" + release
 }
 
-// IsWithdrawn tells whether the record was taken back.
-func (a Advisory) IsWithdrawn() bool { return a.Withdrawn != nil }
-
 // Names returns the id and all other names of the advisory.
 func (a Advisory) Names() []string { return slices.Concat([]string{a.ID}, a.Aliases, a.Upstream) }

@@ -163,11 +163,12 @@ func iptablesAddress(value string) (netip.Prefix, bool) {
 	bits, ended := 0, false
 	for _, b := range m.AsSlice() {
 		for bit := 7; bit >= 0; bit-- {
-			if b&(1<<bit) == 0 {
+			switch {
+			case b&(1<<bit) == 0:
 				ended = true
-			} else if ended {
+			case ended:
 				return netip.Prefix{}, false // a mask with holes
-			} else {
+			default:
 				bits++
 			}
 		}
