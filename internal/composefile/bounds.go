@@ -52,14 +52,14 @@ func expanded(n *yaml.Node, sizes map[*yaml.Node]int) int {
 // with a variable in it is followed when the calling process knows the variable.
 func (p *Project) boundedAll(from Source) error {
 	seen := map[string]bool{}
-	type entry struct {
+	type read struct {
 		path string
 		root *yaml.Node
 	}
-	var queue []entry
+	var queue []read
 	for _, d := range p.places {
 		seen[d.path] = true
-		queue = append(queue, entry{d.path, d.root})
+		queue = append(queue, read{d.path, d.root})
 	}
 	project := ""
 	if len(from.Files) > 0 {
@@ -93,7 +93,7 @@ func (p *Project) boundedAll(from Source) error {
 				if err != nil || yaml.Unmarshal(data, &root) != nil {
 					continue
 				}
-				queue = append(queue, entry{file, &root})
+				queue = append(queue, read{file, &root})
 			}
 		}
 	}

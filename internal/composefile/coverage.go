@@ -121,12 +121,13 @@ func (c catalogue) novelties(root *yaml.Node) []novelty {
 		return nil
 	}
 	var out []novelty
-	for key, value := range pairs(root.Content[0]) {
+	for k, value := range pairs(root.Content[0]) {
+		key := k.Value
 		kind, section := sections()[key]
 		switch {
 		case section:
 			for name, v := range pairs(value) {
-				out = append(out, c.below(v, kind, []string{key, name}, 0)...)
+				out = append(out, c.below(v, kind, []string{key, name.Value}, 0)...)
 			}
 		case !slices.Contains([]string{"name", "version", "include"}, key) && !strings.HasPrefix(key, "x-"):
 			out = append(out, novelty{[]string{key}, resolve(root.Content[0])})
@@ -147,7 +148,8 @@ func (c catalogue) below(n *yaml.Node, path string, written []string, depth int)
 		}
 		return out
 	}
-	for key, value := range pairs(n) {
+	for k, value := range pairs(n) {
+		key := k.Value
 		at, next := append(slices.Clone(written), key), path+"."+key
 		if c.inside[path+".*"] {
 			out = append(out, c.below(value, path+".*", at, depth+1)...)
@@ -165,8 +167,8 @@ func (c catalogue) below(n *yaml.Node, path string, written []string, depth int)
 }
 
 // pairs yields the keys of a mapping with their values, and then those that are merged into it.
-func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
-	return func(yield func(string, *yaml.Node) bool) {
+func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(*yaml.Node, *yaml.Node) bool) {
 		seen := map[string]bool{}
 		var walk func(*yaml.Node, int) bool
 		walk = func(n *yaml.Node, depth int) bool {
@@ -185,7 +187,7 @@ func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 					merged = append(merged, n.Content[i+1])
 				case !seen[key.Value]:
 					seen[key.Value] = true
-					if !yield(key.Value, n.Content[i+1]) {
+					if !yield(key, n.Content[i+1]) {
 						return false
 					}
 				}

@@ -48,6 +48,8 @@ type document struct {
 	path string
 	root *yaml.Node
 	data []byte
+
+	entries map[string]entry // its services and jobs
 }
 
 // maxFile bounds one Compose file.
@@ -128,7 +130,7 @@ func (p *Project) parse(name string, data []byte) error {
 		case err != nil:
 			return fmt.Errorf("reading %s: %w", name, err)
 		}
-		p.places = append(p.places, document{name, &root, data})
+		p.places = append(p.places, document{path: name, root: &root, data: data})
 		if root.IsZero() {
 			return nil
 		}
@@ -189,6 +191,7 @@ func (p *Project) details(from Source) (types.ConfigDetails, error) {
 func (p *Project) files() ([]types.ConfigFile, error) {
 	var out []types.ConfigFile
 	for i, d := range p.places {
+		p.places[i].entries = entries(d.root) // not before its size is known to be bounded
 		novel := p.catalogue.novelties(d.root)
 		p.novel = append(p.novel, novel...)
 		if i == 0 || p.places[i-1].path != d.path { // otherwise another document of the same file

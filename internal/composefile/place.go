@@ -49,17 +49,31 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// entry is a service or a job as it is written.
+type entry struct{ key, value *yaml.Node }
+
+// entries are the services and jobs of a document, by name.
+func entries(root *yaml.Node) map[string]entry {
+	out := map[string]entry{}
+	if len(root.Content) == 0 {
+		return out
+	}
+	for _, section := range []string{"services", "jobs"} {
+		_, all := LookUp(root.Content[0], section)
+		for k, v := range pairs(all) {
+			if _, ok := out[k.Value]; !ok {
+				out[k.Value] = entry{k, resolve(v)}
+			}
+		}
+	}
+	return out
+}
+
 // service returns where a service or job is written: in the first file that has it, as the others are laid over it.
 func (p *Project) service(name string) (in document, key, value *yaml.Node) {
 	for _, d := range p.places {
-		if len(d.root.Content) == 0 {
-			continue
-		}
-		for _, section := range []string{"services", "jobs"} {
-			_, all := LookUp(d.root.Content[0], section)
-			if k, v := LookUp(all, name); k != nil {
-				return d, k, v
-			}
+		if e, ok := d.entries[name]; ok {
+			return d, e.key, e.value
 		}
 	}
 	return document{}, nil, nil
