@@ -6,6 +6,7 @@
 package edge
 
 import (
+	_ "embed" // for the page
 	"fmt"
 	"maps"
 	"path"
@@ -16,6 +17,11 @@ import (
 
 	"github.com/hsectl/hsectl/internal/profile"
 )
+
+// page is what people see while a service does not answer. It asks for nothing else, and asks again by itself.
+//
+//go:embed page.html
+var page string
 
 // File is one file of the edge's configuration, by its path below Dir.
 type File struct {

@@ -6,6 +6,7 @@
 package vuln
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -228,3 +229,21 @@ func major(cpe string) string {
 
 // Names returns the id and all other names of the advisory.
 func (a Advisory) Names() []string { return slices.Concat([]string{a.ID}, a.Aliases, a.Upstream) }
+
+// maxLine is what fits beside a name in a terminal.
+const maxLine = 120
+
+// Line says in one short line what an advisory is about.
+func (a Advisory) Line() string {
+	text := cmp.Or(a.Summary, a.Details)
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if runes := []rune(text); len(runes) > maxLine {
+		text = strings.TrimSpace(string(runes[:maxLine-1])) + "…"
+	}
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, text)
+}
