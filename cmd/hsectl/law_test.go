@@ -442,17 +442,7 @@ func exported(d ast.Decl) []*ast.Ident {
 	return out
 }
 
-func receiverIsExported(fields *ast.FieldList) bool {
-	typ := fields.List[0].Type
-	if star, ok := typ.(*ast.StarExpr); ok {
-		typ = star.X
-	}
-	if index, ok := typ.(*ast.IndexExpr); ok {
-		typ = index.X
-	}
-	name, ok := typ.(*ast.Ident)
-	return ok && name.IsExported()
-}
+func receiverIsExported(fields *ast.FieldList) bool { return token.IsExported(receiver(fields)) }
 
 // The program ends in one place, nothing happens before main, and the core does not know what time it is.
 func TestOneExitAndNoInit(t *testing.T) {
@@ -491,17 +481,133 @@ func TestOneExitAndNoInit(t *testing.T) {
 	}
 }
 
-// No package is named after nothing in particular, and none is so large that nobody reads it.
+// Packages, types and files have a size that one reader can hold.
+const (
+	packageLines, packageFiles = 2500, 20
+	typeMethods                = 25
+	longestFile, shortestFile  = 500, 25
+)
+
+// large names the packages and types that do not have that size yet. It only gets shorter: an entry that is not needed any
+// more is an error.
+func large() map[string]string {
+	return map[string]string{
+		"internal/composefile":                  "lines",
+		"internal/host":                         "lines and files",
+		"internal/composefile.Project":          "methods",
+		"internal/importer.moving":              "methods",
+		"internal/monitoring.suite":             "methods",
+		"internal/profile/validation.validator": "methods",
+		"internal/review.serviceComparison":     "methods",
+	}
+}
+
+// No package is named after nothing in particular, and no file is so long that nobody reads it, or a scrap of another.
 func TestNamesAndSizes(t *testing.T) {
 	all, set := sources(t)
+	files := map[string]int{}
+	for _, s := range all {
+		files[s.room]++
+	}
 	for _, s := range all {
 		for _, word := range []string{"util", "common", "helper", "manager", "misc", "shared"} {
 			if strings.Contains(s.path, word) {
 				t.Errorf("%s is named %s", s.path, word)
 			}
 		}
-		if lines := set.File(s.file.Pos()).LineCount(); lines > 500 {
+		lines := set.File(s.file.Pos()).LineCount()
+		if lines > longestFile {
 			t.Errorf("%s has %d lines", s.path, lines)
+		}
+		if lines < shortestFile && files[s.room] > 1 && large()[s.room] == "" && !variant(s) {
+			t.Errorf("%s has only %d lines: they belong into another file of the package", s.path, lines)
+		}
+	}
+}
+
+// variant tells whether a file is for some platforms only.
+func variant(s source) bool {
+	name := strings.TrimSuffix(filepath.Base(s.path), ".go")
+	for _, system := range []string{"linux", "windows", "darwin", "unix"} {
+		if strings.HasSuffix(name, "_"+system) {
+			return true
+		}
+	}
+	for _, group := range s.file.Comments {
+		if group.Pos() < s.file.Package && strings.HasPrefix(group.List[0].Text, "//go:build") {
+			return true
+		}
+	}
+	return false
+}
+
+// No package and no type is so large that a reader cannot hold it.
+func TestRoomsAndTypesHaveASize(t *testing.T) {
+	all, set := sources(t)
+	lines, files, methods := map[string]int{}, map[string]int{}, map[string]int{}
+	for _, s := range all {
+		lines[s.room] += set.File(s.file.Pos()).LineCount()
+		files[s.room]++
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil {
+				methods[s.room+"."+receiver(f.Recv)]++
+			}
+		}
+	}
+	found := map[string]bool{}
+	for room := range files {
+		if lines[room] > packageLines || files[room] > packageFiles {
+			found[room] = true
+			if large()[room] == "" {
+				t.Errorf("%s has %d lines in %d files", room, lines[room], files[room])
+			}
+		}
+	}
+	for name, n := range methods {
+		if n > typeMethods {
+			found[name] = true
+			if large()[name] == "" {
+				t.Errorf("%s has %d methods", name, n)
+			}
+		}
+	}
+	for name := range large() {
+		if !found[name] {
+			t.Errorf("%s has its size now: take it off the list", name)
+		}
+	}
+}
+
+// receiver is the name of the type that a method belongs to.
+func receiver(fields *ast.FieldList) string {
+	typ := fields.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	switch generic := typ.(type) {
+	case *ast.IndexExpr:
+		typ = generic.X
+	case *ast.IndexListExpr:
+		typ = generic.X
+	}
+	if name, ok := typ.(*ast.Ident); ok {
+		return name.Name
+	}
+	return ""
+}
+
+// The command line has flags, streams and exit codes, and no business: that can be imported, and tested without it.
+func TestMainHasNoBusiness(t *testing.T) {
+	all, _ := sources(t)
+	for _, s := range all {
+		if s.room != "cmd/hsectl" {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if ok && f.Recv != nil {
+				t.Errorf("%s: %s.%s: a type with methods is business, which belongs into internal/app", s.path, receiver(f.Recv), f.Name.Name)
+			}
 		}
 	}
 }

@@ -121,3 +121,19 @@ func (e *Connection) Service(ctx context.Context, project, service string) ([]co
 	list, err := e.Stack(ctx, project)
 	return slices.DeleteFunc(list, func(c container.InspectResponse) bool { return c.Config.Labels[ComposeService] != service }), err
 }
+
+// Labels that mark what hsectl makes on an engine.
+const (
+	LabelRole    = "dev.hsectl.role" // probe, carrier, secrets
+	LabelStack   = "dev.hsectl.stack"
+	LabelService = "dev.hsectl.service"
+	LabelVersion = "dev.hsectl.version"
+)
+
+// Labels of Compose, so that its own tools see hsectl's containers and volumes as theirs.
+const (
+	ComposeProject = "com.docker.compose.project"
+	ComposeService = "com.docker.compose.service"
+	ComposeVolume  = "com.docker.compose.volume"
+	ComposeOneoff  = "com.docker.compose.oneoff"
+)
