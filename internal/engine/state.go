@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
-	"math"
 	"regexp"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 )
+
+// defaultPeriod is the period of a quota of processor time where none is said, in microseconds, as the kernel has it.
+const defaultPeriod = 100_000
 
 // CPUs returns how many processors a container may use, or 0 where that has no bound.
 func CPUs(h *container.HostConfig) float64 {
@@ -15,7 +18,7 @@ func CPUs(h *container.HostConfig) float64 {
 		return float64(h.NanoCPUs) / 1e9
 	}
 	if h.CPUQuota > 0 {
-		return float64(h.CPUQuota) / math.Max(float64(h.CPUPeriod), 1)
+		return float64(h.CPUQuota) / float64(cmp.Or(h.CPUPeriod, defaultPeriod))
 	}
 	return 0
 }

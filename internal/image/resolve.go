@@ -152,3 +152,10 @@ func Repository(reference string) (string, error) {
 	}
 	return registry + "/" + ref.Context().RepositoryStr(), nil
 }
+
+// Registry returns the registry of a reference, as Docker names it: docker.io where none is said.
+func Registry(reference string) (string, error) {
+	repository, err := Repository(reference)
+	registry, _, _ := strings.Cut(repository, "/")
+	return registry, err
+}

@@ -43,9 +43,12 @@ func (t *Transfer) Pull(ctx context.Context, ref string) error {
 }
 
 func (t *Transfer) credentials(ref string) (string, error) {
-	key := "https://index.docker.io/v1/"
-	if first, _, ok := strings.Cut(ref, "/"); ok && strings.ContainsAny(first, ".:") {
-		key = first
+	key, err := image.Registry(ref)
+	if err != nil {
+		return "", err
+	}
+	if key == "docker.io" {
+		key = "https://index.docker.io/v1/" // as Docker's configuration calls it
 	}
 	auth, err := t.engine.CLI.ConfigFile().GetAuthConfig(key)
 	if err != nil {
@@ -69,21 +72,21 @@ func (t *Transfer) Find(ctx context.Context, ref string) (id, digest string, err
 	if err != nil {
 		return "", "", fmt.Errorf("looking for image %s: %w", ref, err)
 	}
-	for _, d := range found.RepoDigests {
-		if name, _, _ := strings.Cut(d, "@"); name == repository(ref) {
-			digest = d
-		}
-	}
-	return found.ID, digest, nil
+	return found.ID, digestIn(ref, found.RepoDigests), nil
 }
 
-// repository returns a reference without its tag and digest.
-func repository(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
-		ref = ref[:i]
+// digestIn returns that of the repository@sha256:… by which an engine knows an image which names the repository of a reference.
+func digestIn(ref string, digests []string) string {
+	want, err := image.Repository(ref)
+	if err != nil {
+		return "" // an id: no registry has it by that
 	}
-	return ref
+	for _, d := range digests {
+		if got, err := image.Repository(d); err == nil && got == want {
+			return d
+		}
+	}
+	return ""
 }
 
 // ImageFacts are the digests by which an engine knows an image.
@@ -180,15 +183,8 @@ func (t *Transfer) repoDigest(ctx context.Context, reference string) (string, er
 	if err != nil {
 		return "", err
 	}
-	want, err := image.Repository(reference)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range facts.RepoDigests {
-		if got, err := image.Repository(r); err == nil && got == want {
-			_, digest, _ := strings.Cut(r, "@")
-			return digest, nil
-		}
+	if _, digest, ok := strings.Cut(digestIn(reference, facts.RepoDigests), "@"); ok {
+		return digest, nil
 	}
 	return "", fmt.Errorf("pushing image %s: the engine does not tell its digest", reference)
 }
