@@ -46,14 +46,14 @@ func judgeBackups(ctx context.Context, l app.Loaded, engine *docker.Engine) []fi
 }
 
 func volumeAge(ctx context.Context, l app.Loaded, engine *docker.Engine, v stack.Volume) policy.Fact[time.Duration] {
-	made, ok, err := engine.VolumeMade(ctx, deploy.VolumeName(l.Stack, v.Name))
+	age, ok, err := engine.VolumeAge(ctx, deploy.VolumeName(l.Stack, v.Name))
 	switch {
 	case err != nil:
 		return policy.Unseen[time.Duration](err.Error())
 	case !ok:
 		return policy.Unseen[time.Duration]("there is no such volume")
 	}
-	return policy.Seen(time.Since(made), finding.Applied)
+	return policy.Seen(age, finding.Applied)
 }
 
 // outsideEvidence is the age of the newest file that an outside system writes.

@@ -50,7 +50,11 @@ const (
 
 // Containers implements verify.Observer.
 func (obs *Observer) Containers(ctx context.Context, project string, ask func(string) verify.Request) ([]verify.Container, error) {
-	if err := obs.probes.removeProbes(ctx, project); err != nil {
+	daemon, err := obs.engine.Daemon(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := obs.probes.removeProbes(ctx, project, daemon.Now); err != nil {
 		return nil, err
 	}
 	list, err := obs.engine.Stack(ctx, project)
@@ -58,10 +62,6 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 		return nil, err
 	}
 	networks, err := obs.networks(ctx, project)
-	if err != nil {
-		return nil, err
-	}
-	daemon, err := obs.engine.Daemon(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"time"
@@ -63,6 +65,10 @@ func (d *Drills) Stop(ctx context.Context, project, service string) (verify.Stop
 	if id == "" {
 		return verify.Stopped{}, fmt.Errorf("stopping %s: it does not run", service)
 	}
+	since, err := d.engine.Now(ctx)
+	if err != nil {
+		return verify.Stopped{}, err
+	}
 	begun := time.Now()
 	if _, err := d.engine.API.ContainerStop(ctx, id, client.ContainerStopOptions{}); err != nil {
 		return verify.Stopped{}, fmt.Errorf("stopping %s: %w", service, err)
@@ -73,7 +79,7 @@ func (d *Drills) Stop(ctx context.Context, project, service string) (verify.Stop
 		return out, fmt.Errorf("inspecting %s: %w", service, err)
 	}
 	out.ExitCode, out.OOM = c.Container.State.ExitCode, c.Container.State.OOMKilled
-	if out.Killed, err = d.killed(ctx, id, begun); err != nil {
+	if out.Killed, err = d.killed(ctx, id, since); err != nil {
 		return out, err
 	}
 	logs, err := d.engine.Logs(ctx, id, 0)
@@ -100,13 +106,17 @@ func (d *Drills) Start(ctx context.Context, project, service string) error {
 	return nil
 }
 
-// killed asks the engine's own record whether it sent SIGKILL.
+// killed asks the engine's own record whether it has sent SIGKILL since a time of its own clock.
 func (d *Drills) killed(ctx context.Context, id string, since time.Time) (bool, error) {
+	now, err := d.engine.Now(ctx)
+	if err != nil {
+		return false, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.engine.Bounds.Prompt)
 	defer cancel()
 	stream := d.engine.API.Events(ctx, client.EventsListOptions{
 		Since:   strconv.FormatInt(since.Add(-time.Second).Unix(), 10),
-		Until:   strconv.FormatInt(time.Now().Add(time.Second).Unix(), 10),
+		Until:   strconv.FormatInt(now.Add(time.Second).Unix(), 10),
 		Filters: make(client.Filters).Add("container", id).Add("event", "kill"),
 	})
 	for {
@@ -116,7 +126,7 @@ func (d *Drills) killed(ctx context.Context, id string, since time.Time) (bool, 
 				return true, nil
 			}
 		case err := <-stream.Err:
-			if err != nil && err.Error() != "EOF" {
+			if err != nil && !errors.Is(err, io.EOF) {
 				return false, fmt.Errorf("reading the engine's events: %w", err)
 			}
 			return false, nil

@@ -291,15 +291,15 @@ func (ps *Probes) run(ctx context.Context, id string, in []byte) (string, error)
 }
 
 // removeProbes removes what a killed run left behind: probes that have ended, that nobody started in time, or that are
-// older than any may live.
-func (ps *Probes) removeProbes(ctx context.Context, project string) error {
+// older than any may live, by the engine's clock.
+func (ps *Probes) removeProbes(ctx context.Context, project string, now time.Time) error {
 	list, err := ps.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true,
 		Filters: make(client.Filters).Add("label", engine.LabelRole+"=probe", engine.LabelStack+"="+project)})
 	if err != nil {
 		return fmt.Errorf("listing probes: %w", err)
 	}
 	old := slices.DeleteFunc(list.Items, func(c container.Summary) bool {
-		age := time.Since(time.Unix(c.Created, 0))
+		age := now.Sub(time.Unix(c.Created, 0))
 		return c.State != container.StateExited && age < 2*engine.ProbeTimeout && (c.State != container.StateCreated || age < engine.ProbeStart)
 	})
 	for _, c := range old {

@@ -41,12 +41,16 @@ func (tr *Runner) WithScratch(ctx context.Context, project string, f func(volume
 
 // removeLeft removes tasks and scratch volumes that are older than any lives.
 func (tr *Runner) removeLeft(ctx context.Context, project string) error {
+	now, err := tr.engine.Now(ctx) // what is compared with it is of the same clock
+	if err != nil {
+		return err
+	}
 	tasks, err := tr.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole+"="+roleTask, engine.LabelStack+"="+project)})
 	if err != nil {
 		return fmt.Errorf("listing what is left of backups: %w", err)
 	}
 	for _, c := range tasks.Items {
-		if time.Since(time.Unix(c.Created, 0)) < scratchAge {
+		if now.Sub(time.Unix(c.Created, 0)) < scratchAge {
 			continue
 		}
 		if _, err := tr.engine.API.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !errdefs.IsNotFound(err) {
@@ -59,7 +63,7 @@ func (tr *Runner) removeLeft(ctx context.Context, project string) error {
 	}
 	for _, v := range volumes.Items {
 		made, err := time.Parse(time.RFC3339, v.CreatedAt)
-		if err != nil || time.Since(made) < scratchAge {
+		if err != nil || now.Sub(made) < scratchAge {
 			continue
 		}
 		if _, err := tr.engine.API.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {

@@ -81,18 +81,23 @@ func (a *Archive) CreateVolume(ctx context.Context, name, project, key string) e
 	return nil
 }
 
-// VolumeMade returns when a volume was made, or false where there is none. Drivers of others need not say it.
-func (a *Archive) VolumeMade(ctx context.Context, name string) (made time.Time, ok bool, err error) {
+// VolumeAge returns how old a volume is by the engine's clock, or false where there is none. Drivers of others need not say when
+// they made one.
+func (a *Archive) VolumeAge(ctx context.Context, name string) (age time.Duration, ok bool, err error) {
 	found, err := a.engine.API.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
 	if errdefs.IsNotFound(err) {
-		return time.Time{}, false, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return time.Time{}, false, fmt.Errorf("looking at volume %s: %w", name, err)
+		return 0, false, fmt.Errorf("looking at volume %s: %w", name, err)
 	}
-	made, err = time.Parse(time.RFC3339, found.Volume.CreatedAt)
+	made, err := time.Parse(time.RFC3339, found.Volume.CreatedAt)
 	if err != nil {
-		return time.Time{}, true, fmt.Errorf("looking at volume %s: the engine does not say when it was made", name)
+		return 0, true, fmt.Errorf("looking at volume %s: the engine does not say when it was made", name)
 	}
-	return made, true, nil
+	now, err := a.engine.Now(ctx)
+	if err != nil {
+		return 0, true, err
+	}
+	return now.Sub(made), true, nil
 }
