@@ -334,8 +334,8 @@ func beyondControls(s types.ServiceConfig) []string {
 	odd("userns_mode", s.UserNSMode, "host")
 	odd("cgroup", s.Cgroup, "host", "private")
 	odd("isolation", s.Isolation, "default")
-	for _, o := range securityOptions(s) {
-		note(!o.judged(), "security_opt "+o.name)
+	for _, name := range options(s).Unjudged() {
+		note(true, "security_opt "+name)
 	}
 	if v := s.Environment["DOCKER_HOST"]; v != nil {
 		note(*v != "", "environment DOCKER_HOST")

@@ -118,7 +118,7 @@ func hooks(s types.ServiceConfig) []hook {
 
 // processes stand for all that run: the service itself, and its hooks.
 func processes(s types.ServiceConfig) []policy.Process {
-	own := policy.Process{Name: "of the service", Bounding: Bounding(s), NoNewPrivs: NoNewPrivileges(s), Seccomp: seccomp(s)}
+	own := policy.Process{Name: "of the service", Bounding: Bounding(s), NoNewPrivs: options(s).NoNewPrivileges(), Seccomp: seccomp(s)}
 	own.UIDs, own.GIDs = IDs(s.User)
 	own.NoUser, own.NoGroup = unknownUser(s.User)
 	for _, g := range s.GroupAdd {
@@ -219,82 +219,18 @@ func Bounding(s types.ServiceConfig) uint64 {
 	return set&^policy.CapabilityMask(drop...) | policy.CapabilityMask(add...)
 }
 
-// securityOption is one of security_opt.
-type securityOption struct{ name, value string }
-
-// securityOptions reads them as the engine does: = and : both separate.
-func securityOptions(s types.ServiceConfig) []securityOption {
-	var out []securityOption
-	for _, o := range s.SecurityOpt {
-		name, value, valued := strings.Cut(strings.Replace(o, "=", ":", 1), ":")
-		if !valued {
-			value = "true"
-		}
-		out = append(out, securityOption{name, value})
-	}
-	return out
-}
-
-func (o securityOption) on() bool { return strings.EqualFold(o.value, "true") || o.value == "1" }
-
-// judged reports whether controls know what the option means.
-func (o securityOption) judged() bool {
-	switch o.name {
-	case "no-new-privileges", "writable-cgroups":
-		return true
-	case "systempaths":
-		return o.value == "unconfined"
-	case "seccomp":
-		return o.value == "unconfined" || o.value == "builtin"
-	case "apparmor":
-		return o.value == "unconfined" || o.value == "docker-default"
-	case "label":
-		return o.value == "disable"
-	}
-	return false
-}
-
-// NoNewPrivileges follows the engine: the last entry counts, with = or :, and the bare word means true.
-func NoNewPrivileges(s types.ServiceConfig) bool {
-	on := false
-	for _, o := range securityOptions(s) {
-		if o.name == "no-new-privileges" {
-			on = o.on()
-		}
-	}
-	return on
-}
+// options are the security options, as controls read them.
+func options(s types.ServiceConfig) policy.SecurityOptions { return s.SecurityOpt }
 
 func seccomp(s types.ServiceConfig) int {
-	if filter(s) == "unconfined" || s.Privileged {
+	if s.Privileged || options(s).Filter(false) == "unconfined" {
 		return 0
 	}
 	return 2
 }
 
-// confined is what the security module is asked for: the last option of each kind counts.
-func confined(s types.ServiceConfig) string {
-	out := map[string]string{}
-	for _, o := range securityOptions(s) {
-		switch {
-		case o.name == "apparmor" && o.value == "unconfined", o.name == "label" && o.value == "disable",
-			o.name == "label" && slices.Contains([]string{"type:spc_t", "type:unconfined_t"}, o.value):
-			out[o.name] = "unconfined"
-		case o.name == "apparmor" && o.value == "docker-default":
-			out[o.name] = ""
-		case o.name == "apparmor", o.name == "label":
-			out[o.name] = cmp.Or(out[o.name], "custom")
-		}
-	}
-	if s.Privileged || out["apparmor"] == "unconfined" || out["label"] == "unconfined" {
-		return "unconfined"
-	}
-	return cmp.Or(out["apparmor"], out["label"], "default")
-}
-
 func masked(s types.ServiceConfig) []string {
-	open := s.Privileged || slices.Contains(securityOptions(s), securityOption{"systempaths", "unconfined"})
-	if open {
+	if s.Privileged || options(s).SystemPaths() {
 		return nil
 	}
 	return []string{"/proc/kcore", "/proc/keys", "/proc/timer_list"}

@@ -18,9 +18,9 @@ const engineShm = 64 << 20
 func surface(s types.ServiceConfig) policy.Surface {
 	out := policy.Surface{
 		User: declared(s.User), Shm: declared(policy.Shm{Size: cmp.Or(int64(s.ShmSize), engineShm)}),
-		Filter: declared(filter(s)), Sysctls: declared(slices.Sorted(maps.Keys(s.Sysctls))),
-		Cgroup:  declared(policy.Cgroup{Host: s.Cgroup == "host", V2: s.Cgroup == "host", Parent: s.CgroupParent, Writable: writableCgroups(s)}),
-		Runtime: declared(cmp.Or(s.Runtime, "runc")), Borrowed: declared(borrowed(s)), Confined: declared(confined(s)),
+		Filter: declared(options(s).Filter(s.Privileged)), Sysctls: declared(slices.Sorted(maps.Keys(s.Sysctls))),
+		Cgroup:  declared(policy.Cgroup{Host: s.Cgroup == "host", V2: s.Cgroup == "host", Parent: s.CgroupParent, Writable: options(s).WritableCgroups()}),
+		Runtime: declared(cmp.Or(s.Runtime, "runc")), Borrowed: declared(policy.Borrowed(s.Pid, s.Ipc, s.NetworkMode)), Confined: declared(options(s).Confined(s.Privileged)),
 		OOM: declared(policy.OOM{Disabled: s.OomKillDisable, Score: int(s.OomScoreAdj)}),
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
@@ -57,50 +57,6 @@ func Dependencies(s types.ServiceConfig) []policy.Relation {
 		out = append(out, policy.Relation{Service: name, Condition: cmp.Or(condition, "started")})
 	}
 	return out
-}
-
-// filter reads security_opt as the engine does: both separators count, and the last one wins.
-func filter(s types.ServiceConfig) string {
-	out := "default"
-	if s.Privileged {
-		out = "unconfined"
-	}
-	for _, o := range securityOptions(s) {
-		switch {
-		case o.name != "seccomp":
-		case o.value == "unconfined":
-			out = o.value
-		case o.value == "builtin":
-			out = "default"
-		default:
-			out = "custom"
-		}
-	}
-	return out
-}
-
-func borrowed(s types.ServiceConfig) []string {
-	var out []string
-	for _, n := range []struct{ kind, mode string }{{"ipc", s.Ipc}, {"network", s.NetworkMode}, {"pid", s.Pid}} {
-		if strings.HasPrefix(n.mode, "service:") || strings.HasPrefix(n.mode, "container:") {
-			out = append(out, n.kind)
-		}
-	}
-	if s.Ipc == "shareable" {
-		out = append(out, "ipc, by whoever joins")
-	}
-	return out
-}
-
-// writableCgroups reports whether the service may change its own limits.
-func writableCgroups(s types.ServiceConfig) bool {
-	on := false
-	for _, o := range securityOptions(s) {
-		if o.name == "writable-cgroups" {
-			on = o.on()
-		}
-	}
-	return on
 }
 
 // endpointSysctls is the option of a connection to a network that sets kernel parameters of its interface.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -363,7 +364,7 @@ func limitsKept(t *testing.T, before, after *composefile.Project, name string) {
 	if n := composefile.PIDs(old); n > 0 && composefile.PIDs(now) != n {
 		t.Errorf("%s: pids %d, was %d", name, composefile.PIDs(now), n)
 	}
-	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !composefile.NoNewPrivileges(now) {
+	if !now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !policy.SecurityOptions(now.SecurityOpt).NoNewPrivileges() {
 		t.Errorf("%s is not hardened", name)
 	}
 }

@@ -20,7 +20,7 @@ func surface(f *policy.Facts, c container.InspectResponse) {
 	h := c.HostConfig
 	f.User = is(c.Config.User)
 	f.Shm = is(policy.Shm{Size: h.ShmSize})
-	f.Filter = is(filter(h))
+	f.Filter = is(policy.SecurityOptions(h.SecurityOpt).Filter(h.Privileged))
 	var names []string
 	for name := range h.Sysctls {
 		names = append(names, name)
@@ -29,42 +29,10 @@ func surface(f *policy.Facts, c container.InspectResponse) {
 	f.Sysctls = is(names)
 	f.Cgroup = is(policy.Cgroup{Host: h.CgroupnsMode.IsHost(), V2: h.CgroupnsMode.IsPrivate(), Parent: h.CgroupParent})
 	f.Runtime = is(h.Runtime)
-	f.Borrowed = is(borrowed(h))
+	f.Borrowed = is(policy.Borrowed(string(h.PidMode), string(h.IpcMode), string(h.NetworkMode)))
 	f.ExtraHosts = is(h.ExtraHosts)
 	f.OOM = is(policy.OOM{Disabled: h.OomKillDisable != nil && *h.OomKillDisable, Score: h.OomScoreAdj})
 	f.DependsOn = is(relations(c.Config.Labels["com.docker.compose.depends_on"]))
-}
-
-// filter reads the options as the engine does: the last one counts.
-func filter(h *container.HostConfig) string {
-	out := "default"
-	if h.Privileged {
-		out = "unconfined"
-	}
-	for _, option := range h.SecurityOpt {
-		value, ok := strings.CutPrefix(strings.Replace(option, ":", "=", 1), "seccomp=")
-		switch {
-		case !ok:
-		case value == "unconfined":
-			out = value
-		case value == "builtin":
-			out = "default"
-		default:
-			out = "custom"
-		}
-	}
-	return out
-}
-
-func borrowed(h *container.HostConfig) []string {
-	var out []string
-	for kind, yes := range map[string]bool{"pid": h.PidMode.IsContainer(), "ipc": h.IpcMode.IsContainer(), "network": h.NetworkMode.IsContainer()} {
-		if yes {
-			out = append(out, kind)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // relations reads Compose's label: service:condition:restart, with commas between.
