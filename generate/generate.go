@@ -47,18 +47,14 @@ type Source struct {
 // Render returns the files of a stack in a fixed order. The manifest comes last.
 func Render(s stack.Stack, from Source) ([]File, error) {
 	if from.SecretRoot == "" {
-		from.SecretRoot = "./secrets"
+		from.SecretRoot = defaultSecretRoot
 	}
-	file, err := extended(newComposeFile(s, from, nil), s, from, false)
-	if err != nil {
-		return nil, err
-	}
-	body, err := marshal(file)
+	compose, err := Compose(s, from)
 	if err != nil {
 		return nil, err
 	}
 	files := []File{
-		{ComposeFile, append([]byte(header(from)), body...)},
+		{ComposeFile, compose},
 		{EnvFile, envExample(s, from)},
 	}
 	files = slices.Concat(files, configFiles(s), cronFiles(s, from), firewallFiles(s, from))
@@ -75,6 +71,24 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 		return nil, err
 	}
 	return append(files, File{ManifestFile, manifest}), nil
+}
+
+const defaultSecretRoot = "./secrets"
+
+// Compose returns the rendered Compose file alone.
+func Compose(s stack.Stack, from Source) ([]byte, error) {
+	if from.SecretRoot == "" {
+		from.SecretRoot = defaultSecretRoot
+	}
+	file, err := extended(newComposeFile(s, from, nil), s, from, false)
+	if err != nil {
+		return nil, err
+	}
+	body, err := marshal(file)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(header(from)), body...), nil
 }
 
 // Delivery says where deploy has put what a Compose file cannot carry: the volumes that hold the secrets and the

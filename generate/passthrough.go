@@ -132,13 +132,16 @@ func lay(onto, extra *yaml.Node) {
 			lay(have, value)
 		case have.Kind == yaml.MappingNode && value.Kind == yaml.MappingNode:
 			lay(have, value)
-		case have.Kind == yaml.SequenceNode && value.Kind == yaml.SequenceNode:
+		case have.Kind == yaml.SequenceNode && value.Kind == yaml.SequenceNode && !whole(key.Value):
 			have.Content = append(have.Content, value.Content...)
 		default:
 			*have = *value
 		}
 	}
 }
+
+// whole tells lists that make sense only as a whole: Compose replaces them where it merges files, as it does here.
+func whole(key string) bool { return key == "command" || key == "entrypoint" || key == "test" }
 
 // named turns a list of names into a mapping of them.
 func named(n *yaml.Node) {

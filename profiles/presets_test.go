@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -74,7 +75,11 @@ func TestPresetsHold(t *testing.T) {
 	for _, p := range presets(t) {
 		t.Run(p.Name, func(t *testing.T) {
 			s := parse(t, minimal(t, p, ""))
-			for _, f := range s.Check() {
+			findings, err := witness.Check(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range findings {
 				if !f.Proven() {
 					t.Errorf("%s %s: %s", f.Control, f.Status, f.Detail)
 				}

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// witness is what build steps run: it wants files, one of them with a content.
-const witness = `package main
+// checker is what build steps run: it wants files, one of them with a content.
+const checker = `package main
 
 import (
 	"os"
@@ -52,7 +52,7 @@ LABEL stage=second
 // Every flag of build, on the engine that is there. What an engine's image store cannot keep is refused, with the way out.
 func TestBuildOnAnEngine(t *testing.T) {
 	at, _ := shelf(t)
-	dir := written(t, map[string]string{"app/Dockerfile": everyStep, "witness.go": witness, "token": "s3cret-of-the-build", "key": privateKey(t),
+	dir := written(t, map[string]string{"app/Dockerfile": everyStep, "witness.go": checker, "token": "s3cret-of-the-build", "key": privateKey(t),
 		"hsectl.yaml": `apiVersion: hsectl/v1
 kind: Profile
 name: hsectl-test-sup-build

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/lock"
@@ -22,6 +24,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -83,7 +86,34 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 		return Loaded{}, err
 	}
 	l.Today, l.Stack = today, stack.New(l.Profile).AsOf(today)
-	return l, nil
+	return l, l.judgePassed()
+}
+
+// judgePassed refuses what is passed through and breaks a control for which there is no exception, with the place of the key.
+func (l Loaded) judgePassed() error {
+	var problems yamldoc.Collector
+	// An exception that has expired is for lint and deploy to refuse, so the day does not count here. Nothing is waited for.
+	broken, err := witness.Breaks(context.Background(), stack.New(l.Profile))
+	if unreadable, ok := errors.AsType[*witness.UnreadableError](err); ok {
+		at := "passthrough"
+		for _, s := range l.Stack.Services {
+			if len(s.Extra) > 0 && (at == "passthrough" || strings.Contains(err.Error(), "services."+s.Name+".") || strings.Contains(err.Error(), "services["+s.Name+"]")) {
+				at = "services." + s.Name + ".passthrough"
+			}
+		}
+		problems.Add(l.Profile.Written(at), "correct what is passed through: these are keys of a Compose service", "Compose refuses the rendered file: %v", unreadable.Err)
+		return problems.Err()
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range broken {
+		if f.Status == finding.Fail && f.Severity > finding.Info {
+			problems.Add(l.Profile.Written("services."+f.Subject+"."+f.Where), fmt.Sprintf("drop it, or add an exception for %s with a reason", f.Control),
+				"what service %q passes through breaks %s: %s", f.Subject, f.Control, f.Detail)
+		}
+	}
+	return problems.Err()
 }
 
 // Expired returns the exceptions of the stack whose last day is over, or nil: what lint and deploy do not let pass.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 const waived = `apiVersion: hsectl/v1
@@ -34,7 +35,11 @@ func TestLoadFromJudgesAsOfTheDay(t *testing.T) {
 			t.Fatalf("chosen %d services, %v", len(chosen.Stack.Services), err)
 		}
 		for _, one := range []Loaded{l, chosen} {
-			for _, f := range one.Stack.Check() {
+			findings, err := witness.Check(t.Context(), one.Stack)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range findings {
 				if f.Control == "HSE-SEC-001" && f.Subject == "cache" && f.Status != want {
 					t.Errorf("%s: got %s, want %s", day, f.Status, want)
 				}

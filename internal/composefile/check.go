@@ -31,7 +31,7 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 		if !answered {
 			continue
 		}
-		if s.Provider != nil && c.ID != everythingJudged {
+		if s.Provider != nil && c.ID != EverythingJudged {
 			v = policy.Verdict{Status: finding.Unknown, Detail: "the service is made by the external program " + s.Provider.Type}
 		}
 		remedy := c.Remedy
@@ -44,12 +44,12 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 	return out
 }
 
-// everythingJudged is the control that names what no other one judges.
-const everythingJudged = "HSE-OPS-010"
+// EverythingJudged is the control that names what no other one judges.
+const EverythingJudged = "HSE-OPS-010"
 
 // decisive are the keys that decide a control, the most likely first.
 func (p *Project) decisive(c policy.Control, f policy.Facts) []string {
-	if c.ID != everythingJudged {
+	if c.ID != EverythingJudged {
 		return KeysOf(c)
 	}
 	first, _, _ := strings.Cut(f.Unjudged.Value[0], " ")

@@ -35,6 +35,11 @@ func (p *Project) Intent(service string) policy.Intent {
 	return p.intent(s)
 }
 
+// Decisive returns the keys of a service that decide a control, the most likely first.
+func (p *Project) Decisive(c policy.Control, service string) []string {
+	return p.decisive(c, p.Facts(service))
+}
+
 // config returns a service, or a job as the service it would be.
 func (p *Project) config(name string) (types.ServiceConfig, bool) {
 	if s, ok := p.types.Services[name]; ok {

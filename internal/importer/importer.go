@@ -65,6 +65,7 @@ type importer struct {
 	draft   *Draft
 	extra   map[string]any // keys of the stack that are passed through
 	waivers []waiver
+	passing []passage
 	shared  map[string]string // the user of each volume
 	several map[string]bool   // volumes that several containers of a service write
 	presets map[string]map[string]any
@@ -137,6 +138,9 @@ func draft(p *composefile.Project, t Target, caution map[string]int) (Draft, err
 		if raw, ok := services[s.Name].(map[string]any); ok {
 			all.set(clean(s.Name), i.service(s, raw))
 		}
+	}
+	if err := i.judgePassed(); err != nil {
+		return Draft{}, err
 	}
 	out.set("services", all)
 	i.stack(out)

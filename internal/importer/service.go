@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -11,7 +13,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/policy"
-	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // moving is a service on its way into a profile. What is taken out of rest has found its place.
@@ -303,12 +305,47 @@ func (m *moving) passthrough() {
 	verbatim, _ := m.verbatim(m.rest).(map[string]any)
 	keys := slices.Sorted(maps.Keys(m.rest))
 	m.draft.Passed[m.name] = keys
-	comment := ""
-	if open := profile.Passthrough(verbatim).Unjudged(); len(open) > 0 {
-		comment = m.ask("no control judges %s; is it still needed?", strings.Join(open, ", "))
+	m.passing = append(m.passing, passage{m.name, m.out, verbatim})
+}
+
+// passage is what a service passes through, to be written once it is judged.
+type passage struct {
+	service string
+	out     ordered
+	keys    map[string]any
+}
+
+// judgePassed writes what the services pass through, with an exception for each control that it breaks. All of it is rendered
+// and read back at once.
+func (i *importer) judgePassed() error {
+	if len(i.passing) == 0 {
+		return nil
 	}
-	for _, control := range slices.Sorted(maps.Keys(profile.Passthrough(verbatim).Breaks())) {
-		m.waive(control, m.name, "imported: "+profile.Passthrough(verbatim).Breaks()[control])
+	all := map[string]map[string]any{}
+	for _, s := range i.p.ServiceConfigs() {
+		all[clean(s.Name)] = nil // what is passed through may name any of them
 	}
-	m.out.set("passthrough", verbatim, comment)
+	for _, p := range i.passing {
+		all[p.service] = p.keys
+	}
+	rest, _ := i.verbatim(i.extra).(map[string]any)
+	judged, err := witness.Passthrough(context.Background(), all, rest) // in memory: there is nothing to wait for
+	unreadable, failed := errors.AsType[*witness.UnreadableError](err)
+	if err != nil && !failed {
+		return err
+	}
+	for _, p := range i.passing {
+		w, comment := judged[p.service], ""
+		if failed {
+			comment = i.ask(p.service, "what this weakens is not known, for Compose cannot read it back: %v", unreadable.Err)
+		}
+		if w.Open != "" {
+			comment = i.ask(p.service, "%s; is it still needed?", w.Open)
+		}
+		for _, control := range slices.Sorted(maps.Keys(w.Breaks)) {
+			i.waive(control, p.service, "imported: "+w.Breaks[control])
+		}
+		p.out.set("passthrough", p.keys, comment)
+	}
+	return nil
 }

@@ -67,7 +67,14 @@ func Side(p *composefile.Project, dir, root string) (review.Side, error) {
 	for i, f := range judged {
 		judged[i].Detail = strings.NewReplacer(strings.TrimSuffix(dir, "/")+"/", "./", dir, "./").Replace(f.Detail)
 	}
-	return review.Side{Stack: s, Rendered: rendered, Judged: judged}, nil
+	open := map[string][]string{}
+	for _, service := range p.Services() {
+		for _, what := range p.Facts(service).Unjudged.Value {
+			key, _, _ := strings.Cut(what, " ")
+			open[service] = append(open[service], key)
+		}
+	}
+	return review.Side{Stack: s, Rendered: rendered, Judged: judged, Open: open}, nil
 }
 
 // checkout is where a version of the files lies.

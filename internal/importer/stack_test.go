@@ -252,9 +252,9 @@ func TestReviewOfComposeFiles(t *testing.T) {
 			`neutral info cache service: → redis`,
 			`neutral info HSE-NET-004 cache network: → inner`,
 		}},
-		"a key that nobody judges": {edit("    init: true\n", "    init: true\n    sysctls: {net.core.somaxconn: 1}\n"), []string{
-			`weaker medium HSE-OPS-010 app key: → sysctls`,
+		"a kernel parameter": {edit("    init: true\n", "    init: true\n    sysctls: {net.core.somaxconn: 1}\n"), []string{
 			`weaker medium HSE-KRN-005 app only safe kernel parameters are set: 0 set, all safe → net.core.somaxconn is set`,
+			`neutral low HSE-OPS-010 app key: → sysctls`,
 		}},
 		"an anchor instead of a copy": {edit("volumes: {state: {}, data: {}}", "x-none: &none {}\nvolumes: {state: *none, data: *none}"), []string{
 			`neutral info HSE-OPS-010 key: → x-none`,

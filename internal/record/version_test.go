@@ -168,7 +168,9 @@ func fill(v reflect.Value, n int) int {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() { // the day on which a stack is judged is no part of what is meant
-				n = fill(v.Field(i), n)
+				if v.Field(i).CanSet() { // what is not exported is of one run
+					n = fill(v.Field(i), n)
+				}
 			}
 		}
 	case reflect.Slice:

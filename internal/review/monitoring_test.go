@@ -63,14 +63,14 @@ func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
 		t.Fatal(err)
 	}
 	source := generate.Source{Profile: "shop.yaml", Generator: "hsectl"}
-	of = review.Side{Stack: stack.New(p)}
+	of = declare(t, review.Side{Stack: stack.New(p)})
 	if p.Monitoring != nil {
 		s, err := monitoring.New(p, of.Stack)
 		if err != nil {
 			t.Fatal(err)
 		}
 		source.Monitoring = &s
-		beside = review.Side{Stack: s, Monitoring: p.Monitoring}
+		beside = declare(t, review.Side{Stack: s, Monitoring: p.Monitoring})
 	}
 	files, err := generate.Render(of.Stack, source)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/profile"
 )
 
 // passthrough notes keys of Compose that go into the rendered file as they are. What no control judges may weaken
@@ -27,11 +26,26 @@ func spoken() []string {
 	return []string{"pid", "ipc", "uts", "userns_mode", "network_mode", "use_api_socket", "cgroup", "cgroup_parent", "runtime", "user"}
 }
 
+// sameOptions tells lists that hold the same options, in whatever order and with either sign between name and value.
+func sameOptions(a, b any) bool {
+	texts := func(v any) []string {
+		list, _ := v.([]any)
+		var out []string
+		for _, item := range list {
+			out = append(out, strings.Replace(fmt.Sprint(item), "=", ":", 1))
+		}
+		slices.Sort(out)
+		return out
+	}
+	first := texts(a)
+	return len(first) > 0 && slices.Equal(first, texts(b))
+}
+
 // extra compares two sets of keys. Values are not shown: they may be anything.
 func (s *serviceComparison) extra(old, now map[string]any, key string, note func(Change)) {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(old)), maps.Keys(now))
 	slices.Sort(names)
-	open := profile.Passthrough(now).Unjudged()
+	open := s.head.Open[s.name]
 	for _, name := range slices.Compact(names) {
 		was, had := old[name]
 		is, has := now[name]
@@ -58,7 +72,7 @@ func (s *serviceComparison) extra(old, now map[string]any, key string, note func
 		if s.head.Judged != nil && strings.HasPrefix(name, "x-") {
 			c.Severity = finding.Info
 		}
-		if has && slices.Contains(open, name) && name != "user" {
+		if has && slices.Contains(open, name) && name != "user" && !(had && sameOptions(was, is)) {
 			c.Direction, c.Severity = Weaker, finding.Medium
 			c.Reason = fmt.Sprintf("no control judges %s", name)
 		}

@@ -85,8 +85,13 @@ type Side struct {
 	Lock     []byte // the lock of its images; empty when there is none
 
 	// Judged is what the controls say of a Compose file that nobody rendered from a profile: there a control may well
-	// not hold before and after. It is nil for a profile, which is judged here.
+	// not hold before and after. It is nil for a profile.
 	Judged []finding.Finding
+
+	// Declared is what the controls say of the rendered file of a profile, and Open names the keys that no control judges, by
+	// service; "" stands for the keys beside the services.
+	Declared []finding.Finding
+	Open     map[string][]string
 
 	// Dockerfiles is what the image controls find in the Dockerfile of each service. A service whose Dockerfile could not be
 	// read has no entry, and one without findings an empty one.

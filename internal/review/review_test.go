@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -65,6 +66,17 @@ const (
 // edit replaces a text that must be in the profile.
 type edit struct{ from, to string }
 
+// declare judges the rendered file of a side.
+func declare(t *testing.T, of review.Side) review.Side {
+	t.Helper()
+	d, err := witness.Declare(t.Context(), of.Stack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of.Declared, of.Open = d.Check(), d.Open()
+	return of
+}
+
 func side(t *testing.T, text string, edits ...edit) review.Side {
 	t.Helper()
 	for _, e := range edits {
@@ -82,7 +94,7 @@ func side(t *testing.T, text string, edits ...edit) review.Side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return review.Side{Stack: s, Rendered: files[0].Data}
+	return declare(t, review.Side{Stack: s, Rendered: files[0].Data})
 }
 
 // Each case is one change of a profile, and what the review must say of it: direction, severity, control, service, and
@@ -151,21 +163,22 @@ func TestVerdicts(t *testing.T) {
 			[]string{"weaker low HSE-HLT-001 app time between two tests: 15s → 1m0s", "weaker low HSE-HLT-001 app time until a test fails: 5s → 10s", "weaker low HSE-HLT-001 app failures until unhealthy: 3 → 10"}},
 		"a test that cannot fail": {[]edit{{"command: [/app, health]", "command: [\"true\"]"}}, []string{"weaker low HSE-HLT-004 app the health test tests something", "neutral info HSE-HLT-004 app health test"}},
 		"no health test": {[]edit{{"    health: {command: [/worker, health]}\n", ""}, {"control: HSE-HLT-004", "control: HSE-HLT-001"}},
-			[]string{"weaker medium HSE-HLT-001 worker health test: CMD /worker health →", "weaker medium HSE-HLT-001 worker exception", "weaker medium HSE-LIF-004 worker", "stronger low HSE-HLT-004 worker exception"}},
-		"another tag":               {[]edit{{"worker:1", "worker:2"}}, []string{"neutral info HSE-IMG-001 worker image"}},
-		"another registry":          {[]edit{{"registry.example/worker:1", "elsewhere.example/worker:1"}}, []string{"neutral medium HSE-IMG-001 worker image"}},
-		"another digest":            {[]edit{{digestA, digestB}}, []string{"neutral medium HSE-IMG-001 app image"}},
-		"the digest dropped":        {[]edit{{"@sha256:" + digestA, ""}}, []string{"weaker high HSE-IMG-001 app image"}},
-		"a digest added":            {[]edit{{"worker:1", "worker:1@sha256:" + digestB}}, []string{"stronger high HSE-IMG-001 worker image"}},
-		"a secret for one more":     {[]edit{{"    capabilities:", "    secrets: [token]\n    capabilities:"}}, []string{"weaker high HSE-SEC-002 worker secret: → token"}},
-		"a new secret":              {[]edit{{"secrets: [token]", "secrets: [token, fresh]"}, {"  token: {env: TOKEN}", "  token: {env: TOKEN}\n  fresh: {env: FRESH}"}}, []string{"neutral info HSE-SEC-002 app secret: → fresh"}},
-		"a secret less":             {[]edit{{"    secrets: [token]\n", ""}}, []string{"stronger medium HSE-SEC-002 app secret"}},
-		"a secret in a variable":    {[]edit{{"{LEVEL: info}", "{LEVEL: info, API_TOKEN: hunter2-hunter2}"}}, []string{"weaker high HSE-SEC-001 app no secret in the environment", "neutral info app variable: → API_TOKEN"}},
-		"a variable":                {[]edit{{"LEVEL: info", "LEVEL: debug"}}, []string{"neutral info app variable: LEVEL"}},
-		"less is proven":            {[]edit{{"verify: {denied: [/etc], listen: [8080]}", "verify: {}"}}, []string{"weaker low HSE-FS-010 app denied path: /etc →", "weaker low HSE-NET-007 app listening ports: [8080] →"}},
-		"it does not wait any more": {[]edit{{"depends_on: [db]", "depends_on: [{service: db, condition: started}]"}}, []string{"weaker low app dependency on db: healthy → started", "weaker low HSE-LIF-006 app the start order waits for health"}},
-		"a key passed through":      {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {domainname: example.org}"}}, []string{"neutral low HSE-OPS-010 app passed through: → domainname"}},
-		"one that nobody judges":    {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {sysctls: {net.core.somaxconn: 1}}"}}, []string{"weaker medium HSE-OPS-010 app passed through: → sysctls"}},
+			[]string{"weaker medium HSE-HLT-001 worker health test: CMD /worker health →", "weaker medium HSE-HLT-001 worker exception", "weaker medium HSE-LIF-004 worker", "weaker medium HSE-PRE-007 worker the health test can run in the image", "stronger low HSE-HLT-004 worker exception"}},
+		"another tag":                {[]edit{{"worker:1", "worker:2"}}, []string{"neutral info HSE-IMG-001 worker image"}},
+		"another registry":           {[]edit{{"registry.example/worker:1", "elsewhere.example/worker:1"}}, []string{"neutral medium HSE-IMG-001 worker image"}},
+		"another digest":             {[]edit{{digestA, digestB}}, []string{"neutral medium HSE-IMG-001 app image"}},
+		"the digest dropped":         {[]edit{{"@sha256:" + digestA, ""}}, []string{"weaker high HSE-IMG-001 app image"}},
+		"a digest added":             {[]edit{{"worker:1", "worker:1@sha256:" + digestB}}, []string{"stronger high HSE-IMG-001 worker image"}},
+		"a secret for one more":      {[]edit{{"    capabilities:", "    secrets: [token]\n    capabilities:"}}, []string{"weaker high HSE-SEC-002 worker secret: → token"}},
+		"a new secret":               {[]edit{{"secrets: [token]", "secrets: [token, fresh]"}, {"  token: {env: TOKEN}", "  token: {env: TOKEN}\n  fresh: {env: FRESH}"}}, []string{"neutral info HSE-SEC-002 app secret: → fresh"}},
+		"a secret less":              {[]edit{{"    secrets: [token]\n", ""}}, []string{"stronger medium HSE-SEC-002 app secret"}},
+		"a secret in a variable":     {[]edit{{"{LEVEL: info}", "{LEVEL: info, API_TOKEN: hunter2-hunter2}"}}, []string{"weaker high HSE-SEC-001 app no secret in the environment", "neutral info app variable: → API_TOKEN"}},
+		"a variable":                 {[]edit{{"LEVEL: info", "LEVEL: debug"}}, []string{"neutral info app variable: LEVEL"}},
+		"less is proven":             {[]edit{{"verify: {denied: [/etc], listen: [8080]}", "verify: {}"}}, []string{"weaker low HSE-FS-010 app denied path: /etc →", "weaker low HSE-NET-007 app listening ports: [8080] →"}},
+		"it does not wait any more":  {[]edit{{"depends_on: [db]", "depends_on: [{service: db, condition: started}]"}}, []string{"weaker low app dependency on db: healthy → started", "weaker low HSE-LIF-006 app the start order waits for health"}},
+		"a key passed through":       {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {domainname: example.org}"}}, []string{"neutral low HSE-OPS-010 app passed through: → domainname"}},
+		"one that nobody judges":     {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {sysctls: {net.core.somaxconn: 1}}"}}, []string{"weaker medium HSE-KRN-005 app only safe kernel parameters are set", "neutral low HSE-OPS-010 app passed through: → sysctls"}},
+		"one that no control judges": {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {novelty: true}"}}, []string{"weaker medium HSE-OPS-010 app passed through: → novelty"}},
 		"a mount of the host": {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {volumes: [{type: bind, source: /etc, target: /x, read_only: true}]}"}, {"exceptions:\n", "exceptions:\n  - {control: HSE-FS-003, service: app, reason: x, expires: 2027-04-01}\n  - {control: HSE-FS-005, service: app, reason: x, expires: 2027-04-01}\n"}},
 			[]string{"weaker critical HSE-FS-003 app exception", "weaker critical HSE-FS-005 app exception", "neutral low HSE-OPS-010 app passed through: → volumes"}},
 		"another name": {[]edit{{"name: shop", "name: store"}}, []string{"neutral medium name of the stack: shop → store"}},

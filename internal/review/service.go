@@ -166,17 +166,11 @@ func lowered(title string) string {
 
 // judged returns the findings of a service by control.
 func (s *serviceComparison) judged(side Side, service stack.Service) map[string]finding.Finding {
-	out, in := map[string]finding.Finding{}, side.Stack
-	if side.Judged != nil {
-		for _, f := range side.Judged {
-			if f.Subject == service.Name {
-				out[f.Control] = f
-			}
+	out := map[string]finding.Finding{}
+	for _, f := range slices.Concat(side.Judged, side.Declared) {
+		if f.Subject == service.Name {
+			out[f.Control] = f
 		}
-		return out
-	}
-	for _, f := range service.Waive(controls.Check(in.Facts(service), in.Intent(service), false)) {
-		out[f.Control] = f
 	}
 	return out
 }

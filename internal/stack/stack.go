@@ -66,7 +66,7 @@ type Service struct {
 	Metrics      *Metrics
 	SLO          Objectives
 	Exceptions   []Exception
-	Extra        map[string]any // keys of a Compose service that are passed through; what they weaken is in Facts
+	Extra        map[string]any // keys of a Compose service that are passed through; what they weaken is seen in the rendered file
 
 	day string // exceptions whose last day lies before it waive nothing; see AsOf
 }

@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
-	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/profiles"
@@ -43,29 +41,6 @@ func service(t *testing.T, s stack.Stack, name string) stack.Service {
 		t.Fatalf("there is no service %s", name)
 	}
 	return found
-}
-
-func TestTheReferencePassesEveryControl(t *testing.T) {
-	s := reference(t)
-	findings := s.Check()
-	if !finding.Proven(findings) {
-		t.Error("the reference stack is not proven")
-	}
-	judged := map[string]int{}
-	for _, f := range findings {
-		judged[f.Subject]++
-		if f.Status != finding.Pass && f.Status != finding.NotApplicable && f.Status != finding.Advice {
-			t.Errorf("%s %s: %s: %s", f.Subject, f.Control, f.Status, f.Detail)
-		}
-		if f.Status == finding.Pass && f.Tier != finding.Declared {
-			t.Errorf("%s %s rests on %s; a rendered stack only declares", f.Subject, f.Control, f.Tier)
-		}
-	}
-	for _, name := range []string{"app", "postgres", "redis"} {
-		if judged[name] != judged["app"] || judged[name] == 0 {
-			t.Errorf("%s was judged %d times", name, judged[name])
-		}
-	}
 }
 
 // The model keeps every number of the reference document.
@@ -105,18 +80,6 @@ func TestTheReferenceToTheDigit(t *testing.T) {
 	}
 	if !slices.Equal(capabilities, []string{"NET_BIND_SERVICE"}) || len(service(t, s, "postgres").Capabilities)+len(service(t, s, "redis").Capabilities) > 0 {
 		t.Errorf("capabilities: %v", capabilities)
-	}
-}
-
-// What a profile cannot say, the model cannot hold: there is no field for it.
-func TestTheModelCannotSayWhatIsForbidden(t *testing.T) {
-	forbidden := []string{"Privileged", "NetworkMode", "PidMode", "IpcMode", "UserNSMode", "SecurityOpt", "Devices", "CapAdd", "ReadOnly", "Bind", "Cgroup", "Sysctls"}
-	for _, typ := range []reflect.Type{reflect.TypeFor[stack.Service](), reflect.TypeFor[profile.Service](), reflect.TypeFor[stack.Writable]()} {
-		for i := range typ.NumField() {
-			if slices.Contains(forbidden, typ.Field(i).Name) {
-				t.Errorf("%s has a field %s", typ, typ.Field(i).Name)
-			}
-		}
 	}
 }
 
@@ -171,68 +134,6 @@ func TestBuiltServices(t *testing.T) {
 	app := service(t, s, "app")
 	if app.Image != "shop-app:latest" || app.Build.Dockerfile != "Dockerfile" || app.Build.Args["A"] != "1" {
 		t.Errorf("got %s from %+v", app.Image, app.Build)
-	}
-}
-
-// Secrets are looked for wherever a rendered stack would show them.
-func TestSecretsInARenderedStack(t *testing.T) {
-	for name, c := range map[string]struct{ yaml, control string }{
-		"a value":      {"environment: {API_TOKEN: hunter2}", "HSE-SEC-001"},
-		"a default":    {"environment: {API_TOKEN: {default: hunter2}}", "HSE-SEC-001"},
-		"required":     {"environment: {API_TOKEN: {required: true}}", "HSE-SEC-001"},
-		"the command":  {"arguments: [--requirepass, hunter2]", "HSE-SEC-004"},
-		"a label":      {"labels: {api_token: hunter2}", "HSE-SEC-004"},
-		"the entry":    {"entrypoint: [redis-server, --masterauth=hunter2]", "HSE-SEC-004"},
-		"an empty one": {"environment: {API_TOKEN: {default: \"\"}}", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var failed []string
-			for _, f := range parse(t, head+"services: {cache: {preset: redis, "+c.yaml+"}}\n").Check() {
-				if f.Status == finding.Fail {
-					failed = append(failed, f.Control)
-				}
-				if strings.Contains(f.Detail, "hunter2") {
-					t.Errorf("the finding shows the value: %s", f.Detail)
-				}
-			}
-			if strings.Join(failed, " ") != c.control {
-				t.Errorf("failed: %v, want %q", failed, c.control)
-			}
-		})
-	}
-}
-
-// An exception turns exactly its own control on its own service into a waived one, and says why.
-func TestExceptionsWaive(t *testing.T) {
-	s := parse(t, head+`services:
-  a: {preset: redis, user: "0:0"}
-  b: {preset: redis}
-exceptions:
-  - {control: HSE-USR-001, service: a, reason: a migration, owner: ops, expires: 2026-07-01}
-  - {control: HSE-FS-001, service: b, reason: writes next to its code, expires: 2026-07-01}
-`)
-	waived := map[string]finding.Finding{}
-	for _, f := range s.Check() {
-		if f.Status == finding.Waived {
-			waived[f.Subject+" "+f.Control] = f
-		}
-		if f.Subject == "a" && f.Control == "HSE-USR-002" && f.Status != finding.Fail {
-			t.Errorf("the exception for the user covers the group too: %s", f.Status)
-		}
-	}
-	want := &finding.Waiver{Reason: "a migration", Owner: "ops", Expires: "2026-07-01"}
-	if got := waived["a HSE-USR-001"]; !reflect.DeepEqual(got.Waiver, want) {
-		t.Errorf("got %+v", got)
-	}
-	if _, ok := waived["b HSE-FS-001"]; !ok || len(waived) != 2 {
-		t.Errorf("waived: %v", waived)
-	}
-	// Drift is waived as well; what passes or is unknown is not touched.
-	for status, want := range map[finding.Status]finding.Status{finding.Drift: finding.Waived, finding.Pass: finding.Pass, finding.Unknown: finding.Unknown} {
-		got := service(t, s, "a").Waive([]finding.Finding{{Control: "HSE-USR-001", Status: status}})
-		if got[0].Status != want {
-			t.Errorf("%s became %s", status, got[0].Status)
-		}
 	}
 }
 
@@ -318,37 +219,5 @@ func TestTwinOfACircle(t *testing.T) {
 	s := stack.Stack{Services: []stack.Service{{Name: "a", DependsOn: []stack.Dependency{{Service: "b"}}}, {Name: "b", DependsOn: []stack.Dependency{{Service: "a"}}}}}
 	if got := s.Twin("x", "a"); len(got.Services) != 2 {
 		t.Errorf("got %v", got.Services)
-	}
-}
-
-// An exception waives up to its last day. After that the failure stands and says why; another exception in force still waives.
-func TestExpiredExceptionWaivesNothing(t *testing.T) {
-	const id = "HSE-SEC-001"
-	text := head + "services: {cache: {preset: redis, environment: {API_TOKEN: hunter2}}}\nexceptions:\n" +
-		"  - {control: HSE-SEC-001, service: cache, reason: legacy, expires: 2026-06-14}\n"
-	both := text + "  - {control: HSE-SEC-001, service: cache, reason: reviewed again, expires: 2026-07-14}\n"
-	for _, c := range []struct {
-		text, day string
-		want      finding.Status
-		detail    string
-	}{
-		{text, "2026-06-14", finding.Waived, ""},
-		{text, "2026-06-15", finding.Fail, "the exception for it expired on 2026-06-14"},
-		{both, "2026-06-15", finding.Waived, ""},
-		{both, "2026-07-15", finding.Fail, "the exception for it expired on 2026-07-14"},
-	} {
-		day, err := time.Parse(time.DateOnly, c.day)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := parse(t, c.text)
-		found := s.AsOf(day.Add(12 * time.Hour)).Check()
-		i := slices.IndexFunc(found, func(f finding.Finding) bool { return f.Control == id })
-		if i < 0 || found[i].Status != c.want || !strings.Contains(found[i].Detail, c.detail) || (found[i].Waiver != nil) != (c.want == finding.Waived) {
-			t.Errorf("%s: got %+v", c.day, found[i])
-		}
-		if found := s.Check(); found[i].Status != finding.Waived {
-			t.Errorf("AsOf changed the stack that it was asked of: %+v", found[i])
-		}
 	}
 }

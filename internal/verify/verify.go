@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // Observer sees the containers of a stack. A container that vanishes while it is looked at is returned with what was
@@ -50,6 +51,10 @@ type Options struct {
 // Verify judges every container of the stack. Services that have no container fail. What several containers of a service
 // have in common is one finding.
 func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Evidence, error) {
+	declared, err := declaredStatus(ctx, s)
+	if err != nil {
+		return Evidence{}, err
+	}
 	containers, err := o.Containers(ctx, s.Name, func(name string) Request {
 		service, _ := s.Service(name)
 		r := request(service)
@@ -74,7 +79,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		if c.Engine.State.Known() {
 			c.Engine.Containers = policy.Seen(names[c.Service], finding.Applied)
 		}
-		seen[c.Service] = append(seen[c.Service], found{printable(c.Name), judge(s, service, c, users)})
+		seen[c.Service] = append(seen[c.Service], found{printable(c.Name), judge(s, service, c, users, declared[c.Service])})
 	}
 	for _, service := range s.Services {
 		if len(seen[service.Name]) == 0 {
@@ -84,6 +89,22 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		out.Findings = append(out.Findings, together(seen[service.Name])...)
 	}
 	slices.SortStableFunc(out.Findings, func(a, b finding.Finding) int { return strings.Compare(a.Subject, b.Subject) })
+	return out, nil
+}
+
+// declaredStatus is what the controls say of the rendered file, by service and control.
+func declaredStatus(ctx context.Context, s stack.Stack) (map[string]map[string]finding.Status, error) {
+	d, err := witness.Declare(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]map[string]finding.Status{}
+	for _, service := range s.Services {
+		out[service.Name] = map[string]finding.Status{}
+		for _, f := range controls.Check(d.Facts(service), s.Intent(service), false) {
+			out[service.Name][f.Control] = f.Status
+		}
+	}
 	return out, nil
 }
 
@@ -115,12 +136,8 @@ func targets(s stack.Stack, from string) []Target {
 }
 
 // judge marks as drift what the rendered stack satisfies and the running container does not.
-func judge(s stack.Stack, service stack.Service, c Container, users map[string][]int) []finding.Finding {
+func judge(s stack.Stack, service stack.Service, c Container, users map[string][]int, declared map[string]finding.Status) []finding.Finding {
 	in := s.Intent(service)
-	declared := map[string]finding.Status{}
-	for _, f := range controls.Check(s.Facts(service), in, false) {
-		declared[f.Control] = f.Status
-	}
 	f := facts(c)
 	f.SameUser = sameUser(c.Service, users)
 	out := controls.Check(f, in, true)

@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -48,7 +49,11 @@ secrets: {token: {env: TOKEN}}
 // container is the small service, running as it was rendered: the engine's view and the kernel's text.
 func container(s stack.Stack) Container {
 	service, _ := s.Service("app")
-	applied := s.Facts(service)
+	declared, err := witness.Declare(context.Background(), s)
+	if err != nil {
+		panic(err)
+	}
+	applied := declared.Facts(service)
 	applied.Keeping = policy.Fact[policy.Keeping]{} // no engine knows of backups
 	applied.Mounts = policy.Seen([]policy.Mount{
 		{Path: "/data", Kind: "volume", Source: "/var/lib/docker/volumes/shop_data/_data", Writable: true, Exec: true, SUID: true, Dev: true},

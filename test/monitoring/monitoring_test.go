@@ -15,13 +15,18 @@ import (
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestNothingIsWeakenedWithoutANamedException(t *testing.T) {
 	_, s := watch(t)
-	for _, f := range s.Check() {
+	findings, err := witness.Check(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
 		if f.Status != finding.Pass && f.Status != finding.NotApplicable && f.Waiver == nil {
 			t.Errorf("%s %s: %s: %s", f.Subject, f.Control, f.Status, f.Detail)
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -81,7 +82,9 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 		return err
 	}
 	if o.Except {
-		target.Excepts = failing(draft.Text)
+		if target.Excepts, err = failing(ctx, draft.Text); err != nil {
+			return err
+		}
 		if draft, err = importer.Profile(p, target); err != nil {
 			return err
 		}
@@ -90,26 +93,30 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 		return err
 	}
 	evidence.SayUnseen(s, judged)
-	return sayDraft(s, path, draft, <-before)
+	return sayDraft(ctx, s, path, draft, <-before)
 }
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
-func failing(text []byte) []importer.Except {
+func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
 	p, err := parser.Parse(text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}})
 	if err != nil {
-		return nil
+		return nil, nil // a profile that is not valid yet has nothing to judge
+	}
+	findings, err := witness.Check(ctx, stack.New(p))
+	if err != nil {
+		return nil, err
 	}
 	var out []importer.Except
-	for _, f := range stack.New(p).Check() {
+	for _, f := range findings {
 		if f.Status == finding.Fail {
 			out = append(out, importer.Except{Control: f.Control, Service: f.Subject, Reason: f.Detail})
 		}
 	}
-	return out
+	return out, nil
 }
 
 // sayDraft tells what was made of the Compose files, and what is left to do.
-func sayDraft(s app.Streams, path string, d importer.Draft, before []finding.Finding) error {
+func sayDraft(ctx context.Context, s app.Streams, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range slices.Sorted(maps.Keys(d.Presets)) {
 		s.Say("%s: preset %s", name, d.Presets[name])
@@ -134,7 +141,11 @@ func sayDraft(s app.Streams, path string, d importer.Draft, before []finding.Fin
 		return err
 	}
 	s.Say("before  %s", posture(before))
-	s.Say("after   %s", posture(evidence.LintProfile(after)))
+	now, err := evidence.LintProfile(ctx, after)
+	if err != nil {
+		return err
+	}
+	s.Say("after   %s", posture(now))
 	s.Say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", app.Count(len(d.Questions), "question"), path)
 	return nil
 }
@@ -180,7 +191,7 @@ func posture(findings []finding.Finding) string {
 }
 
 // initPresets writes a stack of known images. What a preset leaves open is asked.
-func initPresets(g *app.Settings, s app.Streams, o InitOptions) error {
+func initPresets(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) error {
 	path := g.File.Files[0]
 	name := o.Name
 	if name == "" {
@@ -217,7 +228,11 @@ func initPresets(g *app.Settings, s app.Streams, o InitOptions) error {
 		return err
 	}
 	fmt.Fprintf(s.Out, "%s\n", path)
-	s.Say("%s", posture(stack.New(p).Check()))
+	findings, err := witness.Check(ctx, stack.New(p))
+	if err != nil {
+		return err
+	}
+	s.Say("%s", posture(findings))
 	return nil
 }
 
@@ -254,7 +269,7 @@ func Init(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) er
 	case len(o.From) > 0:
 		return initFrom(ctx, g, s, o)
 	case len(o.Presets) > 0:
-		return initPresets(g, s, o)
+		return initPresets(ctx, g, s, o)
 	}
 	return &app.UsageError{Err: errors.New("nothing to start from"), Hint: "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
 }

@@ -3,7 +3,6 @@ package evidence
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,8 +15,8 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
-	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/report"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // LintOptions are the flags of lint.
@@ -71,11 +70,18 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 		if err := l.Profile.Expired(l.Today, "", "monitoring."); err != nil {
 			return "", nil, err
 		}
-		findings = slices.Concat(LintProfile(l), judgeSources(ctx, l), supply.LintBuilds(ctx, l))
+		if findings, err = LintProfile(ctx, l); err != nil {
+			return "", nil, err
+		}
+		findings = slices.Concat(findings, judgeSources(ctx, l), supply.LintBuilds(ctx, l))
 		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err
 		} else if ok {
-			findings = append(findings, LintProfile(beside)...)
+			more, err := LintProfile(ctx, beside)
+			if err != nil {
+				return "", nil, err
+			}
+			findings = append(findings, more...)
 		}
 		watching, err := lintWatching(l)
 		if err != nil {
@@ -97,15 +103,10 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 	return p.Name, p.Check(), nil
 }
 
-// LintProfile judges the stack that is meant, and reports what is passed through.
-func LintProfile(l app.Loaded) []finding.Finding {
-	findings := l.Stack.Check()
-	for _, s := range l.Stack.Services {
-		if len(s.Extra) > 0 {
-			findings = append(findings, passed(s.Name, s.Extra))
-		}
-	}
-	return app.Located(l, append(findings, opened(l)...))
+// LintProfile judges the rendered file of the stack that is meant.
+func LintProfile(ctx context.Context, l app.Loaded) ([]finding.Finding, error) {
+	findings, err := witness.Check(ctx, l.Stack)
+	return app.Located(l, append(findings, opened(l)...)), err
 }
 
 // opened says of each service that others can reach whether the profile says who may: HSE-OPS-004, as declared.
@@ -130,16 +131,6 @@ func opened(l app.Loaded) []finding.Finding {
 		out = append(out, f)
 	}
 	return out
-}
-
-// passed is the finding about what a service passes through: unknown when no control judges a part of it.
-func passed(service string, extra profile.Passthrough) finding.Finding {
-	f := finding.Finding{Subject: service, Control: "HSE-OPS-010", Title: "Everything that is written is judged", Severity: finding.High, Where: "passthrough",
-		Status: finding.Pass, Tier: finding.Declared, Detail: "passed through: " + strings.Join(slices.Sorted(maps.Keys(extra)), ", "), Remedy: "do without, or look at it yourself and put it into the baseline"}
-	if open := extra.Unjudged(); len(open) > 0 {
-		f.Status, f.Tier, f.Detail = finding.Unknown, finding.None, "passed through, and no control judges "+strings.Join(open, ", ")
-	}
-	return f
 }
 
 func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Project, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // ReviewOptions are the flags of review.
@@ -165,7 +166,11 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sides{}, fmt.Errorf("reading the lock: %w", err)
 	}
-	out := sides{stack: review.Side{Stack: l.Stack, Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.Stack)}, from: l}
+	declared, err := witness.Declare(ctx, l.Stack)
+	if err != nil {
+		return sides{}, err
+	}
+	out := sides{stack: review.Side{Stack: l.Stack, Declared: declared.Check(), Open: declared.Open(), Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.Stack)}, from: l}
 	source := generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"}
 	beside, watched, err := l.Watching()
 	if err != nil {
@@ -173,7 +178,11 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	}
 	if watched {
 		source.Monitoring = &beside.Stack
-		out.watching = review.Side{Stack: beside.Stack, Lock: lock, Monitoring: l.Profile.Monitoring}
+		watching, err := witness.Declare(ctx, beside.Stack)
+		if err != nil {
+			return sides{}, err
+		}
+		out.watching = review.Side{Stack: beside.Stack, Declared: watching.Check(), Open: watching.Open(), Lock: lock, Monitoring: l.Profile.Monitoring}
 	}
 	files, err := generate.Render(l.Stack, source)
 	if err != nil {

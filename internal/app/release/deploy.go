@@ -16,6 +16,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // DeployOptions say what is deployed, and how.
@@ -99,7 +100,7 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 		if err := one.Expired(); err != nil {
 			return err
 		}
-		if err := refuse(d.Err, one); err != nil {
+		if err := refuse(ctx, d.Err, one); err != nil {
 			return err
 		}
 	}
@@ -300,17 +301,25 @@ func (s *session) release(ctx context.Context, l app.Loaded, d deploy.Desired, o
 	return r, nil
 }
 
-// refuse stops a deploy whose rendered stack already fails a control of high severity.
-func refuse(w io.Writer, l app.Loaded) error {
+// refuse stops a deploy whose rendered stack already fails a control of high severity, or does not show whether it holds.
+func refuse(ctx context.Context, w io.Writer, l app.Loaded) error {
+	findings, err := witness.Check(ctx, l.Stack)
+	if err != nil {
+		return err
+	}
 	refused := false
-	for _, f := range l.Stack.Check() {
-		if f.Status == finding.Fail && f.Severity >= finding.High {
+	for _, f := range findings {
+		if (f.Status == finding.Fail || f.Status == finding.Unknown) && f.Severity >= finding.High {
 			refused = true
-			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.Profile.Written(l.Root+"services."+f.Subject+"."+f.Where), f.Control, f.Subject, f.Detail, f.Remedy)
+			about := f.Subject
+			if f.Status == finding.Unknown {
+				about += " is unknown"
+			}
+			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.Profile.Written(l.Root+"services."+f.Subject+"."+f.Where), f.Control, about, f.Detail, f.Remedy)
 		}
 	}
 	if refused {
-		fmt.Fprintln(w, "refused: mend the profile, or add an exception with a reason and a date; nothing was changed")
+		fmt.Fprintln(w, "refused: fix the profile, or add an exception with a reason and a date; nothing was changed")
 		return app.ErrFindings
 	}
 	return nil

@@ -42,7 +42,7 @@ func writablePaths(f policy.Facts, in policy.Intent) policy.Verdict {
 		if !m.Writable {
 			continue
 		}
-		i := slices.IndexFunc(in.Writable, func(w policy.Mount) bool { return w.Path == m.Path })
+		i := slices.IndexFunc(in.Writable, func(w policy.Mount) bool { return w.Path == m.Path && (w.Kind == m.Kind || w.Kind == "") })
 		if i < 0 {
 			wrong = append(wrong, m.Path+" is writable but not declared")
 			continue
@@ -276,7 +276,7 @@ func readOnlyBinds(f policy.Facts, in policy.Intent) policy.Verdict {
 			continue
 		}
 		n++
-		if m.Writable && !slices.ContainsFunc(in.Writable, func(w policy.Mount) bool { return w.Path == m.Path }) {
+		if m.Writable && !slices.ContainsFunc(in.Writable, func(w policy.Mount) bool { return w.Path == m.Path && w.Kind == m.Kind }) {
 			wrong = append(wrong, fmt.Sprintf("%s of the host is writable at %s", m.Source, m.Path))
 		}
 	}

@@ -17,7 +17,7 @@ func ownPlaces() map[string]string {
 	}
 }
 
-// passthrough refuses what has a place of its own, and what weakens the service without an exception.
+// passthrough refuses what has a place of its own. What weakens the service is seen in the rendered file.
 func (v *serviceValidator) passthrough() {
 	at := v.at("passthrough")
 	for _, key := range slices.Sorted(maps.Keys(v.s.Passthrough)) {
@@ -39,11 +39,6 @@ func (v *serviceValidator) passthrough() {
 	for i, item := range v.s.Passthrough.List("security_opt") {
 		if strings.HasPrefix(fmt.Sprint(item), "no-new-privileges") {
 			v.bad(fmt.Sprintf("%s.security_opt[%d]", at, i), "drop it", "no-new-privileges is always on")
-		}
-	}
-	for id, detail := range v.s.Passthrough.Breaks() {
-		if v.p.Excepted(id, v.name) == nil {
-			v.bad(at, fmt.Sprintf("drop it, or add an exception for %s with a reason", id), "what service %q passes through breaks %s: %s", v.name, id, detail)
 		}
 	}
 }

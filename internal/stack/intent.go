@@ -1,0 +1,89 @@
+package stack
+
+import (
+	"slices"
+
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+)
+
+// peers are the services that share a network with this one.
+func (s Stack) peers(service Service) []string {
+	var out []string
+	for _, other := range s.Services {
+		if other.Name != service.Name && slices.ContainsFunc(other.Networks, func(n string) bool { return slices.Contains(service.Networks, n) }) {
+			out = append(out, other.Name)
+		}
+	}
+	return out
+}
+
+// Intent returns what the profile grants the service.
+func (s Stack) Intent(service Service) policy.Intent {
+	in := policy.Intent{
+		UID: service.User.UID, GID: service.User.GID,
+		Denied: service.Denied, Networks: service.Networks, Peers: s.peers(service), Listen: service.Listen,
+		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
+		Replicas: service.Wanted(),
+		Stop:     policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
+		Image:    service.Image, Preset: service.Preset, Untested: service.Untested,
+		Loaded: s.Loaded(service),
+	}
+	for _, c := range service.Capabilities {
+		in.Capabilities |= policy.CapabilityMask(c.Name)
+		if c.File {
+			in.FileCapabilities |= policy.CapabilityMask(c.Name)
+		}
+	}
+	for _, w := range service.Writable {
+		external := slices.ContainsFunc(s.Volumes, func(v Volume) bool { return v.Name == w.Volume && v.External })
+		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true, External: external}
+		if w.Volume == "" {
+			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: true}
+		}
+		in.Writable = append(in.Writable, m)
+	}
+	for _, h := range service.HostPaths {
+		in.Host = append(in.Host, policy.Mount{Path: h.Path, Kind: "bind", Source: h.Host, Exec: true})
+	}
+	for _, p := range service.Ports {
+		in.Ports = append(in.Ports, policy.Port(p))
+	}
+	for _, use := range service.Secrets {
+		in.Secrets = append(in.Secrets, use.Name)
+	}
+	for _, n := range s.networkFacts(service) {
+		in.Egress = in.Egress || !n.Internal
+	}
+	return in
+}
+
+func (s Stack) networkFacts(service Service) []policy.Network {
+	var out []policy.Network
+	for _, name := range service.Networks {
+		for _, n := range s.Networks {
+			if n.Name == name {
+				// A network that publishes without egress has no masquerading: nothing answers to its addresses.
+				out = append(out, policy.Network{Name: name, Internal: !n.Egress})
+			}
+		}
+	}
+	return out
+}
+
+// Waive marks the failures that the service's exceptions allow. One that has expired allows nothing, and the failure says so.
+func (s Service) Waive(findings []finding.Finding) []finding.Finding {
+	out := slices.Clone(findings)
+	for i, f := range out {
+		e, ok := s.Excepted(f.Control)
+		switch {
+		case !ok || f.Status != finding.Fail && f.Status != finding.Drift:
+		case s.expired(e):
+			out[i].Detail += "; the exception for it expired on " + e.Expires
+		default:
+			out[i].Status = finding.Waived
+			out[i].Waiver = &finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires}
+		}
+	}
+	return out
+}
