@@ -1,5 +1,5 @@
 // Package profiles is the library that profiles are merged with: the baseline of every service, baselines that a
-// profile may extend, one preset per image, and the reference profile. It is data; the facts behind each value are in the files.
+// profile may extend, one preset per image, and the reference profile; and dated data about the life of versions. It is data; the facts behind each value are in the files.
 package profiles
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-//go:embed baseline.yaml baselines/*.yaml presets/*.yaml
+//go:embed baseline.yaml baselines/*.yaml presets/*.yaml data/*.yaml
 var files embed.FS
 
 // Library gives the embedded files to the profile package.
@@ -17,6 +17,15 @@ type Library struct{}
 // Baseline returns the values that every service starts from.
 func (Library) Baseline() []byte {
 	data, err := files.ReadFile("baseline.yaml")
+	if err != nil {
+		return nil // embedded at build time: a missing file does not compile
+	}
+	return data
+}
+
+// Lifecycles returns what is known of the life of versions, as of the days in it.
+func Lifecycles() []byte {
+	data, err := files.ReadFile("data/lifecycles.yaml")
 	if err != nil {
 		return nil // embedded at build time: a missing file does not compile
 	}

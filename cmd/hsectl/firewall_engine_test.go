@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/platform"
 )
@@ -135,7 +137,7 @@ NFT
 			}
 			m := policy.Machine{Published: policy.Seen([]string{"x"}, finding.Applied), Filter: seen(parts[0]), Filter6: seen(parts[1]),
 				Nft: policy.Seen(parts[2], finding.Effective), Compat: true, Proxied: policy.Seen(tt.proxied, finding.Applied), Openings: l.Stack.Openings()}
-			findings := platform.CheckMachine(m)
+			findings := platform.CheckMachine(m, lifecycle.Engine{}, time.Time{})
 			i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-004" })
 			if f := findings[i]; f.Status != tt.want || !strings.Contains(f.Detail, tt.detail) {
 				t.Errorf("%s: %s\nwant %s: %s\n%s", f.Status, f.Detail, tt.want, tt.detail, printed)

@@ -28,18 +28,16 @@ const anything = "*"
 
 func rooms() []room {
 	return []room{
+		{"internal/yamldoc", "YAML documents with places; knows no kind of document", nil},
+		{"internal/lifecycle", "what is known of the life of versions, as of a day", []string{"internal/yamldoc"}},
 		{"internal/finding", "one observation, which everybody talks about", nil},
 		{"internal/policy/firewall", "the rules of iptables and nftables to what is open to whom", nil},
 		{"internal/policy", "the vocabulary of controls: facts, intent, verdicts", []string{"internal/finding"}},
 		{"internal/policy/images", "the controls of the image of a service, and what is known of images", []string{"internal/finding", "internal/policy"}},
-		{"internal/policy/platform", "the controls of the engine, its machine and the monitoring", []string{"internal/finding", "internal/policy", "internal/policy/firewall"}},
-		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/finding", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
-		{"internal/policy/images", "the controls of the image of a service, and what is known of images", []string{"internal/finding", "internal/policy"}},
-		{"internal/policy/platform", "the controls of the engine, its machine and the monitoring", []string{"internal/finding", "internal/policy", "internal/policy/firewall"}},
+		{"internal/policy/platform", "the controls of the engine, its machine and the monitoring", []string{"internal/lifecycle", "internal/finding", "internal/policy", "internal/policy/firewall"}},
 		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/finding", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
 		{"profiles", "embedded data", nil},
 		{"templates", "embedded text that is not YAML or JSON", nil},
-		{"internal/yamldoc", "YAML documents with places; knows no kind of document", nil},
 		{"internal/profile", "what a profile says: types, values, and what follows from them; judges what it passes through by the controls", []string{"internal/yamldoc", "internal/policy", "internal/policy/controls", "internal/finding"}},
 		{"internal/profile/validation", "what a profile may hold, as checks and as a schema; knows the names of controls", []string{"internal/yamldoc", "internal/profile", "internal/policy", "internal/policy/controls"}},
 		{"internal/profile/parser", "bytes to a valid profile: documents, layers, presets, defaults", []string{"internal/yamldoc", "internal/profile", "internal/profile/validation"}},
@@ -54,7 +52,7 @@ func rooms() []room {
 		{"internal/image/vuln", "advisories and versions; no file, no clock", []string{"internal/finding"}},
 		{"internal/image/scan", "what is in a layer, and in all of them together", nil},
 		{"internal/image/lock", "which content a reference stood for", nil},
-		{"internal/image/audit", "judges an image: advisories and the image controls", []string{"internal/finding", "internal/image", "internal/image/lock", "internal/image/scan", "internal/image/vuln"}},
+		{"internal/image/audit", "judges an image: advisories and the image controls", []string{"internal/lifecycle", "internal/finding", "internal/image", "internal/image/lock", "internal/image/scan", "internal/image/vuln"}},
 		{"internal/image/sbom", "a report as a bill of materials", []string{"internal/image/audit"}},
 		{"internal/image/scanners", "what other scanners found", []string{"internal/image/audit", "internal/image/scan", "internal/image/vuln"}},
 		{"internal/image/bundle", "a stack as one file, for machines without a network", nil},
@@ -80,6 +78,7 @@ func rooms() []room {
 		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes", "internal/image"}},
 		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/backup", "internal/verify"}},
 		{"internal/app", "what the use cases share: the profile at hand, the engine that is meant, streams, errors; knows no flags", []string{
+			"internal/lifecycle",
 			"internal/yamldoc",
 			"generate",
 			"profiles",

@@ -20,6 +20,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/lock"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -114,6 +115,11 @@ func (l Loaded) judgePassed() error {
 		}
 	}
 	return problems.Err()
+}
+
+// Lifecycles returns what this version of hsectl knows of the life of engines, distributions and images.
+func Lifecycles() (lifecycle.Data, error) {
+	return lifecycle.Parse("profiles/data/lifecycles.yaml", profiles.Lifecycles())
 }
 
 // Expired returns the exceptions of the stack whose last day is over, or nil: what lint and deploy do not let pass.

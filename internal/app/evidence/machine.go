@@ -17,13 +17,17 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 	if err != nil {
 		return nil, err
 	}
+	known, err := app.Lifecycles()
+	if err != nil {
+		return nil, err
+	}
 	m.Openings = l.Stack.Openings()
 	socket, here := engine.Socket()
 	if !here {
 		const why = "the engine is on another machine"
 		m.Files, m.Forwarding, m.LogBounded = policy.Unseen[[]policy.EngineFile](why), policy.Unseen[[]string](why), policy.Unseen[bool](why)
 		m.Filter, m.Filter6, m.Nft = policy.Unseen[[]string](why), policy.Unseen[[]string](why), policy.Unseen[string](why)
-		return platform.CheckMachine(m), nil
+		return platform.CheckMachine(m, known.Engine, l.Today), nil
 	}
 	var files []policy.EngineFile
 	found, err := host.EngineFiles(socket)
@@ -38,7 +42,7 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 		m.Compat = host.FilterInNft(ctx)
 	}
 	m.LogBounded = witnessed(host.EngineLogSize())
-	return platform.CheckMachine(m), nil
+	return platform.CheckMachine(m, known.Engine, l.Today), nil
 }
 
 // filterRules are the rules that a program shows. Where it is not installed, what it would show is in those of nftables.

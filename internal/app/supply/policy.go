@@ -54,9 +54,13 @@ func (c Rules) Policy(o ScanOptions, changed func(string) bool) (audit.Policy, e
 	if changed("fail-on") {
 		level = o.FailOn
 	}
+	known, err := app.Lifecycles()
+	if err != nil {
+		return audit.Policy{}, err
+	}
 	p := audit.Policy{OnlyFixed: o.OnlyFixed || c.Section.OnlyFixed, Registries: c.Section.Registries, MaxBytes: c.Section.MaxSize.N,
-		MaxLayers: c.Section.MaxLayers, MaxAge: time.Duration(c.Section.MaxDays) * 24 * time.Hour, Today: time.Now()}
-	err := p.FailOn.UnmarshalText([]byte(level))
+		MaxLayers: c.Section.MaxLayers, MaxAge: time.Duration(c.Section.MaxDays) * 24 * time.Hour, Today: time.Now(), Lives: known.Distributions}
+	err = p.FailOn.UnmarshalText([]byte(level))
 	if err != nil {
 		return audit.Policy{}, &app.UsageError{Err: fmt.Errorf("--fail-on %q is not a severity", level), Hint: "write low, medium, high or critical"}
 	}

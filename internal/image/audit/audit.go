@@ -9,6 +9,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/scan"
 	"github.com/hsectl/hsectl/internal/image/vuln"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 )
 
 // Report is all that is known about an image.
@@ -77,7 +78,8 @@ type Policy struct {
 	MaxLayers  int
 	MaxAge     time.Duration
 	Today      time.Time
-	Pinned     bool // the lock pins the image, whatever its reference says
+	Lives      lifecycle.Distributions // until when distributions publish updates
+	Pinned     bool                    // the lock pins the image, whatever its reference says
 }
 
 // Ignore takes a vulnerability out of the count until a day.

@@ -17,6 +17,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image/sbom"
 	"github.com/hsectl/hsectl/internal/image/scan"
 	"github.com/hsectl/hsectl/internal/image/vuln"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 )
 
 var today = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -149,6 +150,14 @@ func TestAMissingDatabaseIsAnError(t *testing.T) {
 	}
 }
 
+func day(t time.Time) lifecycle.Day { return lifecycle.Day{Time: t.Truncate(24 * time.Hour)} }
+
+// lives are ends of life as of today, good for 400 days.
+func lives() lifecycle.Distributions {
+	return lifecycle.Distributions{Data: lifecycle.Dated{AsOf: day(today), MaxAgeDays: 400}, Ends: map[string]map[string]lifecycle.Day{
+		"debian": {"12": day(today.AddDate(2, 0, 0))}, "alpine": {"3.19": day(today.AddDate(-1, 0, 0))}}}
+}
+
 func TestControls(t *testing.T) {
 	good := func() audit.Subject {
 		c := contents()
@@ -157,7 +166,7 @@ func TestControls(t *testing.T) {
 		return audit.Subject{Reference: "ghcr.io/shop/app@sha256:" + strings.Repeat("a", 64), Config: picture().Config, Contents: c, Matched: true}
 	}
 	policy := func() audit.Policy {
-		return audit.Policy{FailOn: finding.High, Today: today, Registries: []string{"ghcr.io/shop"}, MaxBytes: 1 << 20, MaxLayers: 3, MaxAge: 720 * time.Hour}
+		return audit.Policy{FailOn: finding.High, Today: today, Registries: []string{"ghcr.io/shop"}, MaxBytes: 1 << 20, MaxLayers: 3, MaxAge: 720 * time.Hour, Lives: lives()}
 	}
 	for _, f := range audit.Judge(good(), policy()) {
 		if !f.Proven() {
@@ -187,10 +196,20 @@ func TestControls(t *testing.T) {
 		"a base without updates": {"HSE-IMG-008", func(s *audit.Subject, _ *audit.Policy) {
 			s.Contents.Release = map[string]string{"ID": "alpine", "VERSION_ID": "3.19.1"}
 		}, finding.Fail},
-		"another registry":  {"HSE-IMG-009", func(s *audit.Subject, _ *audit.Policy) { s.Reference = "ghcr.io/shopping/app:1" }, finding.Fail},
-		"no database asked": {"HSE-IMG-010", func(s *audit.Subject, _ *audit.Policy) { s.Matched = false }, finding.Unknown},
-		"a file not read":   {"HSE-IMG-010", func(s *audit.Subject, _ *audit.Policy) { s.Contents.Problems = []scan.Problem{{Path: "x"}} }, finding.Unknown},
-		"no package at all": {"HSE-IMG-010", func(s *audit.Subject, _ *audit.Policy) { s.Contents.Packages = nil }, finding.Unknown},
+		"the last day of its updates": {"HSE-IMG-008", func(_ *audit.Subject, p *audit.Policy) { p.Lives.Ends["debian"]["12"] = day(today) }, finding.Pass},
+		"the day after":               {"HSE-IMG-008", func(_ *audit.Subject, p *audit.Policy) { p.Lives.Ends["debian"]["12"] = day(today.AddDate(0, 0, -1)) }, finding.Fail},
+		"a table that is too old":     {"HSE-IMG-008", func(_ *audit.Subject, p *audit.Policy) { p.Lives.Data.AsOf = day(today.AddDate(0, 0, -401)) }, finding.Unknown},
+		"one that is not yet":         {"HSE-IMG-008", func(_ *audit.Subject, p *audit.Policy) { p.Lives.Data.AsOf = day(today.AddDate(0, 0, -400)) }, finding.Pass},
+		"over, and the table is too old": {"HSE-IMG-008", func(s *audit.Subject, p *audit.Policy) {
+			s.Contents.Release = map[string]string{"ID": "alpine", "VERSION_ID": "3.19.1"}
+			p.Lives.Data.AsOf = day(today.AddDate(0, 0, -401))
+		}, finding.Fail},
+		"no table":                      {"HSE-IMG-008", func(_ *audit.Subject, p *audit.Policy) { p.Lives = lifecycle.Distributions{} }, finding.Unknown},
+		"no table, and no distribution": {"HSE-IMG-008", func(s *audit.Subject, p *audit.Policy) { p.Lives, s.Contents.Release = lifecycle.Distributions{}, nil }, finding.Pass},
+		"another registry":              {"HSE-IMG-009", func(s *audit.Subject, _ *audit.Policy) { s.Reference = "ghcr.io/shopping/app:1" }, finding.Fail},
+		"no database asked":             {"HSE-IMG-010", func(s *audit.Subject, _ *audit.Policy) { s.Matched = false }, finding.Unknown},
+		"a file not read":               {"HSE-IMG-010", func(s *audit.Subject, _ *audit.Policy) { s.Contents.Problems = []scan.Problem{{Path: "x"}} }, finding.Unknown},
+		"no package at all":             {"HSE-IMG-010", func(s *audit.Subject, _ *audit.Policy) { s.Contents.Packages = nil }, finding.Unknown},
 		"a switch in a step": {"HSE-IMG-014", func(s *audit.Subject, _ *audit.Policy) {
 			s.Config.History = []image.Step{{CreatedBy: "RUN curl -sk https://x"}}
 		}, finding.Fail},

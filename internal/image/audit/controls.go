@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -213,16 +214,22 @@ func budget(s Subject, p Policy) (finding.Status, string) {
 var reproducible = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func age(s Subject, p Policy) (finding.Status, string) {
-	if end, name, ok := endOfLife(s.Contents.Release); ok && p.Today.After(end) {
-		return finding.Fail, fmt.Sprintf("%s gets no updates since %s", name, end.Format(time.DateOnly))
+	id := s.Contents.Release["ID"]
+	end, name, known := p.Lives.End(id, s.Contents.Release["VERSION_ID"])
+	if over := end.AddDate(0, 0, 1); known && p.Today.After(over) {
+		return finding.Fail, fmt.Sprintf("%s gets no updates since %s", name, over.Format(time.DateOnly))
 	}
 	days := int(p.Today.Sub(s.Config.Created).Hours() / 24)
+	old := p.MaxAge > 0 && !s.Config.Created.Before(reproducible) && p.Today.Sub(s.Config.Created) > p.MaxAge
+	if stale := p.Lives.Data.Stale(p.Today); stale != "" && id != "" && !old {
+		return finding.Unknown, fmt.Sprintf("whether %s still gets updates: %s", cmp.Or(name, id), stale)
+	}
 	switch {
 	case p.MaxAge == 0:
 		return finding.NotApplicable, "no greatest age is set"
 	case s.Config.Created.Before(reproducible):
 		return finding.NotApplicable, "a reproducible build does not say when it was made"
-	case p.Today.Sub(s.Config.Created) > p.MaxAge:
+	case old:
 		return finding.Fail, fmt.Sprintf("%d days old; %d are allowed", days, int(p.MaxAge.Hours()/24))
 	}
 	return finding.Pass, fmt.Sprintf("%d days old", days)

@@ -63,7 +63,7 @@ func TestOpenings(t *testing.T) {
 			}
 			m := policy.Machine{Name: "engine", Published: seen([]string{"x"}), Filter: seen(rules), Nft: seen(""), Openings: []policy.Opening{db, web}}
 			judged := false
-			for _, f := range platform.CheckMachine(m) {
+			for _, f := range platform.CheckMachine(m, engines(), today()) {
 				if f.Control != "HSE-OPS-004" {
 					continue
 				}
@@ -89,7 +89,7 @@ func FuzzOpenings(f *testing.F) {
 		}
 		m := policy.Machine{Published: seen([]string{"x"}), Filter: seen(strings.Split(text, "\n")), Nft: seen(""),
 			Openings: []policy.Opening{{Port: policy.Port{Address: "0.0.0.0", Host: 1, Container: 2, Protocol: "tcp"}, From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}}
-		for _, c := range platform.CheckMachine(m) {
+		for _, c := range platform.CheckMachine(m, engines(), today()) {
 			if c.Control == "HSE-OPS-004" && c.Status == finding.Pass && !strings.Contains(text, "DROP") && !strings.Contains(text, "REJECT") && !strings.Contains(text, "TARPIT") {
 				t.Errorf("nothing is refused, and the answer is: %s", c.Detail)
 			}
@@ -112,7 +112,7 @@ func FuzzNft(f *testing.F) {
 		}
 		m := policy.Machine{Published: seen([]string{"x"}), Filter: seen([]string{"-P FORWARD ACCEPT", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"}), Nft: seen(text),
 			Openings: []policy.Opening{{Port: policy.Port{Address: "0.0.0.0", Host: 1, Container: 2, Protocol: "tcp"}, From: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}}
-		for _, c := range platform.CheckMachine(m) {
+		for _, c := range platform.CheckMachine(m, engines(), today()) {
 			if c.Control == "HSE-OPS-004" && c.Status == finding.Pass && !strings.Contains(strings.ToLower(text), "drop") && !strings.Contains(text, "reject") {
 				t.Errorf("nothing is refused, and the answer is: %s", c.Detail)
 			}

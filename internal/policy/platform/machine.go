@@ -2,20 +2,23 @@
 package platform
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// CheckMachine applies the controls of the engine and its machine.
-func CheckMachine(m policy.Machine) []finding.Finding {
+// CheckMachine applies the controls of the engine and its machine. What is known of the releases of engines counts as of today.
+func CheckMachine(m policy.Machine, engine lifecycle.Engine, today time.Time) []finding.Finding {
 	var out []finding.Finding
-	for _, c := range machine() {
+	for _, c := range machine(engine, today) {
 		v := c.judge(m)
 		if v.Status == finding.Fail && c.Severity == finding.Info {
 			v.Status = finding.Advice
@@ -31,7 +34,7 @@ type machineControl struct {
 	judge func(policy.Machine) policy.Verdict
 }
 
-func machine() []machineControl {
+func machine(engine lifecycle.Engine, today time.Time) []machineControl {
 	const by = "verify --engine"
 	return []machineControl{
 		{Control: policy.Control{ID: "HSE-OPS-002", Title: "The engine's API is not open to the network", Severity: finding.Critical, By: by,
@@ -49,8 +52,8 @@ func machine() []machineControl {
 		{Control: policy.Control{ID: "HSE-OPS-005", Title: "Engine and runtime have the fixes of known escapes", Severity: finding.High, By: by,
 			Rationale:  "A container escape needs one old component.",
 			References: []string{"CIS 1.2.2", "NIST SP 800-190 4.4.1", "NIST SP 800-190 4.5.3"},
-			Remedy:     "update the engine: Docker 25.0 and runc 1.2.8, 1.3.3 or 1.4.0 are the least (CVE-2024-21626, CVE-2025-31133)"},
-			judge: versions},
+			Remedy:     "update the engine and runc to releases with the fixes, which the detail names"},
+			judge: func(m policy.Machine) policy.Verdict { return versions(m, engine, today) }},
 		{Control: policy.Control{ID: "HSE-OPS-006", Title: "Root of a container is nobody on the host", Severity: finding.Info, By: by,
 			Rationale:  "With mapped user ids, or an engine that is not root, an escape ends as nobody.",
 			References: []string{"CIS 2.9", "OWASP Docker rule 11"},
@@ -144,30 +147,33 @@ func publishedGuarded(m policy.Machine) policy.Verdict {
 var release = regexp.MustCompile(`^v?(\d+)\.(\d+)(?:\.(\d+))?(.*)$`)
 
 // versions compares with the first releases of each line that have the fixes. A distribution keeps the number and fixes the
-// rest, so of its versions the number proves nothing.
-func versions(m policy.Machine) policy.Verdict {
+// rest, so of its versions the number proves nothing. An old version stays old however old the data is; a new one may be old by now.
+func versions(m policy.Machine, engine lifecycle.Engine, today time.Time) policy.Verdict {
 	if !m.Versions.Known() {
 		return policy.Unknown(m.Versions, "the versions")
 	}
-	floors := map[string][][3]int{"engine": {{25, 0, 0}}, "runc": {{1, 2, 8}, {1, 3, 3}, {1, 4, 0}}}
 	var old, vendor, fine []string
 	for _, name := range []string{"engine", "runc"} {
 		text, ok := m.Versions.Value[name]
 		parts := release.FindStringSubmatch(text)
-		if !ok || parts == nil {
+		floor, known := engine.Floors[name]
+		switch {
+		case !ok || parts == nil:
 			return policy.Undetermined(fmt.Sprintf("the version of %s is not known", name))
+		case !known:
+			return policy.Undetermined(fmt.Sprintf("which releases of %s have the fixes: %s", name, cmp.Or(engine.Data.Stale(today), "the data does not say")))
 		}
-		var v [3]int
+		var v lifecycle.Version
 		for i := range v {
 			v[i], _ = strconv.Atoi(parts[i+1]) // the pattern has digits there, or nothing
 		}
 		switch {
-		case recent(v, floors[name]):
+		case floor.Reached(v):
 			fine = append(fine, name+" "+text)
 		case strings.ContainsAny(parts[4], "+~"):
 			vendor = append(vendor, name+" "+text)
 		default:
-			old = append(old, name+" "+text)
+			old = append(old, fmt.Sprintf("%s %s; the fixes are in %s", name, text, floor))
 		}
 	}
 	switch {
@@ -176,18 +182,10 @@ func versions(m policy.Machine) policy.Verdict {
 	case len(vendor) > 0:
 		return policy.Undetermined(strings.Join(vendor, ", ") + ": a distribution's own; ask its security tracker")
 	}
-	return policy.Pass(m.Versions.Tier, "%s", strings.Join(fine, ", "))
-}
-
-// recent compares a version with the floor of its own line, or with the newest line.
-func recent(v [3]int, floors [][3]int) bool {
-	for _, f := range floors {
-		if len(floors) > 1 && v[0] == f[0] && v[1] == f[1] {
-			return v[2] >= f[2]
-		}
+	if stale := engine.Data.Stale(today); stale != "" {
+		return policy.Undetermined(strings.Join(fine, ", ") + ": " + stale)
 	}
-	newest := floors[len(floors)-1]
-	return slices.Compare(v[:], newest[:]) >= 0
+	return policy.Pass(m.Versions.Tier, "%s", strings.Join(fine, ", "))
 }
 
 func engineDefaults(m policy.Machine) policy.Verdict {
@@ -252,7 +250,7 @@ func engineFiles(m policy.Machine) policy.Verdict {
 // Controls returns the controls of the engine, its machine and the monitoring, for the catalogue.
 func Controls() []policy.Control {
 	var out []policy.Control
-	for _, c := range machine() {
+	for _, c := range machine(lifecycle.Engine{}, time.Time{}) {
 		out = append(out, c.Control)
 	}
 	for _, c := range monitoring() {

@@ -1,9 +1,12 @@
 package platform_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/platform"
 )
@@ -21,6 +24,14 @@ func statusOf(t *testing.T, findings []finding.Finding, id string) finding.Findi
 	return finding.Finding{}
 }
 
+// engines are floors as of the first day of 2026, good for 180 days; today is one of them.
+func engines() lifecycle.Engine {
+	return lifecycle.Engine{Data: lifecycle.Dated{AsOf: lifecycle.Day{Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, MaxAgeDays: 180},
+		Floors: map[string]lifecycle.Floor{"engine": {First: []lifecycle.Version{{25, 0, 0}}}, "runc": {First: []lifecycle.Version{{1, 2, 8}, {1, 3, 3}, {1, 4, 0}}, Fixes: []string{"CVE-2025-31133"}}}}
+}
+
+func today() time.Time { return time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) }
+
 // safe is an engine as it should be.
 func safe() policy.Machine {
 	return policy.Machine{Name: "engine", Plain: seen([]string(nil)), Versions: seen(map[string]string{"engine": "29.1.3", "runc": "1.3.4"}),
@@ -32,12 +43,12 @@ func safe() policy.Machine {
 
 func TestTheEngineAndItsMachine(t *testing.T) {
 	const pass, fail, unknown, na, advice = finding.Pass, finding.Fail, finding.Unknown, finding.NotApplicable, finding.Advice
-	for _, f := range platform.CheckMachine(safe()) {
+	for _, f := range platform.CheckMachine(safe(), engines(), today()) {
 		if f.Status != pass || f.Tier == finding.None {
 			t.Errorf("a safe engine: %s is %s: %s", f.Control, f.Status, f.Detail)
 		}
 	}
-	for _, f := range platform.CheckMachine(policy.Machine{}) {
+	for _, f := range platform.CheckMachine(policy.Machine{}, engines(), today()) {
 		if f.Status != unknown {
 			t.Errorf("an engine that nobody saw: %s is %s: %s", f.Control, f.Status, f.Detail)
 		}
@@ -79,8 +90,35 @@ func TestTheEngineAndItsMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := safe()
 			c.change(&m)
-			if got := statusOf(t, platform.CheckMachine(m), c.control); got.Status != c.want {
+			if got := statusOf(t, platform.CheckMachine(m, engines(), today()), c.control); got.Status != c.want {
 				t.Errorf("%s is %s: %s", c.control, got.Status, got.Detail)
+			}
+		})
+	}
+}
+
+// Floors that are too old prove nothing of a version that reaches them; one below them stays old.
+func TestStaleFloors(t *testing.T) {
+	last, after := time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC), time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	old := safe()
+	old.Versions = seen(map[string]string{"engine": "29.1.3", "runc": "1.3.2"})
+	for name, c := range map[string]struct {
+		machine policy.Machine
+		engine  lifecycle.Engine
+		today   time.Time
+		want    finding.Status
+		detail  string
+	}{
+		"new, on the last day":   {safe(), engines(), last, finding.Pass, "runc 1.3.4"},
+		"new, the day after":     {safe(), engines(), after, finding.Unknown, "runc 1.3.4: the data is of 2026-01-01 and more than 180 days old; update hsectl"},
+		"old, the day after":     {old, engines(), after, finding.Fail, "runc 1.3.2; the fixes are in 1.2.8, 1.3.3, 1.4.0 (CVE-2025-31133)"},
+		"without data":           {safe(), lifecycle.Engine{}, last, finding.Unknown, "no data is loaded"},
+		"data about engine only": {safe(), lifecycle.Engine{Data: engines().Data, Floors: map[string]lifecycle.Floor{"engine": engines().Floors["engine"]}}, last, finding.Unknown, "which releases of runc have the fixes: the data does not say"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := statusOf(t, platform.CheckMachine(c.machine, c.engine, c.today), "HSE-OPS-005")
+			if got.Status != c.want || !strings.Contains(got.Detail, c.detail) {
+				t.Errorf("%s: %s", got.Status, got.Detail)
 			}
 		})
 	}
