@@ -215,13 +215,13 @@ func judge(t *testing.T, e *Engine, s stack.Stack) []finding.Finding {
 	return evidence.Findings
 }
 
-func only(t *testing.T, e *Engine, s stack.Stack, service string) container.InspectResponse {
+func only(t *testing.T, e *Engine, s stack.Stack, service string) engine.Container {
 	t.Helper()
 	list, err := e.Stack(t.Context(), s.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(list, func(c container.InspectResponse) bool { return c.Config.Labels[engine.ComposeService] == service })
+	i := slices.IndexFunc(list, func(c engine.Container) bool { return c.Config.Labels[engine.ComposeService] == service })
 	if i < 0 {
 		t.Fatalf("service %s has no container", service)
 	}
@@ -325,7 +325,7 @@ func weaken(t *testing.T, ways []weakening, judge func(*testing.T, *Engine, stac
 	t.Helper()
 	type proven struct {
 		stack.Stack
-		web container.InspectResponse
+		web engine.Container
 	}
 	const stacks = 3
 	e := testEngine(t)
@@ -450,7 +450,7 @@ func weakenings() []weakening {
 }
 
 // recreate makes the container again with a change, as somebody with a shell on the host would.
-func recreate(t *testing.T, e *Engine, c container.InspectResponse, change func(*container.Config, *container.HostConfig)) {
+func recreate(t *testing.T, e *Engine, c engine.Container, change func(*container.Config, *container.HostConfig)) {
 	t.Helper()
 	ctx := t.Context()
 	config, hostConfig := *c.Config, *c.HostConfig

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -56,7 +57,7 @@ type erringRow struct {
 	want    map[string][]finding.Status
 }
 
-func erring(t *testing.T, e *Engine, original container.InspectResponse) []erringRow {
+func erring(t *testing.T, e *Engine, original engine.Container) []erringRow {
 	t.Helper()
 	bad := []finding.Status{finding.Fail, finding.Drift}
 	good := []finding.Status{finding.Pass}
@@ -135,7 +136,7 @@ func erring(t *testing.T, e *Engine, original container.InspectResponse) []errin
 }
 
 // imageOf makes an image from the container's with one line of a Dockerfile more, and a container of it.
-func imageOf(t *testing.T, e *Engine, from container.InspectResponse, line string, change func(*container.Config)) func(*container.Config, *container.HostConfig) {
+func imageOf(t *testing.T, e *Engine, from engine.Container, line string, change func(*container.Config)) func(*container.Config, *container.HostConfig) {
 	t.Helper()
 	made, err := e.API.ContainerCommit(t.Context(), from.ID, client.ContainerCommitOptions{Changes: []string{line}, Config: &container.Config{}, NoPause: true})
 	if err != nil {

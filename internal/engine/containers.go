@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 )
@@ -21,6 +24,9 @@ func (e *Connection) Create(ctx context.Context, o client.ContainerCreateOptions
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CreateTimeout)
 	defer cancel()
 	created, err := e.API.ContainerCreate(ctx, o)
+	if err == nil && created.ID == "" {
+		return created, &InvalidError{"a container that it created", "no id"}
+	}
 	if empty := e.EmptyImage(); errdefs.IsNotFound(err) && o.Config.Image == empty.Reference {
 		if err := e.LoadStatic(ctx, empty); err != nil {
 			return created, err
@@ -42,7 +48,7 @@ func (e *Connection) Discard(ctx context.Context, id string) error {
 	defer cancel()
 	_, err := e.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		return fmt.Errorf("removing container %s: %w", id[:min(12, len(id))], err)
+		return fmt.Errorf("removing container %s: %w", short(id), err)
 	}
 	return nil
 }
@@ -50,14 +56,68 @@ func (e *Connection) Discard(ctx context.Context, id string) error {
 // InspectParallel bounds the questions about containers that are asked at once.
 const InspectParallel = 16
 
+// Container is what an engine says of a container, when it says enough: an id, its state, its configuration and that of its host.
+// Everything that looks at a container takes one of these, and need not ask again whether something is there.
+type Container struct{ container.InspectResponse }
+
+// InvalidError is an answer of an engine that cannot be one.
+type InvalidError struct{ What, Lacks string }
+
+// Error implements error.
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("the engine's answer about %s has %s", e.What, e.Lacks)
+}
+
+// NewContainer checks what an engine says of a container.
+func NewContainer(c container.InspectResponse) (Container, error) {
+	lacks := ""
+	switch {
+	case len(c.ID) < 12:
+		lacks = "no id"
+	case c.State == nil:
+		lacks = "no State"
+	case c.Config == nil:
+		lacks = "no Config"
+	case c.HostConfig == nil:
+		lacks = "no HostConfig"
+	}
+	if lacks != "" {
+		return Container{}, &InvalidError{"container " + cmp.Or(strings.TrimPrefix(c.Name, "/"), c.ID, "without a name"), lacks}
+	}
+	if h := c.State.Health; h != nil {
+		h.Log = slices.DeleteFunc(h.Log, func(r *container.HealthcheckResult) bool { return r == nil })
+	}
+	if n := c.NetworkSettings; n != nil {
+		maps.DeleteFunc(n.Networks, func(_ string, to *network.EndpointSettings) bool { return to == nil })
+	}
+	return Container{c}, nil
+}
+
+// Networks are those that a container has joined, by name.
+func (c Container) Networks() map[string]*network.EndpointSettings {
+	if c.NetworkSettings == nil {
+		return nil
+	}
+	return c.NetworkSettings.Networks
+}
+
+// Inspect returns a container by its id or name.
+func (e *Connection) Inspect(ctx context.Context, id string) (Container, error) {
+	found, err := e.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return Container{}, fmt.Errorf("inspecting container %s: %w", short(id), err)
+	}
+	return NewContainer(found.Container)
+}
+
 // Stack returns the containers of a stack in full. One that vanishes meanwhile is left out.
-func (e *Connection) Stack(ctx context.Context, project string) ([]container.InspectResponse, error) {
+func (e *Connection) Stack(ctx context.Context, project string) ([]Container, error) {
 	list, err := e.API.ContainerList(ctx, client.ContainerListOptions{All: true,
 		Filters: make(client.Filters).Add("label", ComposeProject+"="+project)})
 	if err != nil {
 		return nil, fmt.Errorf("listing the containers of %s: %w", project, err)
 	}
-	inspected := make([]*container.InspectResponse, len(list.Items))
+	inspected := make([]*Container, len(list.Items))
 	asking, asked := errgroup.WithContext(ctx)
 	asking.SetLimit(InspectParallel)
 	for i, item := range list.Items {
@@ -65,41 +125,41 @@ func (e *Connection) Stack(ctx context.Context, project string) ([]container.Ins
 			continue
 		}
 		asking.Go(func() error {
-			c, err := e.API.ContainerInspect(asked, item.ID, client.ContainerInspectOptions{})
-			if err != nil && !errdefs.IsNotFound(err) {
-				return fmt.Errorf("inspecting container %s: %w", strings.Join(item.Names, " "), err)
-			}
+			c, err := e.Inspect(asked, item.ID)
 			if err == nil {
-				inspected[i] = &c.Container
+				inspected[i] = &c
 			}
-			return nil
+			if errdefs.IsNotFound(err) {
+				return nil
+			}
+			return err
 		})
 	}
 	if err := asking.Wait(); err != nil {
 		return nil, err
 	}
-	var out []container.InspectResponse
+	var out []Container
 	for _, c := range inspected {
 		if c != nil {
 			out = append(out, *c)
 		}
 	}
-	slices.SortFunc(out, func(a, b container.InspectResponse) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b Container) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
 // First returns a container of a service, which must have one.
-func (e *Connection) First(ctx context.Context, project, service string) (container.InspectResponse, error) {
+func (e *Connection) First(ctx context.Context, project, service string) (Container, error) {
 	list, err := e.Stack(ctx, project)
 	if err != nil {
-		return container.InspectResponse{}, err
+		return Container{}, err
 	}
 	for _, c := range list {
 		if c.Config.Labels[ComposeService] == service {
 			return c, nil
 		}
 	}
-	return container.InspectResponse{}, fmt.Errorf("service %s of stack %s has no container", service, project)
+	return Container{}, fmt.Errorf("service %s of stack %s has no container", service, project)
 }
 
 // ContainerIDs returns the ids of the containers of a stack, by service.
@@ -117,9 +177,9 @@ func (e *Connection) ContainerIDs(ctx context.Context, stack string) (map[string
 }
 
 // Service returns the containers of one service of a stack.
-func (e *Connection) Service(ctx context.Context, project, service string) ([]container.InspectResponse, error) {
+func (e *Connection) Service(ctx context.Context, project, service string) ([]Container, error) {
 	list, err := e.Stack(ctx, project)
-	return slices.DeleteFunc(list, func(c container.InspectResponse) bool { return c.Config.Labels[ComposeService] != service }), err
+	return slices.DeleteFunc(list, func(c Container) bool { return c.Config.Labels[ComposeService] != service }), err
 }
 
 // Labels that mark what hsectl makes on an engine.
@@ -137,3 +197,11 @@ const (
 	ComposeVolume  = "com.docker.compose.volume"
 	ComposeOneoff  = "com.docker.compose.oneoff"
 )
+
+// short is an id as it is shown to people; a name stays as it is.
+func short(id string) string {
+	if len(id) == 64 {
+		return id[:12]
+	}
+	return id
+}

@@ -24,13 +24,13 @@ func CPUs(h *container.HostConfig) float64 {
 }
 
 // StartOf returns when a container was last started. What the engine does not say counts as long ago.
-func StartOf(c container.InspectResponse) time.Time {
+func StartOf(c Container) time.Time {
 	t, _ := time.Parse(time.RFC3339Nano, c.State.StartedAt)
 	return t
 }
 
 // Well means healthy, running where there is no test, or ended well where that is the end.
-func Well(c container.InspectResponse) bool {
+func Well(c Container) bool {
 	s := c.State
 	if s.Status == container.StateExited {
 		return s.ExitCode == 0 && !Restarts(c)
@@ -39,7 +39,7 @@ func Well(c container.InspectResponse) bool {
 }
 
 // Restarts tells whether the engine starts a container again when it ends with an error.
-func Restarts(c container.InspectResponse) bool {
+func Restarts(c Container) bool {
 	switch c.HostConfig.RestartPolicy.Name {
 	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped, container.RestartPolicyOnFailure:
 		return true
@@ -48,7 +48,7 @@ func Restarts(c container.InspectResponse) bool {
 }
 
 // State says in words how a container stands.
-func State(c container.InspectResponse) string {
+func State(c Container) string {
 	switch {
 	case c.State.OOMKilled:
 		return "killed for memory"

@@ -14,7 +14,6 @@ import (
 
 	composeapi "github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/compose/v5/pkg/compose"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -165,7 +164,7 @@ func (a *Applier) loadRunning(ctx context.Context, service string, step *deploy.
 }
 
 // mountsVolume tells whether a container has a volume; every one has that of no name.
-func mountsVolume(c container.InspectResponse, name string) bool {
+func mountsVolume(c engine.Container, name string) bool {
 	for _, m := range c.Mounts {
 		if m.Name == name {
 			return true
@@ -175,7 +174,7 @@ func mountsVolume(c container.InspectResponse, name string) bool {
 }
 
 // signalLoad lets Caddy load its configuration and waits until its log says how that ended.
-func (a *Applier) signalLoad(ctx context.Context, c container.InspectResponse, timeout time.Duration) error {
+func (a *Applier) signalLoad(ctx context.Context, c engine.Container, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	since, err := a.engine.Now(ctx) // its own clock stamps the lines
@@ -201,12 +200,12 @@ func (a *Applier) signalLoad(ctx context.Context, c container.InspectResponse, t
 			refused.Reason, refused.Deaf = reason, ended == loadUnheard
 			return refused
 		}
-		now, err := a.engine.API.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+		now, err := a.engine.Inspect(ctx, c.ID)
 		if err != nil {
 			return fmt.Errorf("looking at container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
 		}
-		if !now.Container.State.Running {
-			refused.Reason = "its container " + engine.State(now.Container)
+		if !now.State.Running {
+			refused.Reason = "its container " + engine.State(now)
 			return refused
 		}
 		select {

@@ -11,7 +11,6 @@ import (
 	"github.com/containerd/errdefs"
 	composeapi "github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/compose/v5/pkg/compose"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
@@ -112,7 +111,7 @@ type kept struct {
 
 // survivors chooses among the containers of a service those that go on answering, as many as are wanted: those that are
 // well, and first among these what is as it should be. Where none is well, what runs is better than nothing.
-func (a *Applier) survivors(ctx context.Context, s types.ServiceConfig, running []container.InspectResponse, force bool, want int) ([]kept, error) {
+func (a *Applier) survivors(ctx context.Context, s types.ServiceConfig, running []engine.Container, force bool, want int) ([]kept, error) {
 	hash, err := compose.ServiceHash(s)
 	if err != nil {
 		return nil, fmt.Errorf("comparing service %q: %w", s.Name, err)
@@ -165,7 +164,7 @@ func (r rolling) start(ctx context.Context, containers int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(running, func(c container.InspectResponse) bool { _, old := known[c.ID]; return !old })
+	i := slices.IndexFunc(running, func(c engine.Container) bool { _, old := known[c.ID]; return !old })
 	if i < 0 {
 		return "", &deploy.UnhealthyError{Service: service, State: "its new container was removed by somebody else", Waited: time.Since(w.started)}
 	}

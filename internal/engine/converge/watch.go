@@ -66,7 +66,7 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 }
 
 // containers returns the containers of the stack, once more when the time is up: what is the matter then is the cause.
-func (w *watcher) containers(ctx context.Context) ([]container.InspectResponse, error) {
+func (w *watcher) containers(ctx context.Context) ([]engine.Container, error) {
 	if ctx.Err() == nil {
 		list, err := w.engine.Stack(ctx, w.project)
 		if err == nil || ctx.Err() == nil {
@@ -84,7 +84,7 @@ func (w *watcher) containers(ctx context.Context) ([]container.InspectResponse, 
 
 // look notes who is healthy and returns a container that has failed for good. A container that is not yet replaced is
 // looked at like any other: it is the newest state that there is.
-func (w *watcher) look(containers []container.InspectResponse) *container.InspectResponse {
+func (w *watcher) look(containers []engine.Container) *engine.Container {
 	w.healthy = map[string]bool{}
 	well := map[string]int{}
 	for _, c := range containers {
@@ -112,12 +112,12 @@ func (w *watcher) look(containers []container.InspectResponse) *container.Inspec
 func (w *watcher) wanted(service string) int { return max(w.want[service], 1) }
 
 // isWell tells whether a container is where it should get to: working, or ended where that is the end.
-func (w *watcher) isWell(c container.InspectResponse) bool {
+func (w *watcher) isWell(c engine.Container) bool {
 	return engine.Well(c) && (!w.once || !c.State.Running)
 }
 
 // gone returns a service that has too few containers although Compose is done.
-func (w *watcher) gone(containers []container.InspectResponse) string {
+func (w *watcher) gone(containers []engine.Container) string {
 	if w.upPending {
 		return ""
 	}
@@ -147,7 +147,7 @@ func (w *watcher) goal(well, wanted int) string {
 
 // isNew tells a container that this deploy made from one that it found. What it found may be about to be replaced, and
 // counts only once Compose is done, and has done it all.
-func (w *watcher) isNew(c container.InspectResponse) bool {
+func (w *watcher) isNew(c engine.Container) bool {
 	_, known := w.known[c.ID]
 	return !known || !w.upPending && w.upErr == nil
 }
@@ -162,7 +162,7 @@ func (a *Applier) restartCounts(ctx context.Context, project string) (map[string
 	return out, err
 }
 
-func (w *watcher) failed(c container.InspectResponse) bool {
+func (w *watcher) failed(c engine.Container) bool {
 	s := c.State
 	switch {
 	case s.Running && !w.once && s.Health != nil && s.Health.Status == container.Unhealthy: // a stopped container counts as unhealthy too
@@ -174,7 +174,7 @@ func (w *watcher) failed(c container.InspectResponse) bool {
 }
 
 // blame finds the service that is not healthy; when there is none, the cause is what Compose said.
-func (w *watcher) blame(ctx context.Context, containers []container.InspectResponse, cause error) error {
+func (w *watcher) blame(ctx context.Context, containers []engine.Container, cause error) error {
 	if c := w.suspect(containers, cause); c != nil {
 		return errors.Join(w.diagnose(ctx, *c), cause)
 	}
@@ -183,8 +183,8 @@ func (w *watcher) blame(ctx context.Context, containers []container.InspectRespo
 
 // suspect returns a container that is not well: one that this deploy made, or else one that it found and waited for, or
 // that Compose complains of. What was found broken and not yet replaced is no cause.
-func (w *watcher) suspect(containers []container.InspectResponse, cause error) *container.InspectResponse {
-	var found *container.InspectResponse
+func (w *watcher) suspect(containers []engine.Container, cause error) *engine.Container {
+	var found *engine.Container
 	for _, c := range containers {
 		name := c.Config.Labels[engine.ComposeService]
 		if !slices.Contains(w.services, name) || w.isWell(c) || c.State.Status == container.StateCreated {
@@ -202,7 +202,7 @@ func (w *watcher) suspect(containers []container.InspectResponse, cause error) *
 }
 
 // diagnose gathers what helps to see why a container failed.
-func (w *watcher) diagnose(ctx context.Context, c container.InspectResponse) error {
+func (w *watcher) diagnose(ctx context.Context, c engine.Container) error {
 	out := &deploy.UnhealthyError{Service: c.Config.Labels[engine.ComposeService], ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
 	out.State = engine.State(c)
 	if h := c.State.Health; h != nil && len(h.Log) > 0 {

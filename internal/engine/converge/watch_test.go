@@ -14,11 +14,11 @@ import (
 )
 
 // looping is a container of a service that restarts over and over.
-func looping(id, service string, restarts int) container.InspectResponse {
-	return container.InspectResponse{ID: id, Name: "/shop-" + service + "-1", RestartCount: restarts,
+func looping(id, service string, restarts int) engine.Container {
+	return engine.Container{InspectResponse: container.InspectResponse{ID: id, Name: "/shop-" + service + "-1", RestartCount: restarts,
 		State:      &container.State{Status: container.StateRestarting, Restarting: true, ExitCode: 1},
 		HostConfig: &container.HostConfig{RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyAlways}},
-		Config:     &container.Config{Labels: map[string]string{engine.ComposeService: service}}}
+		Config:     &container.Config{Labels: map[string]string{engine.ComposeService: service}}}}
 }
 
 // What a deploy found in a crash loop is not what failed it: the container that the deploy made is, or what Compose says.
@@ -28,23 +28,23 @@ func TestWhoIsToBlame(t *testing.T) {
 	unhealthy := errors.New("dependency failed to start: container shop-app-1 is unhealthy")
 	old, fresh := looping("old", "app", 12), looping("new", "app", 1)
 	for name, c := range map[string]struct {
-		containers []container.InspectResponse
+		containers []engine.Container
 		pending    bool
 		err        error
 		failed     string // what look returns
 		suspect    string
 	}{
-		"found, about to be replaced":       {[]container.InspectResponse{old}, true, nil, "", ""},
-		"found, and Compose failed":         {[]container.InspectResponse{old}, false, port, "", ""},
-		"found, and Compose complains":      {[]container.InspectResponse{old}, false, unhealthy, "", "old"},
-		"found, and left as it is":          {[]container.InspectResponse{old}, false, nil, "old", "old"},
-		"found and made, and Compose fails": {[]container.InspectResponse{old, fresh}, false, port, "", "new"},
-		"made, about to be waited for":      {[]container.InspectResponse{fresh}, true, nil, "", "new"},
-		"made, in a loop":                   {[]container.InspectResponse{looping("new", "app", 3)}, true, nil, "new", "new"},
+		"found, about to be replaced":       {[]engine.Container{old}, true, nil, "", ""},
+		"found, and Compose failed":         {[]engine.Container{old}, false, port, "", ""},
+		"found, and Compose complains":      {[]engine.Container{old}, false, unhealthy, "", "old"},
+		"found, and left as it is":          {[]engine.Container{old}, false, nil, "old", "old"},
+		"found and made, and Compose fails": {[]engine.Container{old, fresh}, false, port, "", "new"},
+		"made, about to be waited for":      {[]engine.Container{fresh}, true, nil, "", "new"},
+		"made, in a loop":                   {[]engine.Container{looping("new", "app", 3)}, true, nil, "new", "new"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &watcher{services: []string{"app"}, known: map[string]int{"old": 5}, reported: map[string]bool{}, upPending: c.pending, upErr: c.err}
-			id := func(c *container.InspectResponse) string {
+			id := func(c *engine.Container) string {
 				if c == nil {
 					return ""
 				}

@@ -39,7 +39,7 @@ func (ps *Probes) Inside(ctx context.Context, project, service string, check ver
 	return out, nil
 }
 
-func (ps *Probes) insideOne(ctx context.Context, project string, c container.InspectResponse, check verify.Check) (verify.Answer, error) {
+func (ps *Probes) insideOne(ctx context.Context, project string, c engine.Container, check verify.Check) (verify.Answer, error) {
 	ref, err := ps.image(ctx)
 	if err != nil {
 		return verify.Answer{}, err
@@ -67,12 +67,12 @@ func (ps *Probes) insideOne(ctx context.Context, project string, c container.Ins
 }
 
 // runningContainers returns at least one.
-func (ps *Probes) runningContainers(ctx context.Context, project, service string) ([]container.InspectResponse, error) {
+func (ps *Probes) runningContainers(ctx context.Context, project, service string) ([]engine.Container, error) {
 	list, err := ps.engine.Service(ctx, project, service)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(c container.InspectResponse) bool { return !c.State.Running })
+	list = slices.DeleteFunc(list, func(c engine.Container) bool { return !c.State.Running })
 	if len(list) == 0 {
 		return nil, fmt.Errorf("service %s of stack %s does not run", service, project)
 	}

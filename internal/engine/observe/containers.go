@@ -124,7 +124,7 @@ func (obs *Observer) networks(ctx context.Context, project string) (map[string]p
 func is[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Applied) }
 
 // applied says what the engine claims to have applied.
-func applied(c container.InspectResponse, networks map[string]policy.Network, now time.Time) policy.Facts {
+func applied(c engine.Container, networks map[string]policy.Network, now time.Time) policy.Facts {
 	h := c.HostConfig
 	f := policy.Facts{
 		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount}),
@@ -162,7 +162,7 @@ func applied(c container.InspectResponse, networks map[string]policy.Network, no
 	return f
 }
 
-func appliedMounts(c container.InspectResponse) []policy.Mount {
+func appliedMounts(c engine.Container) []policy.Mount {
 	var out []policy.Mount
 	for _, m := range c.Mounts {
 		kind := string(m.Type)
@@ -217,7 +217,7 @@ func devices(h *container.HostConfig) []string {
 	return append(out, h.DeviceCgroupRules...)
 }
 
-func publishedPorts(c container.InspectResponse) []policy.Port {
+func publishedPorts(c engine.Container) []policy.Port {
 	var out []policy.Port
 	ports := network.PortMap{}
 	if c.NetworkSettings != nil {
@@ -243,12 +243,9 @@ func publishedPorts(c container.InspectResponse) []policy.Port {
 	return out
 }
 
-func joined(c container.InspectResponse, networks map[string]policy.Network) []policy.Network {
+func joined(c engine.Container, networks map[string]policy.Network) []policy.Network {
 	var out []policy.Network
-	if c.NetworkSettings == nil {
-		return out
-	}
-	for name := range c.NetworkSettings.Networks {
+	for name := range c.Networks() {
 		n, ok := networks[name]
 		if !ok {
 			n = policy.Network{Name: name}
@@ -259,7 +256,7 @@ func joined(c container.InspectResponse, networks map[string]policy.Network) []p
 	return out
 }
 
-func stop(c container.InspectResponse) policy.Stop {
+func stop(c engine.Container) policy.Stop {
 	s := policy.Stop{Signal: c.Config.StopSignal, Grace: 10 * time.Second}
 	if s.Signal == "" {
 		s.Signal = "SIGTERM"
@@ -278,7 +275,7 @@ const (
 )
 
 // health says how the test stands at a time of the engine's clock.
-func health(c container.InspectResponse, now time.Time) policy.Health {
+func health(c engine.Container, now time.Time) policy.Health {
 	var out policy.Health
 	if t := c.Config.Healthcheck; t != nil {
 		out.Test = t.Test
@@ -300,7 +297,7 @@ func health(c container.InspectResponse, now time.Time) policy.Health {
 }
 
 // arguments are the entry point, the command and the values of labels that are not Compose's own.
-func arguments(c container.InspectResponse) []string {
+func arguments(c engine.Container) []string {
 	out := slices.Concat(c.Config.Entrypoint, c.Config.Cmd)
 	for name, value := range c.Config.Labels {
 		if !strings.HasPrefix(name, "com.docker.compose.") {

@@ -74,11 +74,11 @@ func (d *Drills) Stop(ctx context.Context, project, service string) (verify.Stop
 		return verify.Stopped{}, fmt.Errorf("stopping %s: %w", service, err)
 	}
 	out := verify.Stopped{Took: time.Since(begun)}
-	c, err := d.engine.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	c, err := d.engine.Inspect(ctx, id)
 	if err != nil {
 		return out, fmt.Errorf("inspecting %s: %w", service, err)
 	}
-	out.ExitCode, out.OOM = c.Container.State.ExitCode, c.Container.State.OOMKilled
+	out.ExitCode, out.OOM = c.State.ExitCode, c.State.OOMKilled
 	if out.Killed, err = d.killed(ctx, id, since); err != nil {
 		return out, err
 	}

@@ -9,16 +9,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
 	moby "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // entries tells what was started in each container from outside, by the container's id. The engine keeps its last 256
 // events for everybody, so the answer says how far back it reaches.
-func (obs *Observer) entries(ctx context.Context, list []container.InspectResponse, now time.Time) map[string]policy.Fact[policy.Entries] {
+func (obs *Observer) entries(ctx context.Context, list []engine.Container, now time.Time) map[string]policy.Fact[policy.Entries] {
 	out := map[string]policy.Fact[policy.Entries]{}
 	told, err := obs.remembered(ctx, now)
 	for _, c := range list {
@@ -50,7 +50,7 @@ func (obs *Observer) remembered(ctx context.Context, now time.Time) ([]moby.Mess
 	}
 }
 
-func entriesOf(c container.InspectResponse, told []moby.Message, now time.Time) policy.Entries {
+func entriesOf(c engine.Container, told []moby.Message, now time.Time) policy.Entries {
 	var out policy.Entries
 	test := testCommand(c)
 	for i, m := range told {
@@ -76,7 +76,7 @@ func entriesOf(c container.InspectResponse, told []moby.Message, now time.Time) 
 }
 
 // testCommand is the health test as the engine's events name it: what it starts, with a space between two words.
-func testCommand(c container.InspectResponse) string {
+func testCommand(c engine.Container) string {
 	h := c.Config.Healthcheck
 	if h == nil || len(h.Test) < 2 {
 		return ""

@@ -7,6 +7,8 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	moby "github.com/moby/moby/api/types/events"
+
+	"github.com/hsectl/hsectl/internal/engine"
 )
 
 // The health test starts a process in the container, too, and is told of in the same words.
@@ -25,8 +27,8 @@ func TestEntriesOfAContainer(t *testing.T) {
 		at(300, "mine", "attach"),
 		at(200, "mine", "health_status: healthy"),
 	}
-	of := func(test []string, created string) container.InspectResponse {
-		c := container.InspectResponse{ID: "mine", Created: created, Config: &container.Config{}}
+	of := func(test []string, created string) engine.Container {
+		c := engine.Container{InspectResponse: container.InspectResponse{ID: "mine", Created: created, Config: &container.Config{}}}
 		if test != nil {
 			c.Config.Healthcheck = &container.HealthConfig{Test: test}
 		}

@@ -50,11 +50,11 @@ func (ps *Probes) Exhaust(ctx context.Context, project, service string) (out ver
 	if err != nil && ctx.Err() != nil {
 		return out, err // any other end is what is looked at below
 	}
-	after, err := ps.engine.API.ContainerInspect(ctx, created.ID, client.ContainerInspectOptions{})
+	after, err := ps.engine.Inspect(ctx, created.ID)
 	if err != nil {
 		return out, fmt.Errorf("inspecting a probe: %w", err)
 	}
-	out.ExitCode, out.OOM = after.Container.State.ExitCode, after.Container.State.OOMKilled
+	out.ExitCode, out.OOM = after.State.ExitCode, after.State.OOMKilled
 	for line := range strings.Lines(said) {
 		var t verify.Taken
 		if json.Unmarshal([]byte(line), &t) != nil {

@@ -13,13 +13,13 @@ import (
 )
 
 // fieldsOf reads what deploy.Expected says of a service from a container.
-func fieldsOf(c container.InspectResponse) deploy.Fields {
+func fieldsOf(c engine.Container) deploy.Fields {
 	h := c.HostConfig
 	out := deploy.Fields{
 		"user": c.Config.User, "read_only": fmt.Sprint(h.ReadonlyRootfs), "privileged": fmt.Sprint(h.Privileged),
 		"limits.memory": fmt.Sprint(h.Memory), "limits.swap": fmt.Sprint(h.MemorySwap), "limits.cpus": fmt.Sprintf("%.3f", engine.CPUs(h)),
 		"restart": string(h.RestartPolicy.Name), "cap_drop": joinedList(bare(h.CapDrop)), "cap_add": joinedList(bare(h.CapAdd)),
-		"security_opt": joinedList(h.SecurityOpt), "ports": joinedPorts(c), "networks": joinedList(slices.Collect(maps.Keys(c.NetworkSettings.Networks))),
+		"security_opt": joinedList(h.SecurityOpt), "ports": joinedPorts(c), "networks": joinedList(slices.Collect(maps.Keys(c.Networks()))),
 		"mounts": joinedList(volumeMounts(c)),
 	}
 	if h.RestartPolicy.Name == container.RestartPolicyOnFailure {
@@ -42,7 +42,7 @@ func bare(capabilities []string) []string {
 	return out
 }
 
-func joinedPorts(c container.InspectResponse) string {
+func joinedPorts(c engine.Container) string {
 	var out []string
 	for port, bindings := range c.HostConfig.PortBindings {
 		for _, b := range bindings {
@@ -52,7 +52,7 @@ func joinedPorts(c container.InspectResponse) string {
 	return joinedList(out)
 }
 
-func volumeMounts(c container.InspectResponse) []string {
+func volumeMounts(c engine.Container) []string {
 	var out []string
 	for _, m := range c.Mounts {
 		mode := "rw"

@@ -7,10 +7,10 @@ import (
 	"slices"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/edge"
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -20,7 +20,7 @@ const maxPrinted = 4 << 10
 
 // loaded says which configuration a container tells on its health test, if one is expected. What it has printed last may be
 // older than what it has loaded since; then the very same test is run once more. Where another test does not tell it, nobody knows.
-func (obs *Observer) loaded(ctx context.Context, c container.InspectResponse, expected string) (out policy.Fact[string]) {
+func (obs *Observer) loaded(ctx context.Context, c engine.Container, expected string) (out policy.Fact[string]) {
 	if expected == "" || !c.State.Running || c.Config.Healthcheck == nil {
 		return out
 	}
@@ -42,7 +42,7 @@ func (obs *Observer) loaded(ctx context.Context, c container.InspectResponse, ex
 }
 
 // lastTold is what a container's health test has told last. A test that found no time told nothing, and the one before it did.
-func lastTold(c container.InspectResponse) string {
+func lastTold(c engine.Container) string {
 	if c.State.Health == nil {
 		return ""
 	}
@@ -55,7 +55,7 @@ func lastTold(c container.InspectResponse) string {
 }
 
 // testOnce runs a container's own health test and returns what it printed.
-func (obs *Observer) testOnce(ctx context.Context, c container.InspectResponse) (string, error) {
+func (obs *Observer) testOnce(ctx context.Context, c engine.Container) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
 	defer cancel()
 	test := c.Config.Healthcheck.Test

@@ -121,7 +121,7 @@ func elsewhere(context.Context, int, string, verify.Request) (*verify.Dump, erro
 }
 
 // look sees a container from beside it, where this machine runs it, and otherwise by a probe in its pid namespace.
-func (r round) look(ctx context.Context, c container.InspectResponse, ask verify.Request) (*verify.Dump, error) {
+func (r round) look(ctx context.Context, c engine.Container, ask verify.Request) (*verify.Dump, error) {
 	if err := lookable(c); err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (r round) look(ctx context.Context, c container.InspectResponse, ask verify
 }
 
 // lookable says why nobody can look at a container, if so.
-func lookable(c container.InspectResponse) error {
+func lookable(c engine.Container) error {
 	switch {
 	case !c.State.Running || c.State.Restarting:
 		return fmt.Errorf("the container is %s", c.State.Status)

@@ -47,7 +47,7 @@ type reading struct {
 }
 
 // allStats asks for all containers at once, by id. One that ended uses nothing.
-func (d *Drills) allStats(ctx context.Context, list []container.InspectResponse) map[string]reading {
+func (d *Drills) allStats(ctx context.Context, list []engine.Container) map[string]reading {
 	out := map[string]reading{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup

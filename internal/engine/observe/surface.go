@@ -16,7 +16,7 @@ import (
 )
 
 // surface adds what the engine says of a container beyond its own files.
-func surface(f *policy.Facts, c container.InspectResponse) {
+func surface(f *policy.Facts, c engine.Container) {
 	h := c.HostConfig
 	f.User = is(c.Config.User)
 	f.Shm = is(policy.Shm{Size: h.ShmSize})
@@ -55,7 +55,7 @@ func relations(label string) []policy.Relation {
 // changes lists files of the container's own layer, as it was seen from beside or as the engine compares it with the
 // image, which takes it long. What the engine makes itself is left out: the init, and the mount points that the image
 // lacks, with the directories above them.
-func (obs *Observer) changes(ctx context.Context, c container.InspectResponse, dump *verify.Dump) policy.Fact[[]string] {
+func (obs *Observer) changes(ctx context.Context, c engine.Container, dump *verify.Dump) policy.Fact[[]string] {
 	var paths []string
 	if dump != nil && dump.Changed != nil {
 		paths = *dump.Changed
@@ -87,7 +87,7 @@ func (obs *Observer) changes(ctx context.Context, c container.InspectResponse, d
 }
 
 // origins reads the configuration of each image once.
-func (obs *Observer) origins(ctx context.Context, list []container.InspectResponse) map[string]policy.Fact[policy.Origin] {
+func (obs *Observer) origins(ctx context.Context, list []engine.Container) map[string]policy.Fact[policy.Origin] {
 	out := map[string]policy.Fact[policy.Origin]{}
 	for _, c := range list {
 		if _, ok := out[c.Image]; !ok {
@@ -140,14 +140,14 @@ func (obs *Observer) origin(ctx context.Context, id string) policy.Fact[policy.O
 }
 
 // addressed gives each target the addresses of its service's containers.
-func addressed(targets []verify.Target, list []container.InspectResponse) []verify.Target {
+func addressed(targets []verify.Target, list []engine.Container) []verify.Target {
 	var out []verify.Target
 	for _, t := range targets {
 		for _, c := range list {
-			if c.Config.Labels[engine.ComposeService] != t.Service || c.NetworkSettings == nil || !c.State.Running {
+			if c.Config.Labels[engine.ComposeService] != t.Service || !c.State.Running {
 				continue
 			}
-			for _, n := range c.NetworkSettings.Networks {
+			for _, n := range c.Networks() {
 				if n.IPAddress.IsValid() {
 					out = append(out, verify.Target{Service: t.Service, Address: n.IPAddress.String(), Port: t.Port})
 				}
@@ -158,7 +158,7 @@ func addressed(targets []verify.Target, list []container.InspectResponse) []veri
 }
 
 // allowed says by the engine's networks which targets can be reached: those on a network of the container's own.
-func allowed(c container.InspectResponse, list []container.InspectResponse, targets []verify.Target) policy.Fact[[]policy.Reach] {
+func allowed(c engine.Container, list []engine.Container, targets []verify.Target) policy.Fact[[]policy.Reach] {
 	if c.NetworkSettings == nil {
 		return policy.Unseen[[]policy.Reach]("the container has no network settings")
 	}
@@ -166,11 +166,11 @@ func allowed(c container.InspectResponse, list []container.InspectResponse, targ
 	for _, t := range targets {
 		r := policy.Reach{Service: t.Service, Port: t.Port}
 		for _, other := range list {
-			if other.Config.Labels[engine.ComposeService] != t.Service || other.NetworkSettings == nil {
+			if other.Config.Labels[engine.ComposeService] != t.Service {
 				continue
 			}
-			for name := range other.NetworkSettings.Networks {
-				_, shared := c.NetworkSettings.Networks[name]
+			for name := range other.Networks() {
+				_, shared := c.Networks()[name]
 				r.Open = r.Open || shared
 			}
 		}

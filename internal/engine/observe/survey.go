@@ -28,7 +28,7 @@ func surveyRights() []string {
 }
 
 // surveyed looks at all containers at once, and answers for each what was seen of it.
-func (ps *Probes) surveyed(ctx context.Context, stack string, list []container.InspectResponse, ask []verify.Request) (verify.Look, error) {
+func (ps *Probes) surveyed(ctx context.Context, stack string, list []engine.Container, ask []verify.Request) (verify.Look, error) {
 	var subjects []verify.Subject
 	for i, c := range list {
 		if lookable(c) == nil {

@@ -75,7 +75,7 @@ const killed = 137
 
 // wasKilledForMemory asks the engine's latest events: the mark on the container is gone as soon as it is started again. An
 // engine that does not answer has not said so.
-func (obs *Observer) wasKilledForMemory(ctx context.Context, c container.InspectResponse) bool {
+func (obs *Observer) wasKilledForMemory(ctx context.Context, c engine.Container) bool {
 	now, err := obs.engine.Now(ctx)
 	if err != nil {
 		return false
@@ -92,7 +92,7 @@ func (obs *Observer) wasKilledForMemory(ctx context.Context, c container.Inspect
 	}
 }
 
-func symptomOf(c container.InspectResponse) verify.Symptom {
+func symptomOf(c engine.Container) verify.Symptom {
 	s := verify.Symptom{Service: c.Config.Labels[engine.ComposeService], State: engine.State(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
 		Restarts: c.RestartCount, Error: c.State.Error}
 	if h := c.State.Health; h != nil && h.Status == container.Unhealthy && len(h.Log) > 0 {

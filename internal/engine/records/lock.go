@@ -173,11 +173,11 @@ func (l *Lock) create(ctx context.Context) (bool, error) {
 
 // begin notes since when, by the engine's clock, the lock is held.
 func (l *Lock) begin(ctx context.Context) error {
-	found, err := l.store.engine.API.ContainerInspect(ctx, l.id, client.ContainerInspectOptions{})
+	found, err := l.store.engine.Inspect(ctx, l.id)
 	if err != nil {
 		return fmt.Errorf("looking at the lock: %w", err)
 	}
-	since, err := time.Parse(time.RFC3339Nano, found.Container.Created)
+	since, err := time.Parse(time.RFC3339Nano, found.Created)
 	if err != nil {
 		return fmt.Errorf("looking at the lock: %w", err)
 	}
@@ -203,11 +203,10 @@ func (l *Lock) container(ctx context.Context) (string, error) {
 
 // sight looks at a lock that somebody holds.
 func (st *Store) sight(ctx context.Context, stack string) (deploy.Sighting, error) {
-	found, err := st.engine.API.ContainerInspect(ctx, lockName(stack), client.ContainerInspectOptions{})
+	c, err := st.engine.Inspect(ctx, lockName(stack))
 	if err != nil {
 		return deploy.Sighting{}, fmt.Errorf("looking at the lock: %w", err)
 	}
-	c := found.Container
 	since, err := time.Parse(time.RFC3339Nano, c.Created)
 	if err != nil {
 		return deploy.Sighting{}, fmt.Errorf("looking at the lock: %w", err)

@@ -113,7 +113,7 @@ func (tr *Runner) handScratch(ctx context.Context, volume, user string) error {
 	})
 }
 
-func (tr *Runner) createTask(ctx context.Context, project string, c container.InspectResponse, t Task) (string, error) {
+func (tr *Runner) createTask(ctx context.Context, project string, c engine.Container, t Task) (string, error) {
 	config := *c.Config
 	config.Image, config.Entrypoint, config.Cmd = c.Image, t.Command[:1], t.Command[1:]
 	config.Hostname, config.Domainname, config.ExposedPorts, config.Volumes = "", "", nil, nil
@@ -129,7 +129,7 @@ func (tr *Runner) createTask(ctx context.Context, project string, c container.In
 	}
 	networking := &network.NetworkingConfig{}
 	var others []string
-	for name := range c.NetworkSettings.Networks {
+	for name := range c.Networks() {
 		if name == string(host.NetworkMode) {
 			networking.EndpointsConfig = map[string]*network.EndpointSettings{name: {}}
 			continue
@@ -149,7 +149,7 @@ func (tr *Runner) createTask(ctx context.Context, project string, c container.In
 }
 
 // taskOutput returns the last lines of a task, with the values of the secrets that it could read taken out.
-func (tr *Runner) taskOutput(ctx context.Context, id string, c container.InspectResponse) ([]string, error) {
+func (tr *Runner) taskOutput(ctx context.Context, id string, c engine.Container) ([]string, error) {
 	text, err := tr.engine.Logs(ctx, id, 0)
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func (tr *Runner) taskOutput(ctx context.Context, id string, c container.Inspect
 }
 
 // secretsOf reads the values that are delivered to a container into memory.
-func (tr *Runner) secretsOf(ctx context.Context, id string, c container.InspectResponse) ([]string, error) {
+func (tr *Runner) secretsOf(ctx context.Context, id string, c engine.Container) ([]string, error) {
 	if !slices.ContainsFunc(c.Mounts, func(m container.MountPoint) bool { return m.Destination == stack.SecretDir }) {
 		return nil, nil
 	}
