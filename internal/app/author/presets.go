@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -123,4 +126,142 @@ func wrap(text string, width int, indent string) string {
 		current = strings.TrimLeft(current+" "+word, " ")
 	}
 	return strings.Join(append(lines, indent+current), "\n")
+}
+
+// part is one subject of a preset, for text and for Markdown.
+type part struct {
+	title string
+	lines []string
+	code  bool // the lines are code
+}
+
+// presetParts returns what a preset says, in the order in which a reviewer asks.
+func presetParts(p parser.Preset) []part {
+	s := p.Service
+	parts := []part{
+		{"image", []string{s.Image}, true},
+		{"user", []string{userLine(s)}, false},
+		{"writable", writableLines(s), false},
+		{"capabilities", capabilityLines(s), false},
+		{"health", []string{healthTest(s)}, true},
+		{"tested", []string{healthTimes(s)}, false},
+		{"stop", []string{fmt.Sprintf("%s, then %s of grace", s.Shutdown.Signal, s.Shutdown.Grace)}, false},
+		{"limits", []string{limitLine(s)}, false},
+		{"containers", []string{singleLine(s)}, false},
+		{"tuning", formulaLines(p), true},
+		{"command", []string{strings.Join(s.Command, " ")}, true},
+		{"environment", environmentLines(p), true},
+		{"secrets", secretLines(s), false},
+		{"breaks", s.Notes, false},
+		{"facts", []string{p.Facts}, false},
+	}
+	return slices.DeleteFunc(parts, func(p part) bool { return len(p.lines) == 0 || p.lines[0] == "" })
+}
+
+func userLine(s profile.Service) string {
+	out := s.User.String()
+	if s.Hostname != "" {
+		out += ", on a fixed host name"
+	}
+	if s.Init != nil && *s.Init {
+		out += ", below the engine's init"
+	}
+	return out
+}
+
+func writableLines(s profile.Service) []string {
+	if len(s.Writable) == 0 {
+		return []string{"nothing"}
+	}
+	var out []string
+	for _, w := range s.Writable {
+		kind := "volume"
+		if w.Volume == "" {
+			kind = "tmpfs of " + w.Tmpfs.String()
+		}
+		if w.Exec {
+			kind += ", programs may run"
+		}
+		out = append(out, fmt.Sprintf("%s (%s, %s): %s", w.Path, kind, w.Mode, w.Why))
+	}
+	return out
+}
+
+func capabilityLines(s profile.Service) []string {
+	if len(s.Capabilities) == 0 {
+		return []string{"none"}
+	}
+	var out []string
+	for _, c := range s.Capabilities {
+		out = append(out, c.Name+": "+c.Reason)
+	}
+	return out
+}
+
+// healthTest returns the command of the test, or nothing when the image has none of its own.
+func healthTest(s profile.Service) string {
+	command, probed := s.ProbeCommand()
+	switch {
+	case s.Health.Shell != "":
+		return s.Health.Shell
+	case probed:
+		return strings.Join(command, " ")
+	}
+	return strings.Join(s.Health.Command, " ")
+}
+
+func healthTimes(s profile.Service) string {
+	h := s.Health
+	switch {
+	case h.None != "":
+		return "not at all: " + h.None
+	case healthTest(s) == "" && s.Probes != nil:
+		return "as you say, such as health: {http: {port: 8080, path: /health}}; the preset knows the tool"
+	case healthTest(s) == "":
+		return "as you say: health.command"
+	}
+	return fmt.Sprintf("every %s, at most %s, unhealthy after %d failures, %s to start", h.Interval, h.Timeout, h.Retries, h.StartPeriod)
+}
+
+func limitLine(s profile.Service) string {
+	out := fmt.Sprintf("%s cpus, %s memory, %d processes, %d open files", s.Limits.CPUs, s.Limits.Memory, s.Limits.PIDs, s.OpenFiles)
+	if s.Reservations.Memory.N > 0 {
+		out += fmt.Sprintf("; %s memory reserved", s.Reservations.Memory)
+	}
+	return out
+}
+
+// singleLine says why there is one container, or nothing where there may be several.
+func singleLine(s profile.Service) string {
+	if s.Single == "" {
+		return ""
+	}
+	return "one: " + s.Single
+}
+
+// formulaLines leaves out the names that only repeat the service's.
+func formulaLines(p parser.Preset) []string {
+	var out []string
+	for _, f := range p.Formulas {
+		if strings.HasSuffix(f.Path, ".volume") || f.Path == "hostname" {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s: %s = %s", f.Path, f.Text, f.Value))
+	}
+	return out
+}
+
+func environmentLines(p parser.Preset) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.Service.Environment)) {
+		out = append(out, name+"="+string(p.Service.Environment[name].Value))
+	}
+	return out
+}
+
+func secretLines(s profile.Service) []string {
+	if len(s.SecretFiles) == 0 {
+		return []string{"no variable names a file"}
+	}
+	return []string{"files named by " + strings.Join(s.SecretFiles, ", ")}
 }

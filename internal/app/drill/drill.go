@@ -21,7 +21,7 @@ import (
 // run is one run: what is tried, and what came of it.
 type run struct {
 	app.Streams
-	globals  *app.Settings
+	settings *app.Settings
 	loaded   app.Loaded
 	engine   *docker.Engine
 	services []stack.Service
@@ -45,7 +45,7 @@ func start(ctx context.Context, g *app.Settings, s app.Streams, names []string) 
 	if err != nil {
 		return nil, err
 	}
-	return &run{Streams: s, globals: g, loaded: l, engine: engine, services: services}, nil
+	return &run{Streams: s, settings: g, loaded: l, engine: engine, services: services}, nil
 }
 
 // finish writes the report, and keeps it for the checklist.
@@ -70,7 +70,7 @@ func (d *run) withPrepared(ctx context.Context, service stack.Service, timeout t
 	twin := d.loaded.Stack.Twin(d.loaded.Stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
 	d.Say("starting a copy of %s as %s", service.Name, twin.Name)
 	if d.secrets == nil { // once: a source may be a program that asks somebody
-		d.environment, d.secrets = d.globals.ThrowAway(ctx, d.loaded)
+		d.environment, d.secrets = d.settings.ThrowAway(ctx, d.loaded)
 	}
 	desired := deploy.Desired{Stack: twin, Environment: d.environment, Secrets: d.secrets, Timeout: timeout}
 	defer func() {

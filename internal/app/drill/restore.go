@@ -74,7 +74,7 @@ func wrongBackup(err error) bool {
 }
 
 func (d *run) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o RecoveryOptions) error {
-	archive, closer, err := openBackup(d.loaded, d.globals, dir, r) // before anything is started for it
+	archive, closer, err := openBackup(d.loaded, d.settings, dir, r) // before anything is started for it
 	if err != nil {
 		return err
 	}

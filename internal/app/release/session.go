@@ -13,9 +13,11 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // session is a stack on an engine under its lock, with everything the engine has recorded of it.
@@ -165,4 +167,27 @@ func (s *session) run(ctx context.Context, c deploy.Change) error {
 		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but tidying up failed: " + err.Error()})
 	}
 	return nil
+}
+
+// A dependency that was replaced makes a test of health fail once, and the next one passes: that is no reason to undo
+// a deploy. Health alone is asked again, this often.
+const proveTries = 4
+
+// prove verifies the running stack against its model.
+func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (record.Proof, error) {
+	evidence, err := app.Verify(ctx, engine, model, verify.Options{}, proveTries)
+	return newProof(evidence.Findings), err
+}
+
+func newProof(findings []finding.Finding) record.Proof {
+	p := record.Proof{Proven: finding.Proven(findings), Counts: map[string]int{}}
+	for status, n := range finding.Tally(findings) {
+		p.Counts[status.String()] = n
+	}
+	for _, f := range findings {
+		if !f.Proven() {
+			p.Failed = append(p.Failed, fmt.Sprintf("%s %s is %s: %s", f.Subject, f.Control, f.Status, f.Detail))
+		}
+	}
+	return p
 }

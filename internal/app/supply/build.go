@@ -2,12 +2,23 @@
 package supply
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 )
@@ -130,4 +141,217 @@ func buildRequests(ctx context.Context, l app.Loaded, o BuildOptions) ([]image.B
 		})
 	}
 	return out, nil
+}
+
+// remoteBuild returns what only a BuildKit of its own can do, or nothing.
+func (o BuildOptions) remoteBuild() *image.RemoteBuild {
+	if o.Builder == "" {
+		return nil
+	}
+	return &image.RemoteBuild{Address: o.Builder, Push: o.Push}
+}
+
+// checkHome refuses what has no place to go, before anything is built.
+func (o BuildOptions) checkHome() error {
+	if o.Builder == "" || o.Push || len(o.Platforms) < 2 && !o.Provenance && !o.SBOM {
+		return nil
+	}
+	return &app.UsageError{Err: errors.New("several platforms and attestations lie beside an image in its index, and a BuildKit of its own loads an image into an engine without one"),
+		Hint: "add --push; or build without them, and write the bill of materials of what was built: hsectl scan IMAGE --format spdx"}
+}
+
+// connect reaches the engine. A BuildKit of its own that pushes needs none, and a pipeline may have none.
+func (o BuildOptions) connect(ctx context.Context, g *app.Settings) (*docker.Engine, error) {
+	if o.Builder != "" && o.Push {
+		return docker.NoEngine(app.ProbeProgram)
+	}
+	return g.Connect(ctx)
+}
+
+// openKey reads the key before anything is built, so that a wrong password costs no build.
+func (o *BuildOptions) openKey() error {
+	if o.Key.Path == "" {
+		return nil
+	}
+	if !o.Push {
+		return &app.UsageError{Err: errors.New("a signature is kept beside the image in its registry"), Hint: "add --push"}
+	}
+	key, err := o.Key.read()
+	if err != nil {
+		return err
+	}
+	o.signer = func(ctx context.Context, reference, digest string) error {
+		return o.Key.sign(ctx, reference, digest, key, nil)
+	}
+	return nil
+}
+
+// checkSecrets refuses secrets whose variable is not set: BuildKit would build without them and say nothing.
+func (o BuildOptions) checkSecrets() error {
+	for _, secret := range o.Secrets {
+		for field := range strings.SplitSeq(secret, ",") {
+			name, ok := strings.CutPrefix(field, "env=")
+			if _, set := os.LookupEnv(name); ok && !set {
+				return &app.MissingError{Lines: []string{"variable " + name + " of --secret is not set"}}
+			}
+		}
+	}
+	return nil
+}
+
+// seconds returns the time that the image is given, or zero for the time of the build.
+func (o BuildOptions) seconds(revision time.Time) (int64, error) {
+	text := o.Epoch
+	if text == "" {
+		text = os.Getenv("SOURCE_DATE_EPOCH")
+	}
+	switch text {
+	case "":
+		return 0, nil
+	case "git":
+		if revision.IsZero() {
+			return 0, &app.UsageError{Err: errors.New("the build context has no git revision"), Hint: "write --source-date-epoch as seconds"}
+		}
+		return revision.Unix(), nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, &app.UsageError{Err: fmt.Errorf("--source-date-epoch %q is not a number of seconds", text), Hint: "write seconds since 1970, or git"}
+	}
+	return n, nil
+}
+
+// buildAll builds several images at once. With more than one, each line of progress names its image.
+func buildAll(ctx context.Context, s app.Streams, engine *docker.Engine, requests []image.BuildRequest, o BuildOptions) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, o.Parallel))
+	var lines sync.Mutex
+	for _, r := range requests {
+		group.Go(func() error {
+			out, progress := s, s.Err
+			if len(requests) > 1 && o.Parallel > 1 {
+				p := &prefixed{to: s.Err, prefix: r.Reference + "  ", lock: &lines}
+				defer p.flush()
+				out.Err, progress = p, p
+			}
+			return buildOne(ctx, out, engine, buildWork{r, o.Push, o.signer, progress, &lines})
+		})
+	}
+	return group.Wait()
+}
+
+// buildWork is one image to build.
+type buildWork struct {
+	request  image.BuildRequest
+	push     bool
+	sign     func(ctx context.Context, reference, digest string) error // nothing when it is not asked for
+	progress io.Writer
+	out      *sync.Mutex // results are printed one at a time
+}
+
+func buildOne(ctx context.Context, s app.Streams, engine *docker.Engine, w buildWork) error {
+	started := time.Now()
+	s.Say("building %s from %s", w.request.Reference, w.request.Context)
+	var builder image.Builder = engine
+	id, err := builder.Build(ctx, w.request, w.progress)
+	if err != nil {
+		return err
+	}
+	s.Say("built %s in %s", w.request.Reference, time.Since(started).Round(100*time.Millisecond))
+	pushed := id
+	if w.push && w.request.Remote == nil {
+		if pushed, err = engine.Push(ctx, w.request.Reference); err != nil {
+			return err
+		}
+		s.Say("pushed %s as %s", w.request.Reference, pushed)
+	}
+	if err := w.attested(ctx, s, pushed); err != nil {
+		return err
+	}
+	if w.sign != nil {
+		if err := w.sign(ctx, w.request.Reference, pushed); err != nil {
+			return err
+		}
+		s.Say("signed %s", w.request.Reference)
+	}
+	w.out.Lock()
+	defer w.out.Unlock()
+	_, err = fmt.Fprintf(s.Out, "%s %s\n", w.request.Reference, id)
+	return err
+}
+
+// attested reads back what the registry now says about the image: what was asked for must be there, for each platform.
+func (w buildWork) attested(ctx context.Context, s app.Streams, digest string) error {
+	r := w.request
+	if !w.push || !r.SBOM && !r.Provenance {
+		return nil
+	}
+	repository, err := image.Repository(r.Reference)
+	if err != nil {
+		return err
+	}
+	at := repository + "@" + digest
+	resolved, err := image.Resolve(ctx, at)
+	if err != nil {
+		return err
+	}
+	found, err := image.Attestations(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, p := range resolved.Platforms {
+		var said []string
+		sbom, provenance := !r.SBOM, !r.Provenance
+		for _, a := range found {
+			switch {
+			case a.Manifest != p.Manifest:
+			case a.SBOM():
+				sbom, said = true, append(said, "a bill of materials of "+app.Count(a.Packages, "package"))
+			case a.Provenance():
+				provenance, said = true, append(said, "its provenance")
+			}
+		}
+		if !sbom || !provenance {
+			return fmt.Errorf("%s was pushed, and its index does not have what was to be attested for %s: it has %s", at, p.Platform, cmp.Or(strings.Join(said, " and "), "nothing"))
+		}
+		s.Say("attested for %s: %s", p.Platform, strings.Join(said, " and "))
+	}
+	return nil
+}
+
+// prefixed writes whole lines, each with a name before it.
+type prefixed struct {
+	to     io.Writer
+	prefix string
+	lock   *sync.Mutex // shared by all that write to the same place
+	mine   sync.Mutex
+	rest   []byte
+}
+
+// Write implements io.Writer.
+func (p *prefixed) Write(data []byte) (int, error) {
+	p.mine.Lock()
+	defer p.mine.Unlock()
+	p.rest = append(p.rest, data...)
+	for {
+		i := bytes.IndexByte(p.rest, '\n')
+		if i < 0 {
+			return len(data), nil
+		}
+		line := p.rest[:i+1]
+		p.lock.Lock()
+		_, err := fmt.Fprintf(p.to, "%s%s", p.prefix, line)
+		p.lock.Unlock()
+		if err != nil {
+			return 0, err
+		}
+		p.rest = p.rest[i+1:]
+	}
+}
+
+// flush writes a last line that has no end.
+func (p *prefixed) flush() {
+	if len(p.rest) > 0 {
+		_, _ = p.Write([]byte{'\n'}) // progress that cannot be shown changes nothing
+	}
 }
