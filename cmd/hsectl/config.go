@@ -13,8 +13,8 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 )
 
-// configure gives every flag that was not typed its value from HSECTL_NAME or from .hsectl.yaml, in that order.
-// This is the only place that knows viper.
+// configure sets every flag that is not on the command line from HSECTL_NAME or from .hsectl.yaml, in that order. Only this
+// function uses viper.
 func configure(cmd *cobra.Command) error {
 	v := viper.New()
 	v.SetEnvPrefix("HSECTL")
@@ -22,14 +22,14 @@ func configure(cmd *cobra.Command) error {
 	v.AutomaticEnv()
 	v.SetConfigFile(".hsectl.yaml")
 	if err := v.ReadInConfig(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: %w", err), Hint: "it holds flags by their long names, such as: file: profiles/web.yaml"}
+		return &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: %w", err), Hint: "use the long names of flags as keys, such as: file: profiles/web.yaml"}
 	}
 	known := map[string]bool{}
 	cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
 	collect(cmd.Root(), known)
 	for key := range v.AllSettings() {
 		if !known[key] {
-			return &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: there is no flag %q", key), Hint: "it holds flags by their long names, such as: file: profiles/web.yaml"}
+			return &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: unknown flag %q", key), Hint: "use the long names of flags as keys, such as: file: profiles/web.yaml"}
 		}
 	}
 	var bad error
@@ -46,7 +46,7 @@ func configure(cmd *cobra.Command) error {
 	return bad
 }
 
-// collect notes the flags of a command and of all below it.
+// collect adds the names of the flags of a command and its subcommands to known.
 func collect(cmd *cobra.Command, known map[string]bool) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
 	for _, sub := range cmd.Commands() {
@@ -54,7 +54,7 @@ func collect(cmd *cobra.Command, known map[string]bool) {
 	}
 }
 
-// settings returns the values of a flag: several when it may be repeated and the file has a list, otherwise one.
+// settings returns the values of a flag: several when the file has a list, otherwise one.
 func settings(v *viper.Viper, f *pflag.Flag) []string {
 	if _, many := v.Get(f.Name).([]any); many {
 		return v.GetStringSlice(f.Name)

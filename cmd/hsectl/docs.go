@@ -16,7 +16,7 @@ func newDocs(s app.Streams) *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "docs",
-		Short: "Write the reference: a page for each verb, all controls, and every key of a profile",
+		Short: "Write the reference: one page per verb, all controls, and every key of a profile",
 		Example: `  hsectl docs --format markdown --out docs/reference
   hsectl docs --format man --out man/`,
 		Args: cobra.NoArgs,
@@ -49,6 +49,6 @@ func newDocs(s app.Streams) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "markdown", "man or markdown")
-	cmd.Flags().StringVarP(&out, "out", "o", "docs/reference", "directory for the pages")
+	cmd.Flags().StringVarP(&out, "out", "o", "docs/reference", "output directory")
 	return cmd
 }

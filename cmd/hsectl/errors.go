@@ -25,7 +25,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2 // wrong usage or invalid profile
 	exitFindings    = 3 // findings at or above the threshold, stale files, or not proven
-	exitHeld        = 4 // somebody else holds the lock
+	exitHeld        = 4 // another deploy holds the lock
 	exitInterrupted = 130
 )
 
@@ -47,7 +47,7 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailed
 }
 
-// explain prints an error and what mends it. Each problem takes one line and, when there is something to do, a hint.
+// explain prints an error and its remedy. Each problem takes one line and, when something can be done, a hint.
 func explain(w io.Writer, err error) {
 	if problems := yamldoc.Problems(err); len(problems) > 0 {
 		for _, p := range problems {
@@ -84,7 +84,7 @@ func hintFor(err error) string {
 		return usage.Hint
 	}
 	if _, ok := errors.AsType[*docker.UnreachableError](err); ok {
-		return "start the engine, or name another one with --host, --context or DOCKER_HOST"
+		return "start the engine, or select another one with --host, --context or DOCKER_HOST"
 	}
 	if _, ok := errors.AsType[*docker.TooOldError](err); ok {
 		return "update the engine: Docker 19.03 is the oldest that works, 20.10 the oldest that is tested"
@@ -96,34 +96,34 @@ func hintFor(err error) string {
 		return "build it first: hsectl build"
 	}
 	if app.IsType[*deploy.HeldError](err) {
-		return "wait for it with --lock-wait 10m; a holder that died is recognised and taken over"
+		return "wait for it with --lock-wait 10m; stale locks are detected and taken over"
 	}
 	if app.IsType[*deploy.LostError](err) {
-		return "see what became of it with hsectl status, then deploy again"
+		return "check the stack with hsectl status, then deploy again"
 	}
 	if app.IsType[*release.HookError](err) {
-		return "mend what it found, or deploy without hooks: --skip-hooks"
+		return "fix what the hook reports, or deploy without hooks: --skip-hooks"
 	}
 	if failed, ok := errors.AsType[*deploy.FailedError](err); ok && failed.Undo != nil {
-		return "what was begun is on record: deploy again, or go back with: hsectl deploy --abort"
+		return "the deploy is recorded as unfinished: deploy again, or revert it with: hsectl deploy --abort"
 	}
 	if refused, ok := errors.AsType[*deploy.RefusedError](err); ok {
 		if refused.Deaf {
-			return "Caddy can from 2.11 on; an edge with a command: of its own under services.edge is replaced for each change"
+			return "use Caddy 2.11 or later; an edge with its own command: under services.edge is replaced for each change"
 		}
-		return "what it had loaded before stayed in force; mend the certificate, its key, or the section edge:"
+		return "the previous configuration stays active; fix the certificate, its key, or the section edge:"
 	}
 	if app.IsType[*deploy.GoneError](err) {
-		return "choose another release: hsectl releases"
+		return "choose another release; list them with: hsectl releases"
 	}
 	if app.IsType[*record.NewerError](err) {
 		return "nothing was changed; update hsectl on this machine"
 	}
 	if damaged, ok := errors.AsType[*record.DamagedError](err); ok {
-		return "nothing was changed; to go on without " + damaged.What + ", remove its volume"
+		return "nothing was changed; to continue without " + damaged.What + ", remove its volume"
 	}
 	if errors.Is(err, deploy.ErrMoved) {
-		return "nothing was changed; look at a new plan: hsectl plan --out FILE"
+		return "nothing was changed; make and review a new plan: hsectl plan --out FILE"
 	}
 	if errors.Is(err, host.ErrDynamic) {
 		return "build hsectl with CGO_ENABLED=0, or set HSECTL_PROBE_PROGRAM to a released binary"
@@ -132,22 +132,22 @@ func hintFor(err error) string {
 		return "use an engine with the image store of containerd (Docker 29), or name a BuildKit with --builder"
 	}
 	if errors.Is(err, docker.ErrOpenFiles) {
-		return "set open_files of the service to what the engine may give (ulimit -Hn where it runs), or raise the limit of the engine itself"
+		return "lower open_files of the service to the engine's hard limit (ulimit -Hn on its machine), or raise the limit of the engine itself"
 	}
 	if errors.Is(err, cache.ErrNoDatabase) {
-		return "fetch it once where there is a network: hsectl scan; or carry it over, as ECOSYSTEM/all.zip, and name the directory with --db"
+		return "run hsectl scan once with network access; for air-gapped hosts, copy the databases as ECOSYSTEM/all.zip and name their directory with --db"
 	}
 	if errors.Is(err, docker.ErrNoImage) {
-		return "build or pull it; registry:REFERENCE is looked up in its registry, and a file or directory must be there"
+		return "build or pull it, or write registry:REFERENCE for an image in a registry; a file or directory must exist"
 	}
 	if errors.Is(err, docker.ErrNoBuilder) {
-		return "start buildkitd there, or correct --builder: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT or docker-container://NAME"
+		return "start buildkitd at that address, or correct --builder: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT or docker-container://NAME"
 	}
 	if app.IsType[*docker.ForeignBuilderError](err) {
 		return "set HSECTL_PROBE_PROGRAM to a released hsectl for the builder's platform"
 	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {
-		return "the step that failed is above; hsectl build --no-cache starts afresh"
+		return "see the failed step above; hsectl build --no-cache rebuilds every step"
 	}
 	return ""
 }

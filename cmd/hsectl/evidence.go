@@ -14,9 +14,10 @@ func newChecklist(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "checklist",
 		Short: "Answer the production checklist from evidence",
-		Long: `Checklist answers fourteen questions that are asked before production: from the running containers, from the latest
-results of drills and scans on this machine, from the engine's machine, from Prometheus and Alertmanager of the profile's
-own monitoring, from the backups that the profile declares or one that it is shown, and from addresses that it asks now. What nothing answers is unknown, with what to run. Exit 3 unless all is answered well.`,
+		Long: `Checklist answers the fourteen questions of a production review from evidence: the running containers, the latest results
+of drills and scans on this machine, the engine's machine, Prometheus and Alertmanager of the profile's own monitoring,
+the backups that the profile declares or --backup names, and the addresses that the flags name. A question without evidence
+is unknown, and the answer names the command to run. Exit 3 unless every answer is good.`,
 		Example: `  hsectl checklist
   hsectl checklist --dashboards http://127.0.0.1:3000/api/health --tls tls://shop.example
   hsectl checklist --backup /var/backups/shop`,
@@ -30,10 +31,10 @@ own monitoring, from the backups that the profile declares or one that it is sho
 	}
 	reportFlags(&o.ReportOptions, cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.Dashboards, "dashboards", "", "address of the dashboards, to be asked")
-	f.StringVar(&o.Alerts, "alerts", "", "address of Prometheus' rules, which must hold an alert; for monitoring that is not the profile's own")
-	f.StringVar(&o.TLS, "tls", "", "address whose certificate is looked at, as tls://name")
-	f.StringVar(&o.Backup, "backup", "", "file of the last backup, or the directory of all; its age and size are looked at")
+	f.StringVar(&o.Dashboards, "dashboards", "", "URL of the dashboards to check")
+	f.StringVar(&o.Alerts, "alerts", "", "URL of Prometheus' rules, which must contain an alert; for monitoring outside the profile")
+	f.StringVar(&o.TLS, "tls", "", "address whose certificate is checked, such as tls://name")
+	f.StringVar(&o.Backup, "backup", "", "file of the last backup, or the directory of all backups; age and size are checked")
 	f.DurationVar(&o.BackupAge, "backup-age", 26*time.Hour, "age after which a backup does not count")
 	f.IntVar(&o.Days, "days", 30, "age in days after which a stored result does not count")
 	return cmd
@@ -43,10 +44,10 @@ func newDoctor(g *app.Settings, s app.Streams) *cobra.Command {
 	var fix bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find out why services do not work, and what to change in the profile",
-		Long: `Doctor reads the state, the health and the last log lines of every service, recognises causes, and prints for each one
-the evidence and the change of the profile that mends it. With --fix it writes the changes; comments and order are
-kept. Exit 3 when something is wrong.`,
+		Short: "Diagnose failing services and show what to change in the profile",
+		Long: `Doctor reads the state, the health and the last log lines of every service, detects known causes, and prints for each one
+the evidence and the change of the profile that fixes it. With --fix it writes the changes; comments and order are
+kept. Exit 3 when a cause is found.`,
 		Example: `  hsectl doctor
   hsectl doctor --fix && hsectl deploy`,
 		Args: cobra.NoArgs,
@@ -60,15 +61,15 @@ func newLint(g *app.Settings, s app.Streams) *cobra.Command {
 	o := evidence.LintOptions{}
 	cmd := &cobra.Command{
 		Use:   "lint [FILE...]",
-		Short: "Judge a profile, or any Compose file, by the controls, without an engine",
-		Long: `Lint judges what is written. FILE is a profile or a Compose file; which one is found out. Of several files the first is the
-Compose file and the others are laid over it, as docker compose -f does.
+		Short: "Check a profile or any Compose file against the controls, without an engine",
+		Long: `Lint checks files, without an engine. FILE is a profile or a Compose file; lint detects which. Several files are merged over
+the first one, like docker compose -f.
 
-A Compose file is resolved first: include, extends, anchors, profiles, variables and env_file; nothing is fetched. What a
-profile would need a reason for is a finding in a Compose file, and what the file does not show is unknown, which is no pass.
+A Compose file is resolved first: include, extends, anchors, profiles, variables and env_file; nothing is downloaded. A setting
+that needs a reason in a profile is a finding in a Compose file. What the file does not show is unknown, and unknown never passes.
 
---fix adds what cannot break a service: no-new-privileges, rotation of logs, a grace period, no swap beyond the memory
-limit. All other bytes stay, comments included. --baseline FILE lets the findings in it stand; --write-baseline writes it.
+--fix adds settings that cannot break a service: no-new-privileges, log rotation, a grace period, no swap beyond the memory
+limit. All other bytes stay, comments included. --baseline FILE ignores the findings in FILE; --write-baseline writes it.
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl lint -f profiles/hse-digital.yaml
   hsectl lint --format sarif > hsectl.sarif    # for code scanning
@@ -84,10 +85,10 @@ Exit 3 when anything fails or is unknown.`,
 		},
 	}
 	reportFlags(&o.ReportOptions, cmd)
-	cmd.Flags().BoolVar(&o.Fix, "fix", false, "mend what is safe to mend in a Compose file, in place")
-	cmd.Flags().StringVar(&o.Baseline, "baseline", "", "findings in this file stand; only new ones count")
-	cmd.Flags().StringVar(&o.WriteBaseline, "write-baseline", "", "write the findings to this file, and exit 0")
-	cmd.Flags().StringArrayVar(&o.EnvFiles, "env-file", nil, "variables of a Compose file; .env beside it when not given")
+	cmd.Flags().BoolVar(&o.Fix, "fix", false, "apply the safe fixes to a Compose file, in place")
+	cmd.Flags().StringVar(&o.Baseline, "baseline", "", "ignore the findings in this file; only new ones count")
+	cmd.Flags().StringVar(&o.WriteBaseline, "write-baseline", "", "write the findings to this file and exit 0")
+	cmd.Flags().StringArrayVar(&o.EnvFiles, "env-file", nil, "file with variables of a Compose file (default: .env next to it)")
 	return cmd
 }
 
@@ -95,14 +96,14 @@ func newProbe(g *app.Settings, s app.Streams) *cobra.Command {
 	var o evidence.ProbeOptions
 	cmd := &cobra.Command{
 		Use:   "probe URL|SERVICE",
-		Short: "Ask a service whether it works, from outside or from inside its network",
-		Long: `Probe puts one question and judges the answer; images need no curl. The scheme of the URL says how: http, https,
-tcp, tls (days until the certificate ends), dns, postgres, mysql, redis (without a password: is it ready?), grpc and
-grpcs (the health service). The name of a service asks what its profile has under health:, from inside.
-Exit 3 when no good answer comes before the deadline.`,
+		Short: "Check whether a service works, from outside or from inside its network",
+		Long: `Probe sends one request and checks the response; images need no curl. The scheme of the URL selects the protocol: http,
+https, tcp, tls (days until the certificate expires), dns, postgres, mysql, redis (without a password: is it ready?), grpc and
+grpcs (the health service). With the name of a service, probe runs the test under health: of its profile, from inside.
+Exit 3 when no good response arrives before the deadline.`,
 		Example: `  hsectl probe http://127.0.0.1:3001/api/health --body ok --max-latency 500ms
-  hsectl probe app                                  # as its profile says, from inside
-  hsectl probe postgres://postgres --inside app     # does the app reach its database?
+  hsectl probe app                                  # the test of its profile, from inside
+  hsectl probe postgres://postgres --inside app     # can the app reach its database?
   hsectl probe tls://example.org --days 14
   hsectl probe app --deadline 2m                    # wait until it works
   hsectl probe app --watch`,
@@ -110,17 +111,17 @@ Exit 3 when no good answer comes before the deadline.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return evidence.Probe(cmd.Context(), g, s, args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Inside, "inside", "", "ask from the network of this service")
-	f.IntVar(&o.Check.Status, "status", 0, "HTTP status that must come; any from 200 to 399 unless given")
-	f.StringVar(&o.Check.Body, "body", "", "text that the answer must hold")
-	f.StringVar(&o.Check.Header, "header", "", "header that the answer must have, as \"Name: value\"")
-	f.DurationVar(&o.Check.Latency, "max-latency", 0, "time within which the answer must come")
-	f.DurationVar(&o.Check.Timeout, "timeout", 5*time.Second, "time for one attempt")
-	f.IntVar(&o.Check.Days, "days", 14, "days that a certificate must still be valid")
-	f.BoolVar(&o.Check.Insecure, "insecure", false, "do not check who signed the certificate")
+	f.StringVar(&o.Inside, "inside", "", "probe from the network of this service")
+	f.IntVar(&o.Check.Status, "status", 0, "expected HTTP status (default: any from 200 to 399)")
+	f.StringVar(&o.Check.Body, "body", "", "text that the response must contain")
+	f.StringVar(&o.Check.Header, "header", "", "header that the response must have, as \"Name: value\"")
+	f.DurationVar(&o.Check.Latency, "max-latency", 0, "maximum time until the response")
+	f.DurationVar(&o.Check.Timeout, "timeout", 5*time.Second, "timeout of one attempt")
+	f.IntVar(&o.Check.Days, "days", 14, "minimum days that a certificate must still be valid")
+	f.BoolVar(&o.Check.Insecure, "insecure", false, "do not verify the issuer of the certificate")
 	f.DurationVar(&o.Interval, "interval", 2*time.Second, "time between two attempts")
-	f.DurationVar(&o.Deadline, "deadline", 0, "ask again until this time is over")
-	f.BoolVarP(&o.Watch, "watch", "w", false, "ask until interrupted, and print what changes")
+	f.DurationVar(&o.Deadline, "deadline", 0, "retry until this time has passed")
+	f.BoolVarP(&o.Watch, "watch", "w", false, "probe until interrupted, and print changes")
 	return cmd
 }
 
@@ -128,24 +129,25 @@ func newReview(g *app.Settings, s app.Streams) *cobra.Command {
 	o := evidence.ReviewOptions{}
 	cmd := &cobra.Command{
 		Use:   "review BASE [HEAD]",
-		Short: "Say what a change of a profile, or of a Compose file, does to the posture",
-		Long: `Review compares two versions of a profile, or of any Compose file, and says for each service what became weaker, what became stronger, and what
-only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images, exceptions. It judges
-the stack that is meant after presets and defaults, not the text. The stack that watches is compared in the same way, and so
-are receivers of alerts, retention, probes and objectives, and what the Dockerfiles of both versions do.
+		Short: "Show how a change affects the security posture of a profile or Compose file",
+		Long: `Review compares two versions of a profile or of any Compose file, and lists for each service what became weaker, what became
+stronger, and what only changed: capabilities, writable paths, secrets, ports, networks, limits, users, health, images,
+exceptions. It compares the resulting stacks, after presets and defaults, not the text. The monitoring stack is compared in
+the same way, including alert receivers, retention, probes and objectives, and so are the Dockerfiles of both versions.
 
 BASE and HEAD are each a file, a directory (every profile in it, and every compose.yml), or a git revision: REV, REV:path or
-REV:directory. A revision without a path means the profile of -f, or the Compose file beside when there is none. Without HEAD
-the files of the work tree are compared. Revisions are read from git itself; the work tree is not touched. One side may be a
-Compose file and the other the profile that was made of it.
+REV:directory. A revision without a path means the profile of -f or, without one, the Compose file in the same directory.
+Without HEAD, the files of the work tree are compared. Revisions are read from git itself; the work tree is not touched. One
+side may be a Compose file and the other the profile made from it.
 
-A change counts when it is weaker, or when it is neutral and has a severity, such as a user who must be given the files of a
-volume. --fail-on weaker fails on every weaker change, --fail-on medium on what counts and is at least medium. Exit 3 then.`,
+A change counts when it is weaker, or when it is neutral and has a severity, such as a new user that must own the files of a
+volume. --fail-on weaker fails on every weaker change, --fail-on medium on changes that count and are at least medium; the
+exit code is then 3.`,
 		Example: `  hsectl review main                                   # the work tree against main
   hsectl review origin/main HEAD --format markdown     # a comment for a pull request
   hsectl review v1.2:profiles v1.3:profiles --fail-on high
   hsectl review old.yaml new.yaml --diff
-  hsectl review main HEAD -f docker-compose.yml        # no profile is needed
+  hsectl review main HEAD -f docker-compose.yml        # needs no profile
   hsectl review docker-compose.yml hsectl.yaml         # what hsectl init changed`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -156,8 +158,8 @@ volume. --fail-on weaker fails on every weaker change, --fail-on medium on what 
 		},
 	}
 	cmd.Flags().StringVar(&o.Format, "format", "text", "text, markdown, json or sarif")
-	cmd.Flags().StringVar(&o.FailOn, "fail-on", "", "weaker, low, medium, high or critical: exit 3 when a change is as bad")
-	cmd.Flags().BoolVar(&o.Diff, "diff", false, "show the difference of the rendered files, too")
+	cmd.Flags().StringVar(&o.FailOn, "fail-on", "", "weaker, low, medium, high or critical: exit 3 when a change is at least this bad")
+	cmd.Flags().BoolVar(&o.Diff, "diff", false, "also show the difference of the rendered files")
 	return cmd
 }
 
@@ -166,16 +168,16 @@ func newVerify(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove on the running containers that every control holds",
-		Long: `Verify asks the engine and the kernel about every container of the stack and judges the answers by the same
-controls as the rendered stack. It also tries: a write to / must fail with EROFS, a write to every declared path
-by the service's own user must succeed. Images without a shell are no obstacle. As root on the engine's own machine
-it looks at the containers directly; from anywhere else a short-lived probe container does, beside each of them.
-Where nothing but the health of the moment is missing, it is asked again after the next test, twice at most.
+		Long: `Verify inspects every container of the stack through the engine and the kernel, and applies the same controls as to the
+rendered stack. It also tests behaviour: a write to / must fail with EROFS, a write to every declared path by the service's
+own user must succeed. Images need no shell. As root on the engine's own machine verify inspects the containers directly;
+from anywhere else it starts a short-lived probe container for each of them. When only the current health is missing,
+verify retries after the next health test, at most twice.
 
 Exit 3 when anything fails or is unknown.`,
 		Example: `  hsectl verify
-  hsectl verify --all                 # every control, also those that hold
-  hsectl verify --engine              # the engine and its machine, too
+  hsectl verify --all                 # every control, including those that hold
+  hsectl verify --engine              # also the engine and its machine
   hsectl verify --format json | jq '.findings[] | select(.status != "pass")'
   hsectl verify --format html > evidence.html
   hsectl verify --format json > release-2.json && hsectl verify --since release-1.json`,
@@ -188,10 +190,10 @@ Exit 3 when anything fails or is unknown.`,
 		},
 	}
 	reportFlags(&o.ReportOptions, cmd)
-	cmd.Flags().BoolVar(&o.Engine, "engine", false, "also judge the engine itself and the machine it runs on")
-	cmd.Flags().BoolVar(&o.Sidecars, "sidecars", false, "look by probe containers only, also where this machine could look by itself")
-	cmd.Flags().BoolVar(&o.Survey, "one-probe", false, "look by one probe on the engine's machine at all containers: faster from afar, and it has the rights of root there")
+	cmd.Flags().BoolVar(&o.Engine, "engine", false, "also check the engine itself and the machine it runs on")
+	cmd.Flags().BoolVar(&o.Sidecars, "sidecars", false, "always use probe containers, even where this machine can inspect directly")
+	cmd.Flags().BoolVar(&o.Survey, "one-probe", false, "inspect all containers with one probe on the engine's machine: faster for remote engines; the probe runs as root on that host")
 	cmd.MarkFlagsMutuallyExclusive("sidecars", "one-probe")
-	cmd.Flags().BoolVar(&o.Deep, "deep", false, "also try on a throw-away copy of each container what its settings allow")
+	cmd.Flags().BoolVar(&o.Deep, "deep", false, "also test what the settings of each container allow, on a throw-away copy")
 	return cmd
 }

@@ -41,10 +41,10 @@ func newPresets(s app.Streams) *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "presets [NAME]",
-		Short: "List the presets, or show what one knows about its image",
+		Short: "List the presets, or show one",
 		Example: `  hsectl presets
   hsectl presets postgres
-  hsectl presets postgres --yaml   # the file itself, to start a preset of your own from`,
+  hsectl presets postgres --yaml   # the file itself, as a template for your own preset`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return author.Presets(s.Out, args, raw)

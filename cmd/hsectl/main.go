@@ -1,8 +1,8 @@
 // Command hsectl compiles one reviewed profile into a hardened Docker Compose stack, deploys it, and proves on the
 // running containers that every control holds.
 //
-// This package is where everything meets: it reads flags, files and the environment, hands values to the pure core,
-// and turns what comes back into text, hints and exit codes.
+// This package is the command line: flags, streams, hints and exit codes. Each verb parses its flags and calls one use case of
+// internal/app.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 )
 
-// garbage is how much of it, in percent of what is live, the program lets lie before it collects. Most verbs end before that
-// would pay; GOGC and GOMEMLIMIT still count.
+// garbage is the GOGC value of the program, in percent: most verbs end before a collection pays off. GOGC and GOMEMLIMIT in the
+// environment still apply.
 const garbage = 400
 
 func main() {
@@ -24,7 +24,7 @@ func main() {
 		debug.SetGCPercent(garbage)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once; what it leaves, the next run ends
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once; the next run cleans up
 	code := run(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
 	os.Exit(code)

@@ -8,8 +8,8 @@ import (
 	"github.com/hsectl/hsectl/internal/app/supply"
 )
 
-// newSBOMGenerator is what runs within a build that attests what is in the image. It is a generator as BuildKit's
-// protocol has it (github.com/moby/buildkit, docs/attestations/sbom-protocol.md), so that an image of this program works
+// newSBOMGenerator runs within a build that attests the contents of the image. It implements BuildKit's protocol for
+// generators (github.com/moby/buildkit, docs/attestations/sbom-protocol.md), so that an image of this program works
 // for other tools, too.
 func newSBOMGenerator(s app.Streams) *cobra.Command {
 	return &cobra.Command{
@@ -22,7 +22,7 @@ func newSBOMGenerator(s app.Streams) *cobra.Command {
 	}
 }
 
-// newProbeMachine is what runs inside a probe that looks at all containers of a machine.
+// newProbeMachine runs inside a probe that inspects all containers of a machine.
 func newProbeMachine(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:    "probe-machine",
@@ -34,7 +34,7 @@ func newProbeMachine(s app.Streams) *cobra.Command {
 	}
 }
 
-// newProbeContainer is what runs inside probes; people have no use for it.
+// newProbeContainer runs inside the probe of one container; it is not for interactive use.
 func newProbeContainer(s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:    "probe-container REQUEST",

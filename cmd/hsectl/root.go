@@ -40,22 +40,22 @@ func newRoot(s app.Streams) *cobra.Command {
 		Long: `hsectl compiles one profile into a hardened Docker Compose stack, builds and deploys it,
 and proves on the running containers that every control holds.
 
-  hsectl generate --out build/     write the Compose file and what belongs to it
+  hsectl generate --out build/     write the Compose file and the files it needs
   hsectl build                     build the images that the profile builds
   hsectl plan                      show what deploy would do, and why
-  hsectl deploy                    bring the engine to what the profile says, all of it or nothing
-  hsectl rollback                  return to the release before
-  hsectl verify                    prove it on the running containers
-  hsectl status                    show what runs, and where to look
+  hsectl deploy                    apply the profile atomically
+  hsectl rollback                  return to the previous release
+  hsectl verify                    prove every control on the running containers
+  hsectl status                    show the release, the services and their addresses
   hsectl drill shutdown            prove that a service stops as declared
 
-Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not proven, 4 somebody else
-deploys, 130 interrupted.`,
+Exit codes: 0 ok, 1 failed, 2 wrong usage or invalid profile, 3 findings or not proven, 4 another
+deploy holds the lock, 130 interrupted.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			unhurried(cmd)
+			relaxGC(cmd)
 			return configure(cmd)
 		},
 		Args: cobra.NoArgs,
@@ -65,13 +65,13 @@ deploys, 130 interrupted.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	flags := root.PersistentFlags()
-	flags.StringArrayVarP(&g.File.Files, "file", "f", []string{"hsectl.yaml"}, "the profile; repeated, each further file is laid over it")
-	flags.StringVarP(&g.File.Environment, "env", "e", "", "the environment of the profile, one of its environments:")
-	flags.StringArrayVar(&g.File.Set, "set", nil, "set one value of the profile: services.app.limits.memory=2G")
-	flags.StringSliceVar(&g.File.Profiles, "profiles", nil, "take the services in, too, that have one of these names in profiles:; * for all")
-	flags.StringVarP(&g.Host, "host", "H", "", "the engine, such as unix:///run/docker.sock or ssh://user@host")
-	flags.StringVarP(&g.Context, "context", "c", "", "the Docker context of the engine")
-	flags.StringVar(&g.Identity, "age-identity", "", "file of the age identity that decrypts secrets (HSECTL_AGE_IDENTITY, which may also hold the key)")
+	flags.StringArrayVarP(&g.File.Files, "file", "f", []string{"hsectl.yaml"}, "profile file; repeat to merge further files over it")
+	flags.StringVarP(&g.File.Environment, "env", "e", "", "environment to apply (a key under environments:)")
+	flags.StringArrayVar(&g.File.Set, "set", nil, "set one value of the profile, such as services.app.limits.memory=2G")
+	flags.StringSliceVar(&g.File.Profiles, "profiles", nil, "also include services whose profiles: lists one of these names; * for all")
+	flags.StringVarP(&g.Host, "host", "H", "", "address of the engine, such as unix:///run/docker.sock or ssh://user@host")
+	flags.StringVarP(&g.Context, "context", "c", "", "Docker context of the engine")
+	flags.StringVar(&g.Identity, "age-identity", "", "age identity file that decrypts secrets (HSECTL_AGE_IDENTITY may also hold the key itself)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &app.UsageError{Err: err, Hint: "see: " + cmd.CommandPath() + " --help"}
 	})
@@ -80,18 +80,18 @@ deploys, 130 interrupted.`,
 	return root
 }
 
-// addVerbs adds them in the groups, and within each in the order, in which a newcomer meets them.
+// addVerbs adds the verbs in groups; groups and verbs stand in the order in which a new user needs them.
 func addVerbs(root *cobra.Command, g *app.Settings, s app.Streams) {
 	cobra.EnableCommandSorting = false
 	for _, group := range []struct {
 		title string
 		verbs []*cobra.Command
 	}{
-		{"Write a profile, and judge it:", []*cobra.Command{newInit(g, s), newGenerate(g, s), newLint(g, s), newReview(g, s), newFmt(g, s)}},
+		{"Write and check a profile:", []*cobra.Command{newInit(g, s), newGenerate(g, s), newLint(g, s), newReview(g, s), newFmt(g, s)}},
 		{"Images:", []*cobra.Command{newBuild(g, s), newLock(g, s), newScan(g, s), newSign(g, s), newBundle(g, s)}},
 		{"The running stack:", []*cobra.Command{newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newMaintenance(g, s), newBackup(g, s), newSecrets(g, s)}},
 		{"Evidence:", []*cobra.Command{newVerify(g, s), newProbe(g, s), newDrill(g, s), newChecklist(g, s), newDoctor(g, s)}},
-		{"To look things up:", []*cobra.Command{newControls(s), newPresets(s), newSchema(s), newDocs(s), newVersion(s)}},
+		{"Reference:", []*cobra.Command{newControls(s), newPresets(s), newSchema(s), newDocs(s), newVersion(s)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, verb := range group.verbs {
@@ -105,16 +105,16 @@ func addVerbs(root *cobra.Command, g *app.Settings, s app.Streams) {
 	root.AddCommand(newProbeContainer(s), newProbeMachine(s), newSBOMGenerator(s))
 }
 
-// unhurried lets the collector of memory wait in the verbs that only turn text into text: they end before it is needed,
-// and spend a third of their time on it otherwise. GOGC still decides where it is set.
-func unhurried(cmd *cobra.Command) {
+// relaxGC delays garbage collection in the verbs that only transform text: they end before it is needed, and would spend a
+// third of their time on it. GOGC in the environment still applies.
+func relaxGC(cmd *cobra.Command) {
 	short := []string{"init", "generate", "lint", "review", "fmt", "schema", "presets", "version"}
 	if slices.Contains(short, cmd.Name()) && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// positional makes a wrong number of arguments a mistake of usage, as a wrong flag is.
+// positional reports a wrong number of arguments as a usage error, like an unknown flag.
 func positional(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		positional(sub)

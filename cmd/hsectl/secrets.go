@@ -10,7 +10,7 @@ import (
 func newSecrets(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secrets",
-		Short: "List the stack's secrets, and make new values for those kept in the repository",
+		Short: "List the stack's secrets, and generate values for those encrypted in the repository",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -21,8 +21,8 @@ func newSecrets(g *app.Settings, s app.Streams) *cobra.Command {
 func newSecretsList(g *app.Settings, s app.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "Show where each secret comes from, who reads it, and whether its value is at hand",
-		Long:  `List shows no value. A value that is not at hand makes it exit with 3.`,
+		Short: "Show the source of each secret, the services that read it, and whether its value is available",
+		Long:  `List never prints a value. Exit 3 when a value is not available.`,
 		Example: `  hsectl secrets list
   HSECTL_AGE_IDENTITY=~/.config/age/key.txt hsectl secrets list`,
 		Args: cobra.NoArgs,
@@ -36,9 +36,9 @@ func newSecretsGenerate(g *app.Settings, s app.Streams) *cobra.Command {
 	var recipients []string
 	cmd := &cobra.Command{
 		Use:   "generate",
-		Short: "Make values for the age-encrypted secrets that have no file yet",
+		Short: "Generate values for the age-encrypted secrets that have no file yet",
 		Long: `Generate writes a random value of 128 bits into each age file that the profile names and that does not exist. It is
-encrypted for the recipients, or for the identity itself. No value is printed, and none is written in the clear.`,
+encrypted for the recipients, or for the identity itself. Values are never printed or stored unencrypted.`,
 		Example: `  age-keygen -o ~/key.txt
   hsectl secrets generate --age-identity ~/key.txt
   hsectl secrets generate --recipient age1… --recipient age1…`,
@@ -47,7 +47,7 @@ encrypted for the recipients, or for the identity itself. No value is printed, a
 			return release.GenerateSecrets(g, s, recipients)
 		},
 	}
-	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key that can decrypt the value; the identity's own unless given")
+	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key whose owner can decrypt the value (default: the identity's own)")
 	return cmd
 }
 
@@ -57,9 +57,9 @@ func newSecretsRotate(g *app.Settings, s app.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate SECRET...",
 		Short: "Give age-encrypted and generated secrets a new random value",
-		Long: `Rotate writes a new random value into the age file of a secret; the next deploy delivers it. The value of a secret
-that is generated is on the engine only: for such a one rotate deploys at once. Either way the services that read it are
-replaced, and no other, and rollback brings the old value back.`,
+		Long: `Rotate writes a new random value into the age file of a secret; the next deploy delivers it. A generated secret exists
+only on the engine, so rotate deploys it immediately. In both cases only the services that read the secret are replaced,
+and rollback restores the old value.`,
 		Example: `  hsectl secrets rotate session_key && hsectl deploy   # session_key: {age: …}
   hsectl secrets rotate queue_password                 # queue_password: {generate: true}`,
 		Args: cobra.MinimumNArgs(1),
@@ -69,6 +69,6 @@ replaced, and no other, and rollback brings the old value back.`,
 	}
 	sessionFlags(&o.Session, cmd)
 	formatFlag(cmd, &o.Format)
-	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key that can decrypt the value; the identity's own unless given")
+	cmd.Flags().StringSliceVarP(&recipients, "recipient", "r", nil, "public key whose owner can decrypt the value (default: the identity's own)")
 	return cmd
 }
