@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hsectl/hsectl/internal/composefile/specification"
 )
 
 // Bounds on what is loaded, so that a hostile or mistaken file costs bounded time and memory: compose-go writes every
@@ -28,7 +30,7 @@ func bounded(name string, root *yaml.Node) error {
 
 // expanded counts the values below a node. It is -1 when a node is within itself, and stops counting above the bound.
 func expanded(n *yaml.Node, sizes map[*yaml.Node]int) int {
-	n = resolve(n)
+	n = specification.Resolve(n)
 	if n == nil {
 		return 0
 	}
@@ -50,14 +52,14 @@ func expanded(n *yaml.Node, sizes map[*yaml.Node]int) int {
 
 // boundedAll follows include and extends from the files that were named, and refuses what is too large anywhere. A path
 // with a variable in it is followed when the calling process knows the variable.
-func (p *Project) boundedAll(from Source) error {
+func (r *reader) boundedAll(from Source) error {
 	seen := map[string]bool{}
 	type read struct {
 		path string
 		root *yaml.Node
 	}
 	var queue []read
-	for _, d := range p.places {
+	for _, d := range r.written {
 		seen[d.path] = true
 		queue = append(queue, read{d.path, d.root})
 	}
@@ -72,7 +74,7 @@ func (p *Project) boundedAll(from Source) error {
 			return err
 		}
 		for _, name := range references(at.root) {
-			text, err := (&Project{}).substitute(name, lookUpIn(from.Environment))
+			text, err := (&reader{}).substitute(name, lookUpIn(from.Environment))
 			if err != nil || strings.Contains(text, "://") {
 				continue // compose-go says what is wrong with it
 			}
@@ -118,32 +120,32 @@ func references(root *yaml.Node) []string {
 	}
 	var out []string
 	add := func(n *yaml.Node) {
-		switch n = resolve(n); {
+		switch n = specification.Resolve(n); {
 		case n == nil:
 		case n.Kind == yaml.ScalarNode:
 			out = append(out, n.Value)
 		case n.Kind == yaml.SequenceNode:
 			for _, item := range n.Content {
-				if item = resolve(item); item.Kind == yaml.ScalarNode {
+				if item = specification.Resolve(item); item.Kind == yaml.ScalarNode {
 					out = append(out, item.Value)
 				}
 			}
 		}
 	}
-	if _, includes := LookUp(root.Content[0], "include"); includes != nil {
+	if _, includes := specification.LookUp(root.Content[0], "include"); includes != nil {
 		for _, item := range includes.Content {
 			add(item)
-			_, path := LookUp(item, "path")
+			_, path := specification.LookUp(item, "path")
 			add(path)
 		}
 	}
-	_, services := LookUp(root.Content[0], "services")
+	_, services := specification.LookUp(root.Content[0], "services")
 	if services == nil {
 		return out
 	}
 	for _, service := range services.Content {
-		_, extends := LookUp(service, "extends")
-		_, file := LookUp(extends, "file")
+		_, extends := specification.LookUp(service, "extends")
+		_, file := specification.LookUp(extends, "file")
 		add(file)
 	}
 	return out

@@ -39,7 +39,7 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 			remedy = r
 		}
 		out = append(out, finding.Finding{Subject: s.Name, Control: c.ID, Title: c.Title, Severity: c.Severity, Status: v.Status, Tier: v.Tier,
-			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, p.decisive(c, facts)...)})
+			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, decisive(c, facts)...)})
 	}
 	return out
 }
@@ -48,7 +48,7 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 const EverythingJudged = "HSE-OPS-010"
 
 // decisive are the keys that decide a control, the most likely first.
-func (p *Project) decisive(c policy.Control, f policy.Facts) []string {
+func decisive(c policy.Control, f policy.Facts) []string {
 	if c.ID != EverythingJudged {
 		return KeysOf(c)
 	}

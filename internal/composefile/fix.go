@@ -23,7 +23,7 @@ type Fixed struct {
 func (p *Project) Fix() []Fixed {
 	findings := p.Check()
 	var out []Fixed
-	for _, d := range p.places {
+	for _, d := range p.written {
 		if p.documents(d.path) > 1 {
 			continue // which of them a line belongs to is not worth guessing
 		}
@@ -53,9 +53,9 @@ func (p *Project) Fix() []Fixed {
 }
 
 // documents counts what a file holds.
-func (p *Project) documents(path string) int {
+func (w written) documents(path string) int {
 	n := 0
-	for _, d := range p.places {
+	for _, d := range w {
 		if d.path == path {
 			n++
 		}

@@ -51,9 +51,9 @@ func FuzzInterpolation(f *testing.F) {
 		if len(text) > 1<<12 {
 			t.Skip()
 		}
-		p := &Project{}
+		p := &reader{}
 		_, _ = p.substitute(text, func(name string) (string, bool) { return "", name == "EMPTY" })
-		for _, name := range p.Unset {
+		for _, name := range p.unset {
 			if name == "EMPTY" {
 				t.Errorf("%q: a variable that is set counts as unset", text)
 			}

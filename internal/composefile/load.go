@@ -21,6 +21,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hsectl/hsectl/internal/composefile/specification"
 )
 
 // Source says what to load.
@@ -34,22 +36,23 @@ type Source struct {
 
 // Project is a Compose project with everything it refers to, and all its profiles on.
 type Project struct {
-	Name      string
-	Unset     []string // variables without a value, sorted; 1 stands in for required ones
-	Blind     string   // why env_file or label_file could not be read; empty when they were
+	Name  string
+	Unset []string // variables without a value, sorted; 1 stands in for required ones
+	Blind string   // why env_file or label_file could not be read; empty when they were
+
 	types     *types.Project
-	places    []document
-	catalogue catalogue
-	novel     []novelty // what is written and this version does not know
+	catalogue specification.Catalogue
+	novel     []specification.Novelty // what is written and this version does not know
+	written
 }
 
-// document is one of the files as written, for places and comments.
-type document struct {
-	path string
-	root *yaml.Node
-	data []byte
-
-	entries map[string]entry // its services and jobs
+// reader turns files into a project.
+type reader struct {
+	catalogue specification.Catalogue
+	novel     []specification.Novelty
+	unset     []string
+	blind     string
+	written
 }
 
 // maxFile bounds one Compose file.
@@ -60,24 +63,24 @@ const placeholder = "1"
 
 // Load reads the files as docker compose would, with every profile on.
 func Load(ctx context.Context, from Source) (*Project, error) {
-	p := &Project{catalogue: newCatalogue()}
+	r := &reader{catalogue: specification.NewCatalogue()}
 	for _, name := range from.Files {
 		data, err := from.Read(name, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the Compose file: %w", err)
 		}
-		if err := p.parse(name, data); err != nil {
+		if err := r.parse(name, data); err != nil {
 			return nil, err
 		}
 	}
-	if err := p.boundedAll(from); err != nil {
+	if err := r.boundedAll(from); err != nil {
 		return nil, err
 	}
-	loaded, err := p.project(ctx, from)
+	loaded, err := r.project(ctx, from)
 	if err != nil {
 		return nil, fmt.Errorf("loading the Compose file: %w", err)
 	}
-	return p.filled(loaded), nil
+	return r.filled(loaded), nil
 }
 
 // Environment says where a file is, and what its variables are.
@@ -89,11 +92,11 @@ type Environment struct {
 // Read reads one Compose file that is in memory. No other file is read: one that includes or extends another is refused,
 // and what is in files of variables and labels is unknown.
 func Read(ctx context.Context, name string, data []byte, in Environment) (*Project, error) {
-	p := &Project{catalogue: newCatalogue()}
-	if err := p.parse(name, data); err != nil {
+	r := &reader{catalogue: specification.NewCatalogue()}
+	if err := r.parse(name, data); err != nil {
 		return nil, err
 	}
-	for _, d := range p.places {
+	for _, d := range r.written {
 		if err := bounded(name, d.root); err != nil {
 			return nil, err
 		}
@@ -101,25 +104,25 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 			return nil, fmt.Errorf("reading %s: it includes or extends %s, and is to be read alone", name, strings.Join(others, ", "))
 		}
 	}
-	files, err := p.files()
+	files, err := r.files()
 	if err != nil {
 		return nil, err
 	}
 	variables := types.Mapping{}
 	maps.Copy(variables, in.Variables)
 	details := types.ConfigDetails{WorkingDir: cmp.Or(in.Dir, "/"), Environment: variables, ConfigFiles: files}
-	loaded, err := p.load(ctx, details, func(o *loader.Options) {
+	loaded, err := r.load(ctx, details, func(o *loader.Options) {
 		o.SkipResolveEnvironment, o.SkipResolveLabels, o.SkipInclude, o.ResolvePaths = true, true, true, in.Dir != ""
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	p.Blind = "the file is read alone"
-	return p.filled(loaded), nil
+	r.blind = "the file is read alone"
+	return r.filled(loaded), nil
 }
 
 // parse keeps the documents of a file with the places of what is written.
-func (p *Project) parse(name string, data []byte) error {
+func (r *reader) parse(name string, data []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for n := 0; ; n++ {
 		var root yaml.Node
@@ -130,44 +133,42 @@ func (p *Project) parse(name string, data []byte) error {
 		case err != nil:
 			return fmt.Errorf("reading %s: %w", name, err)
 		}
-		p.places = append(p.places, document{path: name, root: &root, data: data})
+		r.written = append(r.written, document{path: name, root: &root, data: data})
 		if root.IsZero() {
 			return nil
 		}
 	}
 }
 
-func (p *Project) filled(loaded *types.Project) *Project {
-	p.types, p.Name = loaded, loaded.Name
-	slices.Sort(p.Unset)
-	p.Unset = slices.Compact(p.Unset)
-	return p
+func (r *reader) filled(loaded *types.Project) *Project {
+	slices.Sort(r.unset)
+	return &Project{Name: loaded.Name, Unset: slices.Compact(r.unset), Blind: r.blind, types: loaded, catalogue: r.catalogue, novel: r.novel, written: r.written}
 }
 
 // project tries again without the files of variables, so that one that is missing does not hide all the rest.
-func (p *Project) project(ctx context.Context, from Source) (*types.Project, error) {
-	details, err := p.details(from)
+func (r *reader) project(ctx context.Context, from Source) (*types.Project, error) {
+	details, err := r.details(from)
 	if err != nil {
 		return nil, err
 	}
 	unread := func(o *loader.Options) { o.SkipResolveEnvironment, o.SkipResolveLabels = true, true }
 	if from.AsWritten {
-		return p.load(ctx, details, unread)
+		return r.load(ctx, details, unread)
 	}
-	loaded, err := p.load(ctx, details)
+	loaded, err := r.load(ctx, details)
 	if err == nil {
 		return loaded, nil
 	}
-	again, second := p.load(ctx, details, unread)
+	again, second := r.load(ctx, details, unread)
 	if second != nil {
 		return nil, err
 	}
-	p.Blind = err.Error()
+	r.blind = err.Error()
 	return again, nil
 }
 
 // details are the files with the variables that Compose would have: those of the calling process, and of its files.
-func (p *Project) details(from Source) (types.ConfigDetails, error) {
+func (r *reader) details(from Source) (types.ConfigDetails, error) {
 	o, err := cli.NewProjectOptions(from.Files, cli.WithEnv(from.Environment), cli.WithEnvFiles(from.EnvFiles...), cli.WithDotEnv)
 	if err != nil {
 		return types.ConfigDetails{}, err
@@ -176,7 +177,7 @@ func (p *Project) details(from Source) (types.ConfigDetails, error) {
 	if out.WorkingDir, err = o.GetWorkingDir(); err != nil {
 		return out, err
 	}
-	if out.ConfigFiles, err = p.files(); err != nil {
+	if out.ConfigFiles, err = r.files(); err != nil {
 		return out, err
 	}
 	for i, file := range out.ConfigFiles {
@@ -188,17 +189,17 @@ func (p *Project) details(from Source) (types.ConfigDetails, error) {
 }
 
 // files are what compose-go gets to read: the files as they are, but for keys that this version does not know, which are noted.
-func (p *Project) files() ([]types.ConfigFile, error) {
+func (r *reader) files() ([]types.ConfigFile, error) {
 	var out []types.ConfigFile
-	for i, d := range p.places {
-		p.places[i].entries = entries(d.root) // not before its size is known to be bounded
-		novel := p.catalogue.novelties(d.root)
-		p.novel = append(p.novel, novel...)
-		if i == 0 || p.places[i-1].path != d.path { // otherwise another document of the same file
+	for i, d := range r.written {
+		r.written[i].entries = entries(d.root) // not before its size is known to be bounded
+		novel := r.catalogue.Novelties(d.root)
+		r.novel = append(r.novel, novel...)
+		if i == 0 || r.written[i-1].path != d.path { // otherwise another document of the same file
 			out = append(out, types.ConfigFile{Filename: d.path, Content: d.data})
 		}
 		if len(novel) > 0 {
-			data, err := p.catalogue.stripped(d.data)
+			data, err := r.catalogue.Stripped(d.data)
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", d.path, err)
 			}
@@ -208,15 +209,15 @@ func (p *Project) files() ([]types.ConfigFile, error) {
 	return out, nil
 }
 
-func (p *Project) load(ctx context.Context, details types.ConfigDetails, more ...func(*loader.Options)) (*types.Project, error) {
+func (r *reader) load(ctx context.Context, details types.ConfigDetails, more ...func(*loader.Options)) (*types.Project, error) {
 	logrus.SetOutput(io.Discard) // compose-go logs what is returned as an error or noted in the project
 	options := append([]func(*loader.Options){func(o *loader.Options) {
 		o.Profiles = []string{"*"}
 		o.ResourceLoaders = append(o.ResourceLoaders, remote{})
-		o.Interpolate.Substitute = p.substitute
+		o.Interpolate.Substitute = r.substitute
 		if name := details.Environment[nameVariable]; name != "" {
 			o.SetProjectName(name, true)
-		} else if !p.named() {
+		} else if !r.named() {
 			o.SetProjectName(loader.NormalizeProjectName(filepath.Base(details.WorkingDir)), false)
 		}
 	}}, more...)
@@ -227,18 +228,18 @@ func (p *Project) load(ctx context.Context, details types.ConfigDetails, more ..
 const nameVariable = "COMPOSE_PROJECT_NAME"
 
 // named reports whether one of the files names the project.
-func (p *Project) named() bool {
-	return slices.ContainsFunc(p.places, func(d document) bool {
+func (w written) named() bool {
+	return slices.ContainsFunc(w, func(d document) bool {
 		if len(d.root.Content) == 0 {
 			return false
 		}
-		_, name := LookUp(d.root.Content[0], "name")
+		_, name := specification.LookUp(d.root.Content[0], "name")
 		return name != nil && name.Value != ""
 	})
 }
 
 // substitute replaces variables. What is not set is noted, and never a reason to stop looking.
-func (p *Project) substitute(text string, lookup template.Mapping) (string, error) {
+func (r *reader) substitute(text string, lookup template.Mapping) (string, error) {
 	stand := map[string]string{}
 	mapping := func(name string) (string, bool) {
 		if v, ok := lookup(name); ok {
@@ -248,7 +249,7 @@ func (p *Project) substitute(text string, lookup template.Mapping) (string, erro
 			return v, true
 		}
 		if !provided(text, name) {
-			p.Unset = append(p.Unset, name)
+			r.unset = append(r.unset, name)
 		}
 		return "", false
 	}
@@ -261,7 +262,7 @@ func (p *Project) substitute(text string, lookup template.Mapping) (string, erro
 		if _, set := lookup(missing.Variable); set {
 			return out, err // set, but empty: nothing can stand in for it
 		}
-		p.Unset = append(p.Unset, missing.Variable)
+		r.unset = append(r.unset, missing.Variable)
 		stand[missing.Variable] = placeholder
 	}
 }

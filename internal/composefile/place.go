@@ -5,49 +5,22 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/hsectl/hsectl/internal/composefile/specification"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"go.yaml.in/yaml/v3"
 )
 
-// LookUp returns the key and the value of a mapping, following aliases and merge keys. A key written beside a merge wins.
-func LookUp(n *yaml.Node, key string) (k, v *yaml.Node) { return lookUpWithin(n, key, 0) }
+// document is one of the files as written, or a part of one, for places and comments.
+type document struct {
+	path string
+	root *yaml.Node
+	data []byte
 
-func lookUpWithin(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
-	n = resolve(n)
-	if n == nil || n.Kind != yaml.MappingNode || depth > 16 {
-		return nil, nil
-	}
-	var merged []*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		switch {
-		case n.Content[i].Value == key && n.Content[i].Kind == yaml.ScalarNode:
-			return n.Content[i], resolve(n.Content[i+1])
-		case n.Content[i].ShortTag() == "!!merge":
-			merged = append(merged, n.Content[i+1])
-		}
-	}
-	for _, m := range merged {
-		m = resolve(m)
-		sources := []*yaml.Node{m}
-		if m != nil && m.Kind == yaml.SequenceNode {
-			sources = m.Content
-		}
-		for _, source := range sources {
-			if k, v := lookUpWithin(source, key, depth+1); k != nil {
-				return k, v
-			}
-		}
-	}
-	return nil, nil
+	entries map[string]entry // its services and jobs
 }
 
-// resolve follows an alias. An alias of an alias does not exist in YAML.
-func resolve(n *yaml.Node) *yaml.Node {
-	if n != nil && n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
-}
+// written are the documents of the files, each laid over the ones before it.
+type written []document
 
 // entry is a service or a job as it is written.
 type entry struct{ key, value *yaml.Node }
@@ -59,10 +32,10 @@ func entries(root *yaml.Node) map[string]entry {
 		return out
 	}
 	for _, section := range []string{"services", "jobs"} {
-		_, all := LookUp(root.Content[0], section)
-		for k, v := range pairs(all) {
+		_, all := specification.LookUp(root.Content[0], section)
+		for k, v := range specification.Pairs(all) {
 			if _, ok := out[k.Value]; !ok {
-				out[k.Value] = entry{k, resolve(v)}
+				out[k.Value] = entry{k, specification.Resolve(v)}
 			}
 		}
 	}
@@ -70,8 +43,8 @@ func entries(root *yaml.Node) map[string]entry {
 }
 
 // service returns where a service or job is written: in the first file that has it, as the others are laid over it.
-func (p *Project) service(name string) (in document, key, value *yaml.Node) {
-	for _, d := range p.places {
+func (w written) service(name string) (in document, key, value *yaml.Node) {
+	for _, d := range w {
 		if e, ok := d.entries[name]; ok {
 			return d, e.key, e.value
 		}
@@ -95,16 +68,16 @@ func (p Place) String() string {
 
 // Place returns where a key is written, such as services, web, ports, 0: in the last file that has all of it, otherwise where
 // the most of it is. Items of lists are numbered from 0.
-func (p *Project) Place(keys ...string) Place {
-	best, deepest := Place{File: p.places[0].path}, 0
-	for _, d := range slices.Backward(p.places) {
+func (w written) Place(keys ...string) Place {
+	best, deepest := Place{File: w[0].path}, 0
+	for _, d := range slices.Backward(w) {
 		if len(d.root.Content) == 0 {
 			continue
 		}
 		at := d.root.Content[0]
 		for depth, key := range keys {
-			k, v := LookUp(at, key)
-			if list := resolve(at); list.Kind == yaml.SequenceNode {
+			k, v := specification.LookUp(at, key)
+			if list := specification.Resolve(at); list.Kind == yaml.SequenceNode {
 				if n, err := strconv.Atoi(key); err == nil && n >= 0 && n < len(list.Content) {
 					k, v = list.Content[n], list.Content[n]
 				}
@@ -123,35 +96,33 @@ func (p *Project) Place(keys ...string) Place {
 
 // place returns file:line:column of the first of the keys that the service has, or of the service. A service that comes
 // from an included file has the place of the first file.
-func (p *Project) place(service string, keys ...string) string {
+func (w written) place(service string, keys ...string) string {
 	for _, key := range keys {
-		for i := len(p.places) - 1; i >= 0; i-- {
-			one := Project{places: p.places[i : i+1]}
-			d, _, value := one.service(service)
-			if k, _ := LookUp(value, key); k != nil {
+		for i := len(w) - 1; i >= 0; i-- {
+			d, _, value := w[i : i+1].service(service)
+			if k, _ := specification.LookUp(value, key); k != nil {
 				return fmt.Sprintf("%s:%d:%d", d.path, k.Line, k.Column)
 			}
 		}
 	}
-	if d, k, _ := p.service(service); k != nil {
+	if d, k, _ := w.service(service); k != nil {
 		return fmt.Sprintf("%s:%d:%d", d.path, k.Line, k.Column)
 	}
-	return p.places[0].path
+	return w[0].path
 }
 
 // keys returns the keys of a service as written, in any of the files.
-func (p *Project) keys(service string) map[string]bool {
+func (w written) keys(service string) map[string]bool {
 	out := map[string]bool{}
-	for i := range p.places {
-		one := Project{places: p.places[i : i+1]}
-		_, _, value := one.service(service)
+	for i := range w {
+		_, _, value := w[i : i+1].service(service)
 		collect(value, out, 0)
 	}
 	return out
 }
 
 func collect(n *yaml.Node, into map[string]bool, depth int) {
-	n = resolve(n)
+	n = specification.Resolve(n)
 	if n == nil || depth > 16 {
 		return
 	}
@@ -175,22 +146,21 @@ func collect(n *yaml.Node, into map[string]bool, depth int) {
 
 // Raw returns the value of a variable of a service as it is written, before variables are replaced; empty when it
 // is not in one of the files themselves.
-func (p *Project) Raw(service, name string) string {
-	for i := len(p.places) - 1; i >= 0; i-- {
-		one := Project{places: p.places[i : i+1]}
-		_, _, value := one.service(service)
-		_, environment := LookUp(value, "environment")
+func (w written) Raw(service, name string) string {
+	for i := len(w) - 1; i >= 0; i-- {
+		_, _, value := w[i : i+1].service(service)
+		_, environment := specification.LookUp(value, "environment")
 		if environment == nil {
 			continue
 		}
-		if _, v := LookUp(environment, name); v != nil && v.Kind == yaml.ScalarNode {
+		if _, v := specification.LookUp(environment, name); v != nil && v.Kind == yaml.ScalarNode {
 			return v.Value
 		}
 		if environment.Kind != yaml.SequenceNode {
 			continue
 		}
 		for _, item := range environment.Content {
-			if item = resolve(item); len(item.Value) > len(name) && item.Value[:len(name)+1] == name+"=" {
+			if item = specification.Resolve(item); len(item.Value) > len(name) && item.Value[:len(name)+1] == name+"=" {
 				return item.Value[len(name)+1:]
 			}
 		}
@@ -199,11 +169,10 @@ func (p *Project) Raw(service, name string) string {
 }
 
 // RawKey returns a plain value of a service as it is written; empty when it is not in one of the files themselves.
-func (p *Project) RawKey(service, key string) string {
-	for i := len(p.places) - 1; i >= 0; i-- {
-		one := Project{places: p.places[i : i+1]}
-		_, _, value := one.service(service)
-		if _, v := LookUp(value, key); v != nil && v.Kind == yaml.ScalarNode {
+func (w written) RawKey(service, key string) string {
+	for i := len(w) - 1; i >= 0; i-- {
+		_, _, value := w[i : i+1].service(service)
+		if _, v := specification.LookUp(value, key); v != nil && v.Kind == yaml.ScalarNode {
 			return v.Value
 		}
 	}
@@ -213,7 +182,7 @@ func (p *Project) RawKey(service, key string) string {
 // Locate returns where a change is written: the value of a control when the change has one, otherwise the service.
 func (p *Project) Locate(service, control string) string {
 	if service == "" {
-		return p.places[0].path
+		return p.written[0].path
 	}
 	for _, c := range controls.All() {
 		if c.ID == control {

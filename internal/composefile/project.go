@@ -37,7 +37,7 @@ func (p *Project) Intent(service string) policy.Intent {
 
 // Decisive returns the keys of a service that decide a control, the most likely first.
 func (p *Project) Decisive(c policy.Control, service string) []string {
-	return p.decisive(c, p.Facts(service))
+	return decisive(c, p.Facts(service))
 }
 
 // config returns a service, or a job as the service it would be.

@@ -11,7 +11,10 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-func (m *moving) lifecycle() {
+// lifetime moves when a service starts, how it is watched, and how it ends.
+type lifetime struct{ *moving }
+
+func (m lifetime) lifecycle() {
 	shutdown := map[string]any{}
 	if m.take("stop_signal") {
 		shutdown["signal"] = signal(m.s.StopSignal)
@@ -46,7 +49,7 @@ func signal(s string) string {
 }
 
 // health moves the test with the engine's own times where none are written, so that it judges as before.
-func (m *moving) health() {
+func (m lifetime) health() {
 	h := m.s.HealthCheck
 	tested := h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE"
 	if !tested {
@@ -103,7 +106,7 @@ func engineTime(d *types.Duration) time.Duration {
 }
 
 // dependencies moves what a service waits for. A test that only the image may have keeps its condition by being passed through.
-func (m *moving) dependencies() {
+func (m lifetime) dependencies() {
 	m.take("depends_on")
 	var list []any
 	for _, name := range slices.Sorted(maps.Keys(m.s.DependsOn)) {
@@ -142,13 +145,13 @@ func (m *moving) choices() {
 
 // always reports whether another service is there whenever this one is. What is waited for without that has no place in a
 // profile, and is passed through.
-func (m *moving) always(name string) bool {
+func (m lifetime) always(name string) bool {
 	other := m.p.Types().Services[name].Profiles
 	return len(other) == 0 || len(m.s.Profiles) > 0 && !slices.ContainsFunc(m.s.Profiles, func(c string) bool { return !slices.Contains(other, c) })
 }
 
 // tests reports whether a service will have a health test in the profile.
-func (m *moving) tests(name string) bool {
+func (m lifetime) tests(name string) bool {
 	other := m.p.Types().Services[name]
 	if h := other.HealthCheck; h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE" {
 		return true

@@ -7,7 +7,10 @@ import (
 	"github.com/hsectl/hsectl/internal/composefile"
 )
 
-func (m *moving) limits() {
+// bounds moves how much of the machine a service may take, and how often it runs.
+type bounds struct{ *moving }
+
+func (m bounds) limits() {
 	m.take("mem_limit", "memswap_limit", "cpus", "pids_limit", "mem_reservation", "cpu_quota", "cpu_period", "shm_size")
 	defaults, _ := m.preset["limits"].(map[string]any)
 	limits := map[string]any{}
@@ -44,7 +47,7 @@ func (m *moving) limits() {
 	m.ulimits()
 }
 
-func (m *moving) reservations() {
+func (m bounds) reservations() {
 	r := composefile.Reservations(m.s)
 	out := map[string]any{}
 	if v := decimal(float64(r.NanoCPUs)); v != "" {
@@ -111,7 +114,7 @@ func number(n int64) string {
 }
 
 // ulimits moves the limit of open files. Another hard limit, and every other limit, is passed through.
-func (m *moving) ulimits() {
+func (m bounds) ulimits() {
 	all, _ := m.rest["ulimits"].(map[string]any)
 	delete(all, "core") // always 0
 	if u := m.s.Ulimits["nofile"]; u != nil && composefile.SoftLimit(u) > 0 {
@@ -126,7 +129,7 @@ func (m *moving) ulimits() {
 }
 
 // replicas moves the number of containers. Where only one can be, it is asked what to do.
-func (m *moving) replicas() {
+func (m bounds) replicas() {
 	n := m.s.GetScale()
 	m.take("scale")
 	deploy, _ := m.rest["deploy"].(map[string]any)

@@ -12,10 +12,14 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/specification"
 )
 
+// storage moves where a service writes.
+type storage struct{ *moving }
+
 // writable moves named volumes and tmpfs. Binds, read-only volumes and anonymous ones have no place: they are passed through.
-func (m *moving) writable() {
+func (m storage) writable() {
 	var list, left []any
 	var questions []string
 	raw, _ := m.rest["volumes"].([]any)
@@ -84,7 +88,7 @@ func movable(p string) bool {
 }
 
 // place returns the writable path for a volume, or nothing when it has none.
-func (m *moving) place(v types.ServiceVolumeConfig) (entry map[string]any, question string) {
+func (m storage) place(v types.ServiceVolumeConfig) (entry map[string]any, question string) {
 	target := path.Clean(v.Target)
 	nested := slices.ContainsFunc(m.s.Volumes, func(o types.ServiceVolumeConfig) bool {
 		return o.Type != types.VolumeTypeTmpfs && path.Clean(o.Target) != target && strings.HasPrefix(target, path.Clean(o.Target)+"/")
@@ -122,7 +126,7 @@ const override = "!override"
 
 // apart returns the writable paths of the preset that no path of the file is within, or holds. It reports whether one is
 // left out, once the service has been in trouble: a database keeps its data where the file says.
-func (m *moving) apart(own []any) (kept []any, replaced bool) {
+func (m storage) apart(own []any) (kept []any, replaced bool) {
 	list, _ := m.preset["writable"].([]any)
 	if m.caution[m.name] == 0 {
 		return nil, false
@@ -132,7 +136,7 @@ func (m *moving) apart(own []any) (kept []any, replaced bool) {
 		p, _ := w["path"].(string)
 		same, clash := false, false
 		for _, n := range own {
-			_, v := composefile.LookUp(n.(*yaml.Node), "path")
+			_, v := specification.LookUp(n.(*yaml.Node), "path")
 			same = same || v.Value == p
 			clash = clash || v.Value != p && (strings.HasPrefix(v.Value, p+"/") || strings.HasPrefix(p, v.Value+"/"))
 		}
@@ -146,7 +150,7 @@ func (m *moving) apart(own []any) (kept []any, replaced bool) {
 	return kept, replaced
 }
 
-func (m *moving) tmpfs(target string, bytes int64) (entry map[string]any, question string) {
+func (m storage) tmpfs(target string, bytes int64) (entry map[string]any, question string) {
 	if bytes <= 0 {
 		bytes, question = 64<<20, m.ask("how large may %s become? Nothing was said", target)
 	}

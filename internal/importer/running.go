@@ -49,7 +49,7 @@ func (m *moving) userSeen() bool {
 
 // writtenSeen returns writable paths for what the service was seen to write, and what must be asked about them. It returns
 // false when nobody looked.
-func (m *moving) writtenSeen() (list []any, questions []string, looked bool) {
+func (m storage) writtenSeen() (list []any, questions []string, looked bool) {
 	seen := m.seen()
 	if seen == nil {
 		return nil, nil, false
@@ -76,7 +76,7 @@ func (m *moving) writtenSeen() (list []any, questions []string, looked bool) {
 }
 
 // temporary tells whether the service gets a /tmp of its own by the import.
-func (m *moving) temporary() bool {
+func (m storage) temporary() bool {
 	return !slices.ContainsFunc(m.p.Mounts(m.s), func(o policy.Mount) bool { return o.Path == "/tmp" || strings.HasPrefix(o.Path, "/tmp/") })
 }
 
@@ -97,12 +97,12 @@ func passing(dir string) bool {
 }
 
 // holdsMount tells whether something is mounted below a directory: a writable path cannot hold another.
-func (m *moving) holdsMount(dir string) bool {
+func (m storage) holdsMount(dir string) bool {
 	return slices.ContainsFunc(m.p.Mounts(m.s), func(o policy.Mount) bool { return strings.HasPrefix(path.Clean(o.Path), dir+"/") })
 }
 
 // memorySeen is a limit of twice what the container held at most, in steps of 64 MiB; false when that is not known.
-func (m *moving) memorySeen() (limit, comment string, ok bool) {
+func (m bounds) memorySeen() (limit, comment string, ok bool) {
 	const step = 64 << 20
 	seen := m.seen()
 	if seen == nil || seen.Memory <= 0 || seen.Memory > 1<<50 {
@@ -112,7 +112,7 @@ func (m *moving) memorySeen() (limit, comment string, ok bool) {
 }
 
 // testSeen moves the image's own test of health, with its words; false when there is none.
-func (m *moving) testSeen() bool {
+func (m lifetime) testSeen() bool {
 	seen := m.seen()
 	if seen == nil || len(seen.Test) < 2 {
 		return false
@@ -135,7 +135,7 @@ func (m *moving) testSeen() bool {
 }
 
 // listens tells on which ports the container was seen to listen, as the begin of a sentence.
-func (m *moving) listens() string {
+func (m lifetime) listens() string {
 	seen := m.seen()
 	if seen == nil || len(seen.Listening) == 0 {
 		return ""

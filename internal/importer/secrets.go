@@ -9,6 +9,9 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
+// credentials moves the secrets of a service.
+type credentials struct{ *moving }
+
 // fromVariable is a secret that was a variable of one or several services.
 type fromVariable struct {
 	env   string // variable of the deploying process that has the value
@@ -44,7 +47,7 @@ func (i *importer) secrets(out ordered) {
 }
 
 // secretUses moves the files of secrets, and makes such files of variables that the image also reads from one.
-func (m *moving) secretUses() {
+func (m credentials) secretUses() {
 	m.take("secrets")
 	var mine, left []any
 	for _, use := range m.s.Secrets {
@@ -82,7 +85,7 @@ func (m *moving) secretUses() {
 
 // asFile returns the use of a secret in place of a variable that holds one, where the preset's image reads it from a file as
 // well; nil where it cannot, or where something else in the service uses the variable.
-func (m *moving) asFile(variable string) any {
+func (m credentials) asFile(variable string) any {
 	value, file := m.s.Environment[variable], variable+"_FILE"
 	files, _ := m.preset["secret_files"].([]any)
 	if value == nil || !slices.Contains(files, any(file)) || m.s.Environment[file] != nil || m.mentions(variable) {
@@ -102,7 +105,7 @@ func (m *moving) asFile(variable string) any {
 
 // deployer names the variable of the deploying process that a value came from, or shall come from when the Compose file
 // has it in plain text; empty for a default, and for what is put together.
-func (m *moving) deployer(variable string) string {
+func (m credentials) deployer(variable string) string {
 	raw := m.p.Raw(m.s.Name, variable)
 	if !strings.Contains(strings.ReplaceAll(raw, "$$", ""), "$") {
 		return variable
@@ -115,7 +118,7 @@ func (m *moving) deployer(variable string) string {
 }
 
 // secretOf returns the name of the secret that a variable becomes. Services with the same value share one.
-func (m *moving) secretOf(variable string, from fromVariable) string {
+func (m credentials) secretOf(variable string, from fromVariable) string {
 	name := clean(variable)
 	_, taken := m.p.Types().Secrets[name]
 	if other, ok := m.files[name]; taken || ok && other != from {
@@ -129,7 +132,7 @@ func (m *moving) secretOf(variable string, from fromVariable) string {
 }
 
 // mentions tells whether a command, a hook or the test of health of the service reads the variable.
-func (m *moving) mentions(variable string) bool {
+func (m credentials) mentions(variable string) bool {
 	words := fmt.Sprint(m.s.Command, m.s.Entrypoint, m.s.PostStart, m.s.PreStop)
 	if m.s.HealthCheck != nil {
 		words += fmt.Sprint(m.s.HealthCheck.Test)

@@ -1,4 +1,6 @@
-package composefile
+// Package specification knows the keys of the Compose specification: which of them controls judge, which are neutral and why, and
+// how keys are found in YAML as it is written. Everything else in a file is something that this version does not know.
+package specification
 
 import "strings"
 
