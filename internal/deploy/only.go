@@ -22,7 +22,7 @@ func Narrow(d Desired, only []string) (Desired, error) {
 	for _, name := range only {
 		s, ok := d.Stack.Service(name)
 		if !ok {
-			return d, fmt.Errorf("there is no service %q", name)
+			return d, fmt.Errorf("service %q not found", name)
 		}
 		services[name] = s
 	}

@@ -203,7 +203,7 @@ func (i *importer) stack(out ordered) {
 			one.set("expires", (&yaml.Node{Kind: yaml.ScalarNode, Value: i.t.Today.AddDate(0, 0, waiverDays).Format(time.DateOnly)}))
 			list = append(list, flow(one))
 		}
-		out.set("exceptions", list, todo+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: mend it, or say why it must be")
+		out.set("exceptions", list, todo+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: fix it, or give the reason why it is needed")
 	}
 	if len(i.extra) > 0 {
 		out.set("passthrough", i.verbatim(i.extra), "Keys of Compose that have no place in a profile.")

@@ -12,10 +12,10 @@ import (
 type Backup struct {
 	To          string   `yaml:"to" doc:"directory for the backups that hsectl backup makes, relative to the profile"`
 	Dump        []string `yaml:"dump" doc:"program of the service's image that writes the data to files in /backup; the volume's own files are taken unless written"`
-	Restore     []string `yaml:"restore" doc:"program that brings back what dump wrote to /backup"`
+	Restore     []string `yaml:"restore" doc:"program that restores what dump wrote to /backup"`
 	Check       []string `yaml:"check" doc:"program that ends with 0 only when the restored data is right; hsectl drill restore runs it"`
-	Encrypt     []string `yaml:"encrypt" doc:"age recipients (age1…): each can decrypt the archives with its identity, and nobody else"`
-	Service     string   `yaml:"service" doc:"service whose image, user, secrets and networks the programs have; needed when several write the volume"`
+	Encrypt     []string `yaml:"encrypt" doc:"age recipients (age1…); only their identities can decrypt the archives"`
+	Service     string   `yaml:"service" doc:"service whose image, user, secrets and networks the programs use; required when several services write the volume"`
 	Schedule    string   `yaml:"schedule" doc:"when hsectl backup runs: five fields as cron reads them, or @daily; generate writes the line for cron"`
 	Keep        int      `yaml:"keep" doc:"number of backups that are kept; all unless written"`
 	Timeout     Duration `yaml:"timeout" doc:"time until a program counts as failed; 1h unless written"`

@@ -48,9 +48,9 @@ const (
 
 // Rollout says how the next container of a service takes the place of the last.
 type Rollout struct {
-	Order  string   `yaml:"order" doc:"start-first or stop-first; start-first unless written, where the edge can move the traffic or replicas answer meanwhile, and no volume stands against it"`
+	Order  string   `yaml:"order" doc:"start-first or stop-first; default start-first where the edge can switch traffic or replicas answer meanwhile, and no volume prevents it"`
 	Settle Duration `yaml:"settle" doc:"time for which the new container must stay healthy before it gets traffic; 2s unless written"`
-	Drain  Duration `yaml:"drain" doc:"time between the move of the traffic and the end of the old container; 1s unless written"`
+	Drain  Duration `yaml:"drain" doc:"time between switching traffic and stopping the old container; default 1s"`
 }
 
 // The orders of a rollout.

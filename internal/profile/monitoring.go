@@ -77,12 +77,12 @@ func (p *Profile) PartNames() []string {
 
 // Monitoring says how the stack is watched. Its services are a stack of their own, beside the one they watch.
 type Monitoring struct {
-	Off             []string           `yaml:"off" doc:"parts that are not wanted, such as tempo; every part is on unless named here"`
+	Off             []string           `yaml:"off" doc:"parts to switch off, such as tempo; all other parts are on"`
 	Interval        Duration           `yaml:"interval" doc:"time between two scrapes; 15s unless written"`
 	Retention       Retention          `yaml:"retention" doc:"how long metrics, logs and traces are kept"`
-	Receivers       []Receiver         `yaml:"receivers" doc:"who is told about alerts"`
+	Receivers       []Receiver         `yaml:"receivers" doc:"receivers of alerts"`
 	Logs            LogSink            `yaml:"logs" doc:"where logs go; to the stack's own Loki unless written"`
-	Probes          []string           `yaml:"probes" doc:"https addresses that are asked from outside, also for their certificates"`
+	Probes          []string           `yaml:"probes" doc:"https addresses that are probed from outside, including their certificates"`
 	GrafanaPassword string             `yaml:"grafana_password" doc:"secret with the password of Grafana's admin; generated once unless written"`
 	Verify          Duration           `yaml:"verify" doc:"time between two runs of verify, by a timer that generate writes; none unless written"`
 	Runbooks        string             `yaml:"runbooks" doc:"address of the directory that holds the runbooks"`
@@ -92,7 +92,7 @@ type Monitoring struct {
 
 // Retention is how long observations are kept. Numbers are days.
 type Retention struct {
-	Metrics int   `yaml:"metrics" doc:"days that metrics are kept; 15 unless written"`
+	Metrics int   `yaml:"metrics" doc:"days that metrics are kept; default 15"`
 	Size    Bytes `yaml:"size" doc:"bytes of metrics that are kept at most; 8G unless written"`
 	Logs    int   `yaml:"logs" doc:"days that logs are kept; 7 unless written"`
 	Traces  int   `yaml:"traces" doc:"days that traces are kept; 2 unless written"`

@@ -23,16 +23,16 @@ type Profile struct {
 	Secrets     map[string]Secret  `yaml:"secrets" doc:"the secrets of the stack, by name"`
 	Networks    map[string]Network `yaml:"networks" doc:"the networks of the stack, by name"`
 	Volumes     map[string]Volume  `yaml:"volumes" doc:"options of named volumes; a volume needs no entry here"`
-	Exceptions  []Exception        `yaml:"exceptions" doc:"weaker settings that stand for a time, each with its reason"`
-	Edge        *Edge              `yaml:"edge" doc:"what stands between the world and the services: sites, certificates, routes"`
-	Firewall    []Opening          `yaml:"firewall" doc:"from where the published ports may be reached; a word about each, once there is one"`
-	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is watched; nothing watches it when this is absent"`
-	Passthrough Passthrough        `yaml:"passthrough" doc:"keys of Compose beside services that have no place here, as Compose writes them"`
+	Exceptions  []Exception        `yaml:"exceptions" doc:"weaker settings that are accepted until a date, each with its reason"`
+	Edge        *Edge              `yaml:"edge" doc:"reverse proxy in front of the services: sites, certificates, routes"`
+	Firewall    []Opening          `yaml:"firewall" doc:"networks that may reach the published ports; once set, every published port needs an entry"`
+	Monitoring  *Monitoring        `yaml:"monitoring" doc:"how the stack is monitored; without it, the stack is not monitored"`
+	Passthrough Passthrough        `yaml:"passthrough" doc:"top-level Compose keys that a profile does not model, in Compose syntax"`
 	Jobs        map[string]Job     `yaml:"jobs" doc:"programs that run once in each deploy that changes their service, by name"`
-	Hooks       map[string]Hook    `yaml:"hooks" doc:"programs that run around each deploy that changes something, on the machine that deploys, by name"`
+	Hooks       map[string]Hook    `yaml:"hooks" doc:"programs that run around each deploy that changes something, on the deploying machine, by name"`
 
-	Environments map[string]Overlay `yaml:"environments" doc:"what differs in an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
-	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"what an image must prove before it is deployed"`
+	Environments map[string]Overlay `yaml:"environments" doc:"overrides of an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
+	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"checks that an image must pass before it is deployed"`
 
 	Places yamldoc.Places // where each value was written, and by which layer
 	Tree   *yamldoc.Node  // all layers merged, for Explain
@@ -52,7 +52,7 @@ type Overlay struct {
 	Volumes    map[string]Volume  `yaml:"volumes" doc:"other options of volumes"`
 	Exceptions []Exception        `yaml:"exceptions" doc:"further exceptions"`
 	Edge       *Edge              `yaml:"edge" doc:"other sites and ports of the edge"`
-	Firewall   []Opening          `yaml:"firewall" doc:"from where the published ports may be reached here, in place of what the profile says"`
+	Firewall   []Opening          `yaml:"firewall" doc:"networks that may reach the published ports in this environment; replaces the profile's firewall"`
 	Hooks      map[string]Hook    `yaml:"hooks" doc:"what hooks do differently, and further hooks"`
 }
 
@@ -77,24 +77,24 @@ type Network struct {
 // Volume are the options of a named volume.
 type Volume struct {
 	External bool `yaml:"external" doc:"the volume exists already"`
-	Shared   bool `yaml:"shared" doc:"two containers may write it at once, so that it does not stand against start-first"`
+	Shared   bool `yaml:"shared" doc:"two containers may write it at the same time, so start-first is possible"`
 
-	Ephemeral string  `yaml:"ephemeral" doc:"why the data may be lost, so that nobody backs it up"`
-	Backup    *Backup `yaml:"backup" doc:"who keeps the data elsewhere, and how often it must be proven that it can be brought back"`
+	Ephemeral string  `yaml:"ephemeral" doc:"why the data may be lost, so that it is not backed up"`
+	Backup    *Backup `yaml:"backup" doc:"who keeps the data elsewhere, and how often a restore must be tested"`
 }
 
 // Exception lets a control fail for a time.
 type Exception struct {
 	Control string `yaml:"control" doc:"id of the control, such as HSE-FS-001"`
 	Service string `yaml:"service" doc:"service it is for"`
-	Reason  string `yaml:"reason" doc:"why it must be"`
-	Owner   string `yaml:"owner" doc:"who answers for it"`
+	Reason  string `yaml:"reason" doc:"why it is needed"`
+	Owner   string `yaml:"owner" doc:"owner of the exception"`
 	Expires Day    `yaml:"expires" doc:"last day on which it holds"`
 }
 
 // Hook is a program that runs on the machine that deploys, such as one that tells a team or asks whether now is the time.
 type Hook struct {
-	When    string   `yaml:"when" doc:"before anything changes, and what fails there stops the deploy; after it has succeeded; or failed, when it has not"`
+	When    string   `yaml:"when" doc:"before: before any change, and a failure stops the deploy; after: after a successful deploy; failed: after a failed one"`
 	Command []string `yaml:"command" doc:"program and arguments, run in the profile's directory without a shell"`
 	Timeout Duration `yaml:"timeout" doc:"time after which it is ended and counts as failed; 1m unless written"`
 	Secrets []string `yaml:"secrets" doc:"secrets whose values it gets, each as the variable HSECTL_HOOK_SECRET_NAME; without an entry it gets none"`

@@ -9,7 +9,7 @@ import (
 // Service is one service of the stack.
 type Service struct {
 	Preset       string          `yaml:"preset" doc:"name of a preset that knows this image: its user, paths, health command and tuning"`
-	Owner        string          `yaml:"owner" doc:"who answers for the service: a team or an address; its exceptions are theirs unless they name another"`
+	Owner        string          `yaml:"owner" doc:"owner of the service: a team or an address; its exceptions have the same owner unless they name another"`
 	Image        string          `yaml:"image" doc:"image reference; a built service may leave it out"`
 	Build        *Build          `yaml:"build" doc:"how to build the image from source"`
 	Entrypoint   []string        `yaml:"entrypoint" doc:"replaces the image's entry point"`
@@ -20,15 +20,15 @@ type Service struct {
 	Init         *bool           `yaml:"init" doc:"run the engine's init as PID 1; false when the image brings its own"`
 	Writable     []Writable      `yaml:"writable" doc:"the only paths the service may write"`
 	HostPaths    []HostPath      `yaml:"host_paths" doc:"paths of the host that the service may read; needs an exception for HSE-FS-003"`
-	Capabilities []Capability    `yaml:"capabilities" doc:"capabilities added to none, each with its reason"`
+	Capabilities []Capability    `yaml:"capabilities" doc:"capabilities to keep, each with its reason; all others are dropped"`
 	Limits       Resources       `yaml:"limits" doc:"upper bounds of cpu, memory and processes"`
-	Reservations Resources       `yaml:"reservations" doc:"what the service is sure to get"`
+	Reservations Resources       `yaml:"reservations" doc:"resources reserved for the service"`
 	ShmSize      Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
 	OpenFiles    int             `yaml:"open_files" doc:"limit of open files"`
 	Shutdown     Shutdown        `yaml:"shutdown" doc:"how the service stops"`
 	Replicas     *int            `yaml:"replicas" doc:"number of containers, all alike; 1 unless written"`
-	Rollout      *Rollout        `yaml:"rollout" doc:"how the next container takes the place of the last"`
-	Health       *Health         `yaml:"health" doc:"how to tell that the service works"`
+	Rollout      *Rollout        `yaml:"rollout" doc:"how a new container replaces the old one"`
+	Health       *Health         `yaml:"health" doc:"health test of the service"`
 	Secrets      []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
 	Environment  map[string]Env  `yaml:"environment" doc:"environment variables"`
 	Ports        []Port          `yaml:"ports" doc:"published ports; on 127.0.0.1 unless an address is written"`
@@ -39,11 +39,11 @@ type Service struct {
 	Logging      Logging         `yaml:"logging" doc:"log driver and rotation"`
 	Labels       map[string]Text `yaml:"labels" doc:"labels of the container"`
 	Verify       Verify          `yaml:"verify" doc:"what verify must see on the running container"`
-	Metrics      *Metrics        `yaml:"metrics" doc:"where the service shows its metrics"`
-	SLO          *Objectives     `yaml:"slo" doc:"what users may expect; alerts are derived from it"`
+	Metrics      *Metrics        `yaml:"metrics" doc:"where the service exposes its metrics"`
+	SLO          *Objectives     `yaml:"slo" doc:"service level objectives; alerts are derived from them"`
 	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
-	Notes        []string        `yaml:"notes" doc:"what is known to break; shown by presets"`
-	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that have no place here, as Compose writes them; lint reports them"`
+	Notes        []string        `yaml:"notes" doc:"known problems; shown by presets"`
+	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that a profile does not model, in Compose syntax; lint reports them"`
 	Single       string          `yaml:"single" doc:"presets only: why the service has one container only"`
 	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
 }
@@ -78,7 +78,7 @@ type HostPath struct {
 type Capability struct {
 	Name   string `yaml:"name" doc:"name without the CAP_ prefix"`
 	Reason string `yaml:"reason" doc:"why the service cannot do without it"`
-	File   bool   `yaml:"file" doc:"the program carries it as a file capability: the kernel does not start it otherwise, whoever runs it"`
+	File   bool   `yaml:"file" doc:"the program has it as a file capability; without it the kernel does not start the program for any user"`
 }
 
 // Resources are bounds of cpu, memory and processes; zero values are not set.

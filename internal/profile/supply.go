@@ -2,15 +2,15 @@ package profile
 
 import "time"
 
-// SupplyChain says what an image must prove before it is deployed.
+// SupplyChain holds the checks that an image must pass before it is deployed.
 type SupplyChain struct {
 	Lock       string            `yaml:"lock" doc:"required: deploy refuses images that hsectl.lock does not pin; optional is the default"`
 	Scan       string            `yaml:"scan" doc:"required: deploy refuses images that were not scanned or fail the scan; optional is the default"`
 	FailOn     string            `yaml:"fail_on" doc:"lowest severity of a vulnerability that fails an image: low, medium, high or critical; high unless written"`
-	OnlyFixed  bool              `yaml:"only_fixed" doc:"vulnerabilities that nothing mends yet do not count"`
-	MaxDBAge   Duration          `yaml:"max_db_age" doc:"age from which a vulnerability database proves nothing; 168h unless written"`
-	Registries []string          `yaml:"registries" doc:"registries and repositories that images may come from; none allows all"`
-	Mirrors    map[string]string `yaml:"mirrors" doc:"registry that stands in for another: {docker.io: mirror.example.com/hub}"`
+	OnlyFixed  bool              `yaml:"only_fixed" doc:"vulnerabilities without a fix do not count"`
+	MaxDBAge   Duration          `yaml:"max_db_age" doc:"age from which a vulnerability database is stale; default 168h"`
+	Registries []string          `yaml:"registries" doc:"registries and repositories that images may come from; all if empty"`
+	Mirrors    map[string]string `yaml:"mirrors" doc:"mirrors of registries: {docker.io: mirror.example.com/hub}"`
 	MaxSize    Bytes             `yaml:"max_size" doc:"greatest size of an image's files"`
 	MaxLayers  int               `yaml:"max_layers" doc:"greatest number of layers"`
 	MaxDays    int               `yaml:"max_days" doc:"greatest age of an image in days"`
@@ -34,9 +34,9 @@ type Signature struct {
 	Images       string   `yaml:"images" doc:"registry or repository, such as ghcr.io/example or ghcr.io/*/app; * is every image"`
 	Key          string   `yaml:"key" doc:"public key in PEM form, relative to the profile"`
 	Identity     string   `yaml:"identity" doc:"who the certificate of a keyless signature is for: an e-mail address or a workflow"`
-	Pattern      string   `yaml:"identity_pattern" doc:"regular expression for it instead, from ^ to $"`
-	Issuer       string   `yaml:"issuer" doc:"whose word the certificate takes, such as https://token.actions.githubusercontent.com"`
-	Root         string   `yaml:"root" doc:"trusted_root.json of sigstore, relative to the profile; no network is asked"`
+	Pattern      string   `yaml:"identity_pattern" doc:"regular expression for the identity instead, from ^ to $"`
+	Issuer       string   `yaml:"issuer" doc:"issuer of the certificate's token, such as https://token.actions.githubusercontent.com"`
+	Root         string   `yaml:"root" doc:"trusted_root.json of sigstore, relative to the profile; works offline"`
 	Logged       bool     `yaml:"logged" doc:"a signature by key must be in the transparency log of the root, too"`
 	Attestations []string `yaml:"attestations" doc:"types of statements that must be signed, such as https://slsa.dev/provenance/v1; a plain signature unless written"`
 }

@@ -48,7 +48,7 @@ func (s *serviceComparison) limits() {
 		s.change(Change{Rule: RuleLimit, What: "shared memory", Old: old.ShmSize.Text, New: now.ShmSize.Text, Key: "shm_size", Reason: "it counts in the memory limit"})
 	}
 	if old.Reservations != now.Reservations {
-		s.change(Change{Rule: RuleLimit, What: "reservations", Old: resourcesText(old.Reservations), New: resourcesText(now.Reservations), Key: "reservations", Reason: "what the service is sure to get"})
+		s.change(Change{Rule: RuleLimit, What: "reservations", Old: resourcesText(old.Reservations), New: resourcesText(now.Reservations), Key: "reservations", Reason: "resources reserved for the service"})
 	}
 	if old.Log.Driver != now.Log.Driver {
 		s.change(Change{Rule: RuleOther, Control: "HSE-LOG-002", What: "log driver", Old: old.Log.Driver, New: now.Log.Driver, Key: "logging.driver", Reason: "logs go elsewhere"})

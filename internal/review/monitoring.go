@@ -252,7 +252,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// receivers compares who is told about alerts. One that only has another name is paired with itself.
+// receivers compares the receivers of alerts. One that only has another name is paired with itself.
 func (c *comparison) receivers() {
 	var old, now []profile.Receiver
 	if c.base.Monitoring != nil {

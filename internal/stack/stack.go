@@ -110,7 +110,7 @@ type ConfigFile struct {
 // ConfigDir is where configuration files are delivered, read-only.
 const ConfigDir = "/etc/hsectl"
 
-// Metrics says where the service shows its metrics.
+// Metrics says where the service exposes its metrics.
 type Metrics struct {
 	Prefix string
 	Port   int

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrUnpatchable is a change that would have to rewrite what a person has laid out.
-var ErrUnpatchable = errors.New("the place is written in a way that is changed by hand only")
+var ErrUnpatchable = errors.New("this value can only be changed by hand")
 
 // step matches one part of a path: a key, or an index.
 var step = regexp.MustCompile(`[^.\[\]]+|\[\d+\]`)

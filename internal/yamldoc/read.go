@@ -36,7 +36,7 @@ type Source struct {
 func Parse(s Source, c *Collector) *Node {
 	start := Position{File: s.File, Line: 1, Column: 1}
 	if len(s.Data) > maxBytes {
-		c.Add(start, "split it: a file of this size is reviewed by no person",
+		c.Add(start, "split it: a file of this size cannot be reviewed",
 			"the file has %d bytes, more than the %d it may have", len(s.Data), maxBytes)
 		return nil
 	}
@@ -81,7 +81,7 @@ func syntaxProblem(file string, data []byte, err error, c *Collector) {
 	if m := unknownAnchor.FindStringSubmatch(message); m != nil { // the parser does not say where
 		for i, line := range lines {
 			if column := bytes.Index(line, []byte("*"+m[1])); column >= 0 {
-				c.Add(Position{file, i + 1, column + 1}, "define it before its use with &"+m[1], "there is no anchor %q", m[1])
+				c.Add(Position{file, i + 1, column + 1}, "define it before its use with &"+m[1], "anchor %q not found", m[1])
 				return
 			}
 		}

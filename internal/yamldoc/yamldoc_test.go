@@ -96,7 +96,7 @@ func TestParseRefuses(t *testing.T) {
 		"":                    "a.yaml:1:1: the file is empty (write something)",
 		"a: 1\na: 2\n":        `a.yaml:2:1: the key "a" is already set in line 1 (keep one of the two)`,
 		"a: 1\n---\nb: 2\n":   "a.yaml:2:1: a second YAML document starts here (keep one document per file)",
-		"a: *b\n":             `a.yaml:1:4: there is no anchor "b" (define it before its use with &b)`,
+		"a: *b\n":             `a.yaml:1:4: anchor "b" not found (define it before its use with &b)`,
 		"a:\n\tb: 1\n":        "a.yaml:2:1: a tab is used for indentation; YAML allows spaces only (replace the tab by two spaces)",
 		"a: &a [*a]\n":        "",
 		"? [a, b]\n: 1\nc: 2": "a.yaml:1:3: a key must be a plain word, not a list ()",

@@ -217,8 +217,8 @@ func TestAlertsOnOneOfTwoDatabases(t *testing.T) {
 func TestNamesOfExportersAreChecked(t *testing.T) {
 	long := strings.Repeat("a", 50)
 	for name, c := range map[string]struct{ from, to, want string }{
-		"one that is not there":           {"postgres-exporter-orders:", "postgres-exporter-order:", `there is no part "postgres-exporter-order"`},
-		"one of a database that is alone": {"  orders: {preset: postgres", "  orders: {preset: mysql", `there is no part "postgres-exporter-orders"`},
+		"one that is not there":           {"postgres-exporter-orders:", "postgres-exporter-order:", `unknown part "postgres-exporter-order"`},
+		"one of a database that is alone": {"  orders: {preset: postgres", "  orders: {preset: mysql", `unknown part "postgres-exporter-orders"`},
 		"a name that is too long":         {"  " + sessions + ":", "  " + long + ":", `"redis-exporter-` + long + `", the name of its exporter, cannot name a service`},
 	} {
 		text := twoOfEach + exceptions("")

@@ -106,7 +106,7 @@ func (e Entry) check() error {
 			digests = append(digests, e.Digest)
 		}
 	default:
-		return fmt.Errorf("there is no source %q", e.Source)
+		return fmt.Errorf("source %q not found", e.Source)
 	}
 	for _, p := range e.Platforms {
 		digests = append(digests, p.Manifest)

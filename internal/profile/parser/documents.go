@@ -56,9 +56,9 @@ func (d *documents) environment(tree *yamldoc.Node) *yamldoc.Node {
 	entry := all.Get(d.o.Environment)
 	switch {
 	case entry == nil && all == nil:
-		d.c.Add(tree.At, "write it under environments:, or leave --env out", "the profile has no environment %q", d.o.Environment)
+		d.c.Add(tree.At, "declare it under environments:, or omit --env", "the profile has no environment %q", d.o.Environment)
 	case entry == nil:
-		d.c.Add(all.At, yamldoc.DidYouMean(d.o.Environment, slices.Collect(maps.Keys(all.Values))), "there is no environment %q", d.o.Environment)
+		d.c.Add(all.At, yamldoc.DidYouMean(d.o.Environment, slices.Collect(maps.Keys(all.Values))), "environment %q not found", d.o.Environment)
 	case entry.Kind != yamldoc.Mapping:
 		return nil // an environment that changes nothing, or a mistake that is reported when it is decoded
 	}
@@ -83,7 +83,7 @@ func (d *documents) extended(n *yamldoc.Node, from string, trail []string) *yaml
 		return nil
 	}
 	if slices.Contains(trail, document.File) || len(trail) >= maxExtends {
-		d.c.Add(n.At, "drop one of these extends", "extends goes in a circle: %s", strings.Join(append(trail, document.File), " → "))
+		d.c.Add(n.At, "drop one of these extends", "cycle in extends: %s", strings.Join(append(trail, document.File), " → "))
 		return nil
 	}
 	layer := "extends " + n.Value
@@ -116,7 +116,7 @@ func (d *documents) overlay(document Document) *yamldoc.Node {
 func (d *documents) read(document Document, layer string) *yamldoc.Node {
 	tree := yamldoc.Parse(yamldoc.Source{File: document.File, Layer: layer, Data: document.Data, Empty: emptyHint}, d.c)
 	if tree != nil && tree.Kind != yamldoc.Mapping {
-		d.c.Add(tree.At, "write the same keys as in a profile", "the document must be a mapping, not a %s", tree.What())
+		d.c.Add(tree.At, "use the same keys as in a profile", "the document must be a mapping, not a %s", tree.What())
 		return nil
 	}
 	if kind := tree.Get("kind"); kind != nil && kind.Value == "Overlay" {
@@ -146,7 +146,7 @@ func (d *documents) set(assignment string) *yamldoc.Node {
 		return nil
 	}
 	if strings.ContainsAny(keys[len(keys)-1], "[]") {
-		d.c.Add(at, "give the whole list: PATH=[a, b]", "one item of a list cannot be set")
+		d.c.Add(at, "give the whole list: PATH=[a, b]", "a single list item cannot be set")
 		return nil
 	}
 	if keys[0] == "extends" || keys[0] == "environments" {

@@ -269,15 +269,15 @@ func TestMistakesInLayers(t *testing.T) {
 		"in the selected environment, once": {base + "environments:\n  staging:\n    services: {app: {limits: {memory: lots}}}\n",
 			func(o *parser.Options) { o.Environment = "staging" }, []string{"shop.yaml:23:39"}},
 		"no such environment": {base + "environments: {staging: {}}\n", func(o *parser.Options) { o.Environment = "stagin" },
-			[]string{`shop.yaml:21:15: there is no environment "stagin"`}},
+			[]string{`shop.yaml:21:15: environment "stagin" not found`}},
 		"no such file": {"extends: ./none.yaml\n" + base, func(o *parser.Options) { o.Load = memory{}.load }, []string{`shop.yaml:1:10: extends "./none.yaml": there is no file`}},
 		"a circle": {"extends: ./a.yaml\n" + base, func(o *parser.Options) {
 			o.Load = memory{"./a.yaml": "extends: ./b.yaml\n", "./b.yaml": "extends: ./a.yaml\n"}.load
-		}, []string{"b.yaml:1:10: extends goes in a circle: ./a.yaml → ./b.yaml → ./a.yaml"}},
+		}, []string{"b.yaml:1:10: cycle in extends: ./a.yaml → ./b.yaml → ./a.yaml"}},
 		"extends in an overlay":   {base, overlay("extends: production\n"), []string{"site.yaml:1:10: an overlay cannot have extends"}},
 		"a set without a value":   {base, set("services.app.restart"), []string{"--set services.app.restart: there is no value"}},
 		"a set of nothing":        {base, set("services..app=1"), []string{"is not a path"}},
-		"a set of an item":        {base, set("services.app.ports[0]=1:1"), []string{"one item of a list cannot be set"}},
+		"a set of an item":        {base, set("services.app.ports[0]=1:1"), []string{"a single list item cannot be set"}},
 		"a set value":             {base, set("services.app.limits.memory=lots"), []string{`--set services.app.limits.memory=lots: services.app.limits.memory: "lots" is not an amount`}},
 		"a set of an unknown key": {base, set("services.app.limit=1"), []string{`unknown key "limit" in services.app`}},
 		"a preset's key":          {strings.Replace(base, "health: {command: [/app, health]}", "health: {none: I do not care}", 1), nil, []string{"only a preset may say that an image cannot test itself"}},

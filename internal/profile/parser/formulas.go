@@ -54,7 +54,7 @@ func (t Tuning) expand(n *yamldoc.Node, c *yamldoc.Collector) *yamldoc.Node {
 		out.Text = n.Value
 		value, err := profile.ExpandFormula(n.Value, t)
 		if err != nil {
-			c.Add(n.At, "this is a mistake in the preset, not in the profile", "%v", err)
+			c.Add(n.At, "the error is in the preset, not in the profile", "%v", err)
 		}
 		out.Value = value
 		return &out

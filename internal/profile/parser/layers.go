@@ -42,7 +42,7 @@ func (l *layers) preset(service string, n *yamldoc.Node) *yamldoc.Node {
 		l.failed["services."+service+".preset"] = true
 		if n.Kind == yamldoc.Scalar {
 			hint := cmp.Or(yamldoc.DidYouMean(n.Value, l.library.Presets()), "list them with: hsectl presets")
-			l.c.Add(n.At, hint, "there is no preset %q", n.Value)
+			l.c.Add(n.At, hint, "unknown preset %q", n.Value)
 		}
 		return nil
 	}

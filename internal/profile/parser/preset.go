@@ -28,7 +28,7 @@ type Formula struct {
 func ReadPreset(name string, library Library) (Preset, error) {
 	data, ok := library.Preset(name)
 	if !ok {
-		return Preset{}, fmt.Errorf("there is no preset %q", name)
+		return Preset{}, fmt.Errorf("unknown preset %q", name)
 	}
 	c := &yamldoc.Collector{}
 	d := yamldoc.NewDecoder(c)

@@ -56,7 +56,7 @@ func (v *validator) backups() {
 // outside checks a backup that another system makes.
 func (v *validator) outside(b profile.Backup, path string) {
 	if strings.TrimSpace(b.Reason) == "" {
-		v.bad(path+".by", "add reason: why that system makes them", "%q makes the backups, and nobody says why", b.By)
+		v.bad(path+".by", "add reason: why that system makes them", "%q makes the backups, but the reason is missing", b.By)
 	}
 	for key, set := range map[string]bool{"dump": b.Dump != nil, "restore": b.Restore != nil, "check": b.Check != nil, "encrypt": b.Encrypt != nil, "service": b.Service != "",
 		"schedule": b.Schedule != "", "keep": b.Keep != 0, "timeout": b.Timeout.D != 0} {
@@ -76,11 +76,11 @@ func (v *validator) inside(b profile.Backup, path string, writers []string) {
 	}
 	switch {
 	case b.Dump == nil && b.Restore != nil:
-		v.bad(path+".restore", "add dump: the program that writes it, or drop restore", "nothing is dumped that could be restored by a program")
+		v.bad(path+".restore", "add dump: the program that writes it, or drop restore", "restore is set without dump")
 	case b.Dump != nil && b.Restore == nil:
-		v.bad(path+".dump", "add restore: the program that reads "+profile.BackupDir, "what is dumped cannot be brought back")
+		v.bad(path+".dump", "add restore: the program that reads "+profile.BackupDir, "the dump cannot be restored")
 	case b.Dump != nil && b.Check == nil:
-		v.bad(path+".dump", "add check: a program that fails when the rows are not there", "nothing shows that what was dumped is right")
+		v.bad(path+".dump", "add check: a program that fails when the restored data is incomplete", "no check verifies the dump")
 	}
 	for i, r := range b.Encrypt {
 		if !recipient.MatchString(r) {
@@ -88,7 +88,7 @@ func (v *validator) inside(b profile.Backup, path string, writers []string) {
 		}
 	}
 	if b.Schedule != "" && !schedule().MatchString(b.Schedule) {
-		v.bad(path+".schedule", `write five fields, such as "15 3 * * *", or @daily`, "%q is not a time as cron reads it", b.Schedule)
+		v.bad(path+".schedule", `write five fields, such as "15 3 * * *", or @daily`, "%q is not a valid cron schedule", b.Schedule)
 	}
 	if b.Keep < 0 {
 		v.bad(path+".keep", "", "keep must be above zero, not %d", b.Keep)
@@ -120,7 +120,7 @@ func (v *validator) hooks() {
 			source, ok := v.p.Secrets[secret]
 			switch {
 			case !ok:
-				v.bad(fmt.Sprintf("%s.secrets[%d]", path, i), yamldoc.DidYouMean(secret, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", secret)
+				v.bad(fmt.Sprintf("%s.secrets[%d]", path, i), yamldoc.DidYouMean(secret, slices.Collect(maps.Keys(v.p.Secrets))), "secret %q not found", secret)
 			case source.Generate:
 				v.bad(fmt.Sprintf("%s.secrets[%d]", path, i), "give that secret an env, a file or another source", "secret %q is generated on the engine; its value is not here", secret)
 			}
@@ -135,10 +135,10 @@ func (v *validator) jobs() {
 			v.bad(path+"#key", "use lower-case letters, digits, - and _", "%q cannot name a job", name)
 		}
 		if _, taken := v.p.Services[name]; taken {
-			v.bad(path+"#key", "choose another name", "%q names a service already", name)
+			v.bad(path+"#key", "choose another name", "a service named %q already exists", name)
 		}
 		if _, ok := v.p.Services[j.Service]; !ok {
-			v.bad(path+".service", yamldoc.DidYouMean(j.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", j.Service)
+			v.bad(path+".service", yamldoc.DidYouMean(j.Service, slices.Collect(maps.Keys(v.p.Services))), "service %q not found", j.Service)
 		}
 		if len(j.Command) == 0 {
 			v.bad(path+".command", "write it as a list: [program, argument]", "job %q has no command", name)

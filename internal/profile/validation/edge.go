@@ -35,19 +35,19 @@ func (v *validator) firewall() {
 	for i, o := range v.p.Firewall {
 		path := fmt.Sprintf("firewall[%d]", i)
 		if o.Protocol != "" && o.Protocol != "tcp" && o.Protocol != "udp" {
-			v.bad(path+".protocol", "write tcp or udp", "there is no protocol %q", o.Protocol)
+			v.bad(path+".protocol", "write tcp or udp", "unknown protocol %q", o.Protocol)
 			continue
 		}
 		if !slices.ContainsFunc(published, func(p profile.Port) bool { return opens(o, p) }) {
-			v.bad(path+".port", "take it out, or publish the port on an address that others reach", "nothing publishes port %d beyond this machine", o.Port)
+			v.bad(path+".port", "remove it, or publish the port on an address that other machines can reach", "no service publishes port %d beyond this machine", o.Port)
 		}
 		for j, other := range v.p.Firewall[:i] {
 			if other.Port == o.Port && (other.Protocol == o.Protocol || other.Protocol+o.Protocol == "tcp") {
-				v.bad(path, "join the two", "port %d stands in firewall[%d], too", o.Port, j)
+				v.bad(path, "join the two", "port %d is declared in firewall[%d] as well", o.Port, j)
 			}
 		}
 		if len(o.From) == 0 {
-			v.bad(path+".from", "write from: [10.0.0.0/8], or from: [world]", "nobody may reach port %d; then it need not be published", o.Port)
+			v.bad(path+".from", "write from: [10.0.0.0/8], or from: [world]", "no network may reach port %d, so it need not be published", o.Port)
 		}
 		for j, text := range o.From {
 			if text == profile.World {
@@ -58,7 +58,7 @@ func (v *validator) firewall() {
 			}
 		}
 		if slices.Contains(o.From, profile.World) && len(o.From) > 1 {
-			v.bad(path+".from", "keep world, or the networks", "world holds the other networks")
+			v.bad(path+".from", "keep world, or the networks", "world includes the other networks")
 		}
 	}
 	v.unopened()
@@ -131,7 +131,7 @@ func (v *validator) site(name string, s profile.Site) {
 	case profile.TLSFiles:
 		for _, use := range []struct{ key, secret string }{{"certificate", s.Certificate}, {"key", s.Key}} {
 			if _, ok := v.p.Secrets[use.secret]; !ok {
-				v.bad(path+"."+use.key, "name a secret that holds it as PEM", "%s of site %s: there is no secret %q", use.key, name, use.secret)
+				v.bad(path+"."+use.key, "name a secret that holds it as PEM", "%s of site %s: secret %q not found", use.key, name, use.secret)
 			}
 		}
 	case profile.TLSACME, profile.TLSInternal, profile.TLSOff:
@@ -139,7 +139,7 @@ func (v *validator) site(name string, s profile.Site) {
 			v.bad(path+".tls", "write tls: files, or drop certificate and key", "site %s has a certificate, and tls is %s", name, s.TLS)
 		}
 		if s.TLS == profile.TLSACME && strings.HasPrefix(name, "*.") {
-			v.bad(path+"#key", "name each host, or give the certificate with tls: files", "a wildcard certificate cannot be had over HTTP: %s", name)
+			v.bad(path+"#key", "name each host, or give the certificate with tls: files", "a wildcard certificate cannot be issued over HTTP: %s", name)
 		}
 	default:
 		v.bad(path+".tls", yamldoc.DidYouMean(s.TLS, []string{profile.TLSACME, profile.TLSFiles, profile.TLSInternal, profile.TLSOff}), "tls %q is none of acme, files, internal, off", s.TLS)
@@ -171,7 +171,7 @@ func (v *validator) site(name string, s profile.Site) {
 func (v *validator) upstream(path, service string, port int) {
 	if _, ok := v.p.Services[service]; !ok || service == profile.EdgeService {
 		others := slices.DeleteFunc(slices.Collect(maps.Keys(v.p.Services)), func(name string) bool { return name == profile.EdgeService })
-		v.bad(path+".service", yamldoc.DidYouMean(service, others), "there is no service %q to send requests to", service)
+		v.bad(path+".service", yamldoc.DidYouMean(service, others), "service %q not found: requests cannot be sent to it", service)
 	}
 	if port < 1 || port > 65535 {
 		v.bad(path+".port", "write the port on which the service listens", "port %d of service %q is out of range 1 to 65535", port, service)
@@ -188,7 +188,7 @@ func (v *serviceValidator) rollout() {
 	case "", profile.StopFirst:
 	case profile.StartFirst:
 		if why := v.p.StopFirstBecause(v.name); why != "" && v.written("rollout.order") { // as a default it is for whom it fits
-			v.bad(v.at("rollout.order"), "use stop-first, or mend that; a volume that two containers may write at once has shared: true under volumes:",
+			v.bad(v.at("rollout.order"), "use stop-first, or fix that; mark a volume that two containers may write at once with shared: true under volumes:",
 				"service %q cannot start first: %s", v.name, why)
 		}
 	default:

@@ -58,11 +58,11 @@ func (v *serviceValidator) observation() {
 			v.bad(v.at("metrics.path"), "write a path such as /metrics", "metrics path %q is not a plain path", m.Path)
 		}
 		if m.Prefix != "" && !metricPrefix.MatchString(m.Prefix) {
-			v.bad(v.at("metrics.prefix"), "use letters, digits and _", "%q cannot begin the name of a metric", m.Prefix)
+			v.bad(v.at("metrics.prefix"), "use letters, digits and _", "%q is not a valid metric prefix", m.Prefix)
 		}
 	}
 	if v.s.SLO != nil && v.s.Metrics == nil {
-		v.bad(v.at("slo"), "add metrics: {port: …}", "service %q has objectives but shows no metrics to measure them by", v.name)
+		v.bad(v.at("slo"), "add metrics: {port: …}", "service %q has objectives but exposes no metrics to measure them", v.name)
 	}
 }
 
@@ -75,7 +75,7 @@ func (v *validator) monitoring() {
 	parts := slices.Sorted(maps.Keys(profile.Parts()))
 	for i, part := range m.Off {
 		if !slices.Contains(parts, part) {
-			v.bad(fmt.Sprintf("monitoring.off[%d]", i), yamldoc.DidYouMean(part, parts), "there is no part %q", part)
+			v.bad(fmt.Sprintf("monitoring.off[%d]", i), yamldoc.DidYouMean(part, parts), "unknown part %q", part)
 		}
 	}
 	v.unknownParts()
@@ -90,7 +90,7 @@ func (v *validator) monitoring() {
 	}
 	for i, address := range m.Probes {
 		if u, err := url.Parse(address); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
-			v.bad(fmt.Sprintf("monitoring.probes[%d]", i), "write https://host/path", "%q is not an address that can be asked", address)
+			v.bad(fmt.Sprintf("monitoring.probes[%d]", i), "write https://host/path", "%q is not an address that can be probed", address)
 		}
 	}
 	if u, err := url.Parse(m.Runbooks); err != nil || u.Host == "" {
@@ -113,7 +113,7 @@ func (v *validator) unknownParts() {
 	parts := v.p.PartNames()
 	for name := range v.p.Monitoring.Services {
 		if !slices.Contains(parts, name) {
-			v.bad("monitoring.services."+name+"#key", yamldoc.DidYouMean(name, parts), "there is no part %q", name)
+			v.bad("monitoring.services."+name+"#key", yamldoc.DidYouMean(name, parts), "unknown part %q", name)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (v *validator) needs() {
 
 func (v *validator) secretNamed(at, name string) {
 	if _, ok := v.p.Secrets[name]; !ok {
-		v.bad(at, yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", name)
+		v.bad(at, yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Secrets))), "secret %q not found", name)
 	}
 }
 
@@ -152,7 +152,7 @@ func (v *validator) logSink() {
 		return
 	}
 	if u, err := url.Parse(logs.URL); err != nil || u.Host == "" || u.User != nil {
-		v.bad("monitoring.logs.url", "write https://host:9200, and user and password beside it", "%q is not an address that logs can be sent to", logs.URL)
+		v.bad("monitoring.logs.url", "write https://host:9200, with user and password as keys next to it", "%q is not a valid address for logs", logs.URL)
 	}
 	if logs.Password != "" {
 		v.secretNamed("monitoring.logs.password", logs.Password)
@@ -173,7 +173,7 @@ func (v *validator) receiver(i int) {
 		}
 	}
 	if r.Severity != "" && r.Severity != "critical" && r.Severity != "all" {
-		v.bad(at+".severity", "write critical or all", "there is no severity %q", r.Severity)
+		v.bad(at+".severity", "write critical or all", "unknown severity %q", r.Severity)
 	}
 	ways := 0
 	if r.Webhook != "" {
@@ -194,7 +194,7 @@ func (v *validator) receiver(i int) {
 		}
 	}
 	if ways != 1 {
-		v.bad(at, "write one of webhook, slack and email", "receiver %q needs exactly one way to be told", r.Name)
+		v.bad(at, "write one of webhook, slack and email", "receiver %q needs exactly one of webhook, slack and email", r.Name)
 	}
 }
 

@@ -164,7 +164,7 @@ func (v *serviceValidator) capabilities() {
 		case c.Name == "ALL":
 			v.bad(at, "name the few that are needed, each with its reason", "all capabilities cannot be added")
 		case !slices.Contains(policy.Capabilities(), c.Name):
-			v.bad(at+".name", yamldoc.DidYouMean(c.Name, policy.Capabilities()), "there is no capability %q", c.Name)
+			v.bad(at+".name", yamldoc.DidYouMean(c.Name, policy.Capabilities()), "unknown capability %q", c.Name)
 		case seen[c.Name]:
 			v.bad(at+".name", "keep one of the two", "capability %s is added twice", c.Name)
 		case strings.TrimSpace(c.Reason) == "":
@@ -179,7 +179,7 @@ func (v *serviceValidator) resources() {
 	if l.Memory.N == 0 {
 		v.bad(v.at("limits.memory"), "write limits: {memory: 512M}", "service %q has no memory limit", v.name)
 	} else if l.Memory.N < 6<<20 {
-		v.bad(v.at("limits.memory"), "6M is the least the engine takes", "the memory limit %s is too small", l.Memory)
+		v.bad(v.at("limits.memory"), "the engine requires at least 6M", "the memory limit %s is too small", l.Memory)
 	}
 	if l.CPUs.Nano == 0 {
 		v.bad(v.at("limits.cpus"), `write limits: {cpus: "1.0"}`, "service %q has no cpu limit", v.name)
@@ -207,7 +207,7 @@ func (v *serviceValidator) resources() {
 func (v *serviceValidator) shutdown() {
 	s := v.s.Shutdown
 	if !slices.Contains(signals(), s.Signal) {
-		v.bad(v.at("shutdown.signal"), yamldoc.DidYouMean(s.Signal, signals()), "there is no stop signal %q", s.Signal)
+		v.bad(v.at("shutdown.signal"), yamldoc.DidYouMean(s.Signal, signals()), "unknown stop signal %q", s.Signal)
 	}
 	if s.Timeout.D > 0 && s.Timeout.D >= s.Grace.D {
 		v.bad(v.at("shutdown.timeout"), "the engine kills at the end of grace; leave a few seconds",
@@ -267,7 +267,7 @@ func (v *serviceValidator) secretUses() {
 	for i, use := range v.s.Secrets {
 		at := fmt.Sprintf("%s[%d]", v.at("secrets"), i)
 		if _, ok := v.p.Secrets[use.Name]; !ok {
-			v.bad(at, yamldoc.DidYouMean(use.Name, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", use.Name)
+			v.bad(at, yamldoc.DidYouMean(use.Name, slices.Collect(maps.Keys(v.p.Secrets))), "secret %q not found", use.Name)
 		}
 		if seen[use.Name] {
 			v.bad(at, "keep one of the two", "secret %q is given twice", use.Name)
@@ -314,7 +314,7 @@ func (v *serviceValidator) networks() {
 	for i, name := range v.s.Networks {
 		network, ok := v.p.Networks[name]
 		if !ok {
-			v.bad(fmt.Sprintf("%s[%d]", v.at("networks"), i), yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Networks))), "there is no network %q", name)
+			v.bad(fmt.Sprintf("%s[%d]", v.at("networks"), i), yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Networks))), "network %q not found", name)
 		}
 		publish = publish || !ok || network.Publish || network.Egress || network.External
 	}
@@ -331,7 +331,7 @@ func (v *serviceValidator) dependencies() {
 		other, ok := v.p.Services[d.Service]
 		switch {
 		case !ok:
-			v.bad(at, yamldoc.DidYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", d.Service)
+			v.bad(at, yamldoc.DidYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "service %q not found", d.Service)
 		case !slices.Contains(conditions(), d.Condition):
 			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
 		case d.Condition == "healthy" && !tests(other.Health) && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):

@@ -178,11 +178,11 @@ func (v *validator) secrets() {
 		source, ok := v.p.Secrets[s.From]
 		switch {
 		case !ok:
-			v.bad(path+".from", yamldoc.DidYouMean(s.From, slices.Collect(maps.Keys(v.p.Secrets))), "there is no secret %q", s.From)
+			v.bad(path+".from", yamldoc.DidYouMean(s.From, slices.Collect(maps.Keys(v.p.Secrets))), "secret %q not found", s.From)
 		case source.From != "":
 			v.bad(path+".from", "name the secret that has an env or a file", "secret %q is itself made from another", s.From)
 		case source.Generate:
-			v.bad(path+".from", "give that secret an env or a file", "secret %q is generated on the engine; nothing can be made from it here", s.From)
+			v.bad(path+".from", "give that secret an env or a file", "secret %q is generated on the engine; no other secret can be derived from it", s.From)
 		}
 		if strings.Count(s.Format, "{}") != 1 {
 			v.bad(path+".format", `write format: "requirepass {}"`, "the format of secret %q must contain {} once", name)
@@ -244,7 +244,7 @@ func (v *validator) cycles() {
 		if state[name] == visiting {
 			trail = append(trail[slices.Index(trail, name):], name)
 			v.bad("services."+trail[len(trail)-2]+".depends_on", "drop one of these dependencies",
-				"depends_on goes in a circle: %s", strings.Join(trail, " → "))
+				"dependency cycle in depends_on: %s", strings.Join(trail, " → "))
 			return
 		}
 		if state[name] == done {
@@ -275,7 +275,7 @@ func (v *validator) exceptions() {
 			v.bad(path+".control", yamldoc.DidYouMean(e.Control, known), "%q is not the id of a control", e.Control)
 		}
 		if _, ok := v.p.Services[e.Service]; !ok {
-			v.bad(path+".service", yamldoc.DidYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "there is no service %q", e.Service)
+			v.bad(path+".service", yamldoc.DidYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "service %q not found", e.Service)
 		}
 		if strings.TrimSpace(e.Reason) == "" {
 			v.bad(path+".reason", "say why the control cannot hold", "the exception for %s has no reason", e.Control)
