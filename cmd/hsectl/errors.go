@@ -11,7 +11,10 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/release"
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/buildkit"
+	"github.com/hsectl/hsectl/internal/engine/converge"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/cache"
@@ -83,10 +86,10 @@ func hintFor(err error) string {
 	if usage, ok := errors.AsType[*app.UsageError](err); ok {
 		return usage.Hint
 	}
-	if _, ok := errors.AsType[*docker.UnreachableError](err); ok {
+	if _, ok := errors.AsType[*engine.UnreachableError](err); ok {
 		return "start the engine, or select another one with --host, --context or DOCKER_HOST"
 	}
-	if _, ok := errors.AsType[*docker.TooOldError](err); ok {
+	if _, ok := errors.AsType[*engine.TooOldError](err); ok {
 		return "update the engine: Docker 19.03 is the oldest that works, 20.10 the oldest that is tested"
 	}
 	if options, ok := errors.AsType[*deploy.OptionsError](err); ok {
@@ -128,22 +131,22 @@ func hintFor(err error) string {
 	if errors.Is(err, host.ErrDynamic) {
 		return "build hsectl with CGO_ENABLED=0, or set HSECTL_PROBE_PROGRAM to a released binary"
 	}
-	if errors.Is(err, docker.ErrImageStore) || errors.Is(err, docker.ErrEpoch) {
+	if errors.Is(err, buildkit.ErrImageStore) || errors.Is(err, buildkit.ErrEpoch) {
 		return "use an engine with the image store of containerd (Docker 29), or name a BuildKit with --builder"
 	}
-	if errors.Is(err, docker.ErrOpenFiles) {
+	if errors.Is(err, converge.ErrOpenFiles) {
 		return "lower open_files of the service to the engine's hard limit (ulimit -Hn on its machine), or raise the limit of the engine itself"
 	}
 	if errors.Is(err, cache.ErrNoDatabase) {
 		return "run hsectl scan once with network access; for air-gapped hosts, copy the databases as ECOSYSTEM/all.zip and name their directory with --db"
 	}
-	if errors.Is(err, docker.ErrNoImage) {
+	if errors.Is(err, images.ErrNoImage) {
 		return "build or pull it, or write registry:REFERENCE for an image in a registry; a file or directory must exist"
 	}
-	if errors.Is(err, docker.ErrNoBuilder) {
+	if errors.Is(err, buildkit.ErrNoBuilder) {
 		return "start buildkitd at that address, or correct --builder: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT or docker-container://NAME"
 	}
-	if app.IsType[*docker.ForeignBuilderError](err) {
+	if app.IsType[*buildkit.ForeignBuilderError](err) {
 		return "set HSECTL_PROBE_PROGRAM to a released hsectl for the builder's platform"
 	}
 	if _, ok := errors.AsType[*image.BuildError](err); ok {

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/images"
 )
 
 // shelf is a registry of the test's own, on loopback, which the engine reaches too.
@@ -319,7 +319,7 @@ func down(t *testing.T, stack string) {
 	}
 }
 
-func imageFacts(t *testing.T, reference string) (docker.ImageFacts, error) {
+func imageFacts(t *testing.T, reference string) (images.ImageFacts, error) {
 	t.Helper()
 	engine, err := (&app.Settings{}).Connect(context.Background())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/host"
 )
 
@@ -26,7 +27,7 @@ func (g *Settings) Connect(ctx context.Context) (*docker.Engine, error) {
 	if g.Host != "" && g.Context != "" {
 		return nil, &UsageError{errors.New("--host and --context exclude each other"), ""}
 	}
-	engine, err := docker.Connect(ctx, docker.Endpoint{Host: g.Host, Context: g.Context}, ProbeProgram)
+	engine, err := docker.Connect(ctx, engine.Endpoint{Host: g.Host, Context: g.Context}, ProbeProgram)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ type Engine struct {
 }
 
 // Connect reaches the engine. Program returns the program that runs inside probes: this one, for Linux.
-func Connect(ctx context.Context, at Endpoint, program func() ([]byte, error)) (*Engine, error) {
+func Connect(ctx context.Context, at engine.Endpoint, program func() ([]byte, error)) (*Engine, error) {
 	e, err := engine.Connect(ctx, at)
 	if err != nil {
 		return nil, err

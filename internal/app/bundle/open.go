@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/bundle"
 )
@@ -126,7 +127,7 @@ func differing(ctx context.Context, b *app.Bundle, engine *docker.Engine) ([]str
 		if err == nil && (facts.ID == i.ID || facts.ID == i.Config) {
 			continue
 		}
-		if errors.Is(err, docker.ErrNoImage) {
+		if errors.Is(err, images.ErrNoImage) {
 			out = append(out, i.Reference)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/backup"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/secret"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -98,7 +99,7 @@ func backupVolume(ctx context.Context, s app.Streams, engine *docker.Engine, l a
 	} else {
 		record.Form = backup.Dump
 		err = engine.WithScratch(ctx, l.Stack.Name, func(scratch string) error {
-			if err := engine.RunTask(ctx, l.Stack.Name, docker.Task{Service: b.Service, Command: b.Dump, Scratch: scratch, Timeout: b.Timeout}); err != nil {
+			if err := engine.RunTask(ctx, l.Stack.Name, tasks.Task{Service: b.Service, Command: b.Dump, Scratch: scratch, Timeout: b.Timeout}); err != nil {
 				return err
 			}
 			return store(scratch)

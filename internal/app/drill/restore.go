@@ -11,7 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/backup"
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -70,7 +70,7 @@ func (e *differsError) Unwrap() error { return e.error }
 
 // wrongBackup tells what is wrong with a backup from what kept it from being tried.
 func wrongBackup(err error) bool {
-	return app.IsType[*host.DamageError](err) || app.IsType[*docker.TaskError](err) || app.IsType[*deploy.UnhealthyError](err) || app.IsType[*differsError](err)
+	return app.IsType[*host.DamageError](err) || app.IsType[*tasks.TaskError](err) || app.IsType[*deploy.UnhealthyError](err) || app.IsType[*differsError](err)
 }
 
 func (d *run) tryRestore(ctx context.Context, v stack.Volume, dir string, r backup.Record, o RecoveryOptions) error {
@@ -139,7 +139,7 @@ func (d *run) undump(ctx context.Context, twin string, v stack.Volume, archive i
 			return &differsError{errors.New("a program dumped it, and the profile has no restore program any more")}
 		}
 		d.Say("restoring with %s", v.Backup.Restore[0])
-		return d.engine.RunTask(ctx, twin, docker.Task{Service: v.Backup.Service, Command: v.Backup.Restore, Scratch: scratch, Timeout: v.Backup.Timeout})
+		return d.engine.RunTask(ctx, twin, tasks.Task{Service: v.Backup.Service, Command: v.Backup.Restore, Scratch: scratch, Timeout: v.Backup.Timeout})
 	})
 }
 
@@ -156,5 +156,5 @@ func (d *run) checkRestored(ctx context.Context, twin string, v stack.Volume, o 
 		return nil
 	}
 	d.Say("checking with %s", v.Backup.Check[0])
-	return d.engine.RunTask(ctx, twin, docker.Task{Service: v.Backup.Service, Command: v.Backup.Check, Timeout: v.Backup.Timeout})
+	return d.engine.RunTask(ctx, twin, tasks.Task{Service: v.Backup.Service, Command: v.Backup.Check, Timeout: v.Backup.Timeout})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -78,7 +79,7 @@ func runningImages(ctx context.Context, engine *docker.Engine, s stack.Stack) (m
 	out := map[string]string{}
 	for _, service := range s.Services {
 		facts, err := engine.ImageFacts(ctx, service.Image)
-		if err != nil && !errors.Is(err, docker.ErrNoImage) {
+		if err != nil && !errors.Is(err, images.ErrNoImage) {
 			return nil, err
 		}
 		out[service.Name] = facts.ID

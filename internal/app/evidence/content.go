@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/image/lock"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -49,7 +50,7 @@ func (o byContent) Containers(ctx context.Context, stack string, ask func(servic
 func (o byContent) same(ctx context.Context, e lock.Entry, id string) (bool, error) {
 	facts, err := o.engine.ImageFacts(ctx, id)
 	switch {
-	case errors.Is(err, docker.ErrNoImage):
+	case errors.Is(err, images.ErrNoImage):
 		return e.Recognises(id, nil), nil
 	case err != nil:
 		return false, err

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/redact"
@@ -115,7 +115,7 @@ func (h *hooks) one(ctx context.Context, hook stack.Hook, m moment) (ended strin
 		environment = append(environment, "HSECTL_HOOK_SECRET_"+variableName(name)+"="+string(h.secrets[name].Reveal()))
 	}
 	err = host.Hook{Command: hook.Command, Dir: h.dir, Environment: environment, Timeout: hook.Timeout}.Run(ctx, func(line string) {
-		h.tell.Event(deploy.Event{Kind: deploy.LogEvent, Subject: hook.Name, Text: docker.Clean(line)})
+		h.tell.Event(deploy.Event{Kind: deploy.LogEvent, Subject: hook.Name, Text: engine.Clean(line)})
 	})
 	if err != nil {
 		return err.Error(), err
@@ -198,5 +198,5 @@ func ending(err error) string {
 
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	return docker.Clean(line)
+	return engine.Clean(line)
 }

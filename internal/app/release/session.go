@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
@@ -23,7 +24,7 @@ import (
 // session is a stack on an engine under its lock, with everything the engine has recorded of it.
 type session struct {
 	engine  *docker.Engine
-	lock    *docker.Lock
+	lock    *records.Lock
 	stack   string
 	made    record.Made
 	journal record.Journal
@@ -72,7 +73,7 @@ func open(ctx context.Context, engine *docker.Engine, name string, o SessionOpti
 // changed anything since, and what was seen is not read again.
 func openAfter(ctx context.Context, engine *docker.Engine, name string, o SessionOptions, report func(deploy.Event), v view) (*session, error) {
 	person, machine := host.Who()
-	lock, err := engine.Lock(ctx, name, docker.LockOptions{Wait: o.LockWait, Gone: host.Gone, Report: report,
+	lock, err := engine.Lock(ctx, name, records.LockOptions{Wait: o.LockWait, Gone: host.Gone, Report: report,
 		Holder: deploy.Holder{By: person, Host: machine, PID: os.Getpid(), Process: host.Process()}})
 	if err != nil {
 		return nil, err

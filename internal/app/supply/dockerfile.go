@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/buildkit"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -52,11 +52,11 @@ func JudgeDockerfile(ctx context.Context, read app.Reader, r image.BuildRequest)
 	if err != nil {
 		return nil, fmt.Errorf("reading the Dockerfile: %w", err)
 	}
-	warnings, err := docker.LintDockerfile(ctx, path, data, r)
+	warnings, err := buildkit.LintDockerfile(ctx, path, data, r)
 	if err != nil {
 		return nil, err
 	}
-	steps, err := docker.Instructions(path, data)
+	steps, err := buildkit.Instructions(path, data)
 	if err != nil {
 		return nil, err
 	}

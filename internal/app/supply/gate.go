@@ -10,6 +10,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/bundle"
@@ -125,7 +126,7 @@ func candidate(ctx context.Context, l app.Loaded, engine *docker.Engine, service
 		c.Reference = e.Reference
 	}
 	facts, err := engine.ImageFacts(ctx, reference)
-	if err != nil && !errors.Is(err, docker.ErrNoImage) {
+	if err != nil && !errors.Is(err, images.ErrNoImage) {
 		return audit.Candidate{}, err
 	}
 	c.Present, c.ID, c.RepoDigests = err == nil, facts.ID, facts.RepoDigests

@@ -14,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/lock"
@@ -162,7 +163,7 @@ func (r *resolver) local(ctx context.Context, e lock.Entry) (lock.Entry, error) 
 		r.engine = engine
 	}
 	facts, err := r.engine.ImageFacts(ctx, e.Reference)
-	if errors.Is(err, docker.ErrNoImage) {
+	if errors.Is(err, images.ErrNoImage) {
 		return lock.Entry{}, &app.UsageError{Err: err, Hint: "build it first: hsectl build; or pull it"}
 	}
 	if err != nil {
