@@ -15,9 +15,9 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/buildkit"
 	"github.com/hsectl/hsectl/internal/engine/converge"
 	"github.com/hsectl/hsectl/internal/engine/images"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/cache"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
@@ -128,7 +128,7 @@ func hintFor(err error) string {
 	if errors.Is(err, deploy.ErrMoved) {
 		return "nothing was changed; make and review a new plan: hsectl plan --out FILE"
 	}
-	if errors.Is(err, host.ErrDynamic) {
+	if errors.Is(err, probe.ErrDynamic) {
 		return "build hsectl with CGO_ENABLED=0, or set HSECTL_PROBE_PROGRAM to a released binary"
 	}
 	if errors.Is(err, buildkit.ErrImageStore) || errors.Is(err, buildkit.ErrEpoch) {

@@ -223,7 +223,7 @@ func eventually(t *testing.T, within time.Duration, missing func() string) {
 	}
 }
 
-func ask(t *testing.T, path string, into any) {
+func asked(t *testing.T, path string, into any) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, prometheusURL+path, nil)
 	if err != nil {
@@ -245,7 +245,7 @@ func targetsDown(t *testing.T) string {
 			ActiveTargets []struct{ ScrapeURL, Health, LastError string }
 		}
 	}
-	ask(t, "/api/v1/targets", &answer)
+	asked(t, "/api/v1/targets", &answer)
 	down := ""
 	for _, target := range answer.Data.ActiveTargets {
 		if target.Health != "up" {
@@ -283,7 +283,7 @@ func panelsWithoutData(t *testing.T, out string) string {
 				var answer struct {
 					Data struct{ Result []json.RawMessage }
 				}
-				ask(t, "/api/v1/query?query="+url.QueryEscape(query.Expr), &answer)
+				asked(t, "/api/v1/query?query="+url.QueryEscape(query.Expr), &answer)
 				if len(answer.Data.Result) == 0 {
 					empty += fmt.Sprintf("%s: %s: %s returns nothing\n", filepath.Base(file), panel.Title, query.Expr)
 				}
@@ -304,7 +304,7 @@ func measured(t *testing.T, service string) string {
 	var answer struct {
 		Data struct{ Result []json.RawMessage }
 	}
-	ask(t, "/api/v1/query?query="+url.QueryEscape(expr), &answer)
+	asked(t, "/api/v1/query?query="+url.QueryEscape(expr), &answer)
 	if len(answer.Data.Result) != 1 {
 		return fmt.Sprintf("%d series for %s", len(answer.Data.Result), expr)
 	}
@@ -317,7 +317,7 @@ func answered(t *testing.T, expr string) string {
 	var answer struct {
 		Data struct{ Result json.RawMessage }
 	}
-	ask(t, "/api/v1/query?query="+url.QueryEscape(expr), &answer)
+	asked(t, "/api/v1/query?query="+url.QueryEscape(expr), &answer)
 	return "\n" + expr + " is " + string(answer.Data.Result)
 }
 

@@ -180,7 +180,7 @@ func sampleAt(t *testing.T, at time.Time) string {
 	var answer struct {
 		Data struct{ Result json.RawMessage }
 	}
-	ask(t, fmt.Sprintf("/api/v1/query?query=%s&time=%d", url.QueryEscape(`redis_uptime_in_seconds{service="sessions"}`), at.Unix()), &answer)
+	asked(t, fmt.Sprintf("/api/v1/query?query=%s&time=%d", url.QueryEscape(`redis_uptime_in_seconds{service="sessions"}`), at.Unix()), &answer)
 	return string(answer.Data.Result)
 }
 
@@ -194,7 +194,7 @@ func replicasDown(t *testing.T) string {
 			}
 		}
 	}
-	ask(t, "/api/v1/targets", &answer)
+	asked(t, "/api/v1/targets", &answer)
 	up, said := map[string]bool{}, ""
 	for _, target := range answer.Data.ActiveTargets {
 		if target.Labels["job"] == "services/app" && target.Labels["service"] == "app" && target.Labels["stack"] == monitoringStack {
@@ -213,7 +213,7 @@ func replicasDown(t *testing.T) string {
 	var counted struct {
 		Data struct{ Result []struct{ Value [2]any } }
 	}
-	ask(t, "/api/v1/query?query="+url.QueryEscape(`count(count by (instance) (hse_digital_process_start_time_seconds{service="app",job="services/app"}))`), &counted)
+	asked(t, "/api/v1/query?query="+url.QueryEscape(`count(count by (instance) (hse_digital_process_start_time_seconds{service="app",job="services/app"}))`), &counted)
 	if len(counted.Data.Result) != 1 || counted.Data.Result[0].Value[1] != "2" {
 		return fmt.Sprintf("they tell of themselves as %v", counted.Data.Result)
 	}
@@ -228,7 +228,7 @@ func brokenWatchingIsTold(t *testing.T, file string) {
 		var answer struct {
 			Data struct{ Result []json.RawMessage }
 		}
-		ask(t, "/api/v1/query?query="+url.QueryEscape(`max_over_time(up{job="redis-exporter",service="sessions"}[8s]) == 0`), &answer)
+		asked(t, "/api/v1/query?query="+url.QueryEscape(`max_over_time(up{job="redis-exporter",service="sessions"}[8s]) == 0`), &answer)
 		if len(answer.Data.Result) == 0 {
 			return "Prometheus does not see that the exporter is gone"
 		}

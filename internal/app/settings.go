@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/probe"
 )
 
 // Settings are what every use case may need to know: the profile, the engine, and the identity that decrypts secrets.
@@ -31,7 +32,7 @@ func (g *Settings) Connect(ctx context.Context) (*docker.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine.Beside(host.Beside)
+	engine.Beside(probe.Local)
 	engine.Nearby(host.Walk)
 	return engine, nil
 }
@@ -39,13 +40,13 @@ func (g *Settings) Connect(ctx context.Context) (*docker.Engine, error) {
 // ProbeProgram is what runs inside probes: this program, which must be one for Linux.
 func ProbeProgram() ([]byte, error) {
 	if path := os.Getenv("HSECTL_PROBE_PROGRAM"); path != "" {
-		return host.StaticProgram(path)
+		return probe.StaticProgram(path)
 	}
 	if runtime.GOOS != "linux" {
 		return nil, &UsageError{fmt.Errorf("probes need hsectl for Linux, and this one is for %s", runtime.GOOS),
 			"download hsectl for the engine's platform and set HSECTL_PROBE_PROGRAM to its path"}
 	}
-	return host.Executable()
+	return probe.Executable()
 }
 
 // StackName is the name of the stack that a verb is about.

@@ -10,7 +10,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -23,7 +23,7 @@ func TestBesideSeesWhatProbesSee(t *testing.T) {
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	original := only(t, e, s, "web")
-	if _, err := host.Beside()(t.Context(), original.State.Pid, original.ID, verify.Request{}); err != nil {
+	if _, err := probe.Local()(t.Context(), original.State.Pid, original.ID, verify.Request{}); err != nil {
 		t.Fatalf("the engine is not on this machine, or this is not root: %v", err)
 	}
 	for name, change := range map[string]func(*container.Config, *container.HostConfig){
@@ -50,7 +50,7 @@ func TestBesideSeesWhatProbesSee(t *testing.T) {
 			e.Beside(nil)
 			probed := verdicts(t, e, s)
 			same(t, "by one probe for all", probed, verdicts(t, surveyor, s))
-			e.Beside(host.Beside)
+			e.Beside(probe.Local)
 			same(t, "from beside", probed, verdicts(t, e, s))
 		})
 	}

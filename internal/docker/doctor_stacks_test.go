@@ -20,8 +20,8 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -41,7 +41,7 @@ func TestDoctorOnBrokenStacks(t *testing.T) {
 		t.Fatalf("%d broken stacks, %v", len(files), err)
 	}
 	e := testEngine(t)
-	e.Beside(host.Beside)
+	e.Beside(probe.Local)
 	slots := make(chan struct{}, brokenParallel)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {

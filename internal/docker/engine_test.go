@@ -24,8 +24,8 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -62,7 +62,7 @@ var programs = sync.OnceValues(func() (map[string][]byte, error) {
 	if built := os.Getenv("HSECTL_TEST_PROGRAMS"); built != "" {
 		for _, name := range []string{"probe", "workload"} {
 			var err error
-			if out[name], err = host.StaticProgram(filepath.Join(built, name)); err != nil {
+			if out[name], err = probe.StaticProgram(filepath.Join(built, name)); err != nil {
 				return nil, err
 			}
 		}
@@ -80,7 +80,7 @@ var programs = sync.OnceValues(func() (map[string][]byte, error) {
 		if text, err := build.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building %s: %w: %s", pkg, err, text)
 		}
-		if out[name], err = host.StaticProgram(path); err != nil {
+		if out[name], err = probe.StaticProgram(path); err != nil {
 			return nil, err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -23,7 +23,7 @@ import (
 // The test of the same name in internal/composefile judges them as they are written.
 func TestWhereOthersErr(t *testing.T) {
 	e := testEngine(t)
-	e.Beside(host.Beside)
+	e.Beside(probe.Local)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	original := only(t, e, s, "web")

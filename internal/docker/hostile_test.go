@@ -19,7 +19,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -105,7 +105,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		p := newProxy(t, direct, func(*proxy, *http.Request) bool { return true })
 		e := p.connect(t)
 		e.Beside(func() verify.Look {
-			look := host.Beside()
+			look := probe.Local()
 			return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
 				remove(t, direct, s)
 				return look(ctx, pid, id, r)

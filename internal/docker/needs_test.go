@@ -8,7 +8,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -21,7 +21,7 @@ func TestNeedsOfARunningContainer(t *testing.T) {
 	if err := e.Put(t.Context(), only(t, e, s, "web").ID, "/state", []byte("written")); err != nil {
 		t.Fatal(err)
 	}
-	for name, look := range map[string]func() verify.Look{"from beside": host.Beside, "by a probe": nil} {
+	for name, look := range map[string]func() verify.Look{"from beside": probe.Local, "by a probe": nil} {
 		t.Run(name, func(t *testing.T) {
 			e.Beside(look)
 			seen, err := e.Containers(t.Context(), s.Name, func(string) verify.Request { return verify.Request{} })

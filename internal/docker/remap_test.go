@@ -12,7 +12,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/probe"
 )
 
 // On an engine that maps user ids a stack is deployed and proven: volumes and secrets belong to the mapped user, probes join
@@ -21,7 +21,7 @@ func TestRemappedEngine(t *testing.T) {
 	t.Parallel()
 	p := newPrivate(t, "--userns-remap=nobody:nogroup")
 	e := testEngineAt(t, p.host)
-	e.Beside(host.Beside) // it must leave these containers to probes: user ids mean something else there
+	e.Beside(probe.Local) // it must leave these containers to probes: user ids mean something else there
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	findings := judge(t, e, s)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -201,9 +201,9 @@ func TestReplicasLoseNoRequest(t *testing.T) {
 	}
 
 	ctx, stop := context.WithCancel(t.Context())
-	seen := make(chan host.Visited, 1)
+	seen := make(chan ask.Visited, 1)
 	go func() {
-		seen <- host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
+		seen <- ask.Send(ctx, ask.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
 	}()
 	next := reshaped(s, "web", func(w *stack.Service) { w.Environment = []stack.Variable{{Name: "VERSION", Value: "2"}} })
 	before := idsOf(t, e, s, "web")

@@ -21,9 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -190,7 +190,7 @@ func TestRolloutLosesNoRequest(t *testing.T) {
 		})
 	}
 
-	lost := visitors(t, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
+	lost := visitors(t, ask.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 200})
 	before := record.Outcome.Containers["web"]
 	if record, err = applyTo(t, e, with("serve", "2"), secrets, record); err != nil {
 		t.Fatal(err)
@@ -208,17 +208,17 @@ func TestRolloutLosesNoRequest(t *testing.T) {
 		t.Errorf("web should have kept %v and has %v, %v", after, now["web"], err)
 	}
 	lost("a change of web")
-	lost = visitors(t, host.Visit{URL: "https://127.0.0.1:" + secure + "/", Host: "safe.test", Insecure: true, PerSecond: 50})
+	lost = visitors(t, ask.Visit{URL: "https://127.0.0.1:" + secure + "/", Host: "safe.test", Insecure: true, PerSecond: 50})
 	reloads(t, e, record, text, secrets, port, secure)
 	lost("a change of the edge")
 }
 
 // visitors come until they are asked whether all got an answer.
-func visitors(t *testing.T, v host.Visit) (lost func(by string)) {
+func visitors(t *testing.T, v ask.Visit) (lost func(by string)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	seen := make(chan host.Visited, 1)
-	go func() { seen <- host.Send(ctx, v) }()
+	seen := make(chan ask.Visited, 1)
+	go func() { seen <- ask.Send(ctx, v) }()
 	return func(by string) {
 		t.Helper()
 		stop()
@@ -360,7 +360,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if got := host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed > 0 || got.Requests == 0 {
+	if got := ask.Send(ctx, ask.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed > 0 || got.Requests == 0 {
 		t.Errorf("afterwards %d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
 	}
 	record = loadsAfterAKill(t, e, text, record, secrets, port)
@@ -370,7 +370,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if got := host.Send(ctx, host.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed != got.Requests {
+	if got := ask.Send(ctx, ask.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed != got.Requests {
 		t.Errorf("in maintenance %d of %d requests were answered", got.Requests-got.Failed, got.Requests)
 	}
 }

@@ -39,3 +39,6 @@ func Output(ctx context.Context, dir string, argv []string, limit int) ([]byte, 
 	}
 	return data.Bytes(), nil
 }
+
+// NotInstalled reports whether an error says that there is no such program here.
+func NotInstalled(err error) bool { return errors.Is(err, exec.ErrNotFound) }

@@ -1,4 +1,4 @@
-// Package host is the only door to the machine that hsectl runs on: its files, its processes, its own binary.
+// Package host is the only door to the machine that hsectl runs on: its files, its processes, its git repositories.
 // It decides nothing.
 package host
 

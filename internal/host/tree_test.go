@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -133,20 +132,6 @@ func TestReadFile(t *testing.T) {
 	}
 	if _, err := host.ReadFile(filepath.Join(dir, "none"), 100); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
-	}
-}
-
-// A probe's program stands alone in its image: what needs other files is refused here, not there.
-func TestStaticProgram(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "script"), "#!/bin/sh\n")
-	for _, path := range []string{filepath.Join(dir, "none"), filepath.Join(dir, "script"), dir} {
-		if data, err := host.StaticProgram(path); err == nil || data != nil {
-			t.Errorf("%s: %d bytes, %v", path, len(data), err)
-		}
-	}
-	if _, err := host.StaticProgram("/bin/sh"); runtime.GOOS == "linux" && !errors.Is(err, host.ErrDynamic) {
-		t.Logf("the shell of this machine stands alone: %v", err)
 	}
 }
 

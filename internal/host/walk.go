@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Walk shows a directory and everything below it, each with its name relative to it; the directory itself, named ".",
@@ -44,4 +45,32 @@ func Walk(dir string, see func(*tar.Header, io.Reader) error) error {
 		return fmt.Errorf("reading %s: %w", dir, err)
 	}
 	return nil
+}
+
+// Newest returns a file, or the file of a directory that was written last, or nil when that has none.
+func Newest(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return newest(path)
+	}
+	return info, err
+}
+
+// newest returns the file of a directory that was written last, or nil when it has none.
+func newest(dir string) (fs.FileInfo, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out fs.FileInfo
+	for _, entry := range entries {
+		info, err := os.Stat(filepath.Join(dir, entry.Name()))
+		if err != nil || !info.Mode().IsRegular() {
+			continue // a link to nothing, or what was removed meanwhile
+		}
+		if out == nil || info.ModTime().After(out.ModTime()) {
+			out = info
+		}
+	}
+	return out, nil
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -34,7 +34,7 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, names []string, o
 	var program string
 	if o.Script != "" {
 		var err error
-		if program, err = host.FindArtillery(o.Script); err != nil {
+		if program, err = ask.FindArtillery(o.Script); err != nil {
 			return &app.UsageError{Err: err, Hint: "artillery comes from npm: npm install --save-dev artillery"}
 		}
 	}
@@ -48,10 +48,10 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, names []string, o
 	if err != nil {
 		return err
 	}
-	send := func() (verify.Loaded, error) { return host.Load(ctx, url, o.Rate, o.Duration), nil }
+	send := func() (verify.Loaded, error) { return ask.Load(ctx, url, o.Rate, o.Duration), nil }
 	if o.Script != "" {
 		d.Say("running %s on %s", o.Script, url)
-		send = func() (verify.Loaded, error) { return host.LoadScript(ctx, program, o.Script, url) }
+		send = func() (verify.Loaded, error) { return ask.LoadScript(ctx, program, o.Script, url) }
 	} else {
 		d.Say("asking %s %d times a second for %s", url, o.Rate, o.Duration)
 	}

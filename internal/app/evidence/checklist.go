@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine/images"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -60,11 +60,11 @@ func Checklist(ctx context.Context, g *app.Settings, s app.Streams, o ChecklistO
 	} {
 		if check.URL != "" {
 			check.Timeout = 10 * time.Second
-			known.Asked[name] = host.Ask(ctx, check)
+			known.Asked[name] = ask.Check(ctx, check)
 		}
 	}
 	if o.Backup != "" {
-		known.Asked["backup"] = host.LastBackup(o.Backup, time.Now(), o.BackupAge)
+		known.Asked["backup"] = ask.LastBackup(o.Backup, time.Now(), o.BackupAge)
 	}
 	findings := verify.Checklist(known)
 	for i := range findings {

@@ -6,7 +6,8 @@ import (
 	"fmt"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/ask"
+	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -16,7 +17,7 @@ func ProbeMachine(ctx context.Context, s app.Streams) error {
 	if err := json.NewDecoder(s.In).Decode(&subjects); err != nil {
 		return fmt.Errorf("reading the request: %w", err)
 	}
-	return host.Survey(ctx, subjects, json.NewEncoder(s.Out).Encode)
+	return probe.Survey(ctx, subjects, json.NewEncoder(s.Out).Encode)
 }
 
 // ProbeContainer answers one request, from a probe beside a container.
@@ -27,11 +28,11 @@ func ProbeContainer(ctx context.Context, s app.Streams, request string) error {
 	}
 	if r.Take > 0 {
 		lines := json.NewEncoder(s.Out)
-		return host.TakeMemory(ctx, r.Take, func(t verify.Taken) error { return lines.Encode(t) })
+		return probe.TakeMemory(ctx, r.Take, func(t verify.Taken) error { return lines.Encode(t) })
 	}
 	if r.Ask != nil {
-		answer := host.Ask(ctx, *r.Ask)
+		answer := ask.Check(ctx, *r.Ask)
 		return json.NewEncoder(s.Out).Encode(verify.Dump{Answer: &answer})
 	}
-	return json.NewEncoder(s.Out).Encode(host.Probe("/", r))
+	return json.NewEncoder(s.Out).Encode(probe.Run("/", r))
 }

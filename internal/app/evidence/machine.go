@@ -9,6 +9,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/platform"
+	"github.com/hsectl/hsectl/internal/probe"
 )
 
 // judgeMachine judges the engine, and its machine where that is this one.
@@ -30,24 +31,24 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 		return platform.CheckMachine(m, known.Engine, l.Today), nil
 	}
 	var files []policy.EngineFile
-	found, err := host.EngineFiles(socket)
+	found, err := probe.EngineFiles(socket)
 	for _, f := range found {
 		files = append(files, policy.EngineFile(f))
 	}
 	m.Files = witnessed(files, err)
-	m.Forwarding = witnessed(host.ForwardRules(ctx))
+	m.Forwarding = witnessed(probe.ForwardRules(ctx))
 	if m.Openings != nil {
-		m.Nft = witnessed(host.NftRules(ctx))
+		m.Nft = witnessed(probe.NftRules(ctx))
 		m.Filter, m.Filter6 = filterRules(ctx, "iptables", m.Nft), filterRules(ctx, "ip6tables", m.Nft)
-		m.Compat = host.FilterInNft(ctx)
+		m.Compat = probe.FilterInNft(ctx)
 	}
-	m.LogBounded = witnessed(host.EngineLogSize())
+	m.LogBounded = witnessed(probe.EngineLogSize())
 	return platform.CheckMachine(m, known.Engine, l.Today), nil
 }
 
 // filterRules are the rules that a program shows. Where it is not installed, what it would show is in those of nftables.
 func filterRules(ctx context.Context, program string, nft policy.Fact[string]) policy.Fact[[]string] {
-	rules, err := host.FilterRules(ctx, program)
+	rules, err := probe.FilterRules(ctx, program)
 	if host.NotInstalled(err) && nft.Value != "" {
 		return policy.Seen[[]string](nil, finding.Effective)
 	}

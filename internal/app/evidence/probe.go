@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -42,7 +42,7 @@ func Probe(ctx context.Context, g *app.Settings, s app.Streams, what string, o P
 	if err != nil || !slices.Contains(verify.Schemes(), u.Scheme) || u.Host == "" {
 		return &app.UsageError{Err: fmt.Errorf("%q is no address to ask", what), Hint: "write scheme://host:port with one of: " + strings.Join(verify.Schemes(), ", ")}
 	}
-	ask := func() (verify.Answer, error) { return host.Ask(ctx, o.Check), nil }
+	ask := func() (verify.Answer, error) { return ask.Check(ctx, o.Check), nil }
 	if o.Inside != "" {
 		if _, err := app.Services(l, []string{o.Inside}); err != nil {
 			return err

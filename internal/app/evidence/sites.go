@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 )
@@ -31,7 +31,7 @@ func judgeSites(ctx context.Context, l app.Loaded, engine *docker.Engine) []find
 			sites[i].Seen = policy.Unseen[policy.Handshake]("the engine is on another machine; ask from outside: hsectl probe tls://" + s.Name)
 			continue
 		}
-		h, err := host.ShakeHands(ctx, s.Address, s.Name)
+		h, err := ask.ShakeHands(ctx, s.Address, s.Name)
 		sites[i].Seen = policy.Seen(policy.Handshake(h), finding.Behaved)
 		if err != nil {
 			sites[i].Seen = policy.Unseen[policy.Handshake](err.Error())

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -17,12 +17,12 @@ type ProbeLoad struct {
 	Rate   int
 	URL    string
 	Budget float64 // percent of requests that may fail
-	visit  host.Visit
+	visit  ask.Visit
 }
 
 // LoadError is a deploy that visitors noticed.
 type LoadError struct {
-	Seen   host.Visited
+	Seen   ask.Visited
 	Budget float64
 }
 
@@ -35,7 +35,7 @@ func (e *LoadError) Error() string {
 		share(e.Seen), e.Budget, strings.Join(e.Seen.Errors, "; "))
 }
 
-func share(v host.Visited) float64 { return 100 * float64(v.Failed) / float64(max(v.Requests, 1)) }
+func share(v ask.Visited) float64 { return 100 * float64(v.Failed) / float64(max(v.Requests, 1)) }
 
 // aim decides what is asked, and refuses what cannot be asked before anything changes.
 func (o *ProbeLoad) aim(s stack.Stack, local bool) error {
@@ -45,7 +45,7 @@ func (o *ProbeLoad) aim(s stack.Stack, local bool) error {
 	case o.Rate == 0:
 		return nil
 	case o.URL != "":
-		o.visit = host.Visit{URL: o.URL, PerSecond: o.Rate}
+		o.visit = ask.Visit{URL: o.URL, PerSecond: o.Rate}
 		return nil
 	case s.Edge == nil || len(s.Edge.Sites) == 0:
 		return &app.UsageError{Err: errors.New("--probe-load: the stack has no edge"), Hint: "name the address to ask with --probe-url"}
@@ -54,15 +54,15 @@ func (o *ProbeLoad) aim(s stack.Stack, local bool) error {
 	}
 	site := s.Edge.Sites[0]
 	scheme, _, _ := strings.Cut(site.URL, "://")
-	o.visit = host.Visit{URL: scheme + "://" + site.Address + "/", Host: site.Name, Insecure: site.Own(), PerSecond: o.Rate}
+	o.visit = ask.Visit{URL: scheme + "://" + site.Address + "/", Host: site.Name, Insecure: site.Own(), PerSecond: o.Rate}
 	return nil
 }
 
 // start sends the load and returns what ends it and judges what was seen.
 func (o ProbeLoad) start(ctx context.Context, report func(deploy.Event)) func() error {
 	ctx, stop := context.WithCancel(ctx)
-	seen := make(chan host.Visited, 1)
-	go func() { seen <- host.Send(ctx, o.visit) }()
+	seen := make(chan ask.Visited, 1)
+	go func() { seen <- ask.Send(ctx, o.visit) }()
 	return func() error {
 		stop()
 		got := <-seen

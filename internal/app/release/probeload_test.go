@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -19,16 +19,16 @@ func TestProbeLoadAims(t *testing.T) {
 		load  ProbeLoad
 		edge  *stack.Edge
 		local bool
-		want  host.Visit
+		want  ask.Visit
 		err   string
 	}{
 		"off":                  {load: ProbeLoad{}},
-		"the first site":       {ProbeLoad{Rate: 5}, edge, true, host.Visit{URL: "https://127.0.0.1:8443/", Host: "shop.test", Insecure: true, PerSecond: 5}, ""},
-		"an address":           {ProbeLoad{Rate: 5, URL: "http://10.0.0.1/"}, nil, false, host.Visit{URL: "http://10.0.0.1/", PerSecond: 5}, ""},
-		"no edge":              {ProbeLoad{Rate: 5}, nil, true, host.Visit{}, "no edge"},
-		"an engine far away":   {ProbeLoad{Rate: 5}, edge, false, host.Visit{}, "another machine"},
-		"a rate below nothing": {ProbeLoad{Rate: -1}, edge, true, host.Visit{}, "below 0"},
-		"a budget of all":      {ProbeLoad{Rate: 5, Budget: 100}, edge, true, host.Visit{}, "percentage"},
+		"the first site":       {ProbeLoad{Rate: 5}, edge, true, ask.Visit{URL: "https://127.0.0.1:8443/", Host: "shop.test", Insecure: true, PerSecond: 5}, ""},
+		"an address":           {ProbeLoad{Rate: 5, URL: "http://10.0.0.1/"}, nil, false, ask.Visit{URL: "http://10.0.0.1/", PerSecond: 5}, ""},
+		"no edge":              {ProbeLoad{Rate: 5}, nil, true, ask.Visit{}, "no edge"},
+		"an engine far away":   {ProbeLoad{Rate: 5}, edge, false, ask.Visit{}, "another machine"},
+		"a rate below nothing": {ProbeLoad{Rate: -1}, edge, true, ask.Visit{}, "below 0"},
+		"a budget of all":      {ProbeLoad{Rate: 5, Budget: 100}, edge, true, ask.Visit{}, "percentage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.load.aim(stack.Stack{Edge: c.edge}, c.local)
@@ -61,7 +61,7 @@ func TestProbeLoadJudges(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			load := ProbeLoad{Rate: 100, Budget: c.budget, visit: host.Visit{URL: server.URL, PerSecond: 100}}
+			load := ProbeLoad{Rate: 100, Budget: c.budget, visit: ask.Visit{URL: server.URL, PerSecond: 100}}
 			judge := load.start(t.Context(), func(deploy.Event) {})
 			<-come
 			err := judge()

@@ -1,0 +1,216 @@
+//go:build linux && (amd64 || arm64)
+
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// Local returns a way to look at containers whose processes this machine's own kernel runs, without a probe container:
+// root reads /proc, and a thread that enters a container's file system and network, and then has no more rights than the
+// container's own user, tries what is asked. The processes of the machine are listed once, at the first look.
+//
+// It answers verify.ErrElsewhere when the container is not proven to be here: its process must be in the control group
+// that carries the container's whole id, and in this program's user namespace, where user ids mean the same.
+func Local() verify.Look {
+	list := sync.OnceValues(machineProcesses)
+	return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
+		if os.Geteuid() != 0 || !owns(pid, id) {
+			return nil, verify.ErrElsewhere
+		}
+		all, err := list()
+		if err != nil {
+			return nil, err
+		}
+		// The directory stays that of this process, even when its number is given to another one.
+		dir, err := os.Open(procDir(pid))
+		if err != nil {
+			return nil, fmt.Errorf("opening the container's first process: %w", err)
+		}
+		defer dir.Close()
+		p := prober{root: "/", members: within(all, pid)}
+		p.processes()
+		p.cgroup()
+		p.kernel()
+		first := slices.IndexFunc(p.dump.Processes, func(raw verify.RawProcess) bool { return raw.PID == 1 })
+		if first < 0 || !owns(pid, id) {
+			return nil, errors.New("the container went away")
+		}
+		// Who started the container is outside it, in the network of the machine. Where that cannot be read it is unknown.
+		p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(all[pid].parent), "ns/net"))
+		// The same process mounted the container's file system: the paths of its layers are its own.
+		p.changed(p.dump.Processes[first], filepath.Join(procDir(all[pid].parent), "root"))
+		user, capabilities, ok := p.dump.FirstIDs()
+		if !ok {
+			return nil, errors.New("the user of the container's first process could not be read")
+		}
+		t := thread{dir: int(dir.Fd()), uid: user[0], gid: user[1], capabilities: capabilities}
+		if err := t.do(func() { p.try("/", r) }); err != nil {
+			return nil, fmt.Errorf("entering the container: %w", err)
+		}
+		return &p.dump, ctx.Err()
+	}
+}
+
+func procDir(pid int) string { return filepath.Join("/proc", strconv.Itoa(pid)) }
+
+// owns reports whether a process of this machine is in the control group of a container and in our user namespace.
+func owns(pid int, id string) bool {
+	groups, err := readBounded(filepath.Join(procDir(pid), "cgroup"))
+	if err != nil || len(id) < 64 || !strings.Contains(groups, id) {
+		return false
+	}
+	theirs, err := os.Readlink(filepath.Join(procDir(pid), "ns/user"))
+	ours, ourErr := os.Readlink("/proc/self/ns/user")
+	return err == nil && ourErr == nil && theirs == ours
+}
+
+// machineProcess is a process as its own kernel numbers it.
+type machineProcess struct {
+	parent    int
+	namespace string
+	numbers   []int // in each pid namespace, from ours inwards
+}
+
+func machineProcesses() (map[int]machineProcess, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	out := map[int]machineProcess{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		status, err := readBounded(filepath.Join(procDir(pid), "status"))
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		p := machineProcess{}
+		for line := range strings.Lines(status) {
+			switch name, value, _ := strings.Cut(line, ":"); name {
+			case "PPid":
+				p.parent, _ = strconv.Atoi(strings.TrimSpace(value)) // what is no number has no parent here
+			case "NSpid":
+				for _, word := range strings.Fields(value) {
+					n, err := strconv.Atoi(word)
+					if err != nil {
+						return nil, fmt.Errorf("reading the numbers of process %d: %w", pid, err)
+					}
+					p.numbers = append(p.numbers, n)
+				}
+			}
+		}
+		if p.namespace, err = os.Readlink(filepath.Join(procDir(pid), "ns/pid")); err == nil {
+			out[pid] = p
+		}
+	}
+	return out, nil
+}
+
+// within returns the processes that are in the pid namespace of a process or in one below it, by their number here.
+func within(all map[int]machineProcess, first int) map[int]int {
+	home := all[first]
+	depth := len(home.numbers) - 1
+	out := map[int]int{}
+	for pid := range all {
+		for at, steps := pid, 0; at != 0 && steps < maxProcesses; steps++ {
+			p := all[at]
+			if p.namespace == home.namespace && depth >= 0 {
+				if numbers := all[pid].numbers; len(numbers) > depth {
+					out[pid] = numbers[depth]
+				}
+				break
+			}
+			if len(p.numbers) <= depth+1 { // not below it
+				break
+			}
+			at = p.parent
+		}
+	}
+	return out
+}
+
+// thread is one thread of this program that enters a container.
+type thread struct {
+	dir          int // the container's first process in /proc
+	uid, gid     int
+	capabilities uint64
+}
+
+// do calls f in the network and the file system of the container, with its user's rights. The thread ends with it, so
+// nothing of this reaches the rest of the program: credentials, root directory and namespaces are the thread's own.
+func (t thread) do(f func()) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the runtime then ends the thread with the goroutine
+		err := t.enter()
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+func (t thread) enter() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("leaving the program's root directory: %w", err)
+	}
+	network, err := unix.Openat(t.dir, "ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening its network: %w", err)
+	}
+	defer shut(network)
+	root, err := unix.Openat(t.dir, "root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening its root directory: %w", err)
+	}
+	defer shut(root)
+	if err := unix.Setns(network, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("entering its network: %w", err)
+	}
+	if err := errors.Join(unix.Fchdir(root), unix.Chroot("."), unix.Chdir("/")); err != nil {
+		return fmt.Errorf("entering its root directory: %w", err)
+	}
+	return t.become()
+}
+
+// become takes the user's identity. The calls are made directly: those of the standard library change all threads.
+func (t thread) become() error {
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("keeping capabilities: %w", err)
+	}
+	for _, call := range []struct{ number, a, b, c uintptr }{
+		{unix.SYS_SETGROUPS, 0, 0, 0},
+		{unix.SYS_SETRESGID, uintptr(t.gid), uintptr(t.gid), uintptr(t.gid)},
+		{unix.SYS_SETRESUID, uintptr(t.uid), uintptr(t.uid), uintptr(t.uid)},
+	} {
+		if _, _, errno := unix.RawSyscall(call.number, call.a, call.b, call.c); errno != 0 {
+			return fmt.Errorf("becoming user %d:%d: %w", t.uid, t.gid, errno)
+		}
+	}
+	low, high := uint32(t.capabilities), uint32(t.capabilities>>32)
+	sets := []unix.CapUserData{{Effective: low, Permitted: low}, {Effective: high, Permitted: high}}
+	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0]); err != nil {
+		return fmt.Errorf("giving up capabilities: %w", err)
+	}
+	return nil
+}
+
+// shut closes a descriptor that was only read from, or only entered by.
+func shut(fd int) { _ = unix.Close(fd) }
