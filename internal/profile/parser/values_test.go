@@ -178,7 +178,7 @@ func TestBrokenFormula(t *testing.T) {
 		o := options("user.yaml")
 		o.Library = library{presets: map[string]string{"p": "hostname: " + formula + "\n"}}
 		_, err := parser.Parse([]byte(head+"services:\n  app: {preset: p}\n"), o)
-		if got := problems(err); !strings.Contains(got, "p.yaml:1:11: "+want) || !strings.Contains(got, "mistake in the preset") {
+		if got := problems(err); !strings.Contains(got, "p.yaml:1:11: "+want) || !strings.Contains(got, "the error is in the preset") {
 			t.Errorf("%s: got\n%s", formula, got)
 		}
 	}
