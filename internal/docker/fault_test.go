@@ -507,7 +507,7 @@ func TestSavedPlan(t *testing.T) {
 		t.Errorf("nothing to do: exit %d\n%s", code, out)
 	}
 	plan := filepath.Join(f.dir, "plan.json")
-	if code, out := f.run("next", "plan", "--detailed-exitcode", "-f", next, "--out", plan); code != 3 || !strings.Contains(out, "labels.generation.value: old → next") {
+	if code, out := f.run("next", "plan", "--detailed-exitcode", "-f", next, "--out", plan); code != 3 || !strings.Contains(out, "labels.generation: old → next") {
 		t.Errorf("changes: exit %d\n%s", code, out)
 	}
 	data, err := os.ReadFile(plan)
