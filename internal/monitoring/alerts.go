@@ -17,8 +17,11 @@ const (
 	severityWarning  = "warning"
 )
 
+// alertRules are the alerts of a suite.
+type alertRules struct{ suite }
+
 // alerts returns the rules that the profile asks for: each knows the limits and objectives of the services.
-func (s suite) alerts() ruleFile {
+func (s alertRules) alerts() ruleFile {
 	resources := ruleGroup{Name: s.app.Name + " resources", Rules: s.resourceAlerts()}
 	availability := ruleGroup{Name: s.app.Name + " availability", Rules: s.availabilityAlerts()}
 	objectives := ruleGroup{Name: s.app.Name + " objectives"}
@@ -38,7 +41,7 @@ type alert struct {
 	summary, description       string
 }
 
-func (s suite) rule(a alert) rule {
+func (s alertRules) rule(a alert) rule {
 	labels := map[string]string{"severity": a.severity, "stack": s.app.Name}
 	if a.service != "" {
 		labels["service"] = a.service
@@ -54,7 +57,7 @@ func (s suite) rule(a alert) rule {
 
 // owner is who answers for a service or, where only the alert itself knows the service, a template that finds it out. An
 // empty label is none for Prometheus. The profile lets no owner hold what a template reads.
-func (s suite) owner(service string) string {
+func (s alertRules) owner(service string) string {
 	var cases []string
 	for _, known := range s.app.Services {
 		if known.Owner != "" && known.Name == service {
@@ -71,11 +74,11 @@ func (s suite) owner(service string) string {
 }
 
 // scrapesInARow is how long something must be seen when it must be seen n times: whoever looks more often knows sooner.
-func (s suite) scrapesInARow(n int) string {
+func (s alertRules) scrapesInARow(n int) string {
 	return seconds(time.Duration(n) * s.m.Interval.D)
 }
 
-func (s suite) rules(alerts ...alert) []rule {
+func (s alertRules) rules(alerts ...alert) []rule {
 	var out []rule
 	for _, a := range alerts {
 		out = append(out, s.rule(a))
@@ -83,7 +86,7 @@ func (s suite) rules(alerts ...alert) []rule {
 	return out
 }
 
-func (s suite) resourceAlerts() []rule {
+func (s alertRules) resourceAlerts() []rule {
 	all := s.sel("")
 	out := s.rules(
 		alert{name: "MemoryNearLimit", wait: s.scrapesInARow(8), severity: severityWarning,
@@ -120,7 +123,7 @@ func (s suite) resourceAlerts() []rule {
 }
 
 // restarts counts those of each service in a window: the engine's own number, or the times that its start changed.
-func (s suite) restarts(window string) string {
+func (s alertRules) restarts(window string) string {
 	starts := fmt.Sprintf("changes(%s{%s}[%s])", recordStart, s.sel(""), window)
 	if !s.p.On(profile.PartContainers) {
 		return starts
@@ -131,7 +134,7 @@ func (s suite) restarts(window string) string {
 // killed finds the services that were killed for memory in the last ten minutes. The engine says so of a container until
 // its next start, which is soon. The kernel counts kills for the whole host, so then it is whoever was near its limit, or
 // was restarted.
-func (s suite) killed() string {
+func (s alertRules) killed() string {
 	all := s.sel("")
 	var ways []string
 	if s.p.On(profile.PartContainers) {
@@ -148,7 +151,7 @@ func (s suite) killed() string {
 }
 
 // hostAlerts need the host's own counters.
-func (s suite) hostAlerts() []rule {
+func (s alertRules) hostAlerts() []rule {
 	all := s.sel("")
 	disk := fmt.Sprintf(`node_filesystem_avail_bytes{%s,mountpoint="/data"} / node_filesystem_size_bytes{%s,mountpoint="/data"}`, all, all)
 	return s.rules(
@@ -163,7 +166,7 @@ func (s suite) hostAlerts() []rule {
 	)
 }
 
-func (s suite) availabilityAlerts() []rule {
+func (s alertRules) availabilityAlerts() []rule {
 	all := s.sel("")
 	out := s.rules(alert{name: "TargetDown", wait: s.scrapesInARow(4), severity: severityCritical,
 		expr:        fmt.Sprintf("up{%s} == 0", all),
@@ -213,7 +216,7 @@ func (s suite) availabilityAlerts() []rule {
 
 // health is one for each service that runs and passes its health tests, inside its container and from outside, and zero
 // otherwise. Empty when nobody asks.
-func (s suite) health() string {
+func (s alertRules) health() string {
 	var asked []string
 	if s.p.On(profile.PartContainers) {
 		asked = append(asked, "hse_container_running", "hse_container_healthy")
@@ -238,7 +241,7 @@ type burn struct {
 	factor                      float64
 }
 
-func (s suite) objectiveAlerts(service stack.Service) []rule {
+func (s alertRules) objectiveAlerts(service stack.Service) []rule {
 	var out []rule
 	sel := s.sel(service.Name)
 	if objective := service.SLO.LatencyP95; objective > 0 {
@@ -264,7 +267,7 @@ func (s suite) objectiveAlerts(service stack.Service) []rule {
 	return out
 }
 
-func (s suite) runtimeAlerts(service stack.Service) []rule {
+func (s alertRules) runtimeAlerts(service stack.Service) []rule {
 	sel, prefix := s.sel(service.Name), service.Metrics.Prefix
 	out := s.rules(alert{name: "EventLoopLag", wait: "2m", severity: severityWarning,
 		expr:        fmt.Sprintf("%snodejs_eventloop_lag_seconds{%s} > 0.2", prefix, sel),

@@ -218,7 +218,7 @@ func newTargets(queries []query) []target {
 }
 
 // document writes a dashboard as Grafana loads it.
-func (s suite) document(uid, title, description string, panels []panel) ([]byte, error) {
+func (s dashboardSet) document(uid, title, description string, panels []panel) ([]byte, error) {
 	d := dashboard{
 		UID: uid, Title: title, Description: description, Tags: []string{"hsectl", s.app.Name}, Timezone: "browser", SchemaVersion: 39, Version: 1,
 		Refresh: "30s", GraphTooltip: 1, Time: timeRange{"now-1h", "now"}, Templating: variables{[]string{}},

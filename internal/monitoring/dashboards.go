@@ -21,8 +21,11 @@ type view struct {
 	panels                        []panel
 }
 
+// dashboardSet are the dashboards of a suite.
+type dashboardSet struct{ suite }
+
 // dashboards returns those that have something to show. Their uids never change: people keep links to them.
-func (s suite) dashboards() ([]stack.ConfigFile, error) {
+func (s dashboardSet) dashboards() ([]stack.ConfigFile, error) {
 	var views []view
 	if s.p.On(profile.PartPrometheus) {
 		views = append(views,
@@ -31,11 +34,11 @@ func (s suite) dashboards() ([]stack.ConfigFile, error) {
 			view{fileOverview, "hse-stack-overview", "Stack Overview",
 				"Whether " + s.app.Name + " works, and what is wrong when it does not.", s.overviewPanels()})
 	}
-	for _, e := range s.exporters(profile.PartPostgresExporter) {
+	for _, e := range (exporterParts{s.suite}).exporters(profile.PartPostgresExporter) {
 		views = append(views, view{"postgresql", "hse-postgresql", "PostgreSQL",
 			"Connections, transactions, cache and size of the database.", s.postgresPanels(e.Service)}.of(e))
 	}
-	for _, e := range s.exporters(profile.PartRedisExporter) {
+	for _, e := range (exporterParts{s.suite}).exporters(profile.PartRedisExporter) {
 		views = append(views, view{"redis", "hse-redis", "Redis", "Clients, commands, memory and hits of the cache.", s.redisPanels(e.Service)}.of(e))
 	}
 	var out []stack.ConfigFile
@@ -69,7 +72,7 @@ func uid(name string) string {
 }
 
 // resourcePanels shows all containers together, and then each service that has metrics of its own.
-func (s suite) resourcePanels() []panel {
+func (s dashboardSet) resourcePanels() []panel {
 	all := s.sel("")
 	b := &sheet{}
 	b.row("Containers")
@@ -80,7 +83,7 @@ func (s suite) resourcePanels() []panel {
 	b.graph("Memory", "bytes", "Memory of each container that the kernel cannot take back, and its limit.",
 		query{fmt.Sprintf("%s{%s}", recordMemory, all), "{{service}}"}, query{fmt.Sprintf("%s{%s}", recordMemoryLimit, all), "{{service}} limit"})
 	b.graph("Restarts", "short", "Starts of each container in the last hour, without the first.",
-		query{s.restarts("1h"), "{{service}}"}).none()
+		query{alertRules{s.suite}.restarts("1h"), "{{service}}"}).none()
 	var kills []query
 	if s.p.On(profile.PartNodeExporter) {
 		kills = append(kills, query{fmt.Sprintf("increase(node_vmstat_oom_kill{%s}[1h])", all), "on the host"})
@@ -91,7 +94,7 @@ func (s suite) resourcePanels() []panel {
 	if len(kills) > 0 {
 		b.graph("OOM kills", "short", "Containers that the engine saw killed for memory in the last hour, and processes that the kernel killed on the whole host.", kills...).none()
 	}
-	if health := s.health(); health != "" {
+	if health := (alertRules{s.suite}).health(); health != "" {
 		b.graph("Health", "short", "Whether each service runs and passes its health tests, inside its container and from outside: 1 is healthy.",
 			query{health, "{{service}}"}).alive()
 	}
@@ -102,7 +105,7 @@ func (s suite) resourcePanels() []panel {
 }
 
 // servicePanels shows what a service says about itself.
-func (s suite) servicePanels(b *sheet, service stack.Service) {
+func (s dashboardSet) servicePanels(b *sheet, service stack.Service) {
 	prefix, sel, name := service.Metrics.Prefix, s.sel(service.Name), service.Name
 	rate := func(metric, more string) string {
 		return fmt.Sprintf("rate(%s%s{%s%s}[5m])", prefix, metric, sel, more)
@@ -142,7 +145,7 @@ func (s suite) servicePanels(b *sheet, service stack.Service) {
 	b.graph("Database Operations: "+name, "ops", "Statements sent to the database in a second.", query{rate("database_queries_total", ""), "{{operation}}"})
 }
 
-func (s suite) overviewPanels() []panel {
+func (s dashboardSet) overviewPanels() []panel {
 	all := s.sel("")
 	b := &sheet{}
 	b.row("Now")
@@ -156,7 +159,7 @@ func (s suite) overviewPanels() []panel {
 	}
 	b.stat("Services measured", "short", "Services of the stack whose memory is seen.", query{fmt.Sprintf("count(%s{%s})", recordMemory, all), "services"})
 	b.row("Services")
-	if health := s.health(); health != "" {
+	if health := (alertRules{s.suite}).health(); health != "" {
 		b.graph("Healthy", "short", "1 while a service runs and passes its health tests.", query{health, "{{service}}"}).alive()
 	}
 	b.graph("Scraped", "short", "1 while Prometheus reaches a target.", query{fmt.Sprintf("min by (service, job) (up{%s})", all), "{{service}} {{job}}"}).alive()
@@ -176,7 +179,7 @@ func (s suite) overviewPanels() []panel {
 	return b.panels
 }
 
-func (s suite) hostPanels(b *sheet) {
+func (s dashboardSet) hostPanels(b *sheet) {
 	all := s.sel("")
 	b.row("Host")
 	b.graph("Load", "short", "Processes that run or want to, over one and fifteen minutes.",
@@ -187,7 +190,7 @@ func (s suite) hostPanels(b *sheet) {
 		query{fmt.Sprintf("node_memory_MemTotal_bytes{%s}", all), "total"}, query{fmt.Sprintf("node_memory_MemAvailable_bytes{%s}", all), "available"})
 }
 
-func (s suite) postgresPanels(service string) []panel {
+func (s dashboardSet) postgresPanels(service string) []panel {
 	all := s.sel(service)
 	rate := func(metric string) string { return fmt.Sprintf("sum by (datname) (rate(%s{%s}[5m]))", metric, all) }
 	b := &sheet{}
@@ -212,7 +215,7 @@ func (s suite) postgresPanels(service string) []panel {
 	return b.panels
 }
 
-func (s suite) redisPanels(service string) []panel {
+func (s dashboardSet) redisPanels(service string) []panel {
 	all := s.sel(service)
 	gauge := func(metric string) string { return fmt.Sprintf("%s{%s}", metric, all) }
 	rate := func(metric string) string { return fmt.Sprintf("rate(%s{%s}[5m])", metric, all) }

@@ -23,7 +23,10 @@ const (
 	fileContainers = "metrics.cgi"
 )
 
-func (s suite) containers(part *stack.Service) error {
+// exporterParts are the parts that measure what cannot show its own metrics.
+type exporterParts struct{ suite }
+
+func (s exporterParts) containers(part *stack.Service) error {
 	part.Configs = append(part.Configs,
 		stack.ConfigFile{Path: fileContainers, Data: templates.Containers()},
 		stack.ConfigFile{Path: "httpd.conf", Data: []byte("*.cgi:/bin/sh\n")})
@@ -33,7 +36,7 @@ func (s suite) containers(part *stack.Service) error {
 }
 
 // exporters returns those of a part that are on.
-func (s suite) exporters(part string) []profile.Exporter {
+func (s exporterParts) exporters(part string) []profile.Exporter {
 	var out []profile.Exporter
 	for _, e := range s.p.Exporters() {
 		if e.Part == part && s.p.On(part) {
@@ -44,7 +47,7 @@ func (s suite) exporters(part string) []profile.Exporter {
 }
 
 // measured returns the service that an exporter measures.
-func (s suite) measured(exporter string) stack.Service {
+func (s exporterParts) measured(exporter string) stack.Service {
 	for _, e := range s.p.Exporters() {
 		if e.Name == exporter {
 			service, _ := s.app.Service(e.Service) // the exporter is there only because the service is
@@ -54,7 +57,7 @@ func (s suite) measured(exporter string) stack.Service {
 	return stack.Service{}
 }
 
-func (s suite) postgresExporter(part *stack.Service) error {
+func (s exporterParts) postgresExporter(part *stack.Service) error {
 	database := s.measured(part.Name)
 	user := variable(database, "POSTGRES_USER", "postgres")
 	part.Environment = append(part.Environment,
@@ -69,7 +72,7 @@ func (s suite) postgresExporter(part *stack.Service) error {
 	return nil
 }
 
-func (s suite) redisExporter(part *stack.Service) error {
+func (s exporterParts) redisExporter(part *stack.Service) error {
 	part.Environment = append(part.Environment, stack.Variable{Name: "REDIS_ADDR", Value: redisAddress(s.measured(part.Name))})
 	if made := s.redisPasswords(part.Name); made.From != "" {
 		part.Secrets = append(part.Secrets, stack.SecretFile{Name: made.Name, Env: "REDIS_PASSWORD_FILE"})
@@ -83,7 +86,7 @@ func redisAddress(cache stack.Service) string {
 
 // redisPasswords makes the file of an exporter of Redis from the password that the server's own configuration is made of. It is
 // nothing for every other part.
-func (s suite) redisPasswords(exporter string) stack.Secret {
+func (s exporterParts) redisPasswords(exporter string) stack.Secret {
 	if profile.PartOf(exporter) != profile.PartRedisExporter {
 		return stack.Secret{}
 	}
@@ -122,7 +125,7 @@ const (
 	moduleTCP  = "tcp"
 )
 
-func (s suite) blackbox(part *stack.Service) error {
+func (s exporterParts) blackbox(part *stack.Service) error {
 	data, err := generate.YAML(blackboxConfig{Modules: map[string]blackboxModule{
 		moduleHTTP: {Prober: "http", Timeout: "5s", HTTP: &blackboxHTTP{IPProtocol: "ip4"}},
 		moduleTCP:  {Prober: "tcp", Timeout: "5s"},
@@ -136,7 +139,7 @@ func (s suite) blackbox(part *stack.Service) error {
 type probe struct{ target, module, service string }
 
 // probes asks each service that is on the common network for its health, from outside its container.
-func (s suite) probes() []probe {
+func (s exporterParts) probes() []probe {
 	var out []probe
 	for _, service := range s.app.Services {
 		from := s.p.Services[service.Name]

@@ -43,7 +43,7 @@ func (s suite) declare(service stack.Service) policy.MonitoredService {
 			add(e.Name, e.Part)
 		}
 	}
-	if s.p.On(profile.PartBlackbox) && slices.ContainsFunc(s.probes(), func(p probe) bool { return p.service == service.Name }) {
+	if s.p.On(profile.PartBlackbox) && slices.ContainsFunc((exporterParts{s}).probes(), func(p probe) bool { return p.service == service.Name }) {
 		add("asked by "+profile.PartBlackbox, jobProbes)
 	}
 	if s.p.On(profile.PartContainers) && service.Health != nil {
@@ -73,7 +73,7 @@ func (s suite) told() policy.Alerts {
 	if !s.p.On(profile.PartPrometheus) {
 		return out
 	}
-	for _, group := range s.alerts().Groups {
+	for _, group := range (alertRules{s}).alerts().Groups {
 		for _, r := range group.Rules {
 			if !slices.Contains(out.Rules, r.Alert) {
 				out.Rules = append(out.Rules, r.Alert)

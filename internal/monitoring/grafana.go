@@ -49,7 +49,7 @@ type (
 	}
 )
 
-func (s suite) grafana(part *stack.Service) error {
+func (s storeParts) grafana(part *stack.Service) error {
 	part.Secrets = append(part.Secrets, stack.SecretFile{Name: s.m.GrafanaPassword, Env: "GF_SECURITY_ADMIN_PASSWORD__FILE"})
 	part.Environment = append(part.Environment,
 		stack.Variable{Name: "GF_SECURITY_ADMIN_USER", Value: "admin"},
@@ -73,14 +73,14 @@ func (s suite) grafana(part *stack.Service) error {
 		}
 		part.Configs = append(part.Configs, stack.ConfigFile{Path: file.path, Data: data})
 	}
-	dashboards, err := s.dashboards()
+	dashboards, err := dashboardSet{s.suite}.dashboards()
 	for _, d := range dashboards {
 		part.Configs = append(part.Configs, stack.ConfigFile{Path: "dashboards/" + d.Path, Data: d.Data})
 	}
 	return err
 }
 
-func (s suite) sources() grafanaSources {
+func (s storeParts) sources() grafanaSources {
 	out := grafanaSources{APIVersion: 1, Prune: true}
 	for _, source := range []struct {
 		part string

@@ -13,7 +13,7 @@ import (
 
 // alloy ships the log files of both stacks. Its configuration is a language of its own, so this one file is a template;
 // every value in it is quoted.
-func (s suite) alloy(part *stack.Service) error {
+func (s storeParts) alloy(part *stack.Service) error {
 	t, err := template.New("config.alloy").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(templates.Alloy())
 	if err != nil {
 		return fmt.Errorf("reading the shipper's template: %w", err)

@@ -92,7 +92,7 @@ func (s suite) secrets(services []stack.Service) []stack.Secret {
 	for _, service := range services {
 		for _, use := range service.Secrets {
 			secret := stack.NewSecret(use.Name, s.p.Secrets[use.Name])
-			if made := s.redisPasswords(service.Name); use.Name == made.Name {
+			if made := (exporterParts{s}).redisPasswords(service.Name); use.Name == made.Name {
 				secret = made
 			}
 			add(secret)
@@ -112,17 +112,17 @@ func (s suite) wire(part stack.Service) (stack.Service, error) {
 		part.Log.Labels = logLabels()
 	}
 	wiring := map[string]func(*stack.Service) error{
-		profile.PartPrometheus:       s.prometheus,
-		profile.PartAlertmanager:     s.alertmanager,
-		profile.PartGrafana:          s.grafana,
-		profile.PartLoki:             s.loki,
-		profile.PartAlloy:            s.alloy,
-		profile.PartPostgresExporter: s.postgresExporter,
-		profile.PartRedisExporter:    s.redisExporter,
-		profile.PartBlackbox:         s.blackbox,
-		profile.PartCollector:        s.collector,
-		profile.PartTempo:            s.tempo,
-		profile.PartContainers:       s.containers,
+		profile.PartPrometheus:       storeParts{s}.prometheus,
+		profile.PartAlertmanager:     storeParts{s}.alertmanager,
+		profile.PartGrafana:          storeParts{s}.grafana,
+		profile.PartLoki:             storeParts{s}.loki,
+		profile.PartAlloy:            storeParts{s}.alloy,
+		profile.PartPostgresExporter: exporterParts{s}.postgresExporter,
+		profile.PartRedisExporter:    exporterParts{s}.redisExporter,
+		profile.PartBlackbox:         exporterParts{s}.blackbox,
+		profile.PartCollector:        storeParts{s}.collector,
+		profile.PartTempo:            storeParts{s}.tempo,
+		profile.PartContainers:       exporterParts{s}.containers,
 	}
 	if f := wiring[profile.PartOf(part.Name)]; f != nil {
 		if err := f(&part); err != nil {
@@ -158,11 +158,11 @@ func (s suite) asks(part string) func(stack.Service) bool {
 	case profile.PartPrometheus:
 		return func(service stack.Service) bool { return service.Metrics != nil }
 	case profile.PartPostgresExporter, profile.PartRedisExporter:
-		measured := s.measured(part).Name
+		measured := exporterParts{s}.measured(part).Name
 		return func(service stack.Service) bool { return service.Name == measured }
 	case profile.PartBlackbox:
 		return func(service stack.Service) bool {
-			return slices.ContainsFunc(s.probes(), func(p probe) bool { return p.service == service.Name })
+			return slices.ContainsFunc(exporterParts{s}.probes(), func(p probe) bool { return p.service == service.Name })
 		}
 	case profile.PartCollector: // services send it their traces
 		return func(stack.Service) bool { return true }

@@ -77,7 +77,7 @@ const (
 // serviceOutside stands for the service where an address of the outside is asked.
 const serviceOutside = "outside"
 
-func (s suite) prometheus(part *stack.Service) error {
+func (s storeParts) prometheus(part *stack.Service) error {
 	c := prometheusConfig{Global: prometheusGlobal{
 		ScrapeInterval: seconds(s.m.Interval.D), EvaluationInterval: seconds(s.m.Interval.D),
 		ScrapeTimeout: seconds(min(10*time.Second, s.m.Interval.D)),
@@ -88,7 +88,7 @@ func (s suite) prometheus(part *stack.Service) error {
 	for _, file := range []struct {
 		path    string
 		content any
-	}{{"prometheus.yml", c}, {"recording.rules.yml", s.recording()}, {"alerts.rules.yml", s.alerts()}} {
+	}{{"prometheus.yml", c}, {"recording.rules.yml", s.recording()}, {"alerts.rules.yml", alertRules{s.suite}.alerts()}} {
 		data, err := generate.YAML(file.content)
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%dms", d.Milliseconds())
 }
 
-func (s suite) scrapes() []scrape {
+func (s storeParts) scrapes() []scrape {
 	var out, several []scrape
 	byPath := map[string][]targets{}
 	for _, service := range s.watched() {
@@ -152,7 +152,7 @@ func (s suite) scrapes() []scrape {
 	if !s.p.On(profile.PartBlackbox) {
 		return out
 	}
-	if probes := s.probes(); len(probes) > 0 {
+	if probes := (exporterParts{s.suite}).probes(); len(probes) > 0 {
 		out = append(out, s.probing(jobProbes, probes))
 	}
 	if len(s.m.Probes) > 0 {
@@ -165,7 +165,7 @@ func (s suite) scrapes() []scrape {
 	return out
 }
 
-func (s suite) labels(service string) map[string]string {
+func (s storeParts) labels(service string) map[string]string {
 	return map[string]string{"stack": s.app.Name, "service": service}
 }
 
@@ -176,7 +176,7 @@ type endpoint struct {
 	service    string
 }
 
-func (s suite) endpoints() []endpoint {
+func (s storeParts) endpoints() []endpoint {
 	var out []endpoint
 	for _, part := range []struct {
 		name string
@@ -187,7 +187,7 @@ func (s suite) endpoints() []endpoint {
 		{profile.PartCollector, 8888}, {profile.PartPostgresExporter, 9187}, {profile.PartPrometheus, 9090},
 		{profile.PartRedisExporter, 9121}, {profile.PartTempo, 3200},
 	} {
-		switch exporters := s.exporters(part.name); {
+		switch exporters := (exporterParts{s.suite}).exporters(part.name); {
 		case !s.p.On(part.name):
 		case len(exporters) > 0:
 			for _, e := range exporters {
@@ -214,7 +214,7 @@ func identify() []relabel {
 	}
 }
 
-func (s suite) probing(job string, probes []probe) scrape {
+func (s storeParts) probing(job string, probes []probe) scrape {
 	exporter := "blackbox-exporter:9115"
 	out := scrape{Job: job, Path: "/probe", Relabel: []relabel{
 		{Source: []string{"__address__"}, Target: "__param_target"},

@@ -13,7 +13,7 @@ import (
 func (s suite) scrapeEach(service stack.Service) scrape {
 	out := scrape{Job: jobServices + "/" + service.Name, Path: service.Metrics.Path,
 		DNS: []lookup{{Names: []string{service.Name}, Type: "A", Port: service.Metrics.Port, Refresh: seconds(s.m.Interval.D)}}}
-	labels := s.labels(service.Name)
+	labels := storeParts{s}.labels(service.Name)
 	for _, name := range []string{"stack", "service"} {
 		value := labels[name]
 		out.Relabel = append(out.Relabel, relabel{Target: name, Replacement: &value})
@@ -46,7 +46,7 @@ func (s suite) missing() []rule {
 		if service.Wanted() == 1 || !s.p.On(profile.PartContainers) && service.Metrics == nil {
 			continue
 		}
-		out = append(out, s.rule(alert{name: "ReplicasMissing", wait: "5m", severity: severityWarning,
+		out = append(out, alertRules{s}.rule(alert{name: "ReplicasMissing", wait: "5m", severity: severityWarning,
 			expr:        fmt.Sprintf("%s < %d", expr, service.Wanted()),
 			summary:     fmt.Sprintf("%s has fewer containers than %d", service.Name, service.Wanted()),
 			description: "{{ $value }} run. The others carry its load; deploy again to bring it back."}))

@@ -65,7 +65,7 @@ type (
 // nobody is the receiver of what no receiver wants.
 const nobody = "nobody"
 
-func (s suite) alertmanager(part *stack.Service) error {
+func (s storeParts) alertmanager(part *stack.Service) error {
 	c := alertmanagerConfig{
 		Route: route{Receiver: nobody, GroupBy: []string{"stack", "alertname", "service"}, GroupWait: "10s", GroupInterval: "1m", RepeatInterval: "4h"},
 		// Whoever knows that a service is down need not be told that it is slow.

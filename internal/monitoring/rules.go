@@ -93,7 +93,7 @@ func present(groups ...ruleGroup) []ruleGroup {
 }
 
 func (s suite) constant(record, service, value string) rule {
-	return rule{Record: record, Expr: "vector(" + value + ")", Labels: s.labels(service)}
+	return rule{Record: record, Expr: "vector(" + value + ")", Labels: storeParts{s}.labels(service)}
 }
 
 func cores(nano int64) string { return strconv.FormatFloat(float64(nano)/1e9, 'f', -1, 64) }

@@ -11,8 +11,11 @@ import (
 // settings are the configuration of a program whose schema is its own: keys are written in sorted order.
 type settings = map[string]any
 
+// storeParts are the parts that collect, keep and show what is measured.
+type storeParts struct{ suite }
+
 // loki keeps logs on its own volume: https://grafana.com/docs/loki/latest/configure/
-func (s suite) loki(part *stack.Service) error {
+func (s storeParts) loki(part *stack.Service) error {
 	data, err := generate.YAML(settings{
 		"auth_enabled": false,
 		"server":       settings{"http_listen_port": 3100, "log_level": "warn"},
@@ -37,7 +40,7 @@ func (s suite) loki(part *stack.Service) error {
 func hours(days int) string { return fmt.Sprintf("%dh", days*24) }
 
 // tempo keeps traces on its own volume: https://grafana.com/docs/tempo/latest/configuration/
-func (s suite) tempo(part *stack.Service) error {
+func (s storeParts) tempo(part *stack.Service) error {
 	data, err := generate.YAML(settings{
 		"server":       settings{"http_listen_port": 3200, "log_level": "warn"},
 		"distributor":  settings{"receivers": settings{"otlp": settings{"protocols": settings{"grpc": settings{"endpoint": "0.0.0.0:4317"}}}}},
@@ -52,7 +55,7 @@ func (s suite) tempo(part *stack.Service) error {
 
 // collector takes traces from the services, and logs from the shipper when they leave the stack:
 // https://opentelemetry.io/docs/collector/configuration/
-func (s suite) collector(part *stack.Service) error {
+func (s storeParts) collector(part *stack.Service) error {
 	exporters, pipelines := settings{}, settings{}
 	pipeline := func(exporter string) settings {
 		return settings{"receivers": []string{"otlp"}, "processors": []string{"memory_limiter", "batch"}, "exporters": []string{exporter}}
@@ -93,7 +96,7 @@ func (s suite) collector(part *stack.Service) error {
 }
 
 // logExporter sends logs to a search engine. The two exporters of the collector differ in where the address stands.
-func (s suite) logExporter() (exporter, auth settings) {
+func (s storeParts) logExporter() (exporter, auth settings) {
 	sink := s.m.Logs
 	transport := settings{}
 	if sink.Password != "" {

@@ -10,6 +10,9 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
+// accessComparison compares what a service may read, write and do.
+type accessComparison struct{ *serviceComparison }
+
 func (u userText) String() string {
 	if u.UID < 0 {
 		return "only the image knows"
@@ -19,7 +22,7 @@ func (u userText) String() string {
 
 type userText stack.User
 
-func (s *serviceComparison) user() {
+func (s accessComparison) user() {
 	if s.old.User == s.new.User {
 		return
 	}
@@ -53,7 +56,7 @@ func (s *serviceComparison) user() {
 // many is how many capabilities without a reason of their own are one row: the engine's own set has 14.
 const many = 5
 
-func (s *serviceComparison) capabilities() {
+func (s accessComparison) capabilities() {
 	old, now := capabilityNames(s.old), capabilityNames(s.new)
 	gained, lost := s.withoutReason(old, now), s.withoutReason(now, old)
 	for _, set := range []struct {
@@ -93,7 +96,7 @@ func (s *serviceComparison) capabilities() {
 	}
 }
 
-func (s *serviceComparison) gained(key string, c stack.Capability) {
+func (s accessComparison) gained(key string, c stack.Capability) {
 	severity := finding.High
 	if policy.Dangerous(c.Name) {
 		severity = finding.Critical
@@ -109,7 +112,7 @@ func (s *serviceComparison) gained(key string, c stack.Capability) {
 }
 
 // withoutReason returns the names in the second list that are not in the first, and that nobody gave a reason for.
-func (s *serviceComparison) withoutReason(known, names []string) []string {
+func (s accessComparison) withoutReason(known, names []string) []string {
 	var out []string
 	for _, name := range names {
 		if !slices.Contains(known, name) && reasonOf(s.old, name) == "" && reasonOf(s.new, name) == "" {
@@ -137,7 +140,7 @@ func reasonOf(s stack.Service, name string) string {
 }
 
 // lostBy returns another service that had the capability and has it no more.
-func (s *serviceComparison) lostBy(name string) string {
+func (s accessComparison) lostBy(name string) string {
 	for _, was := range s.base.Stack.Services {
 		if was.Name == s.name || !slices.Contains(capabilityNames(was), name) {
 			continue
@@ -150,7 +153,7 @@ func (s *serviceComparison) lostBy(name string) string {
 }
 
 // writable pairs paths that are the same, then those of which one holds the other.
-func (s *serviceComparison) writable() {
+func (s accessComparison) writable() {
 	gone := map[string]stack.Writable{}
 	for _, w := range s.old.Writable {
 		gone[w.Path] = w
@@ -176,7 +179,7 @@ func (s *serviceComparison) writable() {
 }
 
 // newPath reports a path that was not writable under this name: wider or narrower than one that is gone, or new.
-func (s *serviceComparison) newPath(i int, gone map[string]stack.Writable) {
+func (s accessComparison) newPath(i int, gone map[string]stack.Writable) {
 	w := s.new.Writable[i]
 	c := Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Weaker, Severity: finding.Medium, What: "writable path", New: writableText(w),
 		Key: fmt.Sprintf("writable[%d]", i), Reason: "one more place to leave something behind"}
@@ -207,7 +210,7 @@ func (s *serviceComparison) newPath(i int, gone map[string]stack.Writable) {
 	s.change(c)
 }
 
-func (s *serviceComparison) samePath(i int, old, now stack.Writable) {
+func (s accessComparison) samePath(i int, old, now stack.Writable) {
 	key := fmt.Sprintf("writable[%d]", i)
 	if old.Volume != now.Volume {
 		reason := "another volume: the data of the old one is not seen any more"
@@ -244,7 +247,7 @@ func (s *serviceComparison) samePath(i int, old, now stack.Writable) {
 }
 
 // sharer returns another service of the head that writes the volume.
-func (s *serviceComparison) sharer(volume string) string {
+func (s accessComparison) sharer(volume string) string {
 	if volume == "" {
 		return ""
 	}
@@ -274,7 +277,7 @@ func writableText(w stack.Writable) string {
 
 func ownerText(w stack.Writable) string { return fmt.Sprintf("%s %04o", userText(w.Owner), w.Mode) }
 
-func (s *serviceComparison) secretUses() {
+func (s accessComparison) secretUses() {
 	for i, use := range s.new.Secrets {
 		if slices.ContainsFunc(s.old.Secrets, func(u stack.SecretFile) bool { return u.Name == use.Name }) {
 			continue
@@ -294,7 +297,7 @@ func (s *serviceComparison) secretUses() {
 }
 
 // hostPaths says which paths of the host the service may read now, and which no more. The reason may change freely.
-func (s *serviceComparison) hostPaths() {
+func (s accessComparison) hostPaths() {
 	in := func(list []stack.HostPath, p stack.HostPath) bool {
 		return slices.ContainsFunc(list, func(h stack.HostPath) bool { return h.Host == p.Host && h.Path == p.Path })
 	}

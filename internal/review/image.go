@@ -12,6 +12,9 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
+// imageComparison compares what a service runs.
+type imageComparison struct{ *serviceComparison }
+
 // pinned splits a reference into what it names and its digest.
 func pinned(reference string) (name, digest string) {
 	name, digest, _ = strings.Cut(reference, "@")
@@ -27,7 +30,7 @@ func registry(reference string) string {
 	return "docker.io"
 }
 
-func (s *serviceComparison) image() {
+func (s imageComparison) image() {
 	s.reference()
 	if !sameBuild(s.old.Build, s.new.Build) {
 		s.change(Change{Rule: RuleImage, What: "build", Old: buildText(s.old.Build), New: buildText(s.new.Build), Key: "build", Reason: "the image is made differently"})
@@ -37,7 +40,7 @@ func (s *serviceComparison) image() {
 	}
 }
 
-func (s *serviceComparison) reference() {
+func (s imageComparison) reference() {
 	if s.old.Image == s.new.Image {
 		return
 	}
@@ -83,7 +86,7 @@ func buildText(b *stack.Build) string {
 }
 
 // rest notes what has no bearing on the posture by itself. Values of variables are never shown.
-func (s *serviceComparison) rest() {
+func (s imageComparison) rest() {
 	if !slices.Equal(s.old.Entrypoint, s.new.Entrypoint) {
 		s.change(Change{Rule: RuleOther, Control: "HSE-SEC-004", What: "entry point", Old: words(s.old.Entrypoint), New: words(s.new.Entrypoint), Key: "entrypoint", Reason: "the program starts differently"})
 	}
@@ -129,7 +132,7 @@ func labels(s stack.Service) map[string]string {
 }
 
 // configs names the files that hsectl writes for a service. What is in them follows from what other rows name.
-func (s *serviceComparison) configs() {
+func (s imageComparison) configs() {
 	in := func(list []stack.ConfigFile, f stack.ConfigFile) bool {
 		return slices.ContainsFunc(list, func(other stack.ConfigFile) bool { return other.Path == f.Path })
 	}
@@ -145,7 +148,7 @@ func (s *serviceComparison) configs() {
 	}
 }
 
-func (s *serviceComparison) named(key, noun string, old, now map[string]string) {
+func (s imageComparison) named(key, noun string, old, now map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		was, had := old[name]
 		switch {

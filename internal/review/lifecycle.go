@@ -10,6 +10,9 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
+// lifecycleComparison compares how failure and stopping are noticed.
+type lifecycleComparison struct{ *serviceComparison }
+
 func logText(l stack.Log) string { return fmt.Sprintf("%d × %s", l.MaxFiles, l.MaxSize.Text) }
 
 func resourcesText(r stack.Resources) string {
@@ -23,7 +26,7 @@ func resourcesText(r stack.Resources) string {
 	return strings.Join(parts, ", ")
 }
 
-func (s *serviceComparison) health() {
+func (s lifecycleComparison) health() {
 	old, now := s.old.Health, s.new.Health
 	switch {
 	case old == nil && now == nil:
@@ -48,13 +51,13 @@ func (s *serviceComparison) health() {
 	}
 }
 
-func (s *serviceComparison) slower(key, what string, old, now time.Duration) {
+func (s lifecycleComparison) slower(key, what string, old, now time.Duration) {
 	if old != now {
 		s.loosened(key, what, old.String(), now.String(), now > old)
 	}
 }
 
-func (s *serviceComparison) loosened(key, what, old, now string, looser bool) {
+func (s lifecycleComparison) loosened(key, what, old, now string, looser bool) {
 	c := Change{Rule: RuleHealth, Control: "HSE-HLT-001", Direction: Stronger, Severity: finding.Low, What: what, Old: old, New: now, Key: key, Reason: "failure is noticed sooner"}
 	if looser {
 		c.Direction, c.Reason = Weaker, "failure is noticed later"
@@ -62,7 +65,7 @@ func (s *serviceComparison) loosened(key, what, old, now string, looser bool) {
 	s.change(c)
 }
 
-func (s *serviceComparison) shutdown() {
+func (s lifecycleComparison) shutdown() {
 	old, now := s.old.Shutdown, s.new.Shutdown
 	if old.Signal != now.Signal {
 		s.change(Change{Rule: RuleHealth, Control: "HSE-LIF-002", What: "stop signal", Old: old.Signal, New: now.Signal, Key: "shutdown.signal", Reason: "prove it with: hsectl drill shutdown"})
@@ -90,7 +93,7 @@ func shutdownText(s stack.Shutdown) string {
 	return fmt.Sprintf("within %s, %d log lines", s.Timeout, len(s.Logs))
 }
 
-func (s *serviceComparison) dependencies() {
+func (s lifecycleComparison) dependencies() {
 	for i, d := range s.new.DependsOn {
 		j := slices.IndexFunc(s.old.DependsOn, func(o stack.Dependency) bool { return o.Service == d.Service })
 		key := fmt.Sprintf("depends_on[%d]", i)
@@ -113,7 +116,7 @@ func (s *serviceComparison) dependencies() {
 }
 
 // proofs are what verify must see: less of it proves less.
-func (s *serviceComparison) proofs() {
+func (s lifecycleComparison) proofs() {
 	for _, p := range s.old.Denied {
 		if !slices.Contains(s.new.Denied, p) {
 			s.change(Change{Rule: RuleControl, Control: "HSE-FS-010", Direction: Weaker, Severity: finding.Low, What: "denied path", Old: p, Key: "verify.denied", Reason: "verify does not prove any more that it cannot be written"})

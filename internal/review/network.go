@@ -17,6 +17,9 @@ const (
 	reachPublic        // every network of the host, or a public address
 )
 
+// networkComparison compares ports and networks.
+type networkComparison struct{ *serviceComparison }
+
 func reach(address string) int {
 	a, err := netip.ParseAddr(address)
 	switch {
@@ -43,7 +46,7 @@ func portText(p stack.Port) string {
 }
 
 // ports pairs published ports by what they lead to, so that another address or host port is one change.
-func (s *serviceComparison) ports() {
+func (s networkComparison) ports() {
 	old := slices.Clone(s.old.Ports)
 	var fresh []int
 	for i, p := range s.new.Ports {
@@ -78,7 +81,7 @@ func portSeverity(p stack.Port) finding.Severity {
 	return []finding.Severity{finding.Low, finding.Medium, finding.High}[reach(p.Address)]
 }
 
-func (s *serviceComparison) movedPort(key string, old, now stack.Port) {
+func (s networkComparison) movedPort(key string, old, now stack.Port) {
 	c := Change{Rule: RuleNetwork, Control: "HSE-NET-001", What: "published port", Old: portText(old), New: portText(now), Key: key, Reason: "the same clients reach it at another place"}
 	switch was, is := reach(old.Address), reach(now.Address); {
 	case is > was:
@@ -91,7 +94,7 @@ func (s *serviceComparison) movedPort(key string, old, now stack.Port) {
 	s.change(c)
 }
 
-func (s *serviceComparison) networks() {
+func (s networkComparison) networks() {
 	for i, name := range s.new.Networks {
 		if !slices.Contains(s.old.Networks, name) {
 			s.joined(i, name)
@@ -105,7 +108,7 @@ func (s *serviceComparison) networks() {
 	s.egress()
 }
 
-func (s *serviceComparison) joined(i int, name string) {
+func (s networkComparison) joined(i int, name string) {
 	c := Change{Rule: RuleNetwork, Control: "HSE-NET-004", What: "network", New: name, Key: fmt.Sprintf("networks[%d]", i), Reason: "nobody it could not reach before is on it"}
 	before := peers(s.base.Stack, s.old)
 	var fresh []string
@@ -147,7 +150,7 @@ func network(in stack.Stack, name string) (stack.Network, bool) {
 }
 
 // egress notes that a service can connect out, or cannot any more, and through which network.
-func (s *serviceComparison) egress() {
+func (s networkComparison) egress() {
 	was, is := waysOut(s.base.Stack, s.old), waysOut(s.head.Stack, s.new)
 	switch {
 	case len(was) == 0 && len(is) > 0:

@@ -15,6 +15,9 @@ import (
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
+// edgeValidator checks the edge and the firewall.
+type edgeValidator struct{ *validator }
+
 // opens reports whether an opening is about a port.
 func opens(o profile.Opening, p profile.Port) bool {
 	protocol := o.Protocol
@@ -24,7 +27,7 @@ func opens(o profile.Opening, p profile.Port) bool {
 	return o.Port == p.Host && protocol == p.Protocol && p.Beyond()
 }
 
-func (v *validator) firewall() {
+func (v edgeValidator) firewall() {
 	if v.p.Firewall == nil {
 		return
 	}
@@ -65,7 +68,7 @@ func (v *validator) firewall() {
 }
 
 // unopened wants a word about each port that others can reach: the list is what the firewall is judged by.
-func (v *validator) unopened() {
+func (v edgeValidator) unopened() {
 	for name, s := range v.p.Services {
 		for i, p := range s.Ports {
 			if p.Beyond() && checkPort(p) == nil && !slices.ContainsFunc(v.p.Firewall, func(o profile.Opening) bool { return opens(o, p) }) {
@@ -86,7 +89,7 @@ var (
 	mailPattern   = regexp.MustCompile(`^[^\s@{}"]+@[^\s@{}"]+$`)
 )
 
-func (v *validator) edge() {
+func (v edgeValidator) edge() {
 	e := v.p.Edge
 	if e == nil {
 		return
@@ -122,7 +125,7 @@ func (v *validator) edge() {
 	}
 }
 
-func (v *validator) site(name string, s profile.Site) {
+func (v edgeValidator) site(name string, s profile.Site) {
 	path := "edge.sites." + name
 	if !sitePattern().MatchString(name) || len(name) > 253 {
 		v.bad(path+"#key", "write a host name in lower case, without scheme and port", "%q cannot name a site", name)
@@ -168,7 +171,7 @@ func (v *validator) site(name string, s profile.Site) {
 	}
 }
 
-func (v *validator) upstream(path, service string, port int) {
+func (v edgeValidator) upstream(path, service string, port int) {
 	if _, ok := v.p.Services[service]; !ok || service == profile.EdgeService {
 		others := slices.DeleteFunc(slices.Collect(maps.Keys(v.p.Services)), func(name string) bool { return name == profile.EdgeService })
 		v.bad(path+".service", yamldoc.DidYouMean(service, others), "service %q not found: requests cannot be sent to it", service)

@@ -19,6 +19,9 @@ import (
 // metricPrefix is a beginning of a metric's name as Prometheus takes it.
 var metricPrefix = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 
+// monitoringValidator checks how the stack is monitored.
+type monitoringValidator struct{ *validator }
+
 // hostPaths lets a service read a path of the host only with an exception that says why, and never one that leads to
 // the engine's socket.
 func (v *serviceValidator) hostPaths() {
@@ -67,7 +70,7 @@ func (v *serviceValidator) observation() {
 }
 
 // monitoring checks how the stack is watched, and every part as the service it is.
-func (v *validator) monitoring() {
+func (v monitoringValidator) monitoring() {
 	m := v.p.Monitoring
 	if m == nil {
 		return
@@ -109,7 +112,7 @@ func (v *validator) monitoring() {
 	v.monitoringServices()
 }
 
-func (v *validator) unknownParts() {
+func (v monitoringValidator) unknownParts() {
 	parts := v.p.PartNames()
 	for name := range v.p.Monitoring.Services {
 		if !slices.Contains(parts, name) {
@@ -119,7 +122,7 @@ func (v *validator) unknownParts() {
 }
 
 // needs refuses a part without the one that it works for.
-func (v *validator) needs() {
+func (v monitoringValidator) needs() {
 	for _, n := range [][2]string{
 		{profile.PartAlertmanager, profile.PartPrometheus}, {profile.PartCadvisor, profile.PartPrometheus}, {profile.PartNodeExporter, profile.PartPrometheus},
 		{profile.PartContainers, profile.PartPrometheus}, {profile.PartCadvisor, profile.PartContainers},
@@ -132,13 +135,13 @@ func (v *validator) needs() {
 	}
 }
 
-func (v *validator) secretNamed(at, name string) {
+func (v monitoringValidator) secretNamed(at, name string) {
 	if _, ok := v.p.Secrets[name]; !ok {
 		v.bad(at, yamldoc.DidYouMean(name, slices.Collect(maps.Keys(v.p.Secrets))), "secret %q not found", name)
 	}
 }
 
-func (v *validator) logSink() {
+func (v monitoringValidator) logSink() {
 	logs := v.p.Monitoring.Logs
 	switch logs.To {
 	case "loki":
@@ -162,7 +165,7 @@ func (v *validator) logSink() {
 	}
 }
 
-func (v *validator) receiver(i int) {
+func (v monitoringValidator) receiver(i int) {
 	r, at := v.p.Monitoring.Receivers[i], fmt.Sprintf("monitoring.receivers[%d]", i)
 	if !namePattern.MatchString(r.Name) {
 		v.bad(at+".name", "use lower-case letters, digits, - and _", "%q cannot name a receiver", r.Name)
@@ -199,7 +202,7 @@ func (v *validator) receiver(i int) {
 }
 
 // monitoringServices checks each part as a service, and that nothing it publishes can be reached from elsewhere.
-func (v *validator) monitoringServices() {
+func (v monitoringValidator) monitoringServices() {
 	p := v.p.MonitoringProfile()
 	if !namePattern.MatchString(p.Name) {
 		v.bad("name", "choose a shorter name", "%q, the name of the monitoring stack, cannot name a Compose project", p.Name)

@@ -22,7 +22,10 @@ var watchControls = []string{"HSE-MON-001", "HSE-MON-002"}
 
 var registryPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9._/-]+)?$`)
 
-func (v *validator) supplyChain() {
+// supplyValidator checks the supply chain of the images.
+type supplyValidator struct{ *validator }
+
+func (v supplyValidator) supplyChain() {
 	s := v.p.SupplyChain
 	if s == nil {
 		return
@@ -56,7 +59,7 @@ func (v *validator) supplyChain() {
 }
 
 // signature refuses a rule that anybody's signature would satisfy.
-func (v *validator) signature(path string, e profile.Signature) {
+func (v supplyValidator) signature(path string, e profile.Signature) {
 	if e.Images != "*" {
 		v.registry(path+".images", strings.ReplaceAll(e.Images, "*", "0"))
 	}
@@ -81,13 +84,13 @@ func (v *validator) signature(path string, e profile.Signature) {
 	}
 }
 
-func (v *validator) registry(path, name string) {
+func (v supplyValidator) registry(path, name string) {
 	if !registryPattern.MatchString(name) {
 		v.bad(path, "write a registry or repository such as docker.io/library or ghcr.io/example", "%q is not a registry", name)
 	}
 }
 
-func (v *validator) ignored(path string, e profile.Ignored) {
+func (v supplyValidator) ignored(path string, e profile.Ignored) {
 	if strings.TrimSpace(e.ID) == "" {
 		v.bad(path+".id", "write a name such as CVE-2026-1234", "an ignored vulnerability has no id")
 	}

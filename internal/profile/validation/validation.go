@@ -113,10 +113,10 @@ func (v *validator) profile() {
 	v.backups()
 	v.hooks()
 	v.exceptions()
-	v.edge()
-	v.firewall()
-	v.monitoring()
-	v.supplyChain()
+	edgeValidator{v}.edge()
+	edgeValidator{v}.firewall()
+	monitoringValidator{v}.monitoring()
+	supplyValidator{v}.supplyChain()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
 		if !volumePattern().MatchString(name) {
 			v.bad("volumes."+name+"#key", "use letters, digits, -, _ and .", "%q cannot name a volume", name)
