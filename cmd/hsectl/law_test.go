@@ -77,7 +77,9 @@ func rooms() []room {
 		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
 		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}},
-		{"internal/host", "the only door to the machine: files and processes", []string{"generate", "internal/backup", "internal/verify"}},
+		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup"}},
+		{"internal/probe", "runs in or next to a container, and on the engine's machine: what the kernel really enforces", []string{"internal/host", "internal/verify"}},
+		{"internal/ask", "puts questions to services over the network: HTTP, TLS, gRPC, databases, load", []string{"internal/host", "internal/verify"}},
 		{"internal/app", "what the use cases share: the profile at hand, the engine that is meant, streams, errors; knows no flags", []string{
 			"internal/lifecycle",
 			"internal/yamldoc",
