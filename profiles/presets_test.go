@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/witness"
@@ -53,7 +54,7 @@ func parse(t *testing.T, text string) stack.Stack {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	return stack.New(p)
+	return known(t, stack.New(p))
 }
 
 func presets(t *testing.T) []parser.Preset {
@@ -169,4 +170,14 @@ services:
 	if len(s.Volumes) != 2 {
 		t.Errorf("two services have the volumes %v", s.Volumes)
 	}
+}
+
+// known is what hsectl knows of the life of images, on the day as of which it knows that.
+func known(t testing.TB, s stack.Stack) stack.Stack {
+	t.Helper()
+	data, err := lifecycle.Parse("lifecycles.yaml", profiles.Lifecycles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Knowing(data.Images, data.Images.Data.AsOf.Time)
 }

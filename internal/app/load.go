@@ -51,6 +51,8 @@ type Loaded struct {
 	Project *composefile.Project // instead of a profile, where a Compose file may stand in for one
 	Stack   stack.Stack
 	Today   time.Time // exceptions that expired before it waive nothing; zero for none
+	Known   lifecycle.Data
+	Now     time.Time // day on which what is known counts
 	Root    string    // of the paths of its services in the profile: empty, or "monitoring."
 	Locked  lock.File
 	Bundle  *Bundle // what came with the profile in a bundle, or nothing
@@ -86,7 +88,11 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	if l.Profile, err = parser.Parse(data, options); err != nil {
 		return Loaded{}, err
 	}
-	l.Today, l.Stack = today, stack.New(l.Profile).AsOf(today)
+	if l.Known, err = Lifecycles(); err != nil {
+		return Loaded{}, err
+	}
+	l.Today, l.Now = today, time.Now()
+	l.Stack = l.dated(stack.New(l.Profile))
 	return l, l.judgePassed()
 }
 
@@ -117,9 +123,34 @@ func (l Loaded) judgePassed() error {
 	return problems.Err()
 }
 
+// dated returns a stack as it is judged on the day of the check.
+func (l Loaded) dated(s stack.Stack) stack.Stack {
+	return s.AsOf(l.Today).Knowing(l.Known.Images, l.Now)
+}
+
+// Dated returns the stack of a profile as it is judged today, with all its exceptions.
+func Dated(p *profile.Profile) (stack.Stack, error) {
+	known, err := Lifecycles()
+	return stack.New(p).Knowing(known.Images, time.Now()), err
+}
+
 // Lifecycles returns what this version of hsectl knows of the life of engines, distributions and images.
 func Lifecycles() (lifecycle.Data, error) {
 	return lifecycle.Parse("profiles/data/lifecycles.yaml", profiles.Lifecycles())
+}
+
+// LoadCompose reads a Compose file, to be judged today.
+func LoadCompose(ctx context.Context, from composefile.Source) (*composefile.Project, error) {
+	p, err := composefile.Load(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	known, err := Lifecycles()
+	if err != nil {
+		return nil, err
+	}
+	p.Images, p.Today = known.Images, time.Now()
+	return p, nil
 }
 
 // Expired returns the exceptions of the stack whose last day is over, or nil: what lint and deploy do not let pass.
@@ -139,7 +170,7 @@ func (l Loaded) Chosen(names []string) (Loaded, error) {
 	if err != nil {
 		return l, &UsageError{fmt.Errorf("choosing services of %s: %w", l.Path, err), "choose with --profiles NAME,NAME"}
 	}
-	l.Profile, l.Stack = p, stack.New(p).AsOf(l.Today).Pinned(l.Locked.Pins(l.Root))
+	l.Profile, l.Stack = p, l.dated(stack.New(p)).Pinned(l.Locked.Pins(l.Root))
 	return l, nil
 }
 
@@ -211,7 +242,7 @@ func (l Loaded) Watching() (Loaded, bool, error) {
 	if err != nil {
 		return Loaded{}, false, err
 	}
-	l.Stack, l.Root = beside.AsOf(l.Today), "monitoring."
+	l.Stack, l.Root = l.dated(beside), "monitoring."
 	l.Stack = l.Stack.Pinned(l.Locked.Pins(l.Root))
 	return l, true, nil
 }

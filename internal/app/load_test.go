@@ -1,10 +1,13 @@
 package app
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/witness"
 )
 
@@ -47,6 +50,49 @@ func TestLoadFromJudgesAsOfTheDay(t *testing.T) {
 			if (one.Expired() != nil) != (want == finding.Fail) {
 				t.Errorf("%s: expired: %v", day, one.Expired())
 			}
+		}
+	}
+}
+
+const retired = `apiVersion: hsectl/v1
+kind: Profile
+name: shop
+services:
+  logs: {image: "grafana/promtail:3.5.0", user: "10001:10001", limits: {memory: 64m, cpus: "0.1", pids: 50}, health: {command: [/bin/check]}}
+`
+
+// However a profile or a Compose file is loaded, it is judged by what hsectl knows of the life of images.
+func TestWhateverIsLoadedIsJudgedByTheDataAboutImages(t *testing.T) {
+	read := func(string, int64) ([]byte, error) { return []byte(retired), nil }
+	l, err := LoadFrom(Selection{Files: []string{"hsectl.yaml"}}, read, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := l.Chosen(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	today, err := Dated(l.Profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string][]finding.Finding{}
+	for name, s := range map[string]stack.Stack{"loaded": l.Stack, "chosen": chosen.Stack, "dated": today} {
+		if found[name], err = witness.Check(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := LoadCompose(t.Context(), composefile.Source{Files: []string{"compose.yml"}, Read: func(string, int64) ([]byte, error) {
+		return []byte("name: shop\nservices: {logs: {image: 'grafana/promtail:3.5.0'}}\n"), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found["Compose"] = p.Check()
+	for name, findings := range found {
+		i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Control == "HSE-PRE-009" })
+		if i < 0 || findings[i].Status != finding.Fail {
+			t.Errorf("%s: %+v", name, findings[max(i, 0)])
 		}
 	}
 }

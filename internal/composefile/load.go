@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -23,6 +24,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile/specification"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 )
 
 // Source says what to load.
@@ -39,6 +41,9 @@ type Project struct {
 	Name  string
 	Unset []string // variables without a value, sorted; 1 stands in for required ones
 	Blind string   // why env_file or label_file could not be read; empty when they were
+
+	Images lifecycle.Images // what is known of the life of images
+	Today  time.Time        // day of the check
 
 	types     *types.Project
 	catalogue specification.Catalogue

@@ -168,6 +168,11 @@ func (i Images) Why(repository, tag string) string {
 	return ""
 }
 
+// Mentions reports whether the table says anything of a repository.
+func (i Images) Mentions(repository string) bool {
+	return slices.ContainsFunc(i.Retired, func(r Retired) bool { return r.Repository == repository })
+}
+
 // Parse reads the tables. What is missing or has no date is a mistake.
 func Parse(file string, data []byte) (Data, error) {
 	c := &yamldoc.Collector{}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 )
 
 // Fact is a value with the evidence it rests on. The zero Fact is unknown.
@@ -230,9 +231,11 @@ type Intent struct {
 	Replicas         int // containers; 0 is one
 	Secrets          []string
 	Image            string
-	Preset           string // tells what the image is made of, when its name does not
-	Loaded           string // digest of the configuration of an edge
-	Untested         string // why the image cannot test itself, as its preset says; empty when it can
+	Preset           string           // tells what the image is made of, when its name does not
+	Loaded           string           // digest of the configuration of an edge
+	Images           lifecycle.Images // what is known of the life of images
+	Today            time.Time        // day of the check
+	Untested         string           // why the image cannot test itself, as its preset says; empty when it can
 }
 
 // String returns address:host→container/protocol.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -69,7 +70,7 @@ type edit struct{ from, to string }
 // declare judges the rendered file of a side.
 func declare(t *testing.T, of review.Side) review.Side {
 	t.Helper()
-	d, err := witness.Declare(t.Context(), of.Stack)
+	d, err := witness.Declare(t.Context(), known(t, of.Stack))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,4 +257,14 @@ func TestDiffIsDiscreet(t *testing.T) {
 	if strings.Contains(fmt.Sprint(r), "hunter2") {
 		t.Error("the review shows a secret")
 	}
+}
+
+// known is what hsectl knows of the life of images, on the day as of which it knows that.
+func known(t testing.TB, s stack.Stack) stack.Stack {
+	t.Helper()
+	data, err := lifecycle.Parse("lifecycles.yaml", profiles.Lifecycles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Knowing(data.Images, data.Images.Data.AsOf.Time)
 }

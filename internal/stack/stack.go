@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/lifecycle"
 )
 
 // Stack is a hardened stack of services. It is never changed after New.
@@ -25,6 +27,9 @@ type Stack struct {
 	Hooks    []Hook         // sorted by name
 	Edge     *Edge          // nil when nothing stands before the services
 	Firewall []Opening      // sorted by port; nil when nobody said who may reach what is published
+
+	images lifecycle.Images // what is known of the life of images
+	judged time.Time        // the day on which that is asked
 }
 
 // Service is one hardened service.
@@ -263,6 +268,12 @@ func (s Stack) AsOf(today time.Time) Stack {
 	for i := range s.Services {
 		s.Services[i].day = today.UTC().Format(time.DateOnly)
 	}
+	return s
+}
+
+// Knowing returns the stack with what is known of the life of images, and the day of the check.
+func (s Stack) Knowing(images lifecycle.Images, today time.Time) Stack {
+	s.images, s.judged = images, today
 	return s
 }
 

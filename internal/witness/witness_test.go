@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/witness"
@@ -23,7 +24,7 @@ func parse(t testing.TB, text string) stack.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stack.New(p)
+	return known(t, stack.New(p))
 }
 
 func check(t testing.TB, s stack.Stack) []finding.Finding {
@@ -170,4 +171,14 @@ func TestExpiredExceptionWaivesNothing(t *testing.T) {
 			t.Errorf("AsOf changed the stack that it was asked of: %+v", found[i])
 		}
 	}
+}
+
+// known is what hsectl knows of the life of images, on the day as of which it knows that.
+func known(t testing.TB, s stack.Stack) stack.Stack {
+	t.Helper()
+	data, err := lifecycle.Parse("lifecycles.yaml", profiles.Lifecycles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Knowing(data.Images, data.Images.Data.AsOf.Time)
 }

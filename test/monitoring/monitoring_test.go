@@ -12,17 +12,23 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/witness"
+	"github.com/hsectl/hsectl/profiles"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestNothingIsWeakenedWithoutANamedException(t *testing.T) {
 	_, s := watch(t)
-	findings, err := witness.Check(t.Context(), s)
+	data, err := lifecycle.Parse("lifecycles.yaml", profiles.Lifecycles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings, err := witness.Check(t.Context(), s.Knowing(data.Images, data.Images.Data.AsOf.Time))
 	if err != nil {
 		t.Fatal(err)
 	}

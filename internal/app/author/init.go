@@ -25,7 +25,6 @@ import (
 	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
-	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/internal/yamldoc"
@@ -59,14 +58,14 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 		return fmt.Errorf("finding the directory of the profile: %w", err)
 	}
 	source := composefile.Source{Files: o.From, EnvFiles: o.EnvFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
-	p, err := composefile.Load(ctx, source)
+	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
 		return &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + o.From[0] + " config"}
 	}
 	judged := p
 	if !p.Whole() {
 		source.AsWritten = false
-		if judged, err = composefile.Load(ctx, source); err != nil {
+		if judged, err = app.LoadCompose(ctx, source); err != nil {
 			return &app.UsageError{Err: err}
 		}
 	}
@@ -103,7 +102,11 @@ func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
 	if err != nil {
 		return nil, nil // a profile that is not valid yet has nothing to judge
 	}
-	findings, err := witness.Check(ctx, stack.New(p))
+	made, err := app.Dated(p)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := witness.Check(ctx, made)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +232,11 @@ func initPresets(ctx context.Context, g *app.Settings, s app.Streams, o InitOpti
 		return err
 	}
 	fmt.Fprintf(s.Out, "%s\n", path)
-	findings, err := witness.Check(ctx, stack.New(p))
+	made, err := app.Dated(p)
+	if err != nil {
+		return err
+	}
+	findings, err := witness.Check(ctx, made)
 	if err != nil {
 		return err
 	}

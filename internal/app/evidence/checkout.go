@@ -33,7 +33,7 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 			source.EnvFiles = []string{beside}
 		}
 	}
-	p, err := composefile.Load(ctx, source)
+	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
 		return review.Side{}, nil, &app.UsageError{Err: fmt.Errorf("%s: %w", v.title, v.named(err)), Hint: "see what Compose says: docker compose -f " + name + " config"}
 	}

@@ -134,7 +134,7 @@ func opened(l app.Loaded) []finding.Finding {
 }
 
 func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Project, error) {
-	p, err := composefile.Load(ctx, composefile.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
+	p, err := app.LoadCompose(ctx, composefile.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
 	if err != nil {
 		return nil, &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + files[0] + " config"}
 	}

@@ -18,17 +18,13 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 	if err != nil {
 		return nil, err
 	}
-	known, err := app.Lifecycles()
-	if err != nil {
-		return nil, err
-	}
 	m.Openings = l.Stack.Openings()
 	socket, here := engine.Socket()
 	if !here {
 		const why = "the engine is on another machine"
 		m.Files, m.Forwarding, m.LogBounded = policy.Unseen[[]policy.EngineFile](why), policy.Unseen[[]string](why), policy.Unseen[bool](why)
 		m.Filter, m.Filter6, m.Nft = policy.Unseen[[]string](why), policy.Unseen[[]string](why), policy.Unseen[string](why)
-		return platform.CheckMachine(m, known.Engine, l.Today), nil
+		return platform.CheckMachine(m, l.Known.Engine, l.Now), nil
 	}
 	var files []policy.EngineFile
 	found, err := probe.EngineFiles(socket)
@@ -43,7 +39,7 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 		m.Compat = probe.FilterInNft(ctx)
 	}
 	m.LogBounded = witnessed(probe.EngineLogSize())
-	return platform.CheckMachine(m, known.Engine, l.Today), nil
+	return platform.CheckMachine(m, l.Known.Engine, l.Now), nil
 }
 
 // filterRules are the rules that a program shows. Where it is not installed, what it would show is in those of nftables.

@@ -212,7 +212,7 @@ func networkAndResources() []broken {
 	}
 }
 
-func lifecycle() []broken {
+func stopping() []broken {
 	const fail, unknown, pass, na = finding.Fail, finding.Unknown, finding.Pass, finding.NotApplicable
 	return []broken{
 		{"HSE-LIF-002", "signal", shape(func(f *policy.Facts) { f.Stop.Value.Signal = "SIGKILL" }), fail, "stopped by SIGKILL"},
@@ -281,7 +281,7 @@ func lifecycle() []broken {
 // Every control is seen to pass, to fail and not to know.
 func TestControls(t *testing.T) {
 	answers := map[string]map[finding.Status]bool{}
-	for _, group := range [][]broken{filesystem(), processControls(), networkAndResources(), lifecycle()} {
+	for _, group := range [][]broken{filesystem(), processControls(), networkAndResources(), stopping()} {
 		for _, c := range group {
 			t.Run(c.control+" "+c.name, func(t *testing.T) {
 				f, in := proper(), granted()

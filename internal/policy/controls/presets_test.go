@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
+	"github.com/hsectl/hsectl/profiles"
 )
 
 // written is a service as a Compose file might have it; each row changes one thing.
@@ -24,15 +26,21 @@ type written struct {
 	networks      []policy.Network
 	writableRoot  bool
 	root          bool
+	images        lifecycle.Images // those that hsectl ships, when there are none
+	today         time.Time
 }
 
 func (w written) facts() (policy.Facts, policy.Intent) {
+	if w.images.Retired == nil {
+		known, _ := lifecycle.Parse("lifecycles.yaml", profiles.Lifecycles()) // nothing of it is known when it cannot be read
+		w.images, w.today = known.Images, known.Images.Data.AsOf.Time
+	}
 	var variables []policy.Variable
 	for _, v := range w.environment {
 		name, value, _ := strings.Cut(v, "=")
 		variables = append(variables, policy.Variable{Name: name, Value: value})
 	}
-	in := policy.Intent{UID: 999, GID: 999, Capabilities: policy.CapabilityMask(w.capabilities...), Image: w.image, Preset: w.preset}
+	in := policy.Intent{UID: 999, GID: 999, Capabilities: policy.CapabilityMask(w.capabilities...), Image: w.image, Preset: w.preset, Images: w.images, Today: w.today}
 	if w.root {
 		in.UID, in.GID = 0, 0
 	}
@@ -199,5 +207,34 @@ func TestUntested(t *testing.T) {
 		if v := judge(t, id, f, in); v.Status != finding.NotApplicable || !strings.Contains(v.Detail, "no tool") {
 			t.Errorf("%s (runtime %v) with a reason: %s %s", id, runtime, v.Status, v.Detail)
 		}
+	}
+}
+
+// A table of images that is too old proves nothing of an image that it may be about; what it refuses stays refused, and of an
+// image that nothing is known about nothing can be out of date.
+func TestStaleImages(t *testing.T) {
+	asOf := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	table := lifecycle.Images{Data: lifecycle.Dated{AsOf: lifecycle.Day{Time: asOf}, MaxAgeDays: 400}, Retired: []lifecycle.Retired{{Repository: "grafana/promtail", Why: "use alloy"}}}
+	for name, c := range map[string]struct {
+		image  string
+		images lifecycle.Images
+		days   int
+		want   finding.Status
+		detail string
+	}{
+		"known, on the last day":          {"redis:8", table, 400, finding.Pass, "redis:8"},
+		"known, the day after":            {"redis:8", table, 401, finding.Unknown, "whether redis:8 is still made: the data is of 2026-01-01 and more than 400 days old; update hsectl"},
+		"by its digest":                   {"redis@sha256:1", table, 401, finding.Unknown, "still made"},
+		"retired, the day after":          {"grafana/promtail:3.5", table, 401, finding.Fail, "use alloy"},
+		"a tag that moves, the day after": {"redis", table, 401, finding.Fail, "moves"},
+		"not known, the day after":        {"example/app:1", table, 401, finding.Pass, "example/app:1"},
+		"without a table":                 {"redis:8", lifecycle.Images{Retired: []lifecycle.Retired{}}, 0, finding.Unknown, "no data is loaded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, in := written{image: c.image, images: c.images, today: asOf.AddDate(0, 0, c.days)}.facts()
+			if got := controls.CheckOne("HSE-PRE-009", f, in); got.Status != c.want || !strings.Contains(got.Detail, c.detail) {
+				t.Errorf("%s: %s", got.Status, got.Detail)
+			}
+		})
 	}
 }

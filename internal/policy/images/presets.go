@@ -229,43 +229,25 @@ func imageNeeds(f policy.Facts, in policy.Intent) policy.Verdict {
 	return all(f, wrong, "the image gets what it needs")
 }
 
-var lateCadvisor = regexp.MustCompile(`^v0\.(5[4-9]|[6-9]\d)`)
-
-// dead tells why an image should not be used any more, or not under this tag. Empty when it may.
-func dead(repository, tag string) string {
-	floating := tag == "" || tag == "latest"
-	switch {
-	case repository == "mongo" && (floating || tag == "8"):
-		return "this tag is not built any more; use mongo:8.0"
-	case repository == "minio/minio" || repository == "minio/mc":
-		return "the images are gone from Docker Hub; quay.io has the last ones"
-	case repository == "gcr.io/cadvisor/cadvisor" && lateCadvisor.MatchString(tag):
-		return "versions from 0.54 on are at ghcr.io/google/cadvisor"
-	case repository == "grafana/promtail":
-		return "its life ended in March 2026; use alloy"
-	case repository == "vault":
-		return "it was removed from the official images; use hashicorp/vault"
-	case repository == "mysql" && floating:
-		return "latest is the innovation line; name the long-term one"
-	case repository == "prom/prometheus" && !strings.Contains(tag, "-"):
-		return "the base of the tag without a suffix is about to change, and its user with it; use -busybox or -distroless"
-	}
-	return ""
-}
-
-func livingImage(f policy.Facts, _ policy.Intent) policy.Verdict {
+// livingImage wants an image that is still made, under a tag that stays. What is known of a well-known image may be out of date;
+// of any other nothing is known that could be.
+func livingImage(f policy.Facts, in policy.Intent) policy.Verdict {
 	if !f.Image.Known() {
 		return policy.Unknown(f.Image, "the image")
 	}
-	repository, tag := splitReference(f.Image.Value.Reference)
-	if why := dead(repository, tag); why != "" {
-		return policy.Fail(f.Image.Tier, "%s: %s", f.Image.Value.Reference, why)
+	reference := f.Image.Value.Reference
+	repository, tag := splitReference(reference)
+	if why := in.Images.Why(repository, tag); why != "" {
+		return policy.Fail(f.Image.Tier, "%s: %s", reference, why)
 	}
-	pinned := strings.Contains(f.Image.Value.Reference, "@sha256:")
-	if name, _ := lookUp(f.Image.Value.Reference, ""); name != "" && !pinned && (tag == "" || tag == "latest") {
-		return policy.Fail(f.Image.Tier, "%s: the tag moves from version to version", f.Image.Value.Reference)
+	name, _ := lookUp(reference, "")
+	switch stale := in.Images.Data.Stale(in.Today); {
+	case name != "" && !strings.Contains(reference, "@sha256:") && (tag == "" || tag == "latest"):
+		return policy.Fail(f.Image.Tier, "%s: the tag moves from version to version", reference)
+	case stale != "" && (name != "" || in.Images.Mentions(repository)):
+		return policy.Undetermined(fmt.Sprintf("whether %s is still made: %s", reference, stale))
 	}
-	return policy.Pass(f.Image.Tier, "%s", f.Image.Value.Reference)
+	return policy.Pass(f.Image.Tier, "%s", reference)
 }
 
 func closedStore(f policy.Facts, in policy.Intent) policy.Verdict {
