@@ -32,8 +32,8 @@ func (g *Settings) Connect(ctx context.Context) (*docker.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine.Beside(probe.Local)
-	engine.Nearby(host.Walk)
+	engine.LookLocally(probe.Local)
+	engine.ReadLocally(host.Walk)
 	return engine, nil
 }
 

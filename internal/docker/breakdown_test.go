@@ -255,7 +255,7 @@ func TestNearbySeesWhatTheEngineSees(t *testing.T) {
 	desired.Stack.Services = []stack.Service{{Name: "web", Writable: []stack.Writable{{Path: "/data", Volume: "data", Owner: stack.User{UID: 10001, GID: 10001}}}}}
 	look := func(walk records.Walk) string {
 		t.Helper()
-		f.e.Nearby(walk)
+		f.e.ReadLocally(walk)
 		r, o, err := f.e.Look(t.Context(), desired)
 		if err != nil || len(r.History) != 1 || r.History[0].Err != nil || len(o.Delivered) != 1 || len(o.Volumes) != 1 {
 			t.Fatalf("%+v, %+v, %v", r, o.Volumes, err)

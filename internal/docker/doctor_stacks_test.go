@@ -41,7 +41,7 @@ func TestDoctorOnBrokenStacks(t *testing.T) {
 		t.Fatalf("%d broken stacks, %v", len(files), err)
 	}
 	e := testEngine(t)
-	e.Beside(probe.Local)
+	e.LookLocally(probe.Local)
 	slots := make(chan struct{}, brokenParallel)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {

@@ -64,7 +64,7 @@ func TestDrillsOnAnEngine(t *testing.T) {
 	if err != nil || !back.Healthy {
 		t.Errorf("%+v, %v", back, err)
 	}
-	answer, err := e.Inside(t.Context(), s.Name, "web", verify.Check{URL: "http://127.0.0.1:8080/", Body: "ok", Timeout: 10 * time.Second})
+	answer, err := e.Ask(t.Context(), s.Name, "web", verify.Check{URL: "http://127.0.0.1:8080/", Body: "ok", Timeout: 10 * time.Second})
 	if err != nil || !answer.OK {
 		t.Errorf("%+v, %v", answer, err)
 	}

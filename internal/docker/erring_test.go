@@ -23,7 +23,7 @@ import (
 // The test of the same name in internal/composefile judges them as they are written.
 func TestWhereOthersErr(t *testing.T) {
 	e := testEngine(t)
-	e.Beside(probe.Local)
+	e.LookLocally(probe.Local)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	original := only(t, e, s, "web")

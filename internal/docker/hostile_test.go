@@ -104,7 +104,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		renew(t)
 		p := newProxy(t, direct, func(*proxy, *http.Request) bool { return true })
 		e := p.connect(t)
-		e.Beside(func() verify.Look {
+		e.LookLocally(func() verify.Look {
 			look := probe.Local()
 			return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
 				remove(t, direct, s)

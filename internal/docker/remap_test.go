@@ -21,7 +21,7 @@ func TestRemappedEngine(t *testing.T) {
 	t.Parallel()
 	p := newPrivate(t, "--userns-remap=nobody:nogroup")
 	e := testEngineAt(t, p.host)
-	e.Beside(probe.Local) // it must leave these containers to probes: user ids mean something else there
+	e.LookLocally(probe.Local) // it must leave these containers to probes: user ids mean something else there
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	findings := judge(t, e, s)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Bounds are how long an engine may take. Every call is bounded by one of them, besides what its caller says: an engine that
+// Bounds are how long an engine may take. Every call is bounded by one of them, in addition to the caller's own: an engine that
 // stops answering ends as a SilentError.
 type Bounds struct {
 	Prompt time.Duration // a question that is asked again, or whose answer can be missed: is it there, a heartbeat, logs
@@ -55,7 +55,7 @@ const (
 	change               // answered when it is done
 	stopping             // answered when a container has ended, within its grace period
 	stream               // answered in pieces
-	upload               // answered when all is sent, whose end nobody knows; Upload bounds it
+	upload               // answered when all is sent, whose length is unknown; Upload bounds it
 	waiting              // answered when something happens; its caller bounds it
 )
 

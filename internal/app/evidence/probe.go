@@ -52,7 +52,7 @@ func Probe(ctx context.Context, g *app.Settings, s app.Streams, what string, o P
 			return err
 		}
 		defer engine.Close()
-		ask = func() (verify.Answer, error) { return engine.Inside(ctx, l.Stack.Name, o.Inside, o.Check) }
+		ask = func() (verify.Answer, error) { return engine.Ask(ctx, l.Stack.Name, o.Inside, o.Check) }
 	}
 	return probeUntil(ctx, s, o, ask)
 }

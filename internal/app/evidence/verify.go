@@ -40,10 +40,10 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	}
 	defer engine.Close()
 	if o.Sidecars {
-		engine.Beside(nil)
+		engine.LookLocally(nil)
 	}
 	if o.Survey {
-		engine.Survey()
+		engine.OneProbe()
 	}
 	evidence, err := app.Verify(ctx, byContent{engine, l}, l.Stack, verify.Options{Deep: o.Deep}, verifyTries)
 	if err != nil {

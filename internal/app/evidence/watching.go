@@ -37,7 +37,7 @@ func verifyWatching(ctx context.Context, l app.Loaded, engine *docker.Engine) ([
 		return watchingFindings(l, w)
 	}
 	ask := func(url string) verify.WatchAnswer {
-		answer, err := engine.Inside(ctx, w.Name, profile.PartPrometheus, verify.Check{URL: url, Timeout: 10 * time.Second, Keep: true})
+		answer, err := engine.Ask(ctx, w.Name, profile.PartPrometheus, verify.Check{URL: url, Timeout: 10 * time.Second, Keep: true})
 		switch {
 		case err != nil:
 			return verify.WatchAnswer{Why: err.Error()}

@@ -20,7 +20,7 @@ const (
 	sbomExtras    = "/run/src/extras"
 )
 
-// extras returns what the Dockerfile asks to be described beside the image for one platform, by name. Which stages that are is
+// extras returns what the Dockerfile asks to be described in addition to the image for one platform, by name. Which stages that are is
 // for BuildKit's own code to say, which runs here as it does in the builder.
 func extras(ctx context.Context, g gateway.Client, arguments map[string]string, platform ocispecs.Platform) (map[string]llb.State, error) {
 	ui, err := dockerui.NewClient(g)

@@ -7,7 +7,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 )
 
-// What a runner of GitHub has in its environment reaches BuildKit, beside what the flag says; without it nothing is built.
+// What a runner of GitHub has in its environment reaches BuildKit, in addition to what the flag says; without it nothing is built.
 func TestGitHubCache(t *testing.T) {
 	e, err := engine.NoEngine()
 	if err != nil {

@@ -118,11 +118,11 @@ func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result
 				return fmt.Errorf("reading the image for %s: %w", p.ID, err)
 			}
 		}
-		beside, err := extras(ctx, g, r.Args, p.Platform)
+		others, err := extras(ctx, g, r.Args, p.Platform)
 		if err != nil {
 			return err
 		}
-		documents, err := runGenerator(ctx, g, described{root, beside, "[" + p.ID + "] writing the bill of materials"}, runs, generatorTime(r))
+		documents, err := runGenerator(ctx, g, described{root, others, "[" + p.ID + "] writing the bill of materials"}, runs, generatorTime(r))
 		if err != nil {
 			return fmt.Errorf("writing the bill of materials for %s: %w", p.ID, err)
 		}
@@ -136,7 +136,7 @@ func attestContents(ctx context.Context, g gateway.Client, built *gateway.Result
 // described is what a bill of materials is about.
 type described struct {
 	root   llb.State            // file system of the image
-	beside map[string]llb.State // what else the Dockerfile asks for, by name
+	others map[string]llb.State // what else the Dockerfile asks for, by name
 	title  string               // of the step, for people
 }
 
@@ -146,11 +146,11 @@ func runGenerator(ctx context.Context, g gateway.Client, d described, runs ocisp
 	options := []llb.RunOption{llb.Args([]string{"/" + sbomProgram, sbomVerb}), llb.AddEnv("BUILDKIT_SCAN_SOURCE", sbomSource),
 		llb.AddEnv("BUILDKIT_SCAN_DESTINATION", sbomTarget), llb.Network(llb.NetModeNone), llb.ReadonlyRootFS(), llb.WithCustomName(d.title),
 		llb.AddMount("/tmp", llb.Scratch(), llb.Tmpfs()), llb.AddMount(sbomSource, d.root, llb.Readonly)}
-	if len(d.beside) > 0 {
+	if len(d.others) > 0 {
 		options = append(options, llb.AddEnv("BUILDKIT_SCAN_SOURCE_EXTRAS", sbomExtras))
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.beside)) { // always in the same order, or no step is found in the cache
-		options = append(options, llb.AddMount(sbomExtras+"/"+sbomName+"-"+name, d.beside[name], llb.Readonly))
+	for _, name := range slices.Sorted(maps.Keys(d.others)) { // always in the same order, or no step is found in the cache
+		options = append(options, llb.AddMount(sbomExtras+"/"+sbomName+"-"+name, d.others[name], llb.Readonly))
 	}
 	if when > 0 {
 		options = append(options, llb.AddEnv("SOURCE_DATE_EPOCH", strconv.FormatInt(when, 10)))

@@ -51,7 +51,7 @@ func (a *Applier) upFor(ctx context.Context, step *deploy.ComposeStep, report fu
 	}
 	sdk, err := compose.NewComposeService(a.engine.CLI,
 		compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")),
-		compose.WithPrompt(func(string, bool) (bool, error) { return false, nil }), // never give up data for an answer nobody gave
+		compose.WithPrompt(func(string, bool) (bool, error) { return false, nil }), // never give up data without an answer
 		compose.WithEventProcessor(events{p.Name, report}))
 	if err != nil {
 		return up{}, fmt.Errorf("preparing the Compose SDK: %w", err)
@@ -71,7 +71,7 @@ func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.Cr
 	err := w.wait(upContext, done)
 	cancel()
 	if w.upPending {
-		// Compose leaves the engine in a defined state before anybody looks at it, if the engine lets it.
+		// Compose leaves the engine in a defined state before it is inspected, if the engine lets it.
 		given := time.NewTimer(w.engine.Bounds.Answer)
 		defer given.Stop()
 		select {
@@ -128,7 +128,7 @@ func (a *Applier) converge(ctx context.Context, project string, step *deploy.Com
 }
 
 // settle ends what a deploy that was cut off has begun while Compose was replacing containers. Compose makes the new one
-// beside the old one, removes the old one and renames the new one: where the old one is still there, the new one goes,
+// next to the old one, removes the old one and renames the new one: where the old one is still there, the new one goes,
 // because it has never run; where it is gone, the new one gets its name.
 func (a *Applier) settle(ctx context.Context, project string) error {
 	list, err := a.engine.Stack(ctx, project)

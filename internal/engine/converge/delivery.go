@@ -29,7 +29,7 @@ type delivery struct {
 	volumes *volumes.Archive
 }
 
-// packConfigs packs configuration files into a directory: their owner may read them, and nobody changes them.
+// packConfigs packs configuration files into a directory: their owner may read them, and no user may change them.
 func packConfigs(w *tar.Writer, dir string, owner stack.User, files []stack.ConfigFile) error {
 	made := map[string]bool{".": true}
 	var parents func(below string) error

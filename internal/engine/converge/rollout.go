@@ -20,7 +20,7 @@ import (
 )
 
 // roll brings the containers of one service to what they should be, in kind and number, while it goes on answering: one
-// after the other the next one starts beside those that answer. Whatever an earlier run has left — containers of both kinds,
+// after the other the next one starts next to those that answer. Whatever an earlier run has left — containers of both kinds,
 // slots that name some of them — is where it starts from.
 func (a *Applier) roll(ctx context.Context, service string, step *deploy.RollStep, report func(deploy.Event)) error {
 	up, err := a.upFor(ctx, &step.Compose, report)
@@ -153,7 +153,7 @@ func (r rolling) start(ctx context.Context, containers int) (string, error) {
 	s := up.project.Services[service]
 	s.SetScale(containers)
 	up.project.Services[service] = s
-	report(deploy.Event{Subject: service, Text: "starting beside the running one"})
+	report(deploy.Event{Subject: service, Text: "starting next to the running container"})
 	create := composeapi.CreateOptions{Services: []string{service}, IgnoreOrphans: true, Recreate: composeapi.RecreateNever, RecreateDependencies: composeapi.RecreateNever}
 	w := &watcher{engine: a.engine, project: up.project.Name, services: []string{service}, report: report, started: time.Now(),
 		reported: map[string]bool{}, known: known, fresh: true}
@@ -166,7 +166,7 @@ func (r rolling) start(ctx context.Context, containers int) (string, error) {
 	}
 	i := slices.IndexFunc(running, func(c engine.Container) bool { _, old := known[c.ID]; return !old })
 	if i < 0 {
-		return "", &deploy.UnhealthyError{Service: service, State: "its new container was removed by somebody else", Waited: time.Since(w.started)}
+		return "", &deploy.UnhealthyError{Service: service, State: "its new container was removed outside hsectl", Waited: time.Since(w.started)}
 	}
 	old := map[string]bool{}
 	for id := range known {

@@ -52,7 +52,7 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 			return w.diagnose(ctx, *failed)
 		}
 		if gone := w.gone(containers); gone != "" && w.upErr == nil {
-			return &deploy.UnhealthyError{Service: gone, State: "its container was removed by somebody else", Waited: time.Since(w.started)}
+			return &deploy.UnhealthyError{Service: gone, State: "its container was removed outside hsectl", Waited: time.Since(w.started)}
 		}
 		switch {
 		case w.upErr != nil:

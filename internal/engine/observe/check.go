@@ -13,16 +13,16 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// Inside puts a question from the network namespace of each running container of a service, as the service itself would:
+// Ask puts a question from the network namespace of each running container of a service, as the service itself would:
 // its addresses, its names, its networks. The first answer that is not good counts, otherwise the slowest.
-func (ps *Probes) Inside(ctx context.Context, project, service string, check verify.Check) (verify.Answer, error) {
+func (ps *Probes) Ask(ctx context.Context, project, service string, check verify.Check) (verify.Answer, error) {
 	running, err := ps.runningContainers(ctx, project, service)
 	if err != nil {
 		return verify.Answer{}, err
 	}
 	var out verify.Answer
 	for _, c := range running {
-		answer, err := ps.insideOne(ctx, project, c, check)
+		answer, err := ps.askOne(ctx, project, c, check)
 		if err != nil {
 			return answer, err
 		}
@@ -39,7 +39,7 @@ func (ps *Probes) Inside(ctx context.Context, project, service string, check ver
 	return out, nil
 }
 
-func (ps *Probes) insideOne(ctx context.Context, project string, c engine.Container, check verify.Check) (verify.Answer, error) {
+func (ps *Probes) askOne(ctx context.Context, project string, c engine.Container, check verify.Check) (verify.Answer, error) {
 	ref, err := ps.image(ctx)
 	if err != nil {
 		return verify.Answer{}, err

@@ -42,7 +42,7 @@ func New(e *engine.Connection, r *records.Store, i *images.Transfer, p *Probes) 
 }
 
 const (
-	// probeParallel bounds the probes that run at once: each is a short process beside production.
+	// probeParallel bounds the probes that run at once: each is a short process next to production.
 	probeParallel = 8
 	// lookParallel bounds the containers that are looked at at once; most of that is waiting for answers.
 	lookParallel = 32
@@ -73,7 +73,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 		requests[i] = ask(c.Config.Labels[engine.ComposeService])
 		requests[i].Connect = addressed(requests[i].Connect, list)
 	}
-	if obs.probes.survey && !daemon.Rootless {
+	if obs.probes.oneProbe && !daemon.Rootless {
 		if round.local, err = obs.probes.surveyed(ctx, project, list, requests); err != nil {
 			return nil, err
 		}

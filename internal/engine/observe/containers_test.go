@@ -7,7 +7,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 )
 
-// A volume that nobody named has the name that the engine gave it, also where the engine does not tell.
+// A volume without a name of its own has the name that the engine gave it, also where the engine does not tell.
 func TestVolumeOf(t *testing.T) {
 	const name = "9a42fbe71a6e4f07b1c8d0c3ef06338f033e0e3bd9c4400aaeeb1537f90e5de7"
 	for want, m := range map[string]container.MountPoint{

@@ -19,7 +19,7 @@ import (
 const maxPrinted = 4 << 10
 
 // loaded says which configuration a container tells on its health test, if one is expected. What it has printed last may be
-// older than what it has loaded since; then the very same test is run once more. Where another test does not tell it, nobody knows.
+// older than what it has loaded since; then the very same test is run once more. Where another test does not tell it, it is unknown.
 func (obs *Observer) loaded(ctx context.Context, c engine.Container, expected string) (out policy.Fact[string]) {
 	if expected == "" || !c.State.Running || c.Config.Healthcheck == nil {
 		return out

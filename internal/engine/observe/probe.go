@@ -27,11 +27,11 @@ import (
 
 // Probes are containers that run this program to look at others, or to ask from their networks.
 type Probes struct {
-	engine  *engine.Connection
-	program func() ([]byte, error) // the program that runs inside probes
-	local   func() verify.Look     // looks at containers of this machine without a probe; nil when nobody can
-	counted atomic.Int64           // containers that a probe has looked at
-	survey  bool                   // one probe looks at all containers of the engine's machine
+	engine   *engine.Connection
+	program  func() ([]byte, error) // the program that runs inside probes
+	local    func() verify.Look     // looks at containers of this machine without a probe; nil where that is not possible
+	counted  atomic.Int64           // containers that a probe has looked at
+	oneProbe bool                   // one probe looks at all containers of the engine's machine
 }
 
 // NewProbes returns the probes of an engine. Program returns the program that runs inside them: this one, for Linux.
@@ -39,9 +39,9 @@ func NewProbes(e *engine.Connection, program func() ([]byte, error)) *Probes {
 	return &Probes{engine: e, program: program}
 }
 
-// Beside lets the engine look at containers of this machine directly, where look can; it is called once for each round of
-// looking. All other containers get a probe beside them.
-func (ps *Probes) Beside(look func() verify.Look) { ps.local = look }
+// LookLocally lets the engine look at containers of this machine directly, where look can; it is called once for each round of
+// looking. All other containers get a probe.
+func (ps *Probes) LookLocally(look func() verify.Look) { ps.local = look }
 
 func (p probe) config(request string) *container.Config {
 	return &container.Config{
@@ -120,7 +120,7 @@ func elsewhere(context.Context, int, string, verify.Request) (*verify.Dump, erro
 	return nil, verify.ErrElsewhere
 }
 
-// look sees a container from beside it, where this machine runs it, and otherwise by a probe in its pid namespace.
+// look inspects a container from this machine, where it runs here, and otherwise by a probe in its pid namespace.
 func (r round) look(ctx context.Context, c engine.Container, ask verify.Request) (*verify.Dump, error) {
 	if err := lookable(c); err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func (r round) look(ctx context.Context, c engine.Container, ask verify.Request)
 	return dump, err
 }
 
-// lookable says why nobody can look at a container, if so.
+// lookable says why a container cannot be inspected, if so.
 func lookable(c engine.Container) error {
 	switch {
 	case !c.State.Running || c.State.Restarting:
@@ -172,11 +172,11 @@ func lookable(c engine.Container) error {
 	return nil
 }
 
-// Probed is how many containers were looked at by a probe beside each, so far.
+// Probed is how many containers were inspected by a probe of their own so far.
 func (ps *Probes) Probed() int { return int(ps.counted.Load()) }
 
 // probed runs a probe with the container's own user, because only that user may look through /proc/1/root; when PID 1
-// turns out to have another user, or capabilities without which nobody may look, it is asked again with these.
+// turns out to have another user, or capabilities without which it cannot be inspected, it is asked again with these.
 func (ps *Probes) probed(ctx context.Context, p probe) (*verify.Dump, error) {
 	if !numericUser(p.user) {
 		p.user = "65532:65532"
@@ -290,7 +290,7 @@ func (ps *Probes) run(ctx context.Context, id string, in []byte) (string, error)
 	return stdout.String(), nil
 }
 
-// removeProbes removes what a killed run left behind: probes that have ended, that nobody started in time, or that are
+// removeProbes removes what a killed run left behind: probes that have ended, that were not started in time, or that are
 // older than any may live, by the engine's clock.
 func (ps *Probes) removeProbes(ctx context.Context, project string, now time.Time) error {
 	list, err := ps.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true,

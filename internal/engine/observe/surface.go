@@ -51,7 +51,7 @@ func relations(label string) []policy.Relation {
 	return out
 }
 
-// changes lists files of the container's own layer, as it was seen from beside or as the engine compares it with the
+// changes lists files of the container's own layer, as this machine shows it or as the engine compares it with the
 // image, which takes it long. What the engine makes itself is left out: the init, and the mount points that the image
 // lacks, with the directories above them.
 func (obs *Observer) changes(ctx context.Context, c engine.Container, dump *verify.Dump) policy.Fact[[]string] {

@@ -16,10 +16,10 @@ import (
 // surveyVerb is the hidden verb of a survey.
 const surveyVerb = "probe-machine"
 
-// Survey lets one probe on the engine's machine look at all containers from beside them, as this program does on its own
+// OneProbe lets one probe on the engine's machine inspect all containers, as this program does on its own
 // machine. It sees every process there and has the rights that entering a container takes, so it is only for those who ask
 // for it. Containers that it may not enter get a probe of their own, and so do all of an engine without root.
-func (ps *Probes) Survey() { ps.survey = true }
+func (ps *Probes) OneProbe() { ps.oneProbe = true }
 
 // surveyRights are what entering containers takes: their namespaces of the network, their root directories and users, and a
 // look at processes of other users. Nothing of it is kept when a look tries something: that has the rights of the container.

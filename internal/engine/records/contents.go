@@ -97,7 +97,7 @@ func (st *Store) Read(ctx context.Context, s *Contents, meanwhile func() error) 
 	if len(mounts) == 0 {
 		return nil
 	}
-	if st.here(ctx, s) && st.readHere(s, meanwhile) == nil { // where it fails, the engine says why
+	if st.isLocal(ctx, s) && st.readLocal(s, meanwhile) == nil { // where it fails, the engine says why
 		return nil
 	}
 	at := keptAt + RoleJournal + "/" + JournalVolume(s.stack)
@@ -174,7 +174,7 @@ func (s *Contents) add(h *tar.Header, content io.Reader) error {
 			s.root = &stack.User{UID: h.Uid, GID: h.Gid}
 		}
 		if h.Typeflag != tar.TypeReg || h.Size > volumes.MaxRecord {
-			return nil // no record, or one that nobody can trust
+			return nil // no record, or one that cannot be trusted
 		}
 		data, err := io.ReadAll(content)
 		s.files[path.Join(at, rest)] = data

@@ -22,22 +22,22 @@ import (
 // itself, named ".", comes first, and fs.SkipAll ends it.
 type Walk func(dir string, see func(*tar.Header, io.Reader) error) error
 
-// Nearby lets the engine's volumes be read as directories of this machine, where it is surely they. The archive API
+// ReadLocally lets the engine's volumes be read as directories of this machine, where it is surely they. The archive API
 // starts a process of the engine for each question.
-func (st *Store) Nearby(walk Walk) { st.walk = walk }
+func (st *Store) ReadLocally(walk Walk) { st.walk = walk }
 
 // errRemote says that volumes are not directories of this machine.
 var errRemote = errors.New("the volumes are not on this machine")
 
-// here tells whether the engine's volumes are directories of this machine. The engine says of a volume that hsectl made when
+// isLocal tells whether the engine's volumes are directories of this machine. The engine says of a volume that hsectl made when
 // its root was changed last, to the nanosecond; so must the directory. Ids of users are the same, since what the engine made
 // belongs to root.
-func (st *Store) here(ctx context.Context, s *Contents) bool {
+func (st *Store) isLocal(ctx context.Context, s *Contents) bool {
 	journal, known := s.all[JournalVolume(s.stack)]
 	if _, local := st.engine.Socket(); !local || st.walk == nil || !known {
 		return false
 	}
-	if own, err := st.rootHere(journal); err != nil || own.Uid != 0 || own.Gid != 0 {
+	if own, err := st.localRoot(journal); err != nil || own.Uid != 0 || own.Gid != 0 {
 		return false
 	}
 	same := func(id, at string, v volume.Volume) bool {
@@ -45,7 +45,7 @@ func (st *Store) here(ctx context.Context, s *Contents) bool {
 		if err != nil {
 			return false
 		}
-		here, err := st.rootHere(v)
+		here, err := st.localRoot(v)
 		return err == nil && here.ModTime.Equal(there.Stat.Mtime)
 	}
 	list, err := st.engine.API.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("label", engine.ComposeProject+"="+s.stack)})
@@ -67,8 +67,8 @@ func (st *Store) here(ctx context.Context, s *Contents) bool {
 	return err == nil && yes
 }
 
-// rootHere returns the root of a volume as this machine sees it.
-func (st *Store) rootHere(v volume.Volume) (root tar.Header, err error) {
+// localRoot returns the root of a volume as this machine sees it.
+func (st *Store) localRoot(v volume.Volume) (root tar.Header, err error) {
 	if v.Driver != "local" || len(v.Options) > 0 || v.Mountpoint == "" {
 		return root, errRemote
 	}
@@ -82,15 +82,15 @@ func (st *Store) rootHere(v volume.Volume) (root tar.Header, err error) {
 	return root, err
 }
 
-// readHere reads everything as Read does, without the engine.
-func (st *Store) readHere(s *Contents, meanwhile func() error) error {
+// readLocal reads everything as Read does, without the engine.
+func (st *Store) readLocal(s *Contents, meanwhile func() error) error {
 	journal := s.all[JournalVolume(s.stack)]
-	before, err := st.rootHere(journal)
+	before, err := st.localRoot(journal)
 	if err != nil {
 		return err
 	}
 	for _, v := range s.volumes {
-		if _, err := st.rootHere(v); err != nil {
+		if _, err := st.localRoot(v); err != nil {
 			return err
 		}
 		err := st.walk(v.Mountpoint, func(h *tar.Header, content io.Reader) error {
@@ -102,7 +102,7 @@ func (st *Store) readHere(s *Contents, meanwhile func() error) error {
 		}
 	}
 	for _, name := range s.data {
-		root, err := st.rootHere(s.all[name])
+		root, err := st.localRoot(s.all[name])
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (st *Store) readHere(s *Contents, meanwhile func() error) error {
 	if err := meanwhile(); err != nil {
 		return err
 	}
-	after, err := st.rootHere(journal)
+	after, err := st.localRoot(journal)
 	s.Unchanged = before.ModTime.Equal(after.ModTime)
 	return err
 }

@@ -83,7 +83,7 @@ type LockOptions struct {
 	Report func(deploy.Event)
 }
 
-// Lock takes the lock of a stack, waiting for it while somebody alive holds it.
+// Lock takes the lock of a stack, waiting for it while a live process holds it.
 func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, error) {
 	o.Holder.Token = rand.Text()
 	l := &Lock{store: st, stack: stack, holder: o.Holder, lost: make(chan struct{}), turn: make(chan struct{}, 1), ended: make(chan struct{})}
@@ -139,7 +139,7 @@ func waiting(watch deploy.Watch, seen deploy.Sighting) string {
 	return "held by " + seen.Holder.By + " on " + seen.Holder.Host + "; waiting"
 }
 
-// takeOver removes the lock of a dead holder by its id: when somebody else has taken over meanwhile, theirs has another.
+// takeOver removes the lock of a dead holder by its id: a lock that was taken over meanwhile has another.
 func (st *Store) takeOver(ctx context.Context, seen deploy.Sighting) error {
 	_, err := st.engine.API.ContainerRemove(ctx, seen.ID, client.ContainerRemoveOptions{Force: true})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
@@ -201,7 +201,7 @@ func (l *Lock) container(ctx context.Context) (string, error) {
 	return created.ID, err
 }
 
-// sight looks at a lock that somebody holds.
+// sight inspects a lock that is held.
 func (st *Store) sight(ctx context.Context, stack string) (deploy.Sighting, error) {
 	c, err := st.engine.Inspect(ctx, lockName(stack))
 	if err != nil {
@@ -290,7 +290,7 @@ func (l *Lock) beat(ctx context.Context) error {
 }
 
 // write puts a file into the lock's container. Where the container is gone, it was pruned or taken over: it is made
-// again, unless somebody else has it, or has had it. It is the caller's turn.
+// again, unless another run has it, or has had it. The caller has acquired it.
 func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	err := l.store.volumes.Put(ctx, l.id, file, data)
 	if !errdefs.IsNotFound(err) {
@@ -314,10 +314,10 @@ func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	return l.store.volumes.Put(ctx, l.id, file, data)
 }
 
-// AtOnce tells whether nobody had to be waited for.
+// AtOnce tells whether the lock was free.
 func (l *Lock) AtOnce() bool { return l.atOnce }
 
-// Lost is closed when somebody else has the lock.
+// Lost is closed when another run has the lock.
 func (l *Lock) Lost() <-chan struct{} { return l.lost }
 
 // Unlock lets go. It is given up even when ctx has ended.

@@ -21,7 +21,7 @@ import (
 type Store struct {
 	engine  *engine.Connection
 	volumes *volumes.Archive
-	walk    Walk // reads directories of this machine; nil when nobody can
+	walk    Walk // reads directories of this machine; nil where it cannot
 	clock   clock
 }
 
@@ -58,7 +58,7 @@ func (c *clock) set(shown time.Time) {
 	c.shown, c.at = shown, time.Now()
 }
 
-// Stamp returns the engine's time for a record, which people read and nobody compares.
+// Stamp returns the engine's time for a record, which people read and nothing compares.
 func (st *Store) Stamp(ctx context.Context) (time.Time, error) {
 	st.clock.mu.Lock()
 	shown, at := st.clock.shown, st.clock.at
@@ -90,7 +90,7 @@ func (st *Store) Journal(ctx context.Context, name string) (record.Journal, erro
 	return s.Journal()
 }
 
-// Locked tells whether somebody has the lock of a stack, or has left it behind.
+// Locked tells whether the lock of a stack is held, or was left behind.
 func (st *Store) Locked(ctx context.Context, stack string) (bool, error) {
 	_, err := st.engine.API.ContainerInspect(ctx, lockName(stack), client.ContainerInspectOptions{})
 	if err != nil && !errdefs.IsNotFound(err) {

@@ -32,7 +32,7 @@ type Runner struct {
 // New returns what runs tasks on an engine.
 func New(e *engine.Connection, v *volumes.Archive) *Runner { return &Runner{e, v} }
 
-// Task is a program that runs once beside a service, in a container with the very settings of the service's own: image,
+// Task is a program that runs once next to a service, in a container with the very settings of the service's own: image,
 // user, capabilities, filters, limits, secrets, volumes and networks. It publishes nothing and has no test of health.
 type Task struct {
 	Service string

@@ -82,7 +82,7 @@ func (a *Archive) Mount(ctx context.Context, imageRef string, volumes map[string
 		},
 	})
 	if err != nil {
-		return "", fmt.Errorf("creating a carrier for volumes: %w", err)
+		return "", fmt.Errorf("creating a container for volumes: %w", err)
 	}
 	return created.ID, nil
 }
@@ -96,7 +96,7 @@ func (a *Archive) Unmount(ctx context.Context, id string) error { return a.engin
 func (a *Archive) UnmountStale(ctx context.Context, stack string, since time.Time) error {
 	list, err := a.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole+"=carrier")})
 	if err != nil {
-		return fmt.Errorf("listing carriers: %w", err)
+		return fmt.Errorf("listing transfer containers: %w", err)
 	}
 	for _, c := range list.Items {
 		old := c.Labels[engine.LabelStack] == "" && since.Sub(time.Unix(c.Created, 0)) > mountAge

@@ -37,12 +37,12 @@ func (a *Archive) ReadVolume(ctx context.Context, volume string, f func(tar io.R
 	})
 }
 
-// notThere is said of a volume before an engine would make an empty one for whoever asks for it.
+// notThere says that a volume is missing, before the engine would create an empty one of that name.
 func notThere(volume string, there bool) error {
 	if there {
 		return nil
 	}
-	return fmt.Errorf("there is no volume %s", volume)
+	return fmt.Errorf("volume %s not found", volume)
 }
 
 var errNoMore = errors.New("the engine takes no more")

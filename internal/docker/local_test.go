@@ -19,7 +19,7 @@ import (
 // wrong.
 func TestBesideSeesWhatProbesSee(t *testing.T) {
 	e, surveyor := testEngine(t), testEngine(t)
-	surveyor.Survey()
+	surveyor.OneProbe()
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	original := only(t, e, s, "web")
@@ -47,10 +47,10 @@ func TestBesideSeesWhatProbesSee(t *testing.T) {
 				t.Fatal(err)
 			}
 			awaitHealthTest(t, e, s)
-			e.Beside(nil)
+			e.LookLocally(nil)
 			probed := verdicts(t, e, s)
 			same(t, "by one probe for all", probed, verdicts(t, surveyor, s))
-			e.Beside(probe.Local)
+			e.LookLocally(probe.Local)
 			same(t, "from beside", probed, verdicts(t, e, s))
 		})
 	}
