@@ -5,15 +5,10 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -23,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/engine/enginetest"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/host"
@@ -113,17 +109,7 @@ func TestDiskFull(t *testing.T) {
 // skewed is a socket through which the engine's clock seems to be moved. Containers keep the times that they have.
 func skewed(t *testing.T, by time.Duration) string {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "skewed.sock")
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
-	proxy.FlushInterval, proxy.ErrorLog = -1, log.New(io.Discard, "", 0)
-	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", engineSocket())
-	}}
-	proxy.ModifyResponse = func(r *http.Response) error {
+	p := &enginetest.Proxy{Change: func(r *http.Response) error {
 		if !strings.HasSuffix(r.Request.URL.Path, "/info") {
 			return nil
 		}
@@ -140,11 +126,9 @@ func skewed(t *testing.T, by time.Duration) string {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 		r.Header.Set("Content-Length", fmt.Sprint(len(data)))
 		return err
-	}
-	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { server.Close() })
-	return "unix://" + socket
+	}}
+	p.Start(t, engineSocket())
+	return p.Host()
 }
 
 // A clock that was moved, ahead or back, neither fails a deploy nor makes it wait, and the order of releases stays.

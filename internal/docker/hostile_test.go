@@ -4,11 +4,7 @@ package docker
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,50 +14,22 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/enginetest"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// proxy stands before the engine's socket and does what engines do on bad days.
-type proxy struct {
-	server *http.Server
-	path   string
-}
-
-// newProxy calls before for each request. When that returns false the connection is cut and nothing reaches the engine.
-func newProxy(t *testing.T, direct *Engine, before func(p *proxy, r *http.Request) bool) *proxy {
+// through starts a proxy in front of an engine, and connects through it.
+func through(t *testing.T, direct *Engine, p *enginetest.Proxy) *Engine {
 	t.Helper()
 	socket, ok := direct.Socket()
 	if !ok {
 		t.Fatal("the engine is not reached by a socket")
 	}
-	p := &proxy{path: filepath.Join(t.TempDir(), "engine.sock")}
-	onward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
-	onward.FlushInterval = -1
-	onward.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}
-	onward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
-	p.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !before(p, r) {
-			panic(http.ErrAbortHandler)
-		}
-		onward.ServeHTTP(w, r)
-	})}
-	listener, err := net.Listen("unix", p.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = p.server.Serve(listener) }() // ends with Close
-	t.Cleanup(func() { _ = p.server.Close() })
-	return p
-}
-
-func (p *proxy) connect(t *testing.T) *Engine {
-	t.Helper()
-	e, err := Connect(t.Context(), engine.Endpoint{Host: "unix://" + p.path}, func() ([]byte, error) {
+	p.Start(t, socket)
+	e, err := Connect(t.Context(), engine.Endpoint{Host: p.Host()}, func() ([]byte, error) {
 		built, err := programs()
 		return built["probe"], err
 	})
@@ -90,20 +58,19 @@ func TestVerifyOnABadDay(t *testing.T) {
 
 	t.Run("the container disappears mid-check", func(t *testing.T) {
 		var once sync.Once
-		p := newProxy(t, direct, func(_ *proxy, r *http.Request) bool {
+		e := through(t, direct, &enginetest.Proxy{Before: func(r *http.Request) bool {
 			if to(r, http.MethodPost, "/containers/create") { // the probe is made after the container was inspected
 				once.Do(func() { remove(t, direct, s) })
 			}
 			return true
-		})
-		notProven(t, p.connect(t), s)
+		}})
+		notProven(t, e, s)
 		noLeftovers(t, direct, s)
 	})
 
 	t.Run("it disappears from beside whoever looks", func(t *testing.T) {
 		renew(t)
-		p := newProxy(t, direct, func(*proxy, *http.Request) bool { return true })
-		e := p.connect(t)
+		e := through(t, direct, &enginetest.Proxy{})
 		e.LookLocally(func() verify.Look {
 			look := probe.Local()
 			return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
@@ -139,7 +106,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 	t.Run("an engine that never says how the probe ended", func(t *testing.T) {
 		renew(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		p := newProxy(t, direct, func(_ *proxy, r *http.Request) bool {
+		e := through(t, direct, &enginetest.Proxy{Before: func(r *http.Request) bool {
 			if to(r, http.MethodPost, "/wait") {
 				// Whoever waits gives up at last: the deadline of a pipeline, or somebody at the keyboard.
 				time.AfterFunc(time.Second, cancel)
@@ -147,8 +114,8 @@ func TestVerifyOnABadDay(t *testing.T) {
 				return false
 			}
 			return true
-		})
-		if evidence, err := verify.Verify(ctx, s, p.connect(t), verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
+		}})
+		if evidence, err := verify.Verify(ctx, s, e, verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
 			t.Error("proven by an engine that does not answer")
 		}
 		noLeftovers(t, direct, s)
@@ -156,18 +123,19 @@ func TestVerifyOnABadDay(t *testing.T) {
 
 	t.Run("an engine that dies while a probe runs", func(t *testing.T) {
 		renew(t)
-		p := newProxy(t, direct, func(p *proxy, r *http.Request) bool {
+		p := &enginetest.Proxy{}
+		p.Before = func(r *http.Request) bool {
 			if to(r, http.MethodPost, "/start") { // it is started, and nobody hears of it
 				parts := strings.Split(r.URL.Path, "/")
 				if _, err := direct.API.ContainerStart(t.Context(), parts[len(parts)-2], client.ContainerStartOptions{}); err != nil {
 					t.Error(err)
 				}
-				go func() { _ = p.server.Close() }()
+				go p.Close()
 				return false
 			}
 			return true
-		})
-		if evidence, err := verify.Verify(t.Context(), s, p.connect(t), verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
+		}
+		if evidence, err := verify.Verify(t.Context(), s, through(t, direct, p), verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
 			t.Error("proven by an engine that died")
 		}
 		// Nobody could take the probe away. The next look does, and is not disturbed by it.

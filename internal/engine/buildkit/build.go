@@ -111,13 +111,20 @@ func (b *Builder) reach(ctx context.Context, remote *image.RemoteBuild) (*buildk
 	}
 	c, err := buildkit.New(ctx, "",
 		buildkit.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return b.engine.API.DialHijack(ctx, "/grpc", "h2c", nil)
+			return b.dial(ctx, "/grpc", "h2c", nil)
 		}),
 		buildkit.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
-			return b.engine.API.DialHijack(ctx, "/session", proto, meta)
+			return b.dial(ctx, "/session", proto, meta)
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("reaching the engine's BuildKit: %w", err)
 	}
 	return c, nil
+}
+
+// dial opens a connection of its own to a service of the engine. Only opening it is bounded: what goes over it takes its time.
+func (b *Builder) dial(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.engine.Bounds.Prompt)
+	defer cancel()
+	return b.engine.API.DialHijack(ctx, path, proto, meta)
 }

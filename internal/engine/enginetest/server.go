@@ -38,20 +38,9 @@ var version = regexp.MustCompile(`^/v[0-9.]+/`)
 // neither of them knows is not found.
 func New(t testing.TB, answers Answers) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "engine-") // the path of a socket must be short, and that of t.TempDir has the name of the test
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	s := &Server{path: filepath.Join(dir, "engine.sock")}
-	listener, err := net.Listen("unix", s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &Server{}
+	var listener net.Listener
+	s.path, listener = listen(t)
 	all := defaults()
 	maps.Copy(all, answers)
 	mux := http.NewServeMux()
@@ -79,6 +68,25 @@ func New(t testing.TB, answers Answers) *Server {
 		<-served
 	})
 	return s
+}
+
+// listen makes a socket for the length of a test. Its path must be short, and that of t.TempDir has the name of the test.
+func listen(t testing.TB) (path string, l net.Listener) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "engine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	path = filepath.Join(dir, "engine.sock")
+	if l, err = net.Listen("unix", path); err != nil {
+		t.Fatal(err)
+	}
+	return path, l
 }
 
 // Host is the address of the server, as DOCKER_HOST has it.
