@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/host"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // artilleryTimeout bounds a whole script, however long its phases are.
@@ -46,7 +46,7 @@ func FindArtillery(script string) (string, error) {
 }
 
 // LoadScript runs a script of Artillery against a target and reads its report. What the program prints is not kept.
-func LoadScript(ctx context.Context, program, script, target string) (out verify.Loaded, err error) {
+func LoadScript(ctx context.Context, program, script, target string) (out drills.Loaded, err error) {
 	script, err = filepath.Abs(script)
 	if err != nil {
 		return out, fmt.Errorf("finding %s: %w", script, err)
@@ -67,11 +67,11 @@ func LoadScript(ctx context.Context, program, script, target string) (out verify
 	if ctx.Err() != nil {
 		return out, fmt.Errorf("running %s: %w", program, context.Cause(ctx))
 	}
-	data, err := host.ReadFile(written, verify.MaxArtilleryBytes)
+	data, err := host.ReadFile(written, drills.MaxArtilleryBytes)
 	if err != nil {
 		return out, fmt.Errorf("running %s: it wrote no report: %w", program, errors.Join(ended, err))
 	}
-	if out, err = verify.ParseArtillery(data); err != nil {
+	if out, err = drills.ParseArtillery(data); err != nil {
 		return out, err
 	}
 	if ended != nil { // a threshold of the script that is missed, too, ends it so

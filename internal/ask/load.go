@@ -9,16 +9,16 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 const loadTimeout = 10 * time.Second
 
 // Load sends requests at a constant rate for a time, whatever the service answers, and measures the answers.
-func Load(ctx context.Context, url string, perSecond int, duration time.Duration) verify.Loaded {
+func Load(ctx context.Context, url string, perSecond int, duration time.Duration) drills.Loaded {
 	attacker := vegeta.NewAttacker(vegeta.Timeout(loadTimeout), vegeta.Redirects(vegeta.NoFollow), vegeta.KeepAlive(true))
 	m := attack(ctx, attacker, vegeta.Target{Method: http.MethodGet, URL: url}, perSecond, duration)
-	return verify.Loaded{
+	return drills.Loaded{
 		Requests: m.Requests, Success: m.Success, Rate: m.Throughput,
 		P50: m.Latencies.P50, P95: m.Latencies.P95, P99: m.Latencies.P99, Most: m.Latencies.Max, Errors: m.Errors,
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // A container that was killed for memory, and one that is gone, are told apart.
@@ -44,7 +45,7 @@ func TestDrillsOnAnEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := verify.JudgeMemory(s.Services[0], exhausted)[0]; f.Status != finding.Pass {
+	if f := drills.JudgeMemory(s.Services[0], exhausted)[0]; f.Status != finding.Pass {
 		t.Errorf("%s: %+v", f.Detail, exhausted)
 	}
 	if n := len(exhausted.Taken); n < 10 || exhausted.Taken[n-1].Bytes > exhausted.Limit || exhausted.Taken[n-1].Bytes < exhausted.Limit/2 {

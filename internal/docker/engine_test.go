@@ -29,6 +29,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -544,7 +545,7 @@ func TestStop(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if proven := finding.Proven(verify.JudgeShutdown(s.Services[0], stopped)); proven != good || stopped.Killed == good {
+			if proven := finding.Proven(drills.JudgeShutdown(s.Services[0], stopped)); proven != good || stopped.Killed == good {
 				t.Errorf("proven %v, killed %v: %+v", proven, stopped.Killed, stopped)
 			}
 		})

@@ -21,7 +21,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/converge"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 	"github.com/hsectl/hsectl/profiles"
 )
 
@@ -98,7 +98,7 @@ func (c presetAtWork) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range verify.JudgeShutdown(service, stopped) {
+	for _, f := range drills.JudgeShutdown(service, stopped) {
 		if !f.Proven() {
 			t.Errorf("%s %s: %s\n%s", f.Control, f.Status, f.Detail, strings.Join(stopped.Logs, "\n"))
 		}

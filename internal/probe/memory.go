@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // TakeMemory takes so many bytes and touches each page, so that they count. After each step it tells what the kernel counts
 // as this process's own. It returns when it has them all.
-func TakeMemory(ctx context.Context, bytes int64, tell func(verify.Taken) error) error {
+func TakeMemory(ctx context.Context, bytes int64, tell func(drills.Taken) error) error {
 	page := int64(os.Getpagesize())
 	chunk := max(bytes/takeSteps/page, 1) * page
 	begun := time.Now()
@@ -29,7 +29,7 @@ func TakeMemory(ctx context.Context, bytes int64, tell func(verify.Taken) error)
 		if err != nil {
 			return err
 		}
-		if err := tell(verify.Taken{At: time.Since(begun).Seconds(), Bytes: n}); err != nil {
+		if err := tell(drills.Taken{At: time.Since(begun).Seconds(), Bytes: n}); err != nil {
 			return fmt.Errorf("telling what was taken: %w", err)
 		}
 	}

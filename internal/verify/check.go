@@ -43,7 +43,7 @@ func (c Check) JudgeHTTP(status int, header func(name string) string, body strin
 	if c.Header != "" {
 		name, want, _ := strings.Cut(c.Header, ":")
 		if got := header(strings.TrimSpace(name)); !strings.Contains(got, strings.TrimSpace(want)) || got == "" {
-			return Answer{Text: fmt.Sprintf("header %s is %q", strings.TrimSpace(name), printable(got))}
+			return Answer{Text: fmt.Sprintf("header %s is %q", strings.TrimSpace(name), Printable(got))}
 		}
 	}
 	out := Answer{OK: true, Text: fmt.Sprintf("status %d, %d bytes", status, len(body))}
@@ -81,9 +81,9 @@ func JudgeMySQL(answer []byte) Answer {
 	switch {
 	case len(answer) > 5 && answer[4] == 10:
 		version, _, _ := strings.Cut(string(answer[5:]), "\x00")
-		return Answer{OK: true, Text: "accepts connections, version " + printable(version)}
+		return Answer{OK: true, Text: "accepts connections, version " + Printable(version)}
 	case len(answer) > 7 && answer[4] == 255:
-		return Answer{Text: "refuses: " + printable(string(answer[7:]))}
+		return Answer{Text: "refuses: " + Printable(string(answer[7:]))}
 	}
 	return Answer{Text: "does not speak MySQL"}
 }
@@ -93,9 +93,9 @@ func JudgeRedis(answer []byte) Answer {
 	line, _, _ := strings.Cut(string(answer), "\r\n")
 	switch {
 	case line == "+PONG", strings.HasPrefix(line, "-NOAUTH"):
-		return Answer{OK: true, Text: "answers " + printable(line)}
+		return Answer{OK: true, Text: "answers " + Printable(line)}
 	case strings.HasPrefix(line, "-"):
-		return Answer{Text: "answers " + printable(line)}
+		return Answer{Text: "answers " + Printable(line)}
 	}
 	return Answer{Text: "does not speak Redis"}
 }

@@ -67,7 +67,7 @@ func Diagnose(s stack.Stack, symptoms []Symptom) []Diagnosis {
 			found = []Diagnosis{{Cause: "the cause is not recognised", Evidence: cmp.Or(last(symptom.Logs), symptom.Health, symptom.State), Advice: "read its log: docker compose logs " + service.Name}}
 		}
 		for _, d := range found {
-			d.Service, d.Evidence = service.Name, masked(printable(d.Evidence))
+			d.Service, d.Evidence = service.Name, masked(Printable(d.Evidence))
 			if !slices.ContainsFunc(out, func(o Diagnosis) bool { return o.Service == d.Service && o.Cause == d.Cause }) {
 				out = append(out, d)
 			}

@@ -32,7 +32,7 @@ func facts(c Container) policy.Facts {
 		return f
 	}
 	d := c.Dump
-	f.Processes, f.Hidden = processes(d), printable(d.Hidden)
+	f.Processes, f.Hidden = processes(d), Printable(d.Hidden)
 	if first := d.process(1); first != nil {
 		mounts(&f, first.Files["mountinfo"])
 		for _, path := range KernelPaths() {
@@ -49,7 +49,7 @@ func facts(c Container) policy.Facts {
 		cgroup(d.Cgroup).outside(&f, first.Files["cgroup"])
 	}
 	if d.Barred != "" {
-		f.Trials, f.Secrets = policy.Unseen[[]policy.Trial](printable(d.Barred)), policy.Unseen[[]policy.Secret](printable(d.Barred))
+		f.Trials, f.Secrets = policy.Unseen[[]policy.Trial](Printable(d.Barred)), policy.Unseen[[]policy.Secret](Printable(d.Barred))
 		return f
 	}
 	var trials []policy.Trial
@@ -201,7 +201,7 @@ func secretFacts(f *policy.Facts, d *Dump) {
 	writable := slices.ContainsFunc(f.Mounts.Value, func(m policy.Mount) bool { return m.Path == "/run/secrets" && m.Writable })
 	var out []policy.Secret
 	for _, s := range d.Secrets {
-		out = append(out, policy.Secret{Name: printable(s.Name), Readable: s.Readable, Others: s.Mode&0o077 != 0, Writable: writable})
+		out = append(out, policy.Secret{Name: Printable(s.Name), Readable: s.Readable, Others: s.Mode&0o077 != 0, Writable: writable})
 	}
 	f.Secrets = policy.Seen(out, finding.Behaved)
 }

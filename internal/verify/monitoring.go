@@ -83,7 +83,7 @@ func watchedServices(declared []policy.MonitoredService, stack string, up WatchA
 				}
 				asked = true
 				if r.Value[1] != "1" {
-					service.Silent = append(service.Silent, printable(m["instance"]))
+					service.Silent = append(service.Silent, Printable(m["instance"]))
 				}
 			}
 			if !asked {
@@ -103,8 +103,8 @@ func runningAlerts(rules, receivers WatchAnswer) policy.Fact[policy.Alerts] {
 	var out policy.Alerts
 	for _, g := range answer.Data.Groups {
 		for _, r := range g.Rules {
-			if r.Health != "err" && !slices.Contains(out.Rules, printable(r.Name)) {
-				out.Rules = append(out.Rules, printable(r.Name))
+			if r.Health != "err" && !slices.Contains(out.Rules, Printable(r.Name)) {
+				out.Rules = append(out.Rules, Printable(r.Name))
 			}
 		}
 	}
@@ -122,7 +122,7 @@ func runningAlerts(rules, receivers WatchAnswer) policy.Fact[policy.Alerts] {
 	}
 	for _, n := range names {
 		if n.Name != Nobody {
-			out.Receivers = append(out.Receivers, printable(n.Name))
+			out.Receivers = append(out.Receivers, Printable(n.Name))
 		}
 	}
 	return policy.Seen(out, finding.Effective)

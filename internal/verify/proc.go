@@ -26,7 +26,7 @@ func parseStatus(text string) (policy.Process, error) {
 		var err error
 		switch key {
 		case "Name":
-			p.Name = printable(value)
+			p.Name = Printable(value)
 		case "Uid":
 			err = four(value, &p.UIDs)
 		case "Gid":
@@ -108,7 +108,7 @@ func parseMountinfo(text string) ([]mountPoint, error) {
 		left, right, ok := strings.Cut(strings.TrimSpace(line), " - ")
 		fields, tail := strings.Fields(left), strings.Fields(right)
 		if !ok || len(fields) < 6 || len(tail) < 3 {
-			return nil, fmt.Errorf("reading mountinfo: %q is not a mount", printable(line))
+			return nil, fmt.Errorf("reading mountinfo: %q is not a mount", Printable(line))
 		}
 		m := mountPoint{root: unescape(fields[3]), path: unescape(fields[4]), options: strings.Split(fields[5], ","),
 			kind: tail[0], source: unescape(tail[1]), super: strings.Split(tail[2], ",")}
@@ -178,7 +178,7 @@ func parseListening(tables ...string) ([]int, error) {
 			address, port, ok := strings.Cut(fields[1], ":")
 			n, err := strconv.ParseUint(port, 16, 16)
 			if !ok || err != nil {
-				return nil, fmt.Errorf("reading the listening sockets: %q is not an address", printable(fields[1]))
+				return nil, fmt.Errorf("reading the listening sockets: %q is not an address", Printable(fields[1]))
 			}
 			if address == "0B00007F" { // 127.0.0.11
 				continue
@@ -219,8 +219,8 @@ func parseLimits(text string) (files, core int64, err error) {
 	return files, core, nil
 }
 
-// printable drops what could move a terminal's cursor: names come from inside a container.
-func printable(s string) string {
+// Printable drops what could move a terminal's cursor: names come from inside a container.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r >= 0x7f && r < 0xa0 {
 			return -1

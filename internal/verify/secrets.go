@@ -11,7 +11,7 @@ import (
 func ProcessName(status string) string {
 	for line := range strings.Lines(status) {
 		if name, ok := strings.CutPrefix(line, "Name:"); ok {
-			return printable(name)
+			return Printable(name)
 		}
 	}
 	return "unnamed"
@@ -23,7 +23,7 @@ func ExposedVariables(process, environ string) []string {
 	for entry := range strings.SplitSeq(environ, "\x00") {
 		name, value, ok := strings.Cut(entry, "=")
 		if ok && policy.LooksSecret(policy.Variable{Name: name, Value: value}) {
-			out = append(out, fmt.Sprintf("process %s: variable %s", process, printable(name)))
+			out = append(out, fmt.Sprintf("process %s: variable %s", process, Printable(name)))
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // LoadOptions say what is asked, how often, and what is expected.
@@ -23,7 +23,7 @@ type LoadOptions struct {
 	Script   string
 	Rate     int
 	Duration time.Duration
-	Budget   verify.Budget
+	Budget   drills.Budget
 }
 
 // Load proves that a service keeps its budget under load.
@@ -48,15 +48,15 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, names []string, o
 	if err != nil {
 		return err
 	}
-	send := func() (verify.Loaded, error) { return ask.Load(ctx, url, o.Rate, o.Duration), nil }
+	send := func() (drills.Loaded, error) { return ask.Load(ctx, url, o.Rate, o.Duration), nil }
 	if o.Script != "" {
 		d.Say("running %s on %s", o.Script, url)
-		send = func() (verify.Loaded, error) { return ask.LoadScript(ctx, program, o.Script, url) }
+		send = func() (drills.Loaded, error) { return ask.LoadScript(ctx, program, o.Script, url) }
 	} else {
 		d.Say("asking %s %d times a second for %s", url, o.Rate, o.Duration)
 	}
 	sampling, stop := context.WithCancel(ctx)
-	samples := make(chan []verify.Sample, 1)
+	samples := make(chan []drills.Sample, 1)
 	failed := make(chan error, 1)
 	go func() {
 		got, err := d.engine.Sample(sampling, d.loaded.Stack.Name, time.Second)
@@ -69,7 +69,7 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, names []string, o
 	if err := errors.Join(err, <-failed, ctx.Err()); err != nil {
 		return err
 	}
-	d.findings = verify.JudgeLoad(service, loaded, o.Budget)
+	d.findings = drills.JudgeLoad(service, loaded, o.Budget)
 	d.charts = loadCharts(d.loaded.Stack, service, loaded.Samples)
 	return d.finish("load", o.ReportOptions)
 }
@@ -94,7 +94,7 @@ func loadURL(l app.Loaded, service stack.Service, o LoadOptions) (string, error)
 }
 
 // loadCharts draws the service first, then the others.
-func loadCharts(s stack.Stack, service stack.Service, samples []verify.Sample) []report.Chart {
+func loadCharts(s stack.Stack, service stack.Service, samples []drills.Sample) []report.Chart {
 	memory := report.Chart{Title: "Memory of " + service.Name + " under load", Unit: "MiB"}
 	if limit := service.Limits.Memory.Bytes; limit > 0 {
 		memory.Limit = report.Limit{Name: "limit", Value: float64(limit) / (1 << 20)}

@@ -6,7 +6,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // Memory proves that memory limits hold.
@@ -22,7 +22,7 @@ func Memory(ctx context.Context, g *app.Settings, s app.Streams, names []string,
 		if err != nil {
 			return err
 		}
-		d.findings = append(d.findings, verify.JudgeMemory(service, exhausted)...)
+		d.findings = append(d.findings, drills.JudgeMemory(service, exhausted)...)
 		if len(exhausted.Taken) > 0 {
 			d.charts = append(d.charts, memoryChart(service, exhausted))
 		}
@@ -31,7 +31,7 @@ func Memory(ctx context.Context, g *app.Settings, s app.Streams, names []string,
 }
 
 // memoryChart draws what a copy took, until the kernel ended it.
-func memoryChart(service stack.Service, o verify.Exhausted) report.Chart {
+func memoryChart(service stack.Service, o drills.Exhausted) report.Chart {
 	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
 	line := report.Line{Name: "taken beside " + service.Name}
 	for _, t := range o.Taken {

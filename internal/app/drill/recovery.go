@@ -6,7 +6,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // RecoveryOptions are those of drills that take something away and wait for it to come back.
@@ -62,7 +62,7 @@ func restart(ctx context.Context, d *run, service stack.Service, o RecoveryOptio
 	if err != nil {
 		return err
 	}
-	d.findings = append(d.findings, verify.JudgeRestart(service, back, o.Budget))
+	d.findings = append(d.findings, drills.JudgeRestart(service, back, o.Budget))
 	return nil
 }
 
@@ -72,11 +72,11 @@ func dependency(ctx context.Context, d *run, service stack.Service, o RecoveryOp
 		if _, err := d.engine.Stop(ctx, twin, dependency.Service); err != nil {
 			return err
 		}
-		gone, err := d.engine.Await(ctx, twin, service.Name, false, verify.Patience(service))
+		gone, err := d.engine.Await(ctx, twin, service.Name, false, drills.Patience(service))
 		if err != nil {
 			return err
 		}
-		bereft := verify.Bereft{Dependency: dependency.Service, Noticed: !gone.Healthy, After: gone.Took}
+		outage := drills.Outage{Dependency: dependency.Service, Noticed: !gone.Healthy, After: gone.Took}
 		if err := d.engine.Start(ctx, twin, dependency.Service); err != nil {
 			return err
 		}
@@ -86,10 +86,10 @@ func dependency(ctx context.Context, d *run, service stack.Service, o RecoveryOp
 				return err
 			}
 		}
-		if bereft.Recovered, err = d.engine.Await(ctx, twin, service.Name, true, o.Budget); err != nil {
+		if outage.Recovered, err = d.engine.Await(ctx, twin, service.Name, true, o.Budget); err != nil {
 			return err
 		}
-		d.findings = append(d.findings, verify.JudgeDependency(service, bereft, o.Budget))
+		d.findings = append(d.findings, drills.JudgeDependency(service, outage, o.Budget))
 	}
 	return nil
 }

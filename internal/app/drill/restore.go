@@ -14,7 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // Restore proves that the newest backup of each volume can be restored.
@@ -47,7 +47,7 @@ func (d *run) restore(ctx context.Context, v stack.Volume, o RecoveryOptions) er
 		return err
 	}
 	newest := records[0]
-	r := verify.Restored{Made: newest.Made, Old: time.Since(newest.Made), Entries: newest.Entries, Checked: len(v.Backup.Check) > 0}
+	r := drills.Restored{Made: newest.Made, Old: time.Since(newest.Made), Entries: newest.Entries, Checked: len(v.Backup.Check) > 0}
 	begun := time.Now()
 	err = d.tryRestore(ctx, v, dir, newest, o)
 	r.Took = time.Since(begun)
@@ -57,7 +57,7 @@ func (d *run) restore(ctx context.Context, v stack.Volume, o RecoveryOptions) er
 		}
 		r.Wrong = err.Error()
 	}
-	f := verify.JudgeRestore(v.Backup.Service, v.Name, r)
+	f := drills.JudgeRestore(v.Backup.Service, v.Name, r)
 	d.findings = append(d.findings, f)
 	return host.StoreProof(dir, backup.NewProof(newest, time.Now(), f.Proven(), f.Detail))
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // ShutdownOptions say how long to wait for a copy, or that the running service is stopped itself.
@@ -29,12 +29,12 @@ func Shutdown(ctx context.Context, g *app.Settings, s app.Streams, names []strin
 		if err != nil {
 			return err
 		}
-		d.findings = append(d.findings, verify.JudgeShutdown(service, stopped)...)
+		d.findings = append(d.findings, drills.JudgeShutdown(service, stopped)...)
 	}
 	return d.finish("shutdown", o.ReportOptions)
 }
 
-func shutdown(ctx context.Context, d *run, service stack.Service, o ShutdownOptions) (stopped verify.Stopped, err error) {
+func shutdown(ctx context.Context, d *run, service stack.Service, o ShutdownOptions) (stopped drills.Stopped, err error) {
 	if o.Live {
 		d.Say("stopping the live %s", service.Name)
 		stopped, err = d.engine.Stop(ctx, d.loaded.Stack.Name, service.Name)

@@ -9,6 +9,7 @@ import (
 	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/probe"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // ProbeMachine looks at all containers of a machine, from a probe on it.
@@ -28,7 +29,7 @@ func ProbeContainer(ctx context.Context, s app.Streams, request string) error {
 	}
 	if r.Take > 0 {
 		lines := json.NewEncoder(s.Out)
-		return probe.TakeMemory(ctx, r.Take, func(t verify.Taken) error { return lines.Encode(t) })
+		return probe.TakeMemory(ctx, r.Take, func(t drills.Taken) error { return lines.Encode(t) })
 	}
 	if r.Ask != nil {
 		answer := ask.Check(ctx, *r.Ask)

@@ -13,7 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/engine"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // Drills disturb the services of a stack, and see what that does.
@@ -24,7 +24,7 @@ func NewDrills(e *engine.Connection) *Drills { return &Drills{e} }
 
 // Await watches a service until it is healthy, or until it is not, for at most the budget. A container that ended is not
 // healthy.
-func (d *Drills) Await(ctx context.Context, project, service string, healthy bool, budget time.Duration) (verify.Recovered, error) {
+func (d *Drills) Await(ctx context.Context, project, service string, healthy bool, budget time.Duration) (drills.Recovered, error) {
 	begun := time.Now()
 	over := time.NewTimer(budget)
 	defer over.Stop()
@@ -33,28 +33,28 @@ func (d *Drills) Await(ctx context.Context, project, service string, healthy boo
 	for {
 		c, err := d.engine.First(ctx, project, service)
 		if err != nil {
-			return verify.Recovered{}, err
+			return drills.Recovered{}, err
 		}
 		good := engine.Well(c) && c.State.Running
 		bad := !c.State.Running || c.State.Health != nil && c.State.Health.Status == container.Unhealthy
 		if healthy && good || !healthy && bad {
-			return verify.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
+			return drills.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
 		}
 		select {
 		case <-ctx.Done():
-			return verify.Recovered{}, ctx.Err()
+			return drills.Recovered{}, ctx.Err()
 		case <-over.C:
-			return verify.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
+			return drills.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
 		case <-ticker.C:
 		}
 	}
 }
 
 // Stop asks the container of a service to stop, as the engine would on a deploy, and observes how it ends.
-func (d *Drills) Stop(ctx context.Context, project, service string) (verify.Stopped, error) {
+func (d *Drills) Stop(ctx context.Context, project, service string) (drills.Stopped, error) {
 	list, err := d.engine.Stack(ctx, project)
 	if err != nil {
-		return verify.Stopped{}, err
+		return drills.Stopped{}, err
 	}
 	id := ""
 	for _, c := range list {
@@ -63,17 +63,17 @@ func (d *Drills) Stop(ctx context.Context, project, service string) (verify.Stop
 		}
 	}
 	if id == "" {
-		return verify.Stopped{}, fmt.Errorf("stopping %s: it does not run", service)
+		return drills.Stopped{}, fmt.Errorf("stopping %s: it does not run", service)
 	}
 	since, err := d.engine.Now(ctx)
 	if err != nil {
-		return verify.Stopped{}, err
+		return drills.Stopped{}, err
 	}
 	begun := time.Now()
 	if _, err := d.engine.API.ContainerStop(ctx, id, client.ContainerStopOptions{}); err != nil {
-		return verify.Stopped{}, fmt.Errorf("stopping %s: %w", service, err)
+		return drills.Stopped{}, fmt.Errorf("stopping %s: %w", service, err)
 	}
-	out := verify.Stopped{Took: time.Since(begun)}
+	out := drills.Stopped{Took: time.Since(begun)}
 	c, err := d.engine.Inspect(ctx, id)
 	if err != nil {
 		return out, fmt.Errorf("inspecting %s: %w", service, err)

@@ -12,11 +12,12 @@ import (
 
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // Exhaust starts a probe with the memory limits of a service's container and lets it take twice as much. The service
 // itself is not touched.
-func (ps *Probes) Exhaust(ctx context.Context, project, service string) (out verify.Exhausted, err error) {
+func (ps *Probes) Exhaust(ctx context.Context, project, service string) (out drills.Exhausted, err error) {
 	c, err := ps.engine.First(ctx, project, service)
 	if err != nil {
 		return out, err
@@ -56,7 +57,7 @@ func (ps *Probes) Exhaust(ctx context.Context, project, service string) (out ver
 	}
 	out.ExitCode, out.OOM = after.State.ExitCode, after.State.OOMKilled
 	for line := range strings.Lines(said) {
-		var t verify.Taken
+		var t drills.Taken
 		if json.Unmarshal([]byte(line), &t) != nil {
 			break // it was ended while it wrote
 		}

@@ -8,16 +8,16 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/hsectl/hsectl/internal/engine"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // Sample reads what the containers of a stack use, each interval, until the context ends.
-func (d *Drills) Sample(ctx context.Context, project string, interval time.Duration) ([]verify.Sample, error) {
+func (d *Drills) Sample(ctx context.Context, project string, interval time.Duration) ([]drills.Sample, error) {
 	list, err := d.engine.Stack(ctx, project)
 	if err != nil {
 		return nil, err
 	}
-	var out []verify.Sample
+	var out []drills.Sample
 	begun := time.Now()
 	var before map[string]reading
 	ticker := time.NewTicker(interval)
@@ -29,7 +29,7 @@ func (d *Drills) Sample(ctx context.Context, project string, interval time.Durat
 			return out, nil // what was cut off is not the whole
 		}
 		if before != nil { // processors are known from the second reading on
-			out = append(out, verify.Sample{At: at, Used: usage(before, now)})
+			out = append(out, drills.Sample{At: at, Used: usage(before, now)})
 		}
 		before = now
 		select {
@@ -67,8 +67,8 @@ func (d *Drills) allStats(ctx context.Context, list []engine.Container) map[stri
 }
 
 // usage is what the busiest container of each service used: each has the limits for itself.
-func usage(before, now map[string]reading) map[string]verify.Usage {
-	out := map[string]verify.Usage{}
+func usage(before, now map[string]reading) map[string]drills.Usage {
+	out := map[string]drills.Usage{}
 	for id, r := range now {
 		u := out[r.service]
 		u.Memory = max(u.Memory, memoryOf(r.stats))

@@ -1,4 +1,5 @@
-package verify
+// Package drills judges what came of a drill: a restart, a stop, a lost dependency, memory that ran out, load, a restore.
+package drills
 
 import (
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // drilled makes a finding of something that was tried.
@@ -40,8 +42,8 @@ func JudgeRestart(s stack.Service, o Recovered, budget time.Duration) finding.Fi
 	return f
 }
 
-// Bereft is what a service did while a dependency was gone, and after it came back.
-type Bereft struct {
+// Outage is what a service did while a dependency was gone, and after it came back.
+type Outage struct {
 	Dependency string
 	Noticed    bool // it became unhealthy, or ended
 	After      time.Duration
@@ -49,7 +51,7 @@ type Bereft struct {
 }
 
 // JudgeDependency wants the loss noticed, and mended without help.
-func JudgeDependency(s stack.Service, o Bereft, budget time.Duration) finding.Finding {
+func JudgeDependency(s stack.Service, o Outage, budget time.Duration) finding.Finding {
 	f := drilled(s, "HSE-LIF-015", "The service notices that a dependency is gone, and recovers", false, "")
 	f.Where, f.Remedy = "health", "let the health test ask what the service needs, and let the service connect again"
 	switch {
@@ -198,7 +200,7 @@ func JudgeLoad(s stack.Service, o Loaded, b Budget) []finding.Finding {
 	}
 	detail := fmt.Sprintf("%d requests, %.1f%% good, %.1f per second", o.Requests, 100*o.Success, o.Rate)
 	if len(o.Errors) > 0 {
-		detail += "; " + printable(o.Errors[0])
+		detail += "; " + verify.Printable(o.Errors[0])
 	}
 	if o.Ended != "" {
 		detail += "; " + o.Ended

@@ -1,4 +1,4 @@
-package verify
+package drills
 
 import (
 	"testing"
@@ -24,9 +24,9 @@ func TestJudgeDrills(t *testing.T) {
 		"restart":                 {[]finding.Finding{JudgeRestart(s, good, time.Minute)}, finding.Pass},
 		"restart, too slow":       {[]finding.Finding{JudgeRestart(s, good, time.Second)}, finding.Fail},
 		"restart, never":          {[]finding.Finding{JudgeRestart(s, Recovered{State: "exited"}, time.Minute)}, finding.Fail},
-		"dependency":              {[]finding.Finding{JudgeDependency(s, Bereft{"db", true, time.Second, good}, time.Minute)}, finding.Pass},
-		"dependency, unnoticed":   {[]finding.Finding{JudgeDependency(s, Bereft{"db", false, time.Second, good}, time.Minute)}, finding.Fail},
-		"dependency, stays down":  {[]finding.Finding{JudgeDependency(s, Bereft{"db", true, time.Second, Recovered{}}, time.Minute)}, finding.Fail},
+		"dependency":              {[]finding.Finding{JudgeDependency(s, Outage{"db", true, time.Second, good}, time.Minute)}, finding.Pass},
+		"dependency, unnoticed":   {[]finding.Finding{JudgeDependency(s, Outage{"db", false, time.Second, good}, time.Minute)}, finding.Fail},
+		"dependency, stays down":  {[]finding.Finding{JudgeDependency(s, Outage{"db", true, time.Second, Recovered{}}, time.Minute)}, finding.Fail},
 		"memory":                  {JudgeMemory(s, held)[:1], finding.Pass},
 		"memory, no kill":         {JudgeMemory(s, Exhausted{Limit: 1 << 30})[:1], finding.Fail},
 		"memory, another limit":   {JudgeMemory(s, Exhausted{Limit: 2 << 30, ExitCode: 137, OOM: true})[:1], finding.Fail},

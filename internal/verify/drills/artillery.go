@@ -1,4 +1,4 @@
-package verify
+package drills
 
 import (
 	"encoding/json"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // MaxArtilleryBytes bounds a report of Artillery: it has one record for every ten seconds.
@@ -37,7 +39,7 @@ func ParseArtillery(data []byte) (Loaded, error) {
 	var good, bad float64
 	for name, n := range in.Aggregate.Counters {
 		if n < 0 || n > 1e15 {
-			return Loaded{}, fmt.Errorf("reading Artillery's report: counter %q is %g", printable(name), n)
+			return Loaded{}, fmt.Errorf("reading Artillery's report: counter %q is %g", verify.Printable(name), n)
 		}
 		if kind, ok := strings.CutPrefix(name, "errors."); ok && n > 0 {
 			out.Errors = append(out.Errors, kind)
