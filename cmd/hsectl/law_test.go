@@ -500,6 +500,10 @@ func TestOneExitAndNoInit(t *testing.T) {
 				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/host", "internal/probe", "internal/ask", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
+			case "client.New", "client.NewClientWithOpts", "command.NewAPIClientFromFlags":
+				if s.path != "internal/engine/connection.go" {
+					t.Errorf("%s: a client of its own keeps no bounds; engine.Connect makes the only one", set.Position(n.Pos()))
+				}
 			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":
 				t.Errorf("%s: %s.%s ends the program", set.Position(n.Pos()), of.Name, call.Sel.Name)
 			}

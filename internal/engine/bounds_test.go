@@ -15,12 +15,15 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/enginetest"
 )
 
-// connect reaches a fake with bounds that a test can wait for.
+// connect reaches a fake with the bounds of every day.
 func connect(t *testing.T, answers enginetest.Answers) *engine.Connection {
 	t.Helper()
-	short := 300 * time.Millisecond
-	e, err := engine.Connect(t.Context(), engine.Endpoint{Host: enginetest.New(t, answers).Host(),
-		Bounds: engine.Bounds{Prompt: 5 * time.Second, Answer: short, Change: short, Idle: short}})
+	return connectWithin(t, answers, engine.Bounds{})
+}
+
+func connectWithin(t *testing.T, answers enginetest.Answers, bounds engine.Bounds) *engine.Connection {
+	t.Helper()
+	e, err := engine.Connect(t.Context(), engine.Endpoint{Host: enginetest.New(t, answers).Host(), Bounds: bounds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +80,8 @@ func TestSilentEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := tt.ask(context.WithoutCancel(t.Context()), connect(t, enginetest.Answers{tt.pattern: tt.answer}))
+			short := 200 * time.Millisecond
+			err := tt.ask(context.WithoutCancel(t.Context()), connectWithin(t, enginetest.Answers{tt.pattern: tt.answer}, engine.Bounds{Answer: short, Change: short, Idle: short}))
 			if _, ok := errors.AsType[*engine.SilentError](err); !ok && !(name == "a cleanup" && errors.Is(err, context.DeadlineExceeded)) {
 				t.Errorf("got %v", err)
 			}
@@ -106,23 +110,6 @@ func readArchive(ctx context.Context, e *engine.Connection) error {
 	defer answer.Content.Close()
 	_, err = io.Copy(io.Discard, answer.Content)
 	return err
-}
-
-// What is slow but moves goes on: only silence ends it.
-func TestSlowStream(t *testing.T) {
-	t.Parallel()
-	const pieces = 5
-	e := connect(t, enginetest.Answers{"GET /containers/{id}/archive": func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-Docker-Container-Path-Stat", "eyJuYW1lIjoieCJ9")
-		for range pieces {
-			_, _ = w.Write([]byte("piece"))
-			w.(http.Flusher).Flush()
-			time.Sleep(100 * time.Millisecond) // the engine is slow: in all it takes longer than one piece may
-		}
-	}})
-	if err := readArchive(t.Context(), e); err != nil {
-		t.Error(err)
-	}
 }
 
 // The end of the caller is the end of the call, and is called so.
@@ -154,7 +141,7 @@ func TestConnect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := engine.Connect(t.Context(), engine.Endpoint{Host: enginetest.New(t, tt.answers).Host(), Bounds: engine.Bounds{Answer: 300 * time.Millisecond}})
+			_, err := engine.Connect(t.Context(), engine.Endpoint{Host: enginetest.New(t, tt.answers).Host(), Bounds: engine.Bounds{Prompt: 2 * time.Second}})
 			_, unreachable := errors.AsType[*engine.UnreachableError](err)
 			_, old := errors.AsType[*engine.TooOldError](err)
 			if unreachable == tt.old || old != tt.old {

@@ -14,12 +14,10 @@ import (
 	"github.com/hsectl/hsectl/internal/record"
 )
 
-// store returns the records of a fake, with bounds that a test can wait for.
-func store(t *testing.T, answers enginetest.Answers) *records.Store {
+// store returns the records of a fake.
+func store(t *testing.T, answers enginetest.Answers, bounds engine.Bounds) *records.Store {
 	t.Helper()
-	short := 300 * time.Millisecond
-	e, err := engine.Connect(t.Context(), engine.Endpoint{Host: enginetest.New(t, answers).Host(),
-		Bounds: engine.Bounds{Prompt: 5 * time.Second, Answer: short, Change: short, Idle: short}})
+	e, err := engine.Connect(t.Context(), engine.Endpoint{Host: enginetest.New(t, answers).Host(), Bounds: bounds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +47,7 @@ func TestWriteThatHangs(t *testing.T) {
 	st := store(t, locking(enginetest.Answers{"PUT /containers/{id}/archive": func(w http.ResponseWriter, r *http.Request) {
 		close(writing)
 		enginetest.Silent()(w, r)
-	}}))
+	}}), engine.Bounds{Answer: 2 * time.Second})
 	l, err := st.Lock(t.Context(), "shop", records.LockOptions{Holder: deploy.Holder{By: "a test"}, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +75,7 @@ func TestLockOfABrokenEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := store(t, locking(answers)).Lock(t.Context(), "shop", records.LockOptions{Holder: deploy.Holder{By: "a test"}, Report: func(deploy.Event) {}})
+			l, err := store(t, locking(answers), engine.Bounds{}).Lock(t.Context(), "shop", records.LockOptions{Holder: deploy.Holder{By: "a test"}, Report: func(deploy.Event) {}})
 			if err == nil {
 				t.Errorf("taken: %v", l.Unlock(t.Context()))
 			}
