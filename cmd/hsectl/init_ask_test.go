@@ -96,7 +96,7 @@ func TestInitAsksOnATerminal(t *testing.T) {
 	c := converse(t, "init")
 	c.answer("What do you start from?", "\r")
 	c.answer("exception of 30 days", "y")
-	c.until("the same in a script: hsectl init --from compose.yml --except")
+	c.until("equivalent command: hsectl init --from compose.yml --except")
 	c.until("before")
 	c.until("after")
 	if code := <-c.code; code != exitOK {
@@ -125,7 +125,7 @@ func TestInitMakesANewStackOnATerminal(t *testing.T) {
 	inDirectory(t, nil)
 	c := converse(t, "init")
 	c.answer("Which images?", "x\r")
-	c.until("the same in a script: hsectl init --preset ")
+	c.until("equivalent command: hsectl init --preset ")
 	if code := <-c.code; code != exitOK {
 		t.Errorf("exit %d: %s", code, c.seen.String())
 	}

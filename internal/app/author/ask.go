@@ -20,14 +20,14 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// isTerminal reports whether somebody sits there: a script never does.
+// isTerminal reports whether a stream is a terminal; in a script it is not.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// askInit completes the flags of init by questions, where there is somebody to answer: both what is typed and what is shown
-// are a terminal. In a script nothing is asked, and the flags are all there is.
+// askInit prompts for missing flags of init when input and error stream are both a terminal. In a script it asks nothing and
+// uses the flags as they are.
 func askInit(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) (InitOptions, error) {
 	if !isTerminal(s.In) || !isTerminal(s.Err) || len(o.Presets) > 0 {
 		return o, nil
@@ -53,12 +53,12 @@ func askInit(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions)
 			huh.NewOption("a new stack of known images", "new")).Value(&source)))
 	}
 	if asked && len(found) > 1 {
-		questions = append(questions, huh.NewGroup(huh.NewMultiSelect[string]().Title("Which of them, laid over each other in this order?").
+		questions = append(questions, huh.NewGroup(huh.NewMultiSelect[string]().Title("Which of them? They are merged in this order.").
 			Options(huh.NewOptions(found...)...).Value(&chosen)).WithHideFunc(func() bool { return !fromCompose() }))
 	}
 	if asked && len(found) > 0 {
-		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title("May what still fails have an exception of 30 days, so that you can deploy today?").
-			Description("Without it, hsectl lint lists what to mend first.").Affirmative("30 days").Negative("No").Value(&o.Except)).
+		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title("Add an exception of 30 days for each control that still fails, so that you can deploy today?").
+			Description("Without exceptions, hsectl lint lists what to fix first.").Affirmative("30 days").Negative("No").Value(&o.Except)).
 			WithHideFunc(func() bool { return !fromCompose() }))
 	}
 	if asked {
@@ -66,7 +66,7 @@ func askInit(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions)
 			Options(huh.NewOptions(profiles.Library{}.Presets()...)...).Height(12).Value(&o.Presets)).WithHideFunc(fromCompose))
 	}
 	if there {
-		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title(path+" is there already. Replace it?").Affirmative("Replace").Negative("Leave it").Value(&o.Force)))
+		questions = append(questions, huh.NewGroup(huh.NewConfirm().Title(path+" already exists. Replace it?").Affirmative("Replace").Negative("Leave it").Value(&o.Force)))
 	}
 	err := form(ctx, s, questions...)
 	switch {
@@ -87,11 +87,11 @@ func askInit(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions)
 	if len(o.From) == 0 && len(o.Presets) == 0 {
 		return o, errLeft()
 	}
-	s.Say("the same in a script: %s", inWords(path, o))
+	s.Say("equivalent command: %s", inWords(path, o))
 	return o, nil
 }
 
-// composeFiles are the Compose files of a directory that nobody rendered, the first being the one that Compose takes.
+// composeFiles returns the Compose files of a directory that hsectl did not render; the first is the one that Compose uses.
 func composeFiles(dir string) []string {
 	var out []string
 	for _, name := range evidence.ComposeNames() {
@@ -107,7 +107,7 @@ func composeFiles(dir string) []string {
 	return out
 }
 
-// form shows its questions on the terminal, as plain ones where it cannot move the cursor.
+// form prompts on the terminal, line by line on a dumb one.
 func form(ctx context.Context, s app.Streams, questions ...*huh.Group) error {
 	f := huh.NewForm(questions...).WithInput(s.In).WithOutput(s.Err).WithShowHelp(true).WithAccessible(os.Getenv("TERM") == "dumb")
 	err := f.RunWithContext(ctx)
@@ -121,10 +121,10 @@ func form(ctx context.Context, s app.Streams, questions ...*huh.Group) error {
 }
 
 func errLeft() error {
-	return &app.UsageError{Err: errors.New("left without an answer; nothing was written")}
+	return &app.UsageError{Err: errors.New("cancelled; nothing was written")}
 }
 
-// inWords is the command that does the same without questions.
+// inWords returns the equivalent command without prompts.
 func inWords(path string, o InitOptions) string {
 	words := []string{"hsectl init"}
 	for _, f := range o.From {

@@ -11,7 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile/parser"
 )
 
-// Format prints the files that are not in order, and writes them unless it only checks.
+// Format sorts the keys of files and prints those that were not sorted; with check it writes nothing.
 func Format(s app.Streams, files []string, check bool) error {
 	var disorder bool
 	for _, file := range files {
@@ -36,7 +36,7 @@ func Format(s app.Streams, files []string, check bool) error {
 		}
 	}
 	if check && disorder {
-		s.Say("not in order; mend with: hsectl fmt")
+		s.Say("not sorted; fix with: hsectl fmt")
 		return app.ErrFindings
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
-// GenerateOptions say where the files go, or what is asked of them.
+// GenerateOptions are the flags of generate.
 type GenerateOptions struct {
 	Out       string
 	Explained string // the path of a value; nothing is written then
@@ -34,7 +34,7 @@ func checkStale(s app.Streams, out string, files []generate.File) error {
 	return nil
 }
 
-// Generate renders a profile into a directory, or says where a value of it comes from.
+// Generate renders a profile into a directory, or shows where a value comes from.
 func Generate(g *app.Settings, s app.Streams, o GenerateOptions) error {
 	l, err := app.Load(g.File)
 	if err != nil {
@@ -63,13 +63,13 @@ func Generate(g *app.Settings, s app.Streams, o GenerateOptions) error {
 	return nil
 }
 
-// explainValue prints every value at or below a path with the layer it comes from and, indented below it, what each
-// weaker layer said.
+// explainValue prints every value at or below a path with the layer it comes from and, indented below it, the values of
+// weaker layers.
 func explainValue(s app.Streams, l app.Loaded, path string) error {
 	values, ok := l.Profile.Explain(path)
 	if !ok {
-		return &app.UsageError{Err: fmt.Errorf("no layer of %s says anything at %q", l.Path, path),
-			Hint: "write a path such as services.app.limits.memory; what nobody wrote is derived, and shown by hsectl generate"}
+		return &app.UsageError{Err: fmt.Errorf("no layer of %s sets %q", l.Path, path),
+			Hint: "write a path such as services.app.limits.memory; derived values are not in a layer: hsectl generate shows them"}
 	}
 	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	for _, chain := range values {

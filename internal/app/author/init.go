@@ -42,11 +42,11 @@ type InitOptions struct {
 	Running  bool
 }
 
-// writeProfile writes the new profile, unless one is there.
+// writeProfile writes the new profile, unless one already exists.
 func writeProfile(g *app.Settings, o InitOptions, text []byte) error {
 	path := g.File.Files[0]
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !o.Force {
-		return &app.UsageError{Err: fmt.Errorf("%s is there already", path), Hint: "write --force to replace it, or another file with -f"}
+		return &app.UsageError{Err: fmt.Errorf("%s already exists", path), Hint: "replace it with --force, or name another file with -f"}
 	}
 	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: text}})
 }
@@ -60,7 +60,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	source := composefile.Source{Files: o.From, EnvFiles: o.EnvFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
 	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
-		return &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + o.From[0] + " config"}
+		return &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + o.From[0] + " config"}
 	}
 	judged := p
 	if !p.Whole() {
@@ -71,7 +71,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	}
 	target := importer.Target{Dir: dir, Source: filepath.Base(o.From[0]), Today: time.Now(), Library: profiles.Library{}}
 	if o.Running {
-		if target.Observed, err = lookAtRunning(ctx, g, s, cmp.Or(o.Name, p.Name)); err != nil {
+		if target.Observed, err = inspectRunning(ctx, g, s, cmp.Or(o.Name, p.Name)); err != nil {
 			return err
 		}
 	}
@@ -119,14 +119,14 @@ func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
 	return out, nil
 }
 
-// sayDraft tells what was made of the Compose files, and what is left to do.
+// sayDraft reports how the Compose files were converted, and what is left to do.
 func sayDraft(ctx context.Context, s app.Streams, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range slices.Sorted(maps.Keys(d.Presets)) {
 		s.Say("%s: preset %s", name, d.Presets[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Passed)) {
-		s.Say("%s: passed through as it is: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
+		s.Say("%s: passed through unchanged: %s", titleOf(name), strings.Join(d.Passed[name], ", "))
 	}
 	for _, line := range d.Filed {
 		s.Say("%s", line)
@@ -138,7 +138,7 @@ func sayDraft(ctx context.Context, s app.Streams, path string, d importer.Draft,
 		for _, p := range d.Problems {
 			s.Say("%s: %s", strings.Replace(p.At.String(), "hsectl.yaml", path, 1), p.Message)
 		}
-		return &app.UsageError{Err: fmt.Errorf("%s need your answer before the profile is one", app.Count(len(d.Problems), "problem")), Hint: "mend them in " + path + ", then run: hsectl lint"}
+		return &app.UsageError{Err: fmt.Errorf("%s must be fixed before the profile is valid", app.Count(len(d.Problems), "problem")), Hint: "fix them in " + path + ", then run: hsectl lint"}
 	}
 	after, err := app.Load(app.Selection{Files: []string{path}})
 	if err != nil {
@@ -154,11 +154,11 @@ func sayDraft(ctx context.Context, s app.Streams, path string, d importer.Draft,
 	return nil
 }
 
-// gathered asks once what is asked of several services. What is to be looked at differs between them, and is in the comments.
+// gathered merges questions that are the same for several services. The details differ, and stand in the comments.
 func gathered(questions []string) []string {
 	type asked struct {
-		who  []string
-		text string
+		services []string
+		text     string
 	}
 	var order []string
 	all := map[string]*asked{}
@@ -170,13 +170,13 @@ func gathered(questions []string) []string {
 			one = &asked{text: text}
 			all[question], order = one, append(order, question)
 		}
-		one.who = append(one.who, service)
+		one.services = append(one.services, service)
 		if one.text != text {
 			one.text = question + "?"
 		}
 	}
 	for i, question := range order {
-		order[i] = importer.Some(all[question].who) + ": " + all[question].text
+		order[i] = importer.Some(all[question].services) + ": " + all[question].text
 	}
 	return order
 }
@@ -188,13 +188,13 @@ func titleOf(service string) string {
 	return service
 }
 
-// posture counts findings by what they say.
+// posture counts findings by status.
 func posture(findings []finding.Finding) string {
 	n := finding.Tally(findings)
 	return fmt.Sprintf("%d of %d controls hold, %d fail, %d unknown, %d waived", n[finding.Pass]+n[finding.NotApplicable], len(findings), n[finding.Fail], n[finding.Unknown], n[finding.Waived])
 }
 
-// initPresets writes a stack of known images. What a preset leaves open is asked.
+// initPresets writes a stack of known images. Values that a preset leaves open become questions in comments.
 func initPresets(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) error {
 	path := g.File.Files[0]
 	name := o.Name
@@ -216,11 +216,11 @@ func initPresets(ctx context.Context, g *app.Settings, s app.Streams, o InitOpti
 			preset = service
 		}
 		if _, known := (profiles.Library{}).Preset(preset); !known {
-			return &app.UsageError{Err: fmt.Errorf("there is no preset %q", preset), Hint: "list them with: hsectl presets"}
+			return &app.UsageError{Err: fmt.Errorf("unknown preset %q", preset), Hint: "list them with: hsectl presets"}
 		}
 		fmt.Fprintf(&b, "  %s:\n    preset: %s\n", service, preset)
 		if lacksTest(service, preset) {
-			b.WriteString("    # TODO(hsectl): how can one tell that the service works? This asks a port.\n    health: {tcp: 3000}\n")
+			b.WriteString("    # TODO(hsectl): which health test shows that the service works? This one only checks a port.\n    health: {tcp: 3000}\n")
 		}
 	}
 	options := parser.Options{File: path, Library: profiles.Library{}, CheckImage: image.Check}
@@ -244,14 +244,14 @@ func initPresets(ctx context.Context, g *app.Settings, s app.Streams, o InitOpti
 	return nil
 }
 
-// lacksTest reports whether a service of a preset needs a health test of its own.
+// lacksTest reports whether a service of a preset needs its own health test.
 func lacksTest(service, preset string) bool {
 	text := fmt.Sprintf("apiVersion: %s\nkind: Profile\nname: x\nservices: {%s: {preset: %s}}\n", profile.APIVersion, service, preset)
 	_, err := parser.Parse([]byte(text), parser.Options{File: "x", Library: profiles.Library{}})
 	return slices.ContainsFunc(yamldoc.Problems(err), func(p *yamldoc.Problem) bool { return strings.Contains(p.Message, "no health test") })
 }
 
-// lowerName maps a letter of a directory's name to one that a stack's name may have.
+// lowerName maps a character of a directory name to one that is valid in a stack name.
 func lowerName(r rune) rune {
 	switch {
 	case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
@@ -262,7 +262,7 @@ func lowerName(r rune) rune {
 	return '-'
 }
 
-// Init writes a profile, from presets or from Compose files. On a terminal it asks what the options do not say.
+// Init writes a profile, from presets or from Compose files. On a terminal it prompts for missing options.
 func Init(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) error {
 	if o.Running && len(o.From) == 0 {
 		return &app.UsageError{Err: errors.New("--running needs the Compose files of the project"), Hint: "name them with --from"}
@@ -282,9 +282,9 @@ func Init(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) er
 	return &app.UsageError{Err: errors.New("nothing to start from"), Hint: "name Compose files with --from, or images with --preset app=node; list presets with: hsectl presets"}
 }
 
-// lookAtRunning asks the engine what the running containers of a Compose project show of what its files do not tell. It
-// changes none of them.
-func lookAtRunning(ctx context.Context, g *app.Settings, s app.Streams, project string) (map[string]importer.Observation, error) {
+// inspectRunning reads from the running containers of a Compose project what its files do not define. It changes none of
+// them.
+func inspectRunning(ctx context.Context, g *app.Settings, s app.Streams, project string) (map[string]importer.Observation, error) {
 	engine, err := g.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -292,20 +292,20 @@ func lookAtRunning(ctx context.Context, g *app.Settings, s app.Streams, project 
 	defer engine.Close()
 	containers, err := engine.Containers(ctx, project, func(string) verify.Request { return verify.Request{} })
 	if err != nil {
-		return nil, fmt.Errorf("looking at the containers of %s: %w", project, err)
+		return nil, fmt.Errorf("inspecting the containers of %s: %w", project, err)
 	}
 	out := map[string]importer.Observation{}
 	for _, c := range containers {
 		if c.Error != "" {
-			s.Say("%s could not be looked at: %s", c.Name, c.Error)
+			s.Say("cannot inspect %s: %s", c.Name, c.Error)
 			continue
 		}
 		out[c.Service] = importer.Observation(verify.NeedsOf(c))
 	}
 	if len(out) == 0 {
-		return nil, &app.UsageError{Err: fmt.Errorf("no running container of Compose project %s was found", project),
-			Hint: "start it with docker compose up -d and use it for a while; --name says under which project name it runs"}
+		return nil, &app.UsageError{Err: fmt.Errorf("Compose project %s has no running container", project),
+			Hint: "start it with docker compose up -d and use it for a while; set its project name with --name"}
 	}
-	s.Say("looked at %s; what a service has not done since its start was not seen", app.Count(len(out), "running service"))
+	s.Say("inspected %s; behaviour since their start only", app.Count(len(out), "running service"))
 	return out, nil
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// Presets lists the presets, or shows what one knows about its image.
+// Presets lists the presets, or shows one.
 func Presets(w io.Writer, args []string, raw bool) error {
 	library := profiles.Library{}
 	if len(args) == 1 {
 		data, ok := library.Preset(args[0])
 		if !ok {
-			return &app.UsageError{Err: fmt.Errorf("there is no preset %q", args[0]), Hint: "list them with: hsectl presets"}
+			return &app.UsageError{Err: fmt.Errorf("unknown preset %q", args[0]), Hint: "list them with: hsectl presets"}
 		}
 		if raw {
 			_, err := w.Write(data)
@@ -135,7 +135,7 @@ type part struct {
 	code  bool // the lines are code
 }
 
-// presetParts returns what a preset says, in the order in which a reviewer asks.
+// presetParts returns the settings of a preset, in the order in which a reviewer reads them.
 func presetParts(p parser.Preset) []part {
 	s := p.Service
 	parts := []part{
@@ -216,9 +216,9 @@ func healthTimes(s profile.Service) string {
 	case h.None != "":
 		return "not at all: " + h.None
 	case healthTest(s) == "" && s.Probes != nil:
-		return "as you say, such as health: {http: {port: 8080, path: /health}}; the preset knows the tool"
+		return "as you declare, such as health: {http: {port: 8080, path: /health}}; the preset knows the tool"
 	case healthTest(s) == "":
-		return "as you say: health.command"
+		return "as you declare: health.command"
 	}
 	return fmt.Sprintf("every %s, at most %s, unhealthy after %d failures, %s to start", h.Interval, h.Timeout, h.Retries, h.StartPeriod)
 }
@@ -231,7 +231,7 @@ func limitLine(s profile.Service) string {
 	return out
 }
 
-// singleLine says why there is one container, or nothing where there may be several.
+// singleLine returns why a service is limited to one container, or nothing when it may have several.
 func singleLine(s profile.Service) string {
 	if s.Single == "" {
 		return ""

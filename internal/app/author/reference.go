@@ -11,7 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile/validation"
 )
 
-// Reference are made from the tables and types that the program itself uses.
+// Reference returns the reference pages, made from the tables and types that the program itself uses.
 func Reference() ([]generate.File, error) {
 	schema, err := validation.Schema()
 	if err != nil {
@@ -29,9 +29,9 @@ func Reference() ([]generate.File, error) {
 
 func controlsPage() []byte {
 	var b strings.Builder
-	b.WriteString("# Controls\n\nOne table judges the rendered stack and the running containers. CIS numbers are those of docker-bench-security, which\nimplements CIS Docker Benchmark 1.6.0.\n")
+	b.WriteString("# Controls\n\nOne table of controls judges the rendered stack and the running containers. CIS numbers are those of docker-bench-security, which\nimplements CIS Docker Benchmark 1.6.0.\n")
 	for _, c := range controls.Catalogue() {
-		fmt.Fprintf(&b, "\n## %s — %s\n\n*%s; %s.* %s\n\n- **Mend:** %s\n- **See:** %s\n", c.ID, c.Title, c.Severity, "judged "+judgedBy(c), c.Rationale, c.Remedy, strings.Join(c.References, ", "))
+		fmt.Fprintf(&b, "\n## %s — %s\n\n*%s; %s.* %s\n\n- **Fix:** %s\n- **See:** %s\n", c.ID, c.Title, c.Severity, "judged "+judgedBy(c), c.Rationale, c.Remedy, strings.Join(c.References, ", "))
 	}
 	return []byte(b.String())
 }
@@ -53,7 +53,7 @@ func explainControl(s app.Streams, c policy.Control) {
 		}
 	}
 	line("why", c.Rationale)
-	line("mend", c.Remedy)
+	line("fix", c.Remedy)
 	line("judged", judgedBy(c))
 	if c.Key != "" {
 		line("profile", "services.NAME."+c.Key)
@@ -70,12 +70,12 @@ func judgedBy(c policy.Control) string {
 	case c.Runtime:
 		return "by hsectl verify, on the running container"
 	case c.Static:
-		return "by hsectl lint, on what is written"
+		return "by hsectl lint, on the files"
 	}
 	return "by hsectl lint on the rendered stack, and by hsectl verify on the running container"
 }
 
-// Controls lists the controls, or explains the one that is named.
+// Controls lists the controls, or explains one.
 func Controls(s app.Streams, args []string) error {
 	for _, c := range controls.Catalogue() {
 		switch {
@@ -87,7 +87,7 @@ func Controls(s app.Streams, args []string) error {
 		}
 	}
 	if len(args) > 0 {
-		return &app.UsageError{Err: fmt.Errorf("there is no control %q", args[0]), Hint: "list them with: hsectl controls"}
+		return &app.UsageError{Err: fmt.Errorf("unknown control %q", args[0]), Hint: "list them with: hsectl controls"}
 	}
 	return nil
 }

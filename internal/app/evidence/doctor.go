@@ -16,7 +16,7 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// Doctor finds out why services do not work. With fix it writes the changes into the profile.
+// Doctor diagnoses failing services. With fix it writes the changes into the profile.
 func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error {
 	l, err := app.LoadPinned(g.File)
 	if err != nil {
@@ -36,17 +36,17 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 		fmt.Fprintf(s.Out, "✗ %s: %s\n    seen   %s\n", d.Service, d.Cause, d.Evidence)
 		switch {
 		case !d.Patch.Certain() && d.Patch.Path != "":
-			fmt.Fprintf(s.Out, "    mend   %s: %s\n", l.Profile.Written(d.Patch.Path), d.Advice)
+			fmt.Fprintf(s.Out, "    fix    %s: %s\n", l.Profile.Written(d.Patch.Path), d.Advice)
 		case d.Patch.Path == "":
-			fmt.Fprintf(s.Out, "    mend   %s\n", d.Advice)
+			fmt.Fprintf(s.Out, "    fix    %s\n", d.Advice)
 		case d.Patch.Item != "":
-			fmt.Fprintf(s.Out, "    mend   %s: add to %s: %s\n", l.Profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Item)
+			fmt.Fprintf(s.Out, "    fix    %s: add to %s: %s\n", l.Profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Item)
 		default:
-			fmt.Fprintf(s.Out, "    mend   %s: set %s: %s\n", l.Profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Value)
+			fmt.Fprintf(s.Out, "    fix    %s: set %s: %s\n", l.Profile.Written(d.Patch.Path), d.Patch.Path, d.Patch.Value)
 		}
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(s.Out, "✓ %s: nothing is wrong with %s\n", l.Stack.Name, app.Count(len(symptoms), "service"))
+		fmt.Fprintf(s.Out, "✓ %s: no known cause of failure found in %s\n", l.Stack.Name, app.Count(len(symptoms), "service"))
 		return nil
 	}
 	if fix {
@@ -57,7 +57,7 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 	return app.ErrFindings
 }
 
-// writeFixes changes the profile only when it is still a valid one afterwards.
+// writeFixes changes the profile only when it stays valid.
 func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
 	data, done := l.Data, 0
 	for _, d := range found {
@@ -85,6 +85,6 @@ func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
 	if err := host.WriteTree(l.Dir(), []generate.File{{Path: filepath.Base(l.Path), Data: data}}); err != nil {
 		return err
 	}
-	s.Say("%s of %s written; now: hsectl deploy", app.Count(done, "change"), l.Path)
+	s.Say("%s written to %s; next: hsectl deploy", app.Count(done, "change"), l.Path)
 	return nil
 }

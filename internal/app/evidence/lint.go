@@ -61,7 +61,7 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 	}
 	if !composefile.IsCompose(data) {
 		if o.Fix {
-			return "", nil, &app.UsageError{Err: fmt.Errorf("%s is a profile; there is nothing to mend in it", from.Files[0]), Hint: "a profile is hardened without being told; hsectl fmt puts it in order"}
+			return "", nil, &app.UsageError{Err: fmt.Errorf("%s is a profile; --fix applies to Compose files only", from.Files[0]), Hint: "a profile is hardened by default; sort its keys with hsectl fmt"}
 		}
 		l, err := app.Load(from)
 		if err != nil {
@@ -103,13 +103,14 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 	return p.Name, p.Check(), nil
 }
 
-// LintProfile judges the rendered file of the stack that is meant.
+// LintProfile judges the rendered file of the stack of a profile.
 func LintProfile(ctx context.Context, l app.Loaded) ([]finding.Finding, error) {
 	findings, err := witness.Check(ctx, l.Stack)
 	return app.Located(l, append(findings, opened(l)...)), err
 }
 
-// opened says of each service that others can reach whether the profile says who may: HSE-OPS-004, as declared.
+// opened judges whether the profile restricts which networks may reach the published ports of each service: HSE-OPS-004, as
+// declared.
 func opened(l app.Loaded) []finding.Finding {
 	var out []finding.Finding
 	for _, s := range l.Stack.Services {
@@ -123,10 +124,10 @@ func opened(l app.Loaded) []finding.Finding {
 			continue
 		}
 		f := finding.Finding{Subject: s.Name, Control: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, Where: "ports", Status: finding.Pass, Tier: finding.Declared,
-			Detail: "firewall: says who may reach " + strings.Join(beyond, ", ") + "; that the machine does so is judged by hsectl verify --engine"}
+			Detail: "firewall: restricts which networks may reach " + strings.Join(beyond, ", ") + "; hsectl verify --engine checks that the machine enforces it"}
 		if l.Stack.Firewall == nil {
-			f.Status, f.Detail = finding.Advice, "nobody says who may reach "+strings.Join(beyond, ", ")
-			f.Remedy = "say it under firewall: - {port: PORT, from: [NETWORK]}, or from: [world]; hsectl generate writes the rules"
+			f.Status, f.Detail = finding.Advice, "no firewall rule is declared for "+strings.Join(beyond, ", ")
+			f.Remedy = "declare it under firewall: - {port: PORT, from: [NETWORK]}, or from: [world]; hsectl generate writes the rules"
 		}
 		out = append(out, f)
 	}
@@ -136,22 +137,22 @@ func opened(l app.Loaded) []finding.Finding {
 func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Project, error) {
 	p, err := app.LoadCompose(ctx, composefile.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
 	if err != nil {
-		return nil, &app.UsageError{Err: err, Hint: "see what Compose says: docker compose -f " + files[0] + " config"}
+		return nil, &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + files[0] + " config"}
 	}
 	return p, nil
 }
 
-// SayUnseen tells what could not be read, so that nobody takes silence for a pass.
+// SayUnseen reports what could not be read, so that a missing finding is not taken for a pass.
 func SayUnseen(s app.Streams, p *composefile.Project) {
 	if len(p.Unset) > 0 {
-		s.Say("not set, and taken as empty: %s", strings.Join(p.Unset, ", "))
+		s.Say("not set, treated as empty: %s", strings.Join(p.Unset, ", "))
 	}
 	if p.Blind != "" {
-		s.Say("read without its files of variables: %s", p.Blind)
+		s.Say("read without its env files: %s", p.Blind)
 	}
 }
 
-// fixed writes what is safe to mend, and loads the result.
+// fixed writes the safe fixes, and loads the result.
 func fixed(ctx context.Context, s app.Streams, o LintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
 	changes := p.Fix()
 	for _, f := range changes {
@@ -163,7 +164,7 @@ func fixed(ctx context.Context, s app.Streams, o LintOptions, p *composefile.Pro
 		}
 	}
 	if len(changes) == 0 {
-		s.Say("nothing is safe to mend without you")
+		s.Say("no fix is safe to apply automatically")
 		return p, nil
 	}
 	return loadCompose(ctx, files, o.EnvFiles)
@@ -193,10 +194,11 @@ func beyondBaseline(s app.Streams, path string, findings []finding.Finding) ([]f
 	}
 	fresh, known, stale := b.Apart(findings)
 	if known > 0 {
-		s.Say("%s known to the baseline", app.Count(known, "finding"))
+		s.Say("%s ignored by the baseline", app.Count(known, "finding"))
 	}
 	if stale > 0 {
-		s.Say("%s of the baseline hold again; write it anew with --write-baseline", app.Count(stale, "finding"))
+		verb := map[bool]string{true: "entry no longer applies", false: "entries no longer apply"}[stale == 1]
+		s.Say("%d baseline %s; update it with --write-baseline", stale, verb)
 	}
 	return fresh, nil
 }
