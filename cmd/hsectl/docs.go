@@ -45,7 +45,7 @@ func newDocs(s app.Streams) *cobra.Command {
 				fmt.Fprintln(s.Out, filepath.Clean(out))
 				return nil
 			}
-			return &app.UsageError{Err: fmt.Errorf("there is no format %q", format), Hint: "write --format man or --format markdown"}
+			return &app.UsageError{Err: fmt.Errorf("unknown format %q", format), Hint: "write --format man or --format markdown"}
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "markdown", "man or markdown")

@@ -108,7 +108,7 @@ func TestScan(t *testing.T) {
 		{"a bill of materials", []string{"old.tar", "--format", "spdx"}, exitOK, "pkg:npm/left@1.0.0"},
 		{"one with what is wrong", []string{"old.tar", "--format", "cyclonedx"}, exitOK, "pkg:npm/left@1.0.0"},
 		{"too old a database", []string{"old.tar", "--max-db-age", "1ns"}, exitFailed, "is allowed"},
-		{"no such format", []string{"old.tar", "--format", "xml"}, exitUsage, "there is no format"},
+		{"no such format", []string{"old.tar", "--format", "xml"}, exitUsage, "unknown format"},
 		{"no such severity", []string{"old.tar", "--fail-on", "bad"}, exitUsage, "is not a severity"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestScan(t *testing.T) {
 	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty"), "--format", "spdx"); code != exitOK || !strings.Contains(out, "pkg:npm/left@1.0.0") {
 		t.Errorf("a bill of materials without a database: exit %d\n%s", code, out)
 	}
-	if code, out := scanned(t, "none.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitUsage || !strings.Contains(out, "there is no file or directory none.tar") {
+	if code, out := scanned(t, "none.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitUsage || !strings.Contains(out, "file or directory none.tar not found") {
 		t.Errorf("a file that is not there: exit %d\n%s", code, out)
 	}
 }

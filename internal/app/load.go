@@ -202,7 +202,7 @@ func (l *Loaded) extend(read Reader, name, from string) (parser.Document, error)
 func ReadProfile(read Reader, path string) ([]byte, error) {
 	data, err := read(path, MaxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &UsageError{fmt.Errorf("reading the profile: there is no file %s", path), "name the profile with -f, or start in its directory"}
+		return nil, &UsageError{fmt.Errorf("reading the profile: file %s not found", path), "name the profile with -f, or start in its directory"}
 	}
 	if err != nil {
 		return nil, &UsageError{fmt.Errorf("reading the profile: %w", err), "name a profile file with -f"}
@@ -225,7 +225,7 @@ func (read Reader) extend(name, from string) (parser.Document, error) {
 	}
 	data, err := read(path, MaxProfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return parser.Document{}, fmt.Errorf("there is no file %s", path)
+		return parser.Document{}, fmt.Errorf("file %s not found", path)
 	}
 	return parser.Document{File: path, Data: data}, err
 }

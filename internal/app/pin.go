@@ -21,7 +21,7 @@ func ReadLock(l Loaded) (lock.File, error) {
 	}
 	f, err := lock.Parse(data)
 	if err != nil {
-		return lock.File{}, &UsageError{err, "mend " + lock.Name + ", or remove it and run hsectl lock"}
+		return lock.File{}, &UsageError{err, "fix " + lock.Name + ", or remove it and run hsectl lock"}
 	}
 	return f, nil
 }
@@ -50,7 +50,7 @@ func (l Loaded) Pinned() (Loaded, error) {
 		return l, err
 	}
 	if stale := f.Stale(wanted); len(stale) > 0 {
-		return l, &UsageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), "bring it up to date: hsectl lock"}
+		return l, &UsageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), "update it with: hsectl lock"}
 	}
 	l.Stack, l.Locked = l.Stack.Pinned(f.Pins("")), f
 	return l, nil

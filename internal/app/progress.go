@@ -58,7 +58,7 @@ func (p *Progress) Trace(ctx context.Context, verb, stack string) {
 	}
 }
 
-// endSpans sends them. That nobody took them fails nothing either.
+// endSpans sends them. A failure to send them is only a warning.
 func (p *Progress) endSpans(release int, failed string) {
 	if err := p.spans.end(release, failed); err != nil {
 		p.Say("warning: sending spans: %v", err)
@@ -168,7 +168,7 @@ func (p *Progress) Unchanged(stack string, release int) {
 		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "unchanged", Done: true}, Release: release})
 		return
 	}
-	p.Say("%s is as release %d left it, and as the profile says: nothing to do", stack, release)
+	p.Say("%s matches release %d and the profile: nothing to do", stack, release)
 }
 
 // Done tells the end that everybody wants.

@@ -28,7 +28,7 @@ type ReportOptions struct {
 // Check finds a wrong format before anything is done.
 func (o *ReportOptions) Check() error {
 	if !slices.Contains(report.Formats(), o.Format) {
-		return &UsageError{fmt.Errorf("there is no format %q", o.Format), "write --format with one of: " + strings.Join(report.Formats(), ", ")}
+		return &UsageError{fmt.Errorf("unknown format %q", o.Format), "write --format with one of: " + strings.Join(report.Formats(), ", ")}
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func Keep(doc report.Document, kind string) error {
 // CheckFormat finds a wrong format before anything is done.
 func CheckFormat(format string) error {
 	if format != "text" && format != "json" {
-		return &UsageError{fmt.Errorf("there is no format %q", format), "write --format text or --format json"}
+		return &UsageError{fmt.Errorf("unknown format %q", format), "write --format text or --format json"}
 	}
 	return nil
 }

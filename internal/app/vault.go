@@ -83,7 +83,7 @@ func (v Vault) decrypt(path string) ([]byte, error) {
 }
 
 // Identities returns what decrypts the secrets: the content of the file that was named, or the key itself when the
-// environment holds it, as it does in pipelines. A key on the command line is refused: everybody on the machine sees it.
+// environment holds it, as it does in pipelines. A key on the command line is refused: every user of the machine can read it.
 func (v Vault) Identities() ([]byte, error) {
 	if v.Identity == "" {
 		return nil, nil

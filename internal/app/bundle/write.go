@@ -39,7 +39,7 @@ func Write(ctx context.Context, g *app.Settings, s app.Streams, out string) (err
 		return err
 	}
 	if stale := l.Locked.Stale(wanted); len(l.Locked.Images) > 0 && len(stale) > 0 {
-		return &app.UsageError{Err: fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), Hint: "bring it up to date: hsectl lock"}
+		return &app.UsageError{Err: fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), Hint: "update it with: hsectl lock"}
 	}
 	dir, err := supply.CacheDir("")
 	if err != nil {

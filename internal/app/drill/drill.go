@@ -53,7 +53,7 @@ func (d *run) finish(kind string, o app.ReportOptions) error {
 	o.All = true
 	doc := report.Document{Kind: "Drill", Subject: d.loaded.Stack.Name, Profile: d.loaded.Path, Findings: app.Located(d.loaded, d.findings), Charts: d.charts, Engine: d.engine.Version(), Made: time.Now(), Tool: app.Version()}
 	if err := app.Keep(doc, "drill-"+kind); err != nil {
-		d.Say("the result is not kept for the checklist: %v", err)
+		d.Say("could not save the result for the checklist: %v", err)
 	}
 	return o.Write(d.Streams, doc)
 }
@@ -69,7 +69,7 @@ func (d *run) withPrepared(ctx context.Context, service stack.Service, timeout t
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand
 	twin := d.loaded.Stack.Twin(d.loaded.Stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
 	d.Say("starting a copy of %s as %s", service.Name, twin.Name)
-	if d.secrets == nil { // once: a source may be a program that asks somebody
+	if d.secrets == nil { // once: a source may be a program that prompts
 		d.environment, d.secrets = d.settings.ThrowAway(ctx, d.loaded)
 	}
 	desired := deploy.Desired{Stack: twin, Environment: d.environment, Secrets: d.secrets, Timeout: timeout}

@@ -23,7 +23,7 @@ type ProbeOptions struct {
 	Watch    bool
 }
 
-// Probe asks a service whether it works, or an address.
+// Probe checks whether a service, or an address, works.
 func Probe(ctx context.Context, g *app.Settings, s app.Streams, what string, o ProbeOptions) error {
 	var l app.Loaded
 	var err error
@@ -40,7 +40,7 @@ func Probe(ctx context.Context, g *app.Settings, s app.Streams, what string, o P
 	}
 	u, err := url.Parse(o.Check.URL)
 	if err != nil || !slices.Contains(verify.Schemes(), u.Scheme) || u.Host == "" {
-		return &app.UsageError{Err: fmt.Errorf("%q is no address to ask", what), Hint: "write scheme://host:port with one of: " + strings.Join(verify.Schemes(), ", ")}
+		return &app.UsageError{Err: fmt.Errorf("%q is not a URL or a service", what), Hint: "write scheme://host:port with one of: " + strings.Join(verify.Schemes(), ", ")}
 	}
 	ask := func() (verify.Answer, error) { return ask.Check(ctx, o.Check), nil }
 	if o.Inside != "" {
@@ -73,10 +73,10 @@ func healthURL(l app.Loaded, service string) (string, error) {
 	case len(from.Verify.Listen) > 0:
 		return "tcp://127.0.0.1:" + strconv.Itoa(from.Verify.Listen[0]), nil
 	}
-	return "", &app.UsageError{Err: fmt.Errorf("the profile does not say how service %s is asked", service), Hint: "write a URL and --inside " + service}
+	return "", &app.UsageError{Err: fmt.Errorf("the profile defines no probe for service %s", service), Hint: "write a URL and --inside " + service}
 }
 
-// probeUntil asks until the answer is good, the deadline is over, or, when watching, until somebody ends it.
+// probeUntil asks until the answer is good, the deadline is over, or, when watching, until it is interrupted.
 func probeUntil(ctx context.Context, s app.Streams, o ProbeOptions, ask func() (verify.Answer, error)) error {
 	begun := time.Now()
 	last := ""

@@ -32,7 +32,7 @@ type ReviewOptions struct {
 // Review compares two versions of a profile, or of a Compose file.
 func Review(ctx context.Context, g *app.Settings, s app.Streams, o ReviewOptions, base, head string) error {
 	if !slices.Contains(report.ReviewFormats(), o.Format) {
-		return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.Format), Hint: "write --format text, markdown, json or sarif"}
+		return &app.UsageError{Err: fmt.Errorf("unknown format %q", o.Format), Hint: "write --format text, markdown, json or sarif"}
 	}
 	fails, err := failsOn(o.FailOn)
 	if err != nil {
@@ -71,7 +71,7 @@ func failsOn(threshold string) (func(review.Review) bool, error) {
 	}
 	var severity finding.Severity
 	if err := severity.UnmarshalText([]byte(threshold)); err != nil {
-		return nil, &app.UsageError{Err: fmt.Errorf("--fail-on %q is not known", threshold), Hint: "write weaker, low, medium, high or critical"}
+		return nil, &app.UsageError{Err: fmt.Errorf("unknown severity --fail-on %q", threshold), Hint: "write weaker, low, medium, high or critical"}
 	}
 	return func(r review.Review) bool {
 		worst, found := r.Worst()

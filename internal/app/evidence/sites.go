@@ -28,7 +28,7 @@ func judgeSites(ctx context.Context, l app.Loaded, engine *docker.Engine) []find
 		}
 		sites[i].Looked = true
 		if !here {
-			sites[i].Seen = policy.Unseen[policy.Handshake]("the engine is on another machine; ask from outside: hsectl probe tls://" + s.Name)
+			sites[i].Seen = policy.Unseen[policy.Handshake]("the engine is on another machine; probe from outside: hsectl probe tls://" + s.Name)
 			continue
 		}
 		h, err := ask.ShakeHands(ctx, s.Address, s.Name)

@@ -46,7 +46,7 @@ func openSnapshot(ctx context.Context, g *app.Settings, argument string) (snapsh
 		if inside {
 			hint = "see the revisions with: git log --oneline"
 		}
-		return snapshot{}, &app.UsageError{Err: fmt.Errorf("there is no file and no git revision %q", argument), Hint: hint}
+		return snapshot{}, &app.UsageError{Err: fmt.Errorf("%q is neither a file nor a git revision", argument), Hint: hint}
 	}
 	v := snapshot{title: argument, tree: tree, read: func(name string, limit int64) ([]byte, error) { return tree.ReadFile(filepath.ToSlash(name), limit) }}
 	switch {

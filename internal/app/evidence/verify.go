@@ -13,10 +13,10 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// verifyTries is how often verify asks: who waits for its answer may have a service that is sick.
+// verifyTries bounds the retries of verify: a service may really be unhealthy.
 const verifyTries = 3
 
-// manyProbes is from which number on looking from afar takes so long that there is a word about it.
+// manyProbes is the number of probes from which verify suggests --one-probe.
 const manyProbes = 10
 
 // VerifyOptions say how closely is looked, and from where.
@@ -50,7 +50,7 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 		return err
 	}
 	if n := engine.Probed(); n >= manyProbes && !o.Sidecars && !o.Survey {
-		s.Say("a probe was started beside each of %d containers; --one-probe looks at all of them by one, and takes a fraction of the time", n)
+		s.Say("started a probe for each of %d containers; --one-probe inspects all containers with a single probe and is much faster", n)
 	}
 	evidence.Findings = app.Located(l, evidence.Findings)
 	beside, err := verifyMonitoring(ctx, l, s, engine)
@@ -71,7 +71,7 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	}
 	doc := report.Document{Kind: "Evidence", Subject: l.Stack.Name, Profile: l.Path, Findings: evidence.Findings, Engine: engine.Version(), Made: time.Now(), Tool: app.Version()}
 	if err := app.Keep(doc, kindVerify); err != nil {
-		s.Say("the result is not kept, so nobody will know how old it is: %v", err)
+		s.Say("could not save the result; its age will be unknown: %v", err)
 	}
 	return o.Write(s, doc)
 }
@@ -87,7 +87,7 @@ func verifyMonitoring(ctx context.Context, l app.Loaded, s app.Streams, engine *
 		return nil, err
 	}
 	if len(ids) == 0 {
-		s.Say("%s is not deployed, so it is not judged; deploy it with: hsectl deploy --monitoring", beside.Stack.Name)
+		s.Say("skipping %s: it is not deployed; deploy it with: hsectl deploy --monitoring", beside.Stack.Name)
 		return nil, nil
 	}
 	evidence, err := app.Verify(ctx, byContent{engine, beside}, beside.Stack, verify.Options{}, verifyTries)

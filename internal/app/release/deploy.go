@@ -36,7 +36,7 @@ type DeployOptions struct {
 	Bundle     string
 }
 
-// Deploy brings the engine to what the profile says, all of it or nothing.
+// Deploy applies the profile atomically.
 func Deploy(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions) error {
 	if err := app.CheckFormat(o.Format); err != nil {
 		return err
@@ -45,7 +45,7 @@ func Deploy(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions
 		return abort(ctx, g, s, o)
 	}
 	if o.Monitoring && o.Plan != "" {
-		return &app.UsageError{Err: errors.New("--plan is of one stack, and --monitoring deploys another"), Hint: "deploy the plan, and then: hsectl deploy --monitoring"}
+		return &app.UsageError{Err: errors.New("`--plan` cannot be combined with `--monitoring`"), Hint: "deploy the plan, and then: hsectl deploy --monitoring"}
 	}
 	l, done, err := o.read(g)
 	if err != nil {
@@ -244,7 +244,7 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	if err != nil {
 		return 0, err
 	}
-	if o.Load.Rate > 0 && last != nil { // before, there is nobody to notice
+	if o.Load.Rate > 0 && last != nil { // a first deploy has no visitors
 		s.begin = func() func() error { return o.Load.start(ctx, s.report) }
 	}
 	change := deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running}

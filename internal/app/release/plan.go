@@ -108,14 +108,14 @@ func writePlan(path string, saved deploy.Saved) error {
 
 func printPlan(s app.Streams, p deploy.Saved) error {
 	if len(p.Steps) == 0 && len(p.Intent) > 0 {
-		s.Say("%s is as release %d left it; nothing that runs changes, and deploy records the new intent:", p.Stack, p.Release)
+		s.Say("%s matches release %d; no running container changes, and deploy records the new intent:", p.Stack, p.Release)
 		for _, change := range p.Intent {
 			fmt.Fprintf(s.Out, "  · %s\n", change)
 		}
 		return nil
 	}
 	if len(p.Steps) == 0 {
-		s.Say("%s is as release %d left it, and as the profile says: nothing to do", p.Stack, p.Release)
+		s.Say("%s matches release %d and the profile: nothing to do", p.Stack, p.Release)
 		return nil
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
@@ -216,7 +216,7 @@ func Plan(ctx context.Context, g *app.Settings, s app.Streams, o PlanOptions) er
 		return err
 	}
 	if o.Monitoring && (o.Out != "" || len(o.Only) > 0) {
-		return &app.UsageError{Err: errors.New("--out and --only are of one stack, and --monitoring plans another"), Hint: "plan them one after the other"}
+		return &app.UsageError{Err: errors.New("`--monitoring` cannot be combined with `--out` or `--only`"), Hint: "plan them one after the other"}
 	}
 	stacks, err := planned(ctx, g, s, o.Monitoring)
 	if err != nil {

@@ -30,7 +30,7 @@ func abort(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions)
 	open := sess.journal.Open()
 	err = errors.Join(sess.resume(ctx, true), sess.close(ctx))
 	if err == nil && !open {
-		p.Say("%s: nothing was cut off", name)
+		p.Say("%s: no deploy was interrupted", name)
 	} else if err == nil {
 		p.Say("%s: undone", name)
 	}

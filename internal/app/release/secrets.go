@@ -118,7 +118,7 @@ func RotateSecrets(ctx context.Context, g *app.Settings, s app.Streams, o Deploy
 		i := slices.IndexFunc(l.Stack.Secrets, func(from stack.Secret) bool { return from.Name == name })
 		switch {
 		case i < 0:
-			return &app.UsageError{Err: fmt.Errorf("there is no secret %q", name), Hint: "list them with: hsectl secrets list"}
+			return &app.UsageError{Err: fmt.Errorf("secret %q not found", name), Hint: "list them with: hsectl secrets list"}
 		case l.Stack.Secrets[i].Generate:
 			o.rotate = append(o.rotate, name)
 			continue

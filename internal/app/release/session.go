@@ -51,7 +51,7 @@ func look(ctx context.Context, engine *docker.Engine, d deploy.Desired) (view, e
 	return view{records, observed}, nil
 }
 
-// holds tells whether what was seen is of one moment, and nothing was cut off then.
+// holds tells whether what was seen is of one moment, and no deploy was interrupted then.
 func (v view) holds() bool { return v.records.Quiet && !v.records.Journal.Open() }
 
 // SessionOptions are the flags of every verb that changes a stack.
@@ -69,7 +69,7 @@ func open(ctx context.Context, engine *docker.Engine, name string, o SessionOpti
 	return openAfter(ctx, engine, name, o, report, view{})
 }
 
-// openAfter is open after a look. Where nobody had to be waited for and the journal is still the same, no deploy has
+// openAfter is open after a look. When the lock was free and the journal is still the same, no deploy has
 // changed anything since, and what was seen is not read again.
 func openAfter(ctx context.Context, engine *docker.Engine, name string, o SessionOptions, report func(deploy.Event), v view) (*session, error) {
 	person, machine := host.Who()
@@ -135,14 +135,14 @@ func (s *session) resume(ctx context.Context, undo bool) error {
 	}
 	j := s.journal
 	s.report(deploy.Event{Kind: deploy.PhaseEvent, Subject: s.stack,
-		Text: fmt.Sprintf("release %d was cut off at %q by %s on %s", j.To, j.Step, j.Made.By, j.Made.Host)})
+		Text: fmt.Sprintf("release %d was interrupted at %q by %s on %s", j.To, j.Step, j.Made.By, j.Made.Host)})
 	from, err := s.current()
 	if err != nil {
 		return err
 	}
 	cut, _ := s.history.Find(j.To)
 	if s.journal, err = s.transaction().Resume(ctx, j, cut, from, undo); err != nil {
-		return fmt.Errorf("ending what was cut off: %w", err)
+		return fmt.Errorf("ending the interrupted deploy: %w", err)
 	}
 	s.history, err = s.engine.History(ctx, s.stack)
 	return err

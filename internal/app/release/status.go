@@ -93,7 +93,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 		return out, err
 	}
 	if journal.Open() && !held {
-		out.Cut = fmt.Sprintf("release %d was cut off at %q by %s on %s", journal.To, journal.Step, journal.Made.By, journal.Made.Host)
+		out.Cut = fmt.Sprintf("release %d was interrupted at %q by %s on %s", journal.To, journal.Step, journal.Made.By, journal.Made.Host)
 	}
 	current, ok := history.Current()
 	if ok {
@@ -146,7 +146,7 @@ func (s stackStatus) write(to app.Streams) error {
 		fmt.Fprintf(w, "lock\t%s\n", s.Lock)
 	}
 	if s.Cut != "" {
-		fmt.Fprintf(w, "cut off\t%s; deploy again, or: hsectl deploy --abort\n", s.Cut)
+		fmt.Fprintf(w, "interrupted\t%s; deploy again, or: hsectl deploy --abort\n", s.Cut)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -87,7 +87,7 @@ func buildRequests(ctx context.Context, l app.Loaded, o BuildOptions) ([]image.B
 		}
 	}
 	if o.Network != "" && o.Network != "host" && o.Network != "none" {
-		return nil, &app.UsageError{Err: fmt.Errorf("there is no build network %q", o.Network), Hint: "write host or none"}
+		return nil, &app.UsageError{Err: fmt.Errorf("unknown build network %q", o.Network), Hint: "write host or none"}
 	}
 	if err := o.checkSecrets(); err != nil {
 		return nil, err

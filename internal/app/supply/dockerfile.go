@@ -22,7 +22,7 @@ func lintDockerfiles(ctx context.Context, s app.Streams, l app.Loaded, requests 
 	for _, r := range requests {
 		findings, err := JudgeDockerfile(ctx, host.ReadFile, r)
 		if err != nil {
-			return &app.UsageError{Err: err, Hint: "name it with build.dockerfile in the profile, or mend what cannot be read"}
+			return &app.UsageError{Err: err, Hint: "name it with build.dockerfile in the profile, or fix the unreadable file"}
 		}
 		for _, f := range findings {
 			w, waived := waiver(l, r.Service, f.Control)
@@ -39,7 +39,7 @@ func lintDockerfiles(ctx context.Context, s app.Streams, l app.Loaded, requests 
 		}
 	}
 	if refused {
-		s.Say("refused: mend the Dockerfile, or add an exception with a reason and a date; nothing was built")
+		s.Say("refused: fix the Dockerfile, or add an exception with a reason and a date; nothing was built")
 		return app.ErrFindings
 	}
 	return nil

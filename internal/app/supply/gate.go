@@ -113,7 +113,7 @@ func refuseImages(s app.Streams, findings []finding.Finding) ([]finding.Finding,
 		}
 	}
 	if refused {
-		s.Say("refused: mend the images, or add an exception with a reason and a date; nothing was changed")
+		s.Say("refused: fix the images, or add an exception with a reason and a date; nothing was changed")
 		return findings, app.ErrFindings
 	}
 	return findings, nil

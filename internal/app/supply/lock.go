@@ -86,7 +86,7 @@ func writeLock(s app.Streams, l app.Loaded, before, after lock.File) error {
 		fmt.Fprintln(s.Out, c)
 	}
 	if len(changes) == 0 {
-		s.Say("%s is as it was", filepath.Join(l.Dir(), lock.Name))
+		s.Say("%s is unchanged", filepath.Join(l.Dir(), lock.Name))
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func checkLock(s app.Streams, l app.Loaded, f lock.File, wanted []lock.Wanted) e
 		fmt.Fprintln(s.Out, line)
 	}
 	if len(stale) > 0 {
-		s.Say("%s is stale; mend it with: hsectl lock", filepath.Join(l.Dir(), lock.Name))
+		s.Say("%s is stale; update it with: hsectl lock", filepath.Join(l.Dir(), lock.Name))
 		return app.ErrFindings
 	}
 	return nil

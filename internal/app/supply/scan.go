@@ -102,7 +102,7 @@ func writeScan(s app.Streams, r audit.Report, p audit.Policy, o ScanOptions) err
 	case "spdx":
 		return sbom.SPDX(s.Out, r)
 	}
-	return &app.UsageError{Err: fmt.Errorf("there is no format %q", o.Format), Hint: "write text, json, cyclonedx or spdx"}
+	return &app.UsageError{Err: fmt.Errorf("unknown format %q", o.Format), Hint: "write text, json, cyclonedx or spdx"}
 }
 
 // Scanner is what a scan needs, opened once.
@@ -213,7 +213,7 @@ func (sc *Scanner) open(ctx context.Context, ref string) (image.Image, error) {
 		return image.FromTar(ref)
 	}
 	if strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasSuffix(ref, ".tar") {
-		return image.Image{}, &app.UsageError{Err: fmt.Errorf("there is no file or directory %s", ref), Hint: "write docker:REFERENCE for an image of the engine, registry:REFERENCE for one of a registry"}
+		return image.Image{}, &app.UsageError{Err: fmt.Errorf("file or directory %s not found", ref), Hint: "write docker:REFERENCE for an image of the engine, registry:REFERENCE for one of a registry"}
 	}
 	ref = strings.TrimPrefix(ref, "docker:")
 	if sc.engine == nil {

@@ -89,6 +89,6 @@ func keepScan(s app.Streams, p Rules, reports map[string]audit.Report, changed f
 	}
 	doc := report.Document{Kind: "Scan", Subject: p.stack, Findings: kept, Made: time.Now(), Tool: app.Version()}
 	if err := app.Keep(doc, "scan"); err != nil {
-		s.Say("the result is not kept for the checklist: %v", err)
+		s.Say("could not save the result for the checklist: %v", err)
 	}
 }
