@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
-	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,7 +52,6 @@ deploy holds the lock, 130 interrupted.`,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			relaxGC(cmd)
 			return configure(cmd)
 		},
 		Args: cobra.NoArgs,
@@ -103,15 +99,6 @@ func addVerbs(root *cobra.Command, g *app.Settings, s app.Streams) {
 	root.SetHelpCommandGroupID(last)
 	root.SetCompletionCommandGroupID(last)
 	root.AddCommand(newProbeContainer(s), newProbeMachine(s), newSBOMGenerator(s))
-}
-
-// relaxGC delays garbage collection in the verbs that only transform text: they end before it is needed, and would spend a
-// third of their time on it. GOGC in the environment still applies.
-func relaxGC(cmd *cobra.Command) {
-	short := []string{"init", "generate", "lint", "review", "fmt", "schema", "presets", "version"}
-	if slices.Contains(short, cmd.Name()) && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
 }
 
 // positional reports a wrong number of arguments as a usage error, like an unknown flag.
