@@ -42,7 +42,7 @@ func newStandalone(t *testing.T, dockerfile string) standalone {
 	}
 	at, _ := shelf(t)
 	b := standalone{registry: at, reference: at + "/build/app:1", address: address}
-	b.dir = written(t, map[string]string{"app/Dockerfile": dockerfile, "witness.go": witness, "token": "s3cret-of-the-build", "key": privateKey(t),
+	b.dir = written(t, map[string]string{"app/Dockerfile": dockerfile, "checker.go": checker, "token": "s3cret-of-the-build", "key": privateKey(t),
 		"app/db/var/lib/dpkg/status": "Package: openssl\nStatus: install ok installed\nVersion: 3.0.16-1\nArchitecture: amd64\n\nPackage: zlib1g\nStatus: install ok installed\nVersion: 1:1.2.13\nArchitecture: amd64\n\n",
 		"app/db/etc/os-release":      "ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n",
 		"hsectl.yaml": `apiVersion: hsectl/v1
@@ -53,10 +53,10 @@ services:
     image: ` + b.reference + `
     build: {context: app}
     user: "65532:65532"
-    health: {command: [/witness]}
+    health: {command: [/checker]}
     limits: {cpus: "0.1", memory: 16M}
 `})
-	for target, source := range map[string]string{filepath.Join(b.dir, "app", "witness"): filepath.Join(b.dir, "witness.go"), filepath.Join(b.dir, "hsectl"): "."} {
+	for target, source := range map[string]string{filepath.Join(b.dir, "app", "checker"): filepath.Join(b.dir, "checker.go"), filepath.Join(b.dir, "hsectl"): "."} {
 		compile := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", target, source)
 		compile.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := compile.CombinedOutput(); err != nil {
@@ -85,7 +85,7 @@ func (b standalone) forget(t *testing.T) {
 	}
 }
 
-const copied = "FROM scratch\nCOPY --chmod=755 witness /witness\nCOPY db/ /\nUSER 65532:65532\n"
+const copied = "FROM scratch\nCOPY --chmod=755 checker /checker\nCOPY db/ /\nUSER 65532:65532\n"
 
 // An image of two platforms with provenance and bill of materials goes to a registry, and no Docker engine is asked. Nothing is
 // emulated: its files are only copied.
@@ -111,7 +111,7 @@ func TestBuildKitReproduces(t *testing.T) {
 	var ids []string
 	for i := range 2 {
 		when := time.Unix(int64(1800000000+i), 0)
-		if err := os.Chtimes(filepath.Join(b.dir, "app", "witness"), when, when); err != nil {
+		if err := os.Chtimes(filepath.Join(b.dir, "app", "checker"), when, when); err != nil {
 			t.Fatal(err)
 		}
 		b.forget(t)
@@ -126,7 +126,7 @@ func TestBuildKitReproduces(t *testing.T) {
 // What a Dockerfile asks to be described beside the image has a document of its own: a stage that was only built with, and the
 // build context; and nothing has when it does not ask.
 func TestBuildKitDescribesMore(t *testing.T) {
-	b := newStandalone(t, "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch AS tools\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY db/ /\nFROM scratch AS unused\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY db/ /\nFROM scratch\nCOPY --from=tools /etc/os-release /etc/os-release\nCOPY --chmod=755 witness /witness\nUSER 65532:65532\n")
+	b := newStandalone(t, "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch AS tools\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY db/ /\nFROM scratch AS unused\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY db/ /\nFROM scratch\nCOPY --from=tools /etc/os-release /etc/os-release\nCOPY --chmod=755 checker /checker\nUSER 65532:65532\n")
 	documents := func() []int {
 		t.Helper()
 		found, err := image.Attestations(t.Context(), b.reference)
@@ -172,7 +172,7 @@ func TestBuildKitLoads(t *testing.T) {
 
 // Layers of an earlier build come back from a registry, from a directory and from GitHub's cache.
 func TestBuildKitCaches(t *testing.T) {
-	b := newStandalone(t, "FROM scratch\nCOPY --chmod=755 witness /witness\nRUN [\"/witness\", \"/witness\"]\nCOPY db/ /\nUSER 65532:65532\n")
+	b := newStandalone(t, "FROM scratch\nCOPY --chmod=755 checker /checker\nRUN [\"/checker\", \"/checker\"]\nCOPY db/ /\nUSER 65532:65532\n")
 	github := newGitHubCache(t)
 	t.Setenv("ACTIONS_CACHE_SERVICE_V2", "true")
 	t.Setenv("ACTIONS_RESULTS_URL", github.URL)
