@@ -253,7 +253,7 @@ func brokenWatchingIsTold(t *testing.T, file string) {
 	expect(t, found, aboutAlerts, finding.Unknown, finding.None, "")
 	for name, f := range found {
 		if strings.HasSuffix(name, "HSE-MON-001") && f.Status == finding.Pass {
-			t.Errorf("nobody was asked, and %s is %s: %s", name, f.Status, f.Detail)
+			t.Errorf("the check was not run, and %s is %s: %s", name, f.Status, f.Detail)
 		}
 	}
 	if code != exitFindings {

@@ -44,7 +44,7 @@ func Compare(r record.Entry, o Observed) ([]Condition, error) {
 			c.Drift = append(c.Drift, miscounted(len(running), s.Wanted()))
 		}
 		if restoring(r.Release, s, o) != nil {
-			c.Drift = append(c.Drift, "the configuration that it reads is another one")
+			c.Drift = append(c.Drift, "it reads a different version of the configuration")
 		}
 		out = append(out, c)
 	}
@@ -52,7 +52,7 @@ func Compare(r record.Entry, o Observed) ([]Condition, error) {
 		if !known[service] {
 			c := Condition{Service: service, State: o.Running[service][0].State, Well: o.Running[service][0].Well}
 			if r.Number > 0 {
-				c.Drift = []string{"the release has no such service"}
+				c.Drift = []string{"the service is not part of the release"}
 			}
 			out = append(out, c)
 		}
@@ -68,7 +68,7 @@ func drifted(one Running, all []Running, ids []string, want Fields) []string {
 		of = one.Name + ": "
 	}
 	if !slices.Contains(ids, one.ID) {
-		out = append(out, of+"its container is another one")
+		out = append(out, of+"its container was replaced outside hsectl")
 	}
 	for _, field := range slices.Sorted(maps.Keys(want)) {
 		if one.Fields[field] != want[field] {

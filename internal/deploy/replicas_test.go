@@ -57,7 +57,7 @@ func TestReplicasArePlanned(t *testing.T) {
 			fourth := o.Running["web"][0]
 			fourth.ID, fourth.Name = "id-4", "shop-web-4"
 			o.Running["web"] = append(o.Running["web"], fourth)
-		}, deploy.Scale, "4 containers are there, not 3", "4/3 healthy; shop-web-4: its container is another one; 4 containers are there, not 3"},
+		}, deploy.Scale, "4 containers are there, not 3", "4/3 healthy; shop-web-4: its container was replaced outside hsectl; 4 containers are there, not 3"},
 		"more are wanted": {func(d *deploy.Desired, _ *deploy.Observed) {
 			d.Stack = parse(t, strings.Replace(three, "replicas: 3", "replicas: 5", 1))
 		}, deploy.Scale, "replicas: 3 → 5", "3/3 healthy"},
@@ -73,7 +73,7 @@ func TestReplicasArePlanned(t *testing.T) {
 			o.Running["web"][2].Fields = changed
 		}, deploy.Replace, "limits.memory was changed on shop-web-3", `3/3 healthy; shop-web-3: limits.memory is "68157440", not "67108864"; shop-web-3: limits.swap is "68157440", not "67108864"`},
 		"one was made by hand": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"][0].ID = "theirs" },
-			deploy.Replace, "1 of its 3 containers are not those of release 1", "3/3 healthy; shop-web-1: its container is another one"},
+			deploy.Replace, "1 of its 3 containers are not those of release 1", "3/3 healthy; shop-web-1: its container was replaced outside hsectl"},
 		"one runs another image": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"][1].Image = "sha256:old" },
 			deploy.Replace, "image example/web:1 is web and shop-web-2 runs old", "3/3 healthy"},
 	} {

@@ -321,7 +321,7 @@ func (t Transaction) Resume(ctx context.Context, j record.Journal, cut record.En
 }
 
 func stopping(stack string) Plan {
-	return Plan{Steps: []Step{{Kind: StopStack, Subject: stack, Cause: "there is no release to return to"}}}
+	return Plan{Steps: []Step{{Kind: StopStack, Subject: stack, Cause: "no release to roll back to"}}}
 }
 
 func merge(weak, strong map[string]string) map[string]string {

@@ -55,8 +55,8 @@ func sarifRun(d Document) *sarif.Run {
 }
 
 func sarifRule(into *sarif.ReportingDescriptor, r Rule) {
-	help := r.Rationale + "\n\nTo mend it: " + r.Remedy + "."
-	markdown := r.Rationale + "\n\n**To mend it:** " + r.Remedy + "."
+	help := r.Rationale + "\n\nTo fix it: " + r.Remedy + "."
+	markdown := r.Rationale + "\n\n**To fix it:** " + r.Remedy + "."
 	if len(r.References) > 0 {
 		help += "\n\nSee: " + strings.Join(r.References, ", ") + "."
 		markdown += "\n\n**See:** " + strings.Join(r.References, ", ") + "."
@@ -124,7 +124,7 @@ func sarifText(f finding.Finding) string {
 	}
 	text += f.Detail
 	if f.Remedy != "" && (!f.Proven() || f.Status == finding.Advice) {
-		text += ". To mend it: " + f.Remedy
+		text += ". To fix it: " + f.Remedy
 	}
 	if f.Owner != "" && !f.Proven() { // code scanning shows no properties
 		text += ". Owner: " + f.Owner

@@ -51,7 +51,7 @@ func (v volumeComparison) compare() {
 	was, is := v.old.Backup, v.new.Backup
 	switch {
 	case was != nil && is == nil:
-		v.change(Change{What: "backup", Old: old, New: now, Direction: Weaker, Severity: finding.High, Reason: cmp.Or(v.new.Ephemeral, "nobody keeps the data elsewhere any more")})
+		v.change(Change{What: "backup", Old: old, New: now, Direction: Weaker, Severity: finding.High, Reason: cmp.Or(v.new.Ephemeral, "the data is no longer backed up")})
 	case was == nil && is != nil:
 		v.change(Change{What: "backup", Old: old, New: now, Direction: Stronger, Severity: finding.Medium, Reason: "its data is kept elsewhere"})
 	case was == nil && old != now:
@@ -130,7 +130,7 @@ func (v volumeComparison) readers(was, is stack.Backup) {
 	case old == "":
 		change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "archives are encrypted; older ones are not"
 	case added:
-		change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "somebody more can decrypt the archives"
+		change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "an additional recipient can decrypt the archives"
 	default:
 		change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "fewer can decrypt new archives; older ones they still can"
 	}

@@ -53,7 +53,7 @@ func (c *comparison) site(old, now stack.Site) {
 		case is < was && is == 0:
 			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everybody on the way can read and change what is said"
 		case is < was:
-			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "nobody can tell the edge from an impostor"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "clients cannot tell the edge from an impostor"
 		case is > was:
 			change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "visitors can tell whom they talk to"
 		}

@@ -19,7 +19,7 @@ func (c *comparison) firewall() {
 	}
 	switch {
 	case old != nil && now == nil:
-		note(Change{What: "firewall", Old: fmt.Sprintf("%d ports", len(old)), Direction: Weaker, Severity: finding.High, Reason: "nobody says any more who may reach what is published"})
+		note(Change{What: "firewall", Old: fmt.Sprintf("%d ports", len(old)), Direction: Weaker, Severity: finding.High, Reason: "access to the published ports is no longer declared"})
 		return
 	case old == nil && now != nil:
 		note(Change{What: "firewall", New: fmt.Sprintf("%d ports", len(now)), Direction: Stronger, Severity: finding.Medium, Reason: "it is said, and judged, who may reach what is published"})

@@ -24,7 +24,7 @@ func TestFirewallChanges(t *testing.T) {
 		{"a wider network", with("10.0.0.0/8"), with("10.0.0.0/7"), "weaker high 10.0.0.0/7 may reach it now; load the rules anew"},
 		{"a part of it", with("10.0.0.0/8"), with("10.1.0.0/16"), "stronger low fewer may reach it; load the rules anew"},
 		{"no longer the world", with("world"), with("10.0.0.0/8"), "stronger low fewer may reach it; load the rules anew"},
-		{"nobody says it any more", with("10.0.0.0/8"), side(t, shop, open), "weaker high nobody says any more who may reach what is published"},
+		{"nobody says it any more", with("10.0.0.0/8"), side(t, shop, open), "weaker high access to the published ports is no longer declared"},
 		{"somebody says it", side(t, shop, open), with("10.0.0.0/8"), "stronger medium it is said, and judged, who may reach what is published"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func (c *comparison) monitoring() {
 		return
 	case now == nil:
 		c.watch(Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Medium, What: "monitoring", Old: count(len(c.base.Stack.Services), "part"),
-			Reason: "nobody watches the stack any more; the parts and their volumes stay on the engine until they are removed"})
+			Reason: "the stack is no longer monitored; the parts and their volumes stay on the engine until they are removed"})
 		return
 	case old == nil:
 		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Medium, What: "monitoring", New: count(len(c.head.Stack.Services), "part"),
@@ -68,17 +68,17 @@ type loss struct {
 func losses() map[string]loss {
 	return map[string]loss{
 		profile.PartPrometheus:       {finding.Medium, controlAlerts, "nothing is measured, and no alert can fire"},
-		profile.PartAlertmanager:     {finding.Medium, controlAlerts, "alerts fire, and nobody is told"},
+		profile.PartAlertmanager:     {finding.Medium, controlAlerts, "alerts fire, but no receiver is notified"},
 		profile.PartContainers:       {finding.Medium, controlAlerts, "unhealthy services, restarts and OOM kills are not seen any more"},
-		profile.PartCadvisor:         {finding.Medium, controlAlerts, "nobody sees a service come near its limits"},
+		profile.PartCadvisor:         {finding.Medium, controlAlerts, "a service that comes near its limits goes unnoticed"},
 		profile.PartNodeExporter:     {finding.Low, controlAlerts, "full disks of the host, and OOM kills that the engine missed, are not seen any more"},
-		profile.PartBlackbox:         {finding.Low, controlWatched, "nobody asks the services from outside their containers, and no certificate is watched"},
+		profile.PartBlackbox:         {finding.Low, controlWatched, "services are no longer probed from outside their containers, and no certificate is watched"},
 		profile.PartPostgresExporter: {finding.Low, controlWatched, "the databases are not measured any more"},
 		profile.PartRedisExporter:    {finding.Low, controlWatched, "the caches are not measured any more"},
-		profile.PartGrafana:          {finding.Low, "", "nobody can look at dashboards"},
+		profile.PartGrafana:          {finding.Low, "", "dashboards are not available"},
 		profile.PartLoki:             {finding.Medium, "", "logs are not kept beyond their rotation"},
 		profile.PartAlloy:            {finding.Medium, "", "logs are not shipped, and end with their rotation"},
-		profile.PartCollector:        {finding.Low, "", "nobody takes traces"},
+		profile.PartCollector:        {finding.Low, "", "traces are not collected"},
 		profile.PartTempo:            {finding.Low, "", "traces are not kept"},
 	}
 }
@@ -142,7 +142,7 @@ func (c *comparison) logSink(old, now profile.LogSink) {
 		case plain && !strings.HasPrefix(old.URL, "http://"):
 			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everybody on the way can read what the services write"
 		case !plain && strings.HasPrefix(old.URL, "http://"):
-			change.Direction, change.Reason = Stronger, "nobody on the way can read what the services write"
+			change.Direction, change.Reason = Stronger, "the logs of the services cannot be read in transit"
 		}
 		c.watch(change)
 	}
@@ -164,7 +164,7 @@ func loginText(l profile.LogSink) string {
 func (c *comparison) asked(old, now []string) {
 	for _, address := range old {
 		if !slices.Contains(now, address) {
-			c.watch(Change{Control: controlWatched, Direction: Weaker, Severity: finding.Low, What: "probe", Old: address, Key: "probes", Reason: "nobody notices when it does not answer, or when its certificate ends"})
+			c.watch(Change{Control: controlWatched, Direction: Weaker, Severity: finding.Low, What: "probe", Old: address, Key: "probes", Reason: "a failure to answer or an expired certificate goes unnoticed"})
 		}
 	}
 	for i, address := range now {
@@ -288,7 +288,7 @@ func (c *comparison) receivers() {
 	for _, r := range old {
 		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "receiver", Old: receiverText(r), Key: "receivers", Reason: "one reader less is told about alerts"}
 		if len(now) == 0 {
-			change.Severity, change.Reason = finding.Medium, "alerts fire, and nobody is told"
+			change.Severity, change.Reason = finding.Medium, "alerts fire, but no receiver is notified"
 		}
 		c.watch(change)
 	}
@@ -309,7 +309,7 @@ func (c *comparison) receiver(i int, old, now profile.Receiver) {
 	default:
 		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "alerts for " + now.Name, Old: was, New: is, Key: key + ".severity", Reason: "it is not told about warnings any more"}
 		if !slices.ContainsFunc(c.head.Monitoring.Receivers, func(r profile.Receiver) bool { return cmp.Or(r.Severity, "all") == "all" }) {
-			change.Severity, change.Reason = finding.Medium, "nobody is told about warnings any more"
+			change.Severity, change.Reason = finding.Medium, "no receiver gets warnings any more"
 		}
 		c.watch(change)
 	}

@@ -221,7 +221,7 @@ func (s *serviceComparison) owner() {
 	case old == "":
 		change.Severity, change.Reason = finding.Info, "somebody answers for it"
 	case now == "":
-		change.Reason = "nobody answers for it any more"
+		change.Reason = "it has no owner any more"
 	default:
 		change.Reason = "see that the new owner knows of it"
 	}

@@ -88,7 +88,7 @@ func (c cgroup) limits(f *policy.Facts) {
 // outside notes what limits nothing because the container is in no group of its own. The root of a hierarchy has no files for
 // limits, and an engine that makes no groups, as one without root does on version 1, still repeats what it was asked for.
 func (c cgroup) outside(f *policy.Facts, groups string) {
-	if len(c) == 0 { // nobody could look
+	if len(c) == 0 { // it could not be checked
 		return
 	}
 	v2 := strings.HasPrefix(groups, "0::")

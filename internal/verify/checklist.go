@@ -190,7 +190,7 @@ func (k Known) asked(n int, title, what, run string) finding.Finding {
 	answer, ok := k.Asked[what]
 	switch {
 	case !ok:
-		out.Detail, out.Remedy = "nobody was asked", "run: "+run
+		out.Detail, out.Remedy = "the check was not run", "run: "+run
 	case answer.OK:
 		out.Status, out.Tier, out.Detail = finding.Pass, finding.Behaved, answer.Text
 	default:

@@ -119,7 +119,7 @@ func byState(service stack.Service, symptom Symptom) []Diagnosis {
 	case symptom.Short != "":
 		return []Diagnosis{{Cause: "containers are missing", Evidence: symptom.Short, Advice: "run: hsectl deploy", Patch: Patch{Path: at + ".replicas"}}}
 	case symptom.State == "created" && len(service.DependsOn) > 0 && symptom.Error == "":
-		return []Diagnosis{{Cause: "a dependency is not healthy", Evidence: "created, never started; waits for " + dependencies(service), Advice: "mend the dependency first: hsectl doctor", Patch: Patch{Path: at + ".depends_on"}}}
+		return []Diagnosis{{Cause: "a dependency is not healthy", Evidence: "created, never started; waits for " + dependencies(service), Advice: "fix the dependency first: hsectl doctor", Patch: Patch{Path: at + ".depends_on"}}}
 	case symptom.OOM:
 		return []Diagnosis{{Cause: "the kernel killed it for memory", Evidence: "limit " + units.BytesSize(float64(service.Limits.Memory.Bytes)),
 			Patch: Patch{Path: at + ".limits.memory", Value: mib(2 * service.Limits.Memory.Bytes)}}}

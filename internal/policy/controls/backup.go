@@ -13,7 +13,7 @@ import (
 func backups() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-OPS-001", Title: "Every volume that must last is backed up, and the backup was restored", Severity: finding.High, Key: "writable",
-			Rationale:  "A volume is one disk and one wrong command away from being lost; a backup that nobody has restored is a hope.",
+			Rationale:  "One failed disk or one wrong command can destroy a volume; a backup that was never restored is unproven.",
 			References: []string{"NIST SP 800-190 4.4.5"},
 			Remedy:     "write volumes: {NAME: {backup: {to: DIRECTORY}}}, or ephemeral: why the data may be lost; then: hsectl backup, hsectl drill restore",
 			Applies:    func(f policy.Facts) bool { return f.Keeping.Known() && len(f.Keeping.Value.Volumes) > 0 },
@@ -37,7 +37,7 @@ func backedUp(f policy.Facts, _ policy.Intent) policy.Verdict {
 		case !k.Declared && f.Keeping.Value.Silent:
 			silent = append(silent, k.Volume)
 		case !k.Declared:
-			wrong = append(wrong, k.Volume+": nobody says how it is backed up")
+			wrong = append(wrong, k.Volume+": no backup is declared")
 		case !k.Looked:
 			tier = finding.Declared
 			good = append(good, fmt.Sprintf("%s is backed up by %s", k.Volume, cmp.Or(k.By, "hsectl")))
@@ -88,7 +88,7 @@ func due(p policy.Fact[policy.Past], age policy.Fact[time.Duration], within time
 	case young:
 		return first
 	case !p.Known():
-		return dueness{finding.Unknown, finding.None, fmt.Sprintf("the last %s: %s", what, cmp.Or(p.Why, "nobody could look"))}
+		return dueness{finding.Unknown, finding.None, fmt.Sprintf("the last %s: %s", what, cmp.Or(p.Why, "it could not be checked"))}
 	case p.Value.Never:
 		return dueness{finding.Fail, p.Tier, "there is no " + what}
 	}

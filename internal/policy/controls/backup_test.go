@@ -31,12 +31,12 @@ func TestBackups(t *testing.T) {
 		{"only declared", func(k *policy.Keeping) { k.Volumes[0] = policy.Kept{Volume: "data", Declared: true} }, pass, finding.Declared, "data is backed up by hsectl"},
 		{"declared for another system", func(k *policy.Keeping) { k.Volumes[0] = policy.Kept{Volume: "data", Declared: true, By: "restic"} }, pass, finding.Declared, "backed up by restic"},
 		{"may be lost", func(k *policy.Keeping) { k.Volumes[0] = policy.Kept{Volume: "data", Ephemeral: "a cache"} }, pass, finding.Declared, "data may be lost: a cache"},
-		{"nobody said, of this one", func(k *policy.Keeping) { k.Volumes = append(k.Volumes, policy.Kept{Volume: "other"}) }, fail, finding.Declared, "other: nobody says how it is backed up"},
+		{"nobody said, of this one", func(k *policy.Keeping) { k.Volumes = append(k.Volumes, policy.Kept{Volume: "other"}) }, fail, finding.Declared, "other: no backup is declared"},
 		{"nobody said, of any", func(k *policy.Keeping) { k.Silent, k.Volumes[0] = true, policy.Kept{Volume: "data"} }, advice, finding.Declared, "nobody says how data is backed up"},
 		{"too old", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Ago = 50 * time.Hour }, fail, finding.Applied, "the last backup is 2 days old, more than 26 hours"},
 		{"none", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Never = true }, fail, finding.Applied, "there is no backup"},
 		{"damaged", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Bad = "it is gone" }, fail, finding.Applied, "the last backup is no good: it is gone"},
-		{"nobody could look", func(k *policy.Keeping) { k.Volumes[0].Last = policy.Unseen[policy.Past]("another machine") }, unknown, finding.None, "the last backup: another machine"},
+		{"it could not be checked", func(k *policy.Keeping) { k.Volumes[0].Last = policy.Unseen[policy.Past]("another machine") }, unknown, finding.None, "the last backup: another machine"},
 		{"never restored", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Never = true }, fail, finding.Behaved, "there is no restore that was tried"},
 		{"restored too long ago", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Ago = 2161 * time.Hour }, fail, finding.Behaved, "more than 90 days"},
 		{"the restore failed", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Bad = "no rows" }, fail, finding.Behaved, "is no good: no rows"},
@@ -50,7 +50,7 @@ func TestBackups(t *testing.T) {
 		}, fail, finding.Applied, "there is no backup"},
 		{"one wrong, one unseen", func(k *policy.Keeping) {
 			k.Volumes[0].Last.Value.Never, k.Volumes[0].Restored = true, policy.Unseen[policy.Past]("")
-		}, fail, finding.Applied, "nobody could look"},
+		}, fail, finding.Applied, "it could not be checked"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			keeping := policy.Keeping{Volumes: []policy.Kept{kept()}}

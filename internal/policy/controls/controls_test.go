@@ -271,7 +271,7 @@ func stopping() []broken {
 		{"HSE-OPS-013", "blind", blind(func(f *policy.Facts) *policy.Fact[string] { return &f.Loaded }), unknown, "the loaded configuration"},
 		{"HSE-OPS-001", "one more volume", shape(func(f *policy.Facts) {
 			f.Keeping.Value.Volumes = append(f.Keeping.Value.Volumes, policy.Kept{Volume: "other"})
-		}), fail, "other: nobody says how it is backed up"},
+		}), fail, "other: no backup is declared"},
 		{"HSE-OPS-001", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Keeping] { return &f.Keeping }), unknown, "how the volumes are backed up"},
 		{"HSE-IMG-002", "another image", shape(func(f *policy.Facts) { f.Image.Value.Reference = "example/app:2" }), fail, "runs example/app:2"},
 		{"HSE-IMG-002", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Image] { return &f.Image }), unknown, "the image"},

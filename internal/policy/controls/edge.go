@@ -21,7 +21,7 @@ func transport() []policy.Control {
 			Applies:    func(f policy.Facts) bool { return f.Sites.Known() && len(f.Sites.Value) > 0 },
 			Predicate:  sitesSecured},
 		{ID: "HSE-OPS-013", Title: "The edge runs the configuration that was reviewed", Severity: finding.High,
-			Rationale:  "Caddy loads files while it runs. What lies beside it may be another version than the one that it has loaded.",
+			Rationale:  "Caddy loads its configuration while it runs. The file on disk may be a different version from the loaded one.",
 			References: []string{"NIST SP 800-190 4.4.4"},
 			Remedy:     "deploy the profile: hsectl deploy",
 			Applies:    func(f policy.Facts) bool { return f.Loaded.Known() || f.Loaded.Why != "" },
@@ -88,7 +88,7 @@ func judgeSite(s policy.Site, declared finding.Tier) (finding.Status, finding.Ti
 	case !s.Seen.Known():
 		why := s.Seen.Why
 		if why == "" {
-			why = "nobody could connect"
+			why = "the connection failed"
 		}
 		return finding.Unknown, finding.None, why
 	}

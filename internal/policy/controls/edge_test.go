@@ -42,7 +42,7 @@ func TestSites(t *testing.T) {
 		{"no certificate", seenSite(func(_ *policy.Site, h *policy.Handshake) { h.Refused = "internal error" }), fail, finding.Behaved, "gives no certificate"},
 		{"its own, as short as it is", seenSite(func(s *policy.Site, h *policy.Handshake) { s.TLS, h.Left, h.Trusted = "internal", 11*time.Hour, false }), advice, finding.Behaved, "vouches for itself"},
 		{"its own, expired", seenSite(func(s *policy.Site, h *policy.Handshake) { s.TLS, h.Left = "internal", -time.Hour }), fail, finding.Behaved, "has expired"},
-		{"nobody could connect", policy.Site{Name: "shop.example", TLS: "acme", Looked: true}, unknown, finding.None, "nobody could connect"},
+		{"the connection failed", policy.Site{Name: "shop.example", TLS: "acme", Looked: true}, unknown, finding.None, "the connection failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := controls.CheckOne("HSE-OPS-003", policy.Facts{Service: "edge", Sites: policy.Seen([]policy.Site{tt.site}, finding.Declared)}, policy.Intent{})

@@ -133,7 +133,7 @@ func running(f policy.Facts, _ policy.Intent) policy.Verdict {
 func lifecycle() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-LIF-001", Title: "PID 1 handles the stop signal and leaves no zombies", Severity: finding.Medium, Key: "init", Runtime: true,
-			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle; children that nobody waits for fill the process table.",
+			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle; zombie processes that are not reaped fill the process table.",
 			References: []string{"hadolint DL3025", "KICS b86987e1"},
 			Remedy:     "set init: true, or handle the signal in the program",
 			Predicate:  firstProcess},
@@ -145,7 +145,7 @@ func lifecycle() []policy.Control {
 		{ID: "HSE-LIF-003", Title: "The stop signal is the image's own", Severity: finding.Info, Key: "shutdown.signal", Runtime: true,
 			Rationale:  "The image's authors know which signal stops it cleanly.",
 			References: []string{"NIST SP 800-190 4.4.3"},
-			Remedy:     "use the image's signal, unless another one is meant",
+			Remedy:     "use the image's stop signal, unless a different one is intended",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
 				switch {
 				case !f.Stop.Known():
@@ -183,7 +183,7 @@ func lifecycle() []policy.Control {
 				return policy.Pass(f.DependsOn.Tier, "%d dependencies, each waited for", len(f.DependsOn.Value))
 			}},
 		{ID: "HSE-LIF-007", Title: "The service has as many containers as declared", Severity: finding.High, Key: "replicas", Runtime: true,
-			Rationale:  "One that is missing is load on the others, and one too many answers with what nobody declared.",
+			Rationale:  "A missing replica puts its load on the others, and an extra one runs an undeclared configuration.",
 			References: []string{"NIST SP 800-190 4.4.5"},
 			Remedy:     "the profile is right and the engine is not: hsectl deploy",
 			Predicate:  counted},

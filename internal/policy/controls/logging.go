@@ -23,7 +23,7 @@ func logging() []policy.Control {
 				return policy.Pass(f.Log.Tier, "driver %s, bounded", f.Log.Value.Driver)
 			}},
 		{ID: "HSE-LOG-002", Title: "Logs are kept", Severity: finding.Medium, Key: "logging",
-			Rationale:  "Without logs nobody can say what happened.",
+			Rationale:  "Without logs an incident cannot be reconstructed.",
 			References: []string{"CIS 2.13"},
 			Remedy:     "use another log driver than none",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {

@@ -189,7 +189,7 @@ func network() []policy.Control {
 			Remedy:     `write "PORT:PORT" for 127.0.0.1, or the address when the world is meant`,
 			Predicate:  portAddresses},
 		{ID: "HSE-NET-002", Title: "Exactly the declared ports are published", Severity: finding.High, Key: "ports",
-			Rationale:  "A port nobody declared is a door nobody watches; a declared one that is missing is an outage.",
+			Rationale:  "An undeclared port is an unwatched way in; a declared port that is missing is an outage.",
 			References: []string{"CIS 5.9", "NIST SP 800-190 4.4.2"},
 			Remedy:     "declare the port under ports:, and give the service a network that may publish",
 			Predicate:  portsDeclared},

@@ -269,7 +269,7 @@ func users() []policy.Control {
 			}},
 		{ID: "HSE-USR-005", Title: "The user is the service's own", Severity: finding.Info, Key: "user", Runtime: true,
 			Rationale: "Whoever breaks out has the rights of every process with the same number: another service, or an account of the host. " +
-				"Where the image or its preset fixes the number, nobody has a choice.",
+				"Where the image or its preset fixes the number, it cannot be chosen.",
 			References: []string{"OWASP Docker rule 2", "NIST SP 800-190 4.3.4"},
 			Remedy:     "give each service a uid from 10000 up that no other has, where its image takes any",
 			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
@@ -288,7 +288,7 @@ func users() []policy.Control {
 				return policy.Fail(f.SameUser.Tier, "uid %d may be an account of the host", in.UID)
 			}},
 		{ID: "HSE-USR-006", Title: "What enters the container has no more rights than the service", Severity: finding.High, Key: "user",
-			Rationale:  "Hooks and docker exec start processes beside the service, as root when they are told to; no scanner looks at them.",
+			Rationale:  "Hooks and docker exec start extra processes in the container, as root if asked to; no scanner inspects them.",
 			References: []string{"CIS 5.23", "CIS 5.24", "NIST SP 800-190 4.3.1"},
 			Remedy:     "run the hook or the command as the service's own user, without --privileged",
 			Predicate:  entered},

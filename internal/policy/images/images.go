@@ -98,7 +98,7 @@ func images() []policy.Control {
 				return policy.Fail(f.Origin.Tier, "neither the image nor the service has one")
 			}},
 		{ID: "HSE-IMG-014", Title: "Nothing turns off the check of certificates", Severity: finding.High, Key: "environment",
-			Rationale:  "Without the check, TLS protects against nobody.",
+			Rationale:  "Without certificate verification, TLS does not protect against an active attacker.",
 			References: []string{"checkov CKV2_DOCKER_2"},
 			Remedy:     "remove the variable; add the missing authority to the image instead",
 			Predicate:  certificateChecks},
@@ -108,7 +108,7 @@ func images() []policy.Control {
 			Remedy:     "take EXPOSE or VOLUME out of the Dockerfile",
 			Predicate:  oddImage},
 		{ID: "HSE-IMG-018", Title: "What is pulled does not depend on the day", Severity: finding.Low, Key: "image", Static: true,
-			Rationale:  "An image that is pulled anew at every start is another one on the day that somebody pushes.",
+			Rationale:  "An image that is pulled at every start changes as soon as a new one is pushed.",
 			References: []string{"CIS 5.28"},
 			Remedy:     "leave pull_policy out, pin the digest with hsectl lock, and pull by deploying",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -132,13 +132,13 @@ func Scanned() []policy.Control {
 		return policy.Control{ID: id, Title: title, Severity: s, Rationale: why, Remedy: remedy, References: references, Key: "image", By: "scan"}
 	}
 	return []policy.Control{
-		row("HSE-IMG-001", "The image is pinned by its digest", finding.High, "A tag means another image as soon as somebody moves it.",
+		row("HSE-IMG-001", "The image is pinned by its digest", finding.High, "A tag can be moved to a different image at any time.",
 			"write the lock: hsectl lock", "CIS 5.28", "CIS 4.2", "dockle DKL-DI-0006", "hadolint DL3006", "NIST SP 800-190 4.2.2"),
 		row("HSE-IMG-004", "No file gives privileges", finding.Medium, "A setuid program or a file capability turns any user into root where new privileges are not refused.",
 			"take the bits away in the build: find / -xdev -perm /6000 -type f -exec chmod a-s {} +", "CIS 4.8", "dockle CIS-DI-0008", "OWASP Docker rule 4"),
 		row("HSE-IMG-006", "No shell, package manager or compiler", finding.Low, "What is not there cannot be used by an intruder.",
 			"copy the program into a distroless or empty base", "CIS 4.3", "dockle DKL-LI-0003", "NIST SP 800-190 4.1.2"),
-		row("HSE-IMG-007", "Size and number of layers are within the budget", finding.Low, "What an image does not need is what nobody updates.",
+		row("HSE-IMG-007", "Size and number of layers are within the budget", finding.Low, "Unneeded files in an image are rarely updated.",
 			"leave build tools in an earlier stage", "CIS 4.3", "CIS 6.1"),
 		row("HSE-IMG-008", "The image is young enough, and its base still gets updates", finding.Medium, "An image that is not rebuilt has no fixes since.",
 			"rebuild on a supported base: hsectl build --pull --no-cache", "CIS 4.4", "NIST SP 800-190 4.2.2"),

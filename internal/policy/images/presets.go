@@ -53,7 +53,7 @@ func presets() []policy.Control {
 			"A database that is killed recovers at its next start; RabbitMQ and Kafka lose data that they wrote to the wrong place.",
 			"raise shutdown.grace, or set what the detail names", imageNeeds),
 		with(row(9, "The image is one that is still made", finding.Medium, "image"),
-			"A tag that moves or that nobody builds any more brings surprises, and no security updates.",
+			"A tag that moves changes without notice, and one that is no longer built gets no security updates.",
 			"use the image of the preset: hsectl presets NAME", livingImage),
 		with(row(10, "A store of data is not open to the world", finding.High, "ports"),
 			"Databases, caches and brokers are found by scanners within minutes.",

@@ -78,7 +78,7 @@ func machine(engine lifecycle.Engine, today time.Time) []machineControl {
 			Remedy:     "chown root, and take write access from group and others; the socket may be the group docker's"},
 			judge: engineFiles},
 		{Control: policy.Control{ID: "HSE-OPS-011", Title: "Swarm is off", Severity: finding.Low, By: by,
-			Rationale:  "It opens ports for a cluster that nobody uses.",
+			Rationale:  "It opens ports for a cluster that is not used.",
 			References: []string{"CIS 5.1"},
 			Remedy:     "docker swarm leave --force"},
 			judge: func(m policy.Machine) policy.Verdict {

@@ -42,13 +42,13 @@ func monitoring() []monitoringControl {
 	const by = "lint and verify"
 	return []monitoringControl{
 		{Control: policy.Control{ID: "HSE-MON-001", Title: "Each service is watched, over a network of its own", Severity: finding.Low, Key: "metrics", By: by,
-			Rationale: "What nobody measures fails before anybody knows. What a service tells of itself helps whoever attacks it, " +
+			Rationale: "Failures of a service that is not measured go unnoticed. Metrics of a service help an attacker, " +
 				"so only Prometheus reads it, over an internal network.",
 			References: []string{"NIST SP 800-190 4.4", "NSA/CISA Kubernetes Hardening: logging"},
 			Remedy:     "give the service metrics: or a health test, leave prometheus and container-exporter on, and do not publish the port of its metrics"},
 			judge: monitoredServices},
 		{Control: policy.Control{ID: "HSE-MON-002", Title: "Somebody is told when a service is unwell", Severity: finding.Medium, Key: "monitoring.receivers", By: by,
-			Rationale:  "An alert that nobody gets is a log line. A service that is killed for memory, restarts or fails its test must reach a person.",
+			Rationale:  "An alert without a receiver is only a log line. A service that is killed for memory, restarts or fails its test must reach a person.",
 			References: []string{"NIST SP 800-190 4.4", "NSA/CISA Kubernetes Hardening: threat detection"},
 			Remedy:     "name a receiver under monitoring.receivers, and leave prometheus, alertmanager and container-exporter on"},
 			judge: func(w policy.Monitoring) []about {
@@ -58,7 +58,7 @@ func monitoring() []monitoringControl {
 				return []about{{w.Name, "monitoring.receivers", told(w)}}
 			}},
 		{Control: policy.Control{ID: "HSE-MON-003", Title: "The running stack is verified again and again", Severity: finding.Medium, Key: "monitoring.verify", By: by,
-			Rationale:  "A control that held on the day of the deploy may not hold today: somebody has changed a container, the engine or the host.",
+			Rationale:  "A control that held at deploy time may not hold today: a container, the engine or the host may have changed.",
 			References: []string{"NIST SP 800-190 4.4.5", "OWASP Docker rule 6"},
 			Remedy:     "set monitoring.verify: 1h, and install the timer that generate writes to monitoring/verify"},
 			judge: func(w policy.Monitoring) []about {
@@ -115,7 +115,7 @@ func told(w policy.Monitoring) policy.Verdict {
 	case len(missing) > 0:
 		return policy.Fail(w.Alerts.Tier, "there is no alert %s", strings.Join(missing, ", "))
 	case len(w.Alerts.Value.Receivers) == 0:
-		return policy.Fail(w.Alerts.Tier, "%d alerts, and nobody is told", len(w.Alerts.Value.Rules))
+		return policy.Fail(w.Alerts.Tier, "%d alerts, but no receiver is set", len(w.Alerts.Value.Rules))
 	}
 	return policy.Pass(w.Alerts.Tier, "%d alerts, told to %s", len(w.Alerts.Value.Rules), strings.Join(w.Alerts.Value.Receivers, ", "))
 }
