@@ -99,7 +99,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 	}{
 		"nothing changes":   {nil, nil},
 		"alertmanager off":  {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, alertmanager]"}}, []string{"weaker medium HSE-MON-002 alertmanager part: "}},
-		"grafana off":       {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, grafana]"}}, []string{"weaker low grafana part: grafana/grafana:12.2.0 → (nobody can look"}},
+		"grafana off":       {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, grafana]"}}, []string{"weaker low grafana part: grafana/grafana:12.2.0 → (dashboards are not"}},
 		"tempo off":         {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, tempo]"}}, []string{"weaker low tempo part:"}},
 		"the cache is gone": {[]edit{{"  cache: {preset: redis, networks: [backend]}\n", ""}}, []string{"neutral info cache service:", "stronger low HSE-NET-004 blackbox-exporter network: shop_monitoring-backend →", "neutral info grafana configuration file: dashboards/redis-dashboard.json → (it is not written", "neutral info HSE-MON-001 redis-exporter part: "}},
 		"a second cache": {[]edit{{"  cache: {preset: redis, networks: [backend]}\n", "  cache: {preset: redis, networks: [backend]}\n  other: {preset: redis, networks: [backend]}\n"}}, []string{
@@ -113,7 +113,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"a receiver less":         {[]edit{{email, ""}}, []string{"weaker low HSE-MON-002 receiver: office: mail to a@example.org by mail.example.org:465, all alerts →"}},
 		"no receiver":             {[]edit{{email, ""}, {"    - {name: operators, webhook: hook}\n", "    []\n"}}, []string{"weaker medium HSE-MON-002 receiver: operators", "weaker medium HSE-MON-002 receiver: office", "stronger high HSE-NET-005 alertmanager way out", "stronger medium HSE-SEC-002 alertmanager secret: hook", "stronger low HSE-NET-004 alertmanager network: out"}},
 		"only critical for one":   {[]edit{{"webhook: hook}", "webhook: hook, severity: critical}"}}, []string{"weaker low HSE-MON-002 alerts for operators: all → critical"}},
-		"only critical for all":   {[]edit{{"webhook: hook}", "webhook: hook, severity: critical}"}, {"name: office,", "name: office, severity: critical,"}}, []string{"weaker medium HSE-MON-002 alerts for operators: all → critical (nobody", "weaker medium HSE-MON-002 alerts for office"}},
+		"only critical for all":   {[]edit{{"webhook: hook}", "webhook: hook, severity: critical}"}, {"name: office,", "name: office, severity: critical,"}}, []string{"weaker medium HSE-MON-002 alerts for operators: all → critical (no receiver", "weaker medium HSE-MON-002 alerts for office"}},
 		"all in words":            {[]edit{{"webhook: hook}", "webhook: hook, severity: all}"}}, nil},
 		"alerts go elsewhere":     {[]edit{{"webhook: hook}", "webhook: other_hook}"}}, []string{"neutral medium HSE-MON-002 receiver operators: webhook of secret hook → webhook of secret other_hook", "stronger medium HSE-SEC-002 alertmanager secret: hook →", "neutral info HSE-SEC-002 alertmanager secret: → other_hook"}},
 		"mail to somebody else":   {[]edit{{"to: a@example.org", "to: mallory@example.org"}}, []string{"neutral medium HSE-MON-002 receiver office: mail to a@example.org by mail.example.org:465 → mail to mallory@example.org"}},
@@ -137,7 +137,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"another port of a part":  {[]edit{{parts, parts + "    prometheus: {ports: [\"9999:9090\"]}\n"}}, []string{"neutral info HSE-NET-001 prometheus published port: 127.0.0.1:9090→9090/tcp → 127.0.0.1:9999→9090/tcp"}},
 		"a longer exception":      {[]edit{{"service: cadvisor, reason: x, owner: ops, expires: 2027-04-01", "service: cadvisor, reason: x, owner: ops, expires: 2028-04-01"}}, []string{"weaker critical HSE-FS-003 cadvisor exception"}},
 		"nothing is watched": {[]edit{{"monitoring:\n" + monitored, ""}, {"    metrics: {prefix: shop_, port: 8080}\n    slo: {latency_p95: 500ms, availability: 99.5}\n", ""}},
-			[]string{"weaker low HSE-MON-001 app metrics", "weaker low HSE-MON-002 app objective of latency", "weaker low HSE-MON-002 app objective of availability", "stronger low HSE-NET-004 app network", "stronger low HSE-NET-004 cache network", "weaker medium HSE-MON-002 monitoring: 10 parts → (nobody watches the stack any more"}},
+			[]string{"weaker low HSE-MON-001 app metrics", "weaker low HSE-MON-002 app objective of latency", "weaker low HSE-MON-002 app objective of availability", "stronger low HSE-NET-004 app network", "stronger low HSE-NET-004 cache network", "weaker medium HSE-MON-002 monitoring: 10 parts → (the stack is no longer monitored any more"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base, watching := pair(t, watched)

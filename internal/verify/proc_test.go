@@ -230,7 +230,7 @@ func TestCgroupKeepsTheEnginesWord(t *testing.T) {
 }
 
 // A container in the root of the hierarchy has no limit, whatever the engine says: so is one of an engine without root on
-// version 1. One that it could not be checked at, or in a group without some file, keeps the engine's word.
+// version 1. One that could not be inspected, or in a group without some file, keeps the engine's word.
 func TestCgroupRootHasNoLimits(t *testing.T) {
 	const hybrid = "9:name=systemd:/\n8:pids:/\n4:memory:/session\n1:cpu,cpuacct:/\n0::/\n"
 	for name, c := range map[string]struct {

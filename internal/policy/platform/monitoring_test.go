@@ -40,7 +40,7 @@ func TestHowAStackIsWatched(t *testing.T) {
 		"alerts of no stack":          {"HSE-MON-002", func(w *policy.Monitoring) { w.Absent = true }, advice, "not deployed here"},
 		"no alert":                    {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Rules = nil }, fail, "there is no alert"},
 		"an alert less":               {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Rules = []string{"OOMKilled", "RestartLoop", "TargetDown"} }, fail, "ServiceUnhealthy"},
-		"nobody is told":              {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Receivers = nil }, fail, "nobody is told"},
+		"nobody is told":              {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Receivers = nil }, fail, "no receiver is set"},
 		"alerts that nobody saw":      {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts = policy.Fact[policy.Alerts]{} }, unknown, "the alerts"},
 		"verified":                    {"HSE-MON-003", func(*policy.Monitoring) {}, pass, "40 minutes old"},
 		"verified long ago":           {"HSE-MON-003", func(w *policy.Monitoring) { w.Verified.Value.Age = 5 * 24 * time.Hour }, fail, "5 days old"},
