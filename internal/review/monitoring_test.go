@@ -137,7 +137,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"another port of a part":  {[]edit{{parts, parts + "    prometheus: {ports: [\"9999:9090\"]}\n"}}, []string{"neutral info HSE-NET-001 prometheus published port: 127.0.0.1:9090→9090/tcp → 127.0.0.1:9999→9090/tcp"}},
 		"a longer exception":      {[]edit{{"service: cadvisor, reason: x, owner: ops, expires: 2027-04-01", "service: cadvisor, reason: x, owner: ops, expires: 2028-04-01"}}, []string{"weaker critical HSE-FS-003 cadvisor exception"}},
 		"nothing is watched": {[]edit{{"monitoring:\n" + monitored, ""}, {"    metrics: {prefix: shop_, port: 8080}\n    slo: {latency_p95: 500ms, availability: 99.5}\n", ""}},
-			[]string{"weaker low HSE-MON-001 app metrics", "weaker low HSE-MON-002 app objective of latency", "weaker low HSE-MON-002 app objective of availability", "stronger low HSE-NET-004 app network", "stronger low HSE-NET-004 cache network", "weaker medium HSE-MON-002 monitoring: 10 parts → (the stack is no longer monitored any more"}},
+			[]string{"weaker low HSE-MON-001 app metrics", "weaker low HSE-MON-002 app objective of latency", "weaker low HSE-MON-002 app objective of availability", "stronger low HSE-NET-004 app network", "stronger low HSE-NET-004 cache network", "weaker medium HSE-MON-002 monitoring: 10 parts → (the stack is no longer monitored"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base, watching := pair(t, watched)
