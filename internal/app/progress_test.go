@@ -41,7 +41,7 @@ func TestGitHubActions(t *testing.T) {
 		name, want string
 		end        func(*Progress)
 	}{
-		{"unchanged", "::endgroup::\nshop is as release 3 left it, and as the profile says: nothing to do\n", func(p *Progress) { p.Unchanged("shop", 3) }},
+		{"unchanged", "::endgroup::\nshop matches release 3 and the profile: nothing to do\n", func(p *Progress) { p.Unchanged("shop", 3) }},
 		{"failed", "::endgroup::\n::error title=hsectl deploy::100%25 of [secret]%0Dfailed::warning::\n",
 			func(p *Progress) { _ = p.Failed(errors.New("100% of s3cr3t-value\rfailed::warning::\nand more lines")) }},
 		{"warned", "::warning title=hsectl deploy::hook tell: 5%25%0A::error::no [secret]\n", func(p *Progress) { p.Warn("hook tell: 5%\n::error::no s3cr3t-value") }},
