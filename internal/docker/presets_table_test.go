@@ -89,6 +89,8 @@ func webServers() []presetAtWork {
 			},
 			write: all(inside("", "mkdir /data/site && echo kept > /data/site/word.txt"), page("kept", "80", "/word.txt")),
 			read:  page("kept", "80", "/word.txt"),
+
+			keepsFileCapability: true,
 		},
 		{
 			preset: "haproxy", more: often + granted + "    depends_on: [web]\n  web: {preset: nginx-unprivileged, health: {interval: 5s}}\n",
