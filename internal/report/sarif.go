@@ -145,8 +145,8 @@ func sarifLocation(d Document, f finding.Finding) *sarif.Location {
 // fingerprint names an alert by what it is about, also under the name by which GitHub knows it.
 func fingerprint(name string, parts ...string) map[string]string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	print := hex.EncodeToString(sum[:16])
-	return map[string]string{name: print, "primaryLocationLineHash": print[:16] + ":1"}
+	digest := hex.EncodeToString(sum[:16])
+	return map[string]string{name: digest, "primaryLocationLineHash": digest[:16] + ":1"}
 }
 
 // physicalLocation is a place in a file; line and column are 0 where they are not known.

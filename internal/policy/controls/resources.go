@@ -129,8 +129,7 @@ func resources() []policy.Control {
 				if !f.OOMKilled.Known() {
 					return policy.Unknown(f.OOMKilled, "the kernel's record")
 				}
-				switch {
-				case f.OOMKilled.Value:
+				if f.OOMKilled.Value {
 					return policy.Fail(f.OOMKilled.Tier, "the kernel killed a process of the service for memory")
 				}
 				if v := spared(f); v.Status == finding.Fail {
