@@ -14,8 +14,7 @@ all: build
 demo: build
 	scripts/demo
 
-# The unit tier: everything that needs no engine, no root and no other program than Go and git. Under 90 seconds on two processors
-# with a warm build cache.
+# The unit tier: everything that needs no engine, no root and no other program than Go and git.
 unit:
 	$(GO) test ./...
 	$(GO) -C test test ./...

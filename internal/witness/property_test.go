@@ -44,10 +44,6 @@ func granted(s stack.Stack, service stack.Service, control string) bool {
 		return service.Extra["secrets"] == nil
 	case "HSE-FS-005": // volumes: {NAME: {external: true}} is a grant of that volume
 		return slices.ContainsFunc(s.Intent(service).Writable, func(m policy.Mount) bool { return m.External })
-	case "HSE-OPS-001": // the profile says how the volume is backed up, or that it need not be
-		return true
-	case "HSE-FS-010", "HSE-USR-003": // deploy hands volumes to the user who writes them
-		return true
 	}
 	return false
 }

@@ -125,11 +125,11 @@ func (d Declared) Check() []finding.Finding {
 func (d Declared) Service(s stack.Service) []finding.Finding {
 	facts, intent := d.Facts(s), d.stack.Intent(s)
 	out := controls.Check(facts, intent, false)
-	// Ports and secrets that are passed through are no grant, but they are meant.
-	meant := d.file.Intent(s.Name)
-	intent.Ports, intent.Secrets = meant.Ports, meant.Secrets
+	// Ports and secrets that are passed through are no grant, but they are meant to be there.
+	intent.Ports, intent.Secrets = d.file.Intent(s.Name).Ports, d.file.Intent(s.Name).Secrets
 	for key, control := range map[string]string{"ports": "HSE-NET-002", "secrets": "HSE-SEC-002"} {
-		if i := slices.IndexFunc(out, func(f finding.Finding) bool { return f.Control == control }); i >= 0 && written(s.Extra, key) {
+		i := slices.IndexFunc(out, func(f finding.Finding) bool { return f.Control == control })
+		if written(s.Extra, key) && i >= 0 {
 			out[i] = controls.CheckOne(control, facts, intent)
 		}
 	}
