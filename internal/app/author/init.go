@@ -303,7 +303,7 @@ func inspectRunning(ctx context.Context, g *app.Settings, s app.Streams, project
 		out[c.Service] = importer.Observation(verify.NeedsOf(c))
 	}
 	if len(out) == 0 {
-		return nil, &app.UsageError{Err: fmt.Errorf("Compose project %s has no running container", project),
+		return nil, &app.UsageError{Err: fmt.Errorf("the Compose project %s has no running container", project),
 			Hint: "start it with docker compose up -d and use it for a while; set its project name with --name"}
 	}
 	s.Say("inspected %s; behaviour since their start only", app.Count(len(out), "running service"))
