@@ -19,9 +19,9 @@ unit:
 	$(GO) test ./...
 	$(GO) -C test test ./...
 
-# All tests. Without an engine it fails. Engine tests mostly wait, so three of them run in parallel; the packages that use the
+# All tests, and the linters. Without an engine it fails. Engine tests mostly wait, so three of them run in parallel; the packages that use the
 # engine run one after the other, because health tests fail on an overloaded machine.
-test: check unit engine sshd browser example build
+test: check lint unit race engine sshd browser example build
 	$(GO) -C test test -tags browser ./report
 	$(GO) test -tags engine -count 1 -timeout 20m -parallel 3 ./cmd/hsectl
 	$(GO) test -tags engine -count 1 -timeout 40m -parallel 3 -skip '^TestPresetsAtWork$$' ./internal/docker
