@@ -3,6 +3,7 @@ package generate
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -77,8 +78,24 @@ func sources(n *yaml.Node) []string {
 	return slices.Compact(out)
 }
 
-// Item reports whether a path stands for a whole item of a list, whose own settings have longer paths.
-func (s Settings) Item(path string) bool { return strings.HasPrefix(s[path], "{") }
+// itemMark ends the path of a whole item of a list. YAML allows no such character, so no key of a file has it.
+const itemMark = "\x00"
+
+// Item returns the path of a whole item of a list, whose own settings have longer paths, or false for any other path.
+func Item(path string) (string, bool) { return strings.CutSuffix(path, itemMark) }
+
+// listed writes a list of plain values so that no two lists are written alike.
+func listed(items []*yaml.Node) string {
+	var texts []string
+	for _, item := range items {
+		text := item.Value
+		if text == "" || text != strings.TrimSpace(text) || strings.ContainsAny(text, `,"`) {
+			text = strconv.Quote(text)
+		}
+		texts = append(texts, text)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
 
 // inWords is an item of a list on one line.
 func inWords(n *yaml.Node) string {
@@ -94,16 +111,15 @@ func inWords(n *yaml.Node) string {
 func (s Settings) add(path string, n *yaml.Node) {
 	switch n.Kind {
 	case yaml.MappingNode:
+		if len(n.Content) == 0 && path != "" {
+			s[path] = "{}"
+		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			s.add(strings.TrimPrefix(path+"."+n.Content[i].Value, "."), n.Content[i+1])
 		}
 	case yaml.SequenceNode:
 		if !slices.ContainsFunc(n.Content, func(item *yaml.Node) bool { return item.Kind != yaml.ScalarNode }) {
-			var texts []string
-			for _, item := range n.Content {
-				texts = append(texts, item.Value)
-			}
-			s[path] = "[" + strings.Join(texts, ", ") + "]"
+			s[path] = listed(n.Content)
 			return
 		}
 		for i, item := range n.Content {
@@ -114,7 +130,10 @@ func (s Settings) add(path string, n *yaml.Node) {
 					break
 				}
 			}
-			s[name] = "{" + inWords(item) + "}"
+			if _, taken := s[name+itemMark]; taken { // one port by two protocols
+				name = fmt.Sprintf("%s[%d]", name, i)
+			}
+			s[name+itemMark] = "{" + inWords(item) + "}"
 			s.add(name, item)
 		}
 	case yaml.AliasNode:

@@ -147,18 +147,18 @@ func difference(before, after generate.Settings, ignore func(path string) bool) 
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		b, hadB := before[path]
 		a, hadA := after[path]
-		item := before.Item(path) || after.Item(path)
+		name, item := generate.Item(path)
 		if item && hadA != hadB {
-			whole = path + "."
+			whole = name + "."
 		}
 		switch {
 		case a == b && hadA == hadB, strings.HasPrefix(path, whole), item && hadA && hadB, ignore != nil && ignore(path):
 		case !hadB:
-			out = append(out, fmt.Sprintf("%s is new: %s", path, a))
+			out = append(out, fmt.Sprintf("%s is new: %s", name, a))
 		case !hadA:
-			out = append(out, fmt.Sprintf("%s is gone: %s", path, b))
+			out = append(out, fmt.Sprintf("%s is gone: %s", name, b))
 		default:
-			out = append(out, fmt.Sprintf("%s: %s → %s", path, b, a))
+			out = append(out, fmt.Sprintf("%s: %s → %s", name, b, a))
 		}
 	}
 	return out

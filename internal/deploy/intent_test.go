@@ -27,6 +27,8 @@ services:
     metrics: {port: 9100}
     slo: {latency_p95: 300ms}
     networks: [back]
+    environment: {CONFIG: '{"debug": false}'}
+    command: [redis-server, --save, --appendonly]
   cache: {preset: redis, user: "7:8", networks: [back]}
   alone: {preset: redis, user: "7:8", networks: [front]}
 networks: {back: {}, front: {}}
@@ -98,6 +100,13 @@ func TestRenderedChangesAreSeen(t *testing.T) {
 		"open files":  func(s *stack.Service) { s.OpenFiles++ },
 		"stop signal": func(s *stack.Service) { s.Shutdown.Signal = "SIGINT" },
 		"grace":       func(s *stack.Service) { s.Shutdown.Grace++ },
+		"a value that begins with a brace": func(s *stack.Service) {
+			s.Environment = []stack.Variable{{Name: "CONFIG", Value: `{"debug": true}`}}
+		},
+		"one word instead of two": func(s *stack.Service) { s.Command = []string{"redis-server", "--save, --appendonly"} },
+		"another network": func(s *stack.Service) {
+			s.Extra = map[string]any{"networks": map[string]any{"front": map[string]any{}}}
+		},
 		"environment": func(s *stack.Service) {
 			s.Environment = append(slices.Clip(s.Environment), stack.Variable{Name: "X", Value: "1"})
 		},
