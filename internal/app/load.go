@@ -93,11 +93,12 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	}
 	l.Today, l.Now = today, time.Now()
 	l.Stack = l.dated(stack.New(l.Profile))
-	return l, l.judgePassed()
+	return l, nil
 }
 
-// judgePassed refuses what is passed through and breaks a control for which there is no exception, with the place of the key.
-func (l Loaded) judgePassed() error {
+// Weakened returns what is passed through and breaks a control for which there is no exception, with the place of the key, or nil.
+// It is asked by what writes, judges and deploys the stack; verbs that recover or look at one work with any profile.
+func (l Loaded) Weakened() error {
 	var problems yamldoc.Collector
 	// An exception that has expired is for lint and deploy to refuse, so the day does not count here. Nothing is waited for.
 	broken, err := witness.Breaks(context.Background(), stack.New(l.Profile))
@@ -155,6 +156,22 @@ func LoadCompose(ctx context.Context, from composefile.Source) (*composefile.Pro
 
 // Expired returns the exceptions of the stack whose last day is over, or nil: what lint and deploy do not let pass.
 func (l Loaded) Expired() error { return l.Profile.Expired(l.Today, l.Root) }
+
+// Refused returns everything for which lint does not take the profile, all at once: exceptions of all its stacks that have expired,
+// and what is passed through without one.
+func (l Loaded) Refused() error {
+	var all yamldoc.Collector
+	for _, err := range []error{l.Profile.Expired(l.Today, "", "monitoring."), l.Weakened()} {
+		problems := yamldoc.Problems(err)
+		if err != nil && len(problems) == 0 {
+			return err
+		}
+		for _, p := range problems {
+			all.Add(p.At, p.Hint, "%s", p.Message)
+		}
+	}
+	return all.Err()
+}
 
 // WarnExpired names all of the profile on standard error, for verbs that go on.
 func (l Loaded) WarnExpired(s Streams) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/witness"
+	"github.com/hsectl/hsectl/internal/yamldoc"
 )
 
 const waived = `apiVersion: hsectl/v1
@@ -94,5 +96,26 @@ func TestWhateverIsLoadedIsJudgedByTheDataAboutImages(t *testing.T) {
 		if i < 0 || findings[i].Status != finding.Fail {
 			t.Errorf("%s: %+v", name, findings[max(i, 0)])
 		}
+	}
+}
+
+// What is passed through without an exception stops what writes and deploys the stack, and nothing that recovers one; lint names it
+// together with what has expired.
+func TestWeakenedStopsOnlyWhatDeploys(t *testing.T) {
+	text := waived + "  - {control: HSE-FS-001, service: cache, reason: x, expires: 2026-06-15}\n"
+	text = strings.Replace(text, "preset: redis", "preset: redis, passthrough: {privileged: true}", 1)
+	read := func(string, int64) ([]byte, error) { return []byte(text), nil }
+	l, err := LoadFrom(Selection{Files: []string{"hsectl.yaml"}}, read, time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatalf("it is not even loaded: %v", err)
+	}
+	weakened := yamldoc.Problems(l.Weakened())
+	if !slices.ContainsFunc(weakened, func(p *yamldoc.Problem) bool {
+		return strings.Contains(p.Message, "breaks HSE-PRV-001") && p.At.Line > 0
+	}) {
+		t.Errorf("got %v", weakened)
+	}
+	if all := yamldoc.Problems(l.Refused()); len(all) != len(weakened)+len(yamldoc.Problems(l.Expired())) || len(all) == len(weakened) {
+		t.Errorf("lint names %v", all)
 	}
 }

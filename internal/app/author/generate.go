@@ -46,6 +46,9 @@ func Generate(g *app.Settings, s app.Streams, o GenerateOptions) error {
 	if l, err = l.Pinned(); err != nil {
 		return err
 	}
+	if err := l.Weakened(); err != nil {
+		return err
+	}
 	l.WarnExpired(s)
 	files, err := app.Render(l, o.Out)
 	if err != nil {

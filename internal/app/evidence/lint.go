@@ -67,7 +67,7 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 		if err != nil {
 			return "", nil, err
 		}
-		if err := l.Profile.Expired(l.Today, "", "monitoring."); err != nil {
+		if err := l.Refused(); err != nil {
 			return "", nil, err
 		}
 		if findings, err = LintProfile(ctx, l); err != nil {

@@ -96,6 +96,9 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 		}
 		stacks = append(stacks, beside)
 	}
+	if err := l.Weakened(); err != nil {
+		return err
+	}
 	for _, one := range stacks {
 		if err := one.Expired(); err != nil {
 			return err

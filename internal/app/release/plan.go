@@ -36,6 +36,9 @@ func planned(ctx context.Context, g *app.Settings, s app.Streams, monitoring boo
 	if err != nil {
 		return nil, err
 	}
+	if err := l.Weakened(); err != nil {
+		return nil, err
+	}
 	l.WarnExpired(s)
 	stacks := []app.Loaded{l}
 	if monitoring {
