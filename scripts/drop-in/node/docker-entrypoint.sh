@@ -1,6 +1,6 @@
 #!/bin/sh
-# An option, a name that is no command, or a script without the x bit goes to
-# node; everything else is run as it is.
+# An option, an unknown command, or a script without the x bit is passed to
+# node; everything else is executed directly.
 set -e
 
 is_for_node() {

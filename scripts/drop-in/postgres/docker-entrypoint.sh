@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Start PostgreSQL; on an empty data directory first create the cluster, the
-# user and the database that the environment asks for, then run what lies in
+# user and the database that the environment requests, then run the files in
 # /docker-entrypoint-initdb.d.
 set -Eeuo pipefail
 
@@ -10,7 +10,7 @@ die() {
 	exit 1
 }
 
-# from_file NAME [DEFAULT]: NAME may be given as such or as NAME_FILE, never both.
+# from_file NAME [DEFAULT]: the value comes from NAME or from NAME_FILE, never both.
 from_file() {
 	local name=$1 file_name=$1_FILE value=${2:-}
 	if [[ ${!name:-} && ${!file_name:-} ]]; then
@@ -38,7 +38,7 @@ make_directories() {
 	user=$(id -u)
 	mkdir -p "$PGDATA"
 	chmod 00700 "$PGDATA" || :
-	# With --user and a foreign tmpfs these may fail; the server then says why.
+	# With --user and a tmpfs of another owner these may fail; the server then reports the reason.
 	mkdir -p /var/run/postgresql || :
 	chmod 03775 /var/run/postgresql || :
 	if [[ $POSTGRES_INITDB_WALDIR ]]; then
@@ -58,14 +58,14 @@ require_password() {
 	[[ $POSTGRES_PASSWORD || $POSTGRES_HOST_AUTH_METHOD == trust ]] || die \
 		"Database is uninitialized and superuser password is not specified.
        Set POSTGRES_PASSWORD (or POSTGRES_PASSWORD_FILE) to a non-empty value,
-       or POSTGRES_HOST_AUTH_METHOD=trust to let everybody in without one."
+       or POSTGRES_HOST_AUTH_METHOD=trust to allow every login without one."
 	if [[ $POSTGRES_HOST_AUTH_METHOD == trust ]]; then
-		say 'warning: POSTGRES_HOST_AUTH_METHOD=trust: no password is asked of anybody' >&2
+		say 'warning: POSTGRES_HOST_AUTH_METHOD=trust: no login needs a password' >&2
 	fi
 }
 
-# A volume on the path of images before 18 would silently stay unused, and the
-# data would end up in an anonymous volume.
+# A volume on the path of images before 18 would stay unused without a warning,
+# and the data would be in an anonymous volume.
 reject_old_layout() {
 	local dir
 	for dir in /var/lib/postgresql /var/lib/postgresql/data; do
@@ -77,7 +77,7 @@ reject_old_layout() {
 	fi
 }
 
-# initdb wants a name for its uid; lend one to a --user without passwd entry.
+# initdb needs a name for its uid; provide one for a --user without passwd entry.
 lend_user_name() {
 	getent passwd "$(id -u)" >/dev/null && return
 	local library=(/usr/lib/*/libnss_wrapper.so)
@@ -99,8 +99,8 @@ create_cluster() {
 	local more=()
 	[[ $POSTGRES_INITDB_WALDIR ]] && more+=(--waldir "$POSTGRES_INITDB_WALDIR")
 	lend_user_name
-	# eval, because POSTGRES_INITDB_ARGS holds several, possibly quoted, words.
-	# The password goes through a pipe: a file could be left behind.
+	# eval, because POSTGRES_INITDB_ARGS contains several, possibly quoted, words.
+	# The password is passed through a pipe, because a file could remain.
 	eval 'initdb --username="$POSTGRES_USER" --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD") \
 		'"$POSTGRES_INITDB_ARGS"' "${more[@]}"'
 	return_user_name
@@ -112,8 +112,8 @@ allow_network_logins() {
 	printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 }
 
-# The server of the first start listens on the unix socket only, so that nobody
-# on the network takes a half-made database for a finished one.
+# The server of the first start listens on the unix socket only, so that clients
+# on the network cannot connect before the database is complete.
 start_private_server() {
 	local options
 	printf -v options '%q ' "$@" -c listen_addresses='' -p "${PGPORT:-5432}"
@@ -141,7 +141,7 @@ run_init_files() {
 	for file; do
 		case $file in
 		*.sh)
-			# Executable ones run, others are sourced and see our functions.
+			# Executable files are run, others are sourced and can use our functions.
 			if [[ -x $file ]]; then
 				say "running $file"
 				"$file"

@@ -14,15 +14,15 @@ is_server() {
 	esac
 }
 
-# Whether capability number $1 is in the bounding set. Without setuid (7) and
-# setgid (6) the official image stays root without a word; so does this one.
+# Succeed when capability number $1 is in the bounding set. Without setuid (7) and
+# setgid (6) the official image stays root without a warning; so does this one.
 may() {
 	mask=$(sed -n 's/^CapBnd:[[:space:]]*//p' /proc/self/status)
 	[ $((0x$mask >> $1 & 1)) -eq 1 ]
 }
 
-# Only a directory that holds nothing but Redis data is taken over: a volume
-# with other people's files in it keeps its owners.
+# Change the owner only of a directory that contains nothing but Redis data:
+# a volume with other files keeps its owners.
 fix_owner() {
 	[ -z "${SKIP_FIX_PERMS:-}" ] || return 0
 	foreign=$(find . -mindepth 1 -maxdepth 1 ! -name '*.rdb' ! -name appendonlydir)
@@ -32,7 +32,7 @@ fix_owner() {
 
 if is_server "${1:-}" && [ "$(id -u)" = 0 ] && [ -z "${SKIP_DROP_PRIVS:-}" ] && may 7 && may 6; then
 	fix_owner
-	# setpriv needs SETPCAP (8) to empty the bounding set; it is no loss here.
+	# setpriv needs SETPCAP (8) to empty the bounding set; without it, skip that step.
 	if may 8; then
 		set -- --bounding-set=-all "$0" "$@"
 	else
@@ -41,7 +41,7 @@ if is_server "${1:-}" && [ "$(id -u)" = 0 ] && [ -z "${SKIP_DROP_PRIVS:-}" ] && 
 	exec setpriv --reuid=redis --regid=redis --clear-groups --no-new-privs --inh-caps=-all "$@"
 fi
 
-# Data files are nobody else's business, unless someone chose a umask.
+# Data files are readable by their owner only, unless a umask is set.
 if [ "$(umask)" = 0022 ]; then
 	umask 0077
 fi

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Certificates of the system are only added when they are asked for.
+# System certificates are added only on request.
 set -e
 
 if [ "${USE_SYSTEM_CA_CERTS:-}" ]; then
-	echo 'USE_SYSTEM_CA_CERTS is not known to this stand-in' >&2
+	echo 'USE_SYSTEM_CA_CERTS is not supported by this replacement image' >&2
 	exit 1
 fi
 exec "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Start MariaDB, as user mysql when the container starts as root; make the database first where there is none.
+# Start MariaDB, as user mysql when the container starts as root; create the database first if there is none.
 set -euo pipefail
 
 data=/var/lib/mysql
@@ -10,7 +10,7 @@ die() {
 	exit 1
 }
 
-# setting NAME: MARIADB_NAME or MYSQL_NAME, or what the file holds that the same name with _FILE gives.
+# setting NAME: print MARIADB_NAME or MYSQL_NAME, or the content of the file in the same variable with _FILE.
 setting() {
 	local prefix name file
 	for prefix in MARIADB MYSQL; do
@@ -24,7 +24,7 @@ setting() {
 	done
 }
 
-# A string as SQL writes it.
+# Quote a string for SQL.
 quoted() {
 	local text=${1//\\/\\\\}
 	printf "'%s'" "${text//\'/\\\'}"
@@ -32,17 +32,17 @@ quoted() {
 
 ask() { mariadb --no-defaults --socket "$socket" --user root --batch "$@"; }
 
-# The server of the first start answers on its socket only, so that nobody takes a half-made database for a finished one.
+# The server of the first start listens on its socket only, so that clients cannot connect before the database is complete.
 start_private_server() {
 	"$@" --skip-networking --socket "$socket" &
 	server=$!
 	until ask -e 'SELECT 1' >/dev/null 2>&1; do
-		kill -0 "$server" 2>/dev/null || die 'the server of the first start has ended'
+		kill -0 "$server" 2>/dev/null || die 'the server of the first start has exited'
 		sleep 0.2
 	done
 }
 
-# The user of healthcheck.sh: it may see that the server works, and nothing else.
+# The user of healthcheck.sh: it can only check that the server works.
 make_health_user() {
 	local password host
 	password=$(head -c 24 /dev/urandom | base64)
@@ -56,7 +56,7 @@ make_health_user() {
 make_users() {
 	local root=$1 database user password
 	database=$(setting DATABASE) user=$(setting USER) password=$(setting PASSWORD)
-	# What mariadb-install-db makes beside root@localhost has no password.
+	# The accounts that mariadb-install-db creates in addition to root@localhost have no password.
 	printf "DROP USER IF EXISTS root@'%s', root@'127.0.0.1', root@'::1';\n" "$(hostname)"
 	make_health_user
 	if [[ $database ]]; then
@@ -74,13 +74,13 @@ initialise() {
 	local root
 	root=$(setting ROOT_PASSWORD)
 	[[ $root || ${MARIADB_ALLOW_EMPTY_ROOT_PASSWORD:-} ]] ||
-		die 'there is no database yet, and no MARIADB_ROOT_PASSWORD(_FILE) or MARIADB_ALLOW_EMPTY_ROOT_PASSWORD'
+		die 'the database is not initialised: set MARIADB_ROOT_PASSWORD(_FILE) or MARIADB_ALLOW_EMPTY_ROOT_PASSWORD'
 	mariadb-install-db --datadir="$data" --rpm --auth-root-authentication-method=normal --skip-test-db \
 		--skip-log-bin >/dev/null
 	start_private_server "$@"
 	make_users "$root" | ask
 	kill "$server"
-	wait "$server" || die 'the server of the first start did not end well'
+	wait "$server" || die 'the server of the first start exited with an error'
 }
 
 if [[ ${1:-} == -* ]]; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the options ask: --connect, --innodb_initialized. Over TCP, for the server of the first start has the socket only.
+# Supports --connect and --innodb_initialized. Connects over TCP, because the server of the first start has the socket only.
 set -e
 
 ask() { mariadb --defaults-file=/var/lib/mysql/.my-healthcheck.cnf --protocol=tcp --host=127.0.0.1 --skip-column-names --batch -e "$1"; }

@@ -10,7 +10,7 @@ if [ "${1:-}" = valkey-server ] && [ "$(id -u)" = 0 ]; then
 	exec setpriv --reuid=valkey --regid=valkey --clear-groups "$0" "$@"
 fi
 if [ "${1:-}" = valkey-server ] && [ ! -w . ]; then
-	echo "entrypoint: $(pwd) cannot be written" >&2
+	echo "entrypoint: $(pwd) is not writable" >&2
 	exit 1
 fi
 if [ "$(umask)" = 0022 ]; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The server runs under a master, in the foreground.
+# Run the server under a master process, in the foreground.
 set -e
 
 case "${1:-}" in

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Listen on IPv6, too, where the file of the default server can be written: not on a read-only root.
+# Also listen on IPv6 when the file of the default server is writable, which it is not on a read-only root.
 set -e
 
 file=/etc/nginx/conf.d/default.conf

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run what is in /docker-entrypoint.d before the server starts; a step that cannot do its work says so and is passed over.
+# Run the scripts in /docker-entrypoint.d before the server starts. A step that fails prints a message and is skipped.
 set -e
 
 if [ "$1" = nginx ]; then
