@@ -28,6 +28,7 @@ const anything = "*"
 
 func rooms() []room {
 	return []room{
+		{"internal/startup", "the pace of the garbage collector, set before anything else is initialised", nil},
 		{"internal/yamldoc", "YAML documents with places; knows no kind of document", nil},
 		{"internal/lifecycle", "what is known of the life of versions, as of a day", []string{"internal/yamldoc"}},
 		{"internal/finding", "one observation, which everybody talks about", nil},
@@ -237,6 +238,7 @@ func rooms() []room {
 			"internal/witness",
 		}},
 		{"cmd/hsectl", "flags, streams, hints and exit codes; one verb is options, flags and one call", []string{
+			"internal/startup",
 			"internal/probe",
 			"internal/app",
 			"internal/app/author",
@@ -307,7 +309,7 @@ func owners() []owner {
 		{"github.com/opencontainers/image-spec", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for a configuration"},
 		{"golang.org/x/sys", []string{"internal/probe"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host", "internal/probe", "internal/ask"}, "processes are started at the edge"},
-		{"os", []string{"internal/host", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache"}, "files and environment are effects"},
+		{"os", []string{"internal/host", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
 		{"net/http", []string{"internal/engine", "internal/engine/enginetest", "internal/ask", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and ask puts questions to services"},
 		{"google.golang.org/grpc", []string{"internal/ask"}, "the health service of gRPC is asked there"},
 		{"github.com/tsenart/vegeta/v12", []string{"internal/ask"}, "load is an effect"},

@@ -9,22 +9,16 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/hsectl/hsectl/internal/app"
+	_ "github.com/hsectl/hsectl/internal/startup" // sets the pace of the garbage collector
 )
 
-// garbage is the GOGC value of the program, in percent: most verbs end before a collection pays off. GOGC and GOMEMLIMIT in the
-// environment still apply.
-const garbage = 400
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once; the next run cleans up
+	// A second signal ends the program at once; the next run cleans up.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
 	os.Exit(code)

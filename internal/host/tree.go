@@ -39,12 +39,13 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 }
 
 // WriteTree writes the files into dir. Every file is written beside its place first and then renamed, so that a
-// failure before the renames leaves what was there, and no reader ever sees half a file.
+// failure before the renames leaves what was there, and no reader ever sees half a file. A file that has its content already is
+// left alone.
 func WriteTree(dir string, files []generate.File) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the output directory: %w", err)
 	}
-	var staged []string
+	staged := map[string]string{} // by the path that it is for
 	defer func() {
 		for _, name := range staged {
 			if removeErr := os.Remove(name); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
@@ -57,24 +58,43 @@ func WriteTree(dir string, files []generate.File) (err error) {
 		if info, err := os.Lstat(path); err == nil && info.IsDir() {
 			return fmt.Errorf("replacing %s: a directory is in its place", f.Path)
 		}
+		if unchanged(path, f.Data) {
+			continue
+		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("making a directory for %s: %w", f.Path, err)
 		}
 		name, err := stage(path, f.Data)
 		if name != "" {
-			staged = append(staged, name)
+			staged[path] = name
 		}
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", f.Path, err)
 		}
 	}
-	for i, f := range files {
-		if err := os.Rename(staged[i], filepath.Join(dir, filepath.FromSlash(f.Path))); err != nil {
-			return fmt.Errorf("replacing %s: %w", f.Path, err)
+	for _, f := range files {
+		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if name, ok := staged[path]; ok {
+			if err := os.Rename(name, path); err != nil {
+				return fmt.Errorf("replacing %s: %w", f.Path, err)
+			}
 		}
 	}
 	return nil
 }
+
+// unchanged reports whether a file has these bytes and the mode that WriteTree gives.
+func unchanged(path string, data []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != fileMode || info.Size() != int64(len(data)) {
+		return false
+	}
+	have, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(have, data)
+}
+
+// fileMode is the mode of what is written for everyone to read.
+const fileMode fs.FileMode = 0o644
 
 func stage(path string, data []byte) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".hsectl-*")
@@ -83,7 +103,7 @@ func stage(path string, data []byte) (string, error) {
 	}
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(fileMode)
 	}
 	if err == nil {
 		err = f.Sync()

@@ -65,6 +65,38 @@ func TestWriteTree(t *testing.T) {
 	}
 }
 
+// What is there already is not written again; what has other bytes, another mode or is a link is.
+func TestWriteTreeLeavesWhatIsUnchanged(t *testing.T) {
+	dir := t.TempDir()
+	if err := host.WriteTree(dir, rendered("one")); err != nil {
+		t.Fatal(err)
+	}
+	lstat := func(name string) fs.FileInfo {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	before := lstat("a.yml")
+	write(t, filepath.Join(dir, "elsewhere"), "one")
+	if err := errors.Join(os.Chmod(filepath.Join(dir, "sub", "b.yml"), 0o600), os.Remove(filepath.Join(dir, "c.json")), os.Symlink("elsewhere", filepath.Join(dir, "c.json"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.WriteTree(dir, rendered("one")); err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(before, lstat("a.yml")) {
+		t.Error("a file was replaced by the same one")
+	}
+	if mode := lstat(filepath.Join("sub", "b.yml")).Mode(); mode != 0o644 {
+		t.Errorf("mode %v", mode)
+	}
+	if !lstat("c.json").Mode().IsRegular() {
+		t.Error("a link is left in the place of a file")
+	}
+}
+
 // A failure leaves yesterday's files as they were, and nothing beside them.
 func TestWriteTreeIsAllOrNothing(t *testing.T) {
 	dir := t.TempDir()

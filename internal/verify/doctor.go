@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/docker/go-units"
 
@@ -94,7 +95,7 @@ func diagnose(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis
 			continue
 		}
 		for _, k := range knownLines() {
-			m := k.pattern.FindStringSubmatch(line)
+			m := k.pattern().FindStringSubmatch(line)
 			if m == nil {
 				continue
 			}
@@ -124,7 +125,7 @@ func byState(service stack.Service, symptom Symptom) []Diagnosis {
 		return []Diagnosis{{Cause: "the kernel killed it for memory", Evidence: "limit " + units.BytesSize(float64(service.Limits.Memory.Bytes)),
 			Patch: Patch{Path: at + ".limits.memory", Value: mib(2 * service.Limits.Memory.Bytes)}}}
 	case service.Limits.PIDs > 0 && symptom.PIDs >= service.Limits.PIDs,
-		lineNotEntered.MatchString(symptom.Health) && symptom.PIDs > service.Limits.PIDs-threadsToEnter:
+		lineNotEntered().MatchString(symptom.Health) && symptom.PIDs > service.Limits.PIDs-threadsToEnter:
 		return []Diagnosis{{Cause: "too many processes or threads", Evidence: fmt.Sprintf("it has %d of %d", symptom.PIDs, service.Limits.PIDs), Patch: morePIDs(service)}}
 	case symptom.ExitCode == 137 && service.Init:
 		return []Diagnosis{{Cause: "it was killed because it did not stop on " + service.Shutdown.Signal, Evidence: "exit code 137, and not for memory",
@@ -163,7 +164,7 @@ func last(lines []string) string {
 // knownLine is a line that services print, and what it means. It is explained from what the pattern found, with the whole
 // line at the end.
 type knownLine struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	explain func(stack.Stack, stack.Service, []string) (Diagnosis, bool)
 }
 
@@ -188,26 +189,31 @@ func writableAbove(s stack.Service, p string) (stack.Writable, int, bool) {
 
 // The lines that are recognised. A path begins with a slash and ends before what cannot be in one.
 var (
-	lineReadOnly   = regexp.MustCompile(`(?i)(?:EROFS|read-only file ?system)`)
-	linePath       = regexp.MustCompile(`(?:^|[\s'"(=:])(/[\w.@+-]+(?:/[\w.@+-]+)*/?)`)
-	lineSecret     = regexp.MustCompile(`/run/secrets/([\w.-]+)`)
-	lineNoSpace    = regexp.MustCompile(`(?i)ENOSPC|no space left on device`)
-	lineNoExec     = regexp.MustCompile(`(?i)failed to map segment from shared object|(?:EACCES|permission denied).*\.so\b`)
-	lineDenied     = regexp.MustCompile(`(?i)EACCES|permission denied`)
-	lineChown      = regexp.MustCompile(`(?i)(chown|setgid|setuid|setgroups|initgroups|raw socket|ping|mlock|nice)\b.*(?:EPERM|operation not permitted)`)
-	lineFormat     = regexp.MustCompile(`(?i)exec format error`)
-	lineNoProgram  = regexp.MustCompile(`(?i)exec: "?([^":]+)"?: (?:executable file not found|stat .*no such file|no such file)`)
-	linePortTaken  = regexp.MustCompile(`(?i)port is already allocated|(?:bind|listen).*address already in use|EADDRINUSE`)
-	lineNoName     = regexp.MustCompile(`(?i)(?:ENOTFOUND|EAI_AGAIN|no such host|could not resolve host:?|could not translate host name|name or service not known|temporary failure in name resolution|lookup \S+.*(?:i/o timeout|server misbehaving))`)
-	lineManyFiles  = regexp.MustCompile(`(?i)EMFILE|too many open files`)
-	lineManyTasks  = regexp.MustCompile(`(?i)can't start new thread|failed to create new OS thread|pthread_create.*(?:failed|resource temporarily)|fork.*resource temporarily unavailable|cannot fork`)
-	lineNotEntered = regexp.MustCompile(`unable to start container process: (?:read init-p|error (?:during|executing)|can't get final child|.*procReady)|(?i:fork/exec|clone).*resource temporarily unavailable`)
-	lineHeap       = regexp.MustCompile(`(?i)heap out of memory|OutOfMemoryError|out of memory allocating`)
-	lineRefused    = regexp.MustCompile(`(?i)ECONNREFUSED|connection refused`)
-	lineVariable   = regexp.MustCompile(`(?i)\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b.*(?:is not set|is required|must be set|is missing|not defined|is unspecified)`)
-	lineShmTooBig  = regexp.MustCompile(`(?i)could not resize shared memory segment|/dev/shm.*no space`)
-	lineMustBeRoot = regexp.MustCompile(`(?i)must be (?:run|started|executed) as root|requires root|you need to be root`)
+	lineReadOnly   = lazily(`(?i)(?:EROFS|read-only file ?system)`)
+	linePath       = lazily(`(?:^|[\s'"(=:])(/[\w.@+-]+(?:/[\w.@+-]+)*/?)`)
+	lineSecret     = lazily(`/run/secrets/([\w.-]+)`)
+	lineNoSpace    = lazily(`(?i)ENOSPC|no space left on device`)
+	lineNoExec     = lazily(`(?i)failed to map segment from shared object|(?:EACCES|permission denied).*\.so\b`)
+	lineDenied     = lazily(`(?i)EACCES|permission denied`)
+	lineChown      = lazily(`(?i)(chown|setgid|setuid|setgroups|initgroups|raw socket|ping|mlock|nice)\b.*(?:EPERM|operation not permitted)`)
+	lineFormat     = lazily(`(?i)exec format error`)
+	lineNoProgram  = lazily(`(?i)exec: "?([^":]+)"?: (?:executable file not found|stat .*no such file|no such file)`)
+	linePortTaken  = lazily(`(?i)port is already allocated|(?:bind|listen).*address already in use|EADDRINUSE`)
+	lineNoName     = lazily(`(?i)(?:ENOTFOUND|EAI_AGAIN|no such host|could not resolve host:?|could not translate host name|name or service not known|temporary failure in name resolution|lookup \S+.*(?:i/o timeout|server misbehaving))`)
+	lineManyFiles  = lazily(`(?i)EMFILE|too many open files`)
+	lineManyTasks  = lazily(`(?i)can't start new thread|failed to create new OS thread|pthread_create.*(?:failed|resource temporarily)|fork.*resource temporarily unavailable|cannot fork`)
+	lineNotEntered = lazily(`unable to start container process: (?:read init-p|error (?:during|executing)|can't get final child|.*procReady)|(?i:fork/exec|clone).*resource temporarily unavailable`)
+	lineHeap       = lazily(`(?i)heap out of memory|OutOfMemoryError|out of memory allocating`)
+	lineRefused    = lazily(`(?i)ECONNREFUSED|connection refused`)
+	lineVariable   = lazily(`(?i)\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b.*(?:is not set|is required|must be set|is missing|not defined|is unspecified)`)
+	lineShmTooBig  = lazily(`(?i)could not resize shared memory segment|/dev/shm.*no space`)
+	lineMustBeRoot = lazily(`(?i)must be (?:run|started|executed) as root|requires root|you need to be root`)
 )
+
+// lazily compiles a pattern when it is first needed: no other verb than doctor reads log lines.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // knownLines are tried in this order: what is more exact comes first.
 func knownLines() []knownLine {
@@ -250,7 +256,7 @@ func at(s stack.Service, key string) string { return "services." + s.Name + "." 
 
 // firstPath finds the first path of a line that is not a program's own place of error.
 func firstPath(line string) string {
-	m := linePath.FindStringSubmatch(line)
+	m := linePath().FindStringSubmatch(line)
 	if m == nil {
 		return ""
 	}
@@ -356,7 +362,7 @@ var ownAddress = regexp.MustCompile(`\b(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+
 // deaf is a health test that finds nobody at the service's own address.
 func deaf(s stack.Service, line string) (Diagnosis, bool) {
 	own := ownAddress.FindString(line)
-	if own == "" || !lineRefused.MatchString(line) {
+	if own == "" || !lineRefused().MatchString(line) {
 		return Diagnosis{}, false
 	}
 	return Diagnosis{Cause: "nothing listens at " + own + ", where its health test asks", Evidence: strings.TrimSpace(line),
