@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -288,17 +289,19 @@ func vulnerabilities(s Subject, p Policy) (finding.Status, string) {
 }
 
 // bypass matches switches by which a build step or a program stops to verify certificates or signatures.
-var bypass = regexp.MustCompile(`curl\b[^|;&]*(?:\s-[a-zA-Z]*k\b|--insecure)|wget\b[^|;&]*--no-check-certificate|PYTHONHTTPSVERIFY=0|NODE_TLS_REJECT_UNAUTHORIZED=["']?0|GIT_SSL_NO_VERIFY=|GOINSECURE=\S|--allow-untrusted|--allow-unauthenticated|--trusted-host|--nogpgcheck|strict-ssl[= ]false|http\.sslVerify[= ]false|AllowInsecureRepositories`)
+var bypass = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`curl\b[^|;&]*(?:\s-[a-zA-Z]*k\b|--insecure)|wget\b[^|;&]*--no-check-certificate|PYTHONHTTPSVERIFY=0|NODE_TLS_REJECT_UNAUTHORIZED=["']?0|GIT_SSL_NO_VERIFY=|GOINSECURE=\S|--allow-untrusted|--allow-unauthenticated|--trusted-host|--nogpgcheck|strict-ssl[= ]false|http\.sslVerify[= ]false|AllowInsecureRepositories`)
+})
 
 func verification(s Subject, _ Policy) (finding.Status, string) {
 	var found []string
 	for _, step := range s.Config.History {
-		if m := bypass.FindString(step.CreatedBy); m != "" {
+		if m := bypass().FindString(step.CreatedBy); m != "" {
 			found = append(found, "build step: "+m)
 		}
 	}
 	for _, v := range s.Config.Env {
-		if m := bypass.FindString(v); m != "" {
+		if m := bypass().FindString(v); m != "" {
 			found = append(found, "variable: "+m)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
@@ -109,7 +110,7 @@ func (d *dockerfile) step(i image.Instruction) {
 			text += " " + name + "=" + value
 		}
 	}
-	if m := bypass.FindString(text); m != "" && (i.Keyword == "RUN" || i.Keyword == "ENV" || i.Keyword == "ARG") {
+	if m := bypass().FindString(text); m != "" && (i.Keyword == "RUN" || i.Keyword == "ENV" || i.Keyword == "ARG") {
 		d.add(i.Line, "HSE-IMG-014", titleVerification, finding.High, finding.Fail, m, "remove the switch, and add the certificate authority that is missing")
 	}
 	for _, s := range scan.FindSecrets("Dockerfile", []byte(i.Text())) {
@@ -174,26 +175,31 @@ func assignments(i image.Instruction) map[string]string {
 	return out
 }
 
-// hygiene are the habits that make layers larger or builds less certain.
-var hygiene = []struct {
+// habit is one that makes layers larger or builds less certain.
+type habit struct {
 	control, title string
 	when, unless   *regexp.Regexp
 	detail, remedy string
-}{
-	{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*install\b`), regexp.MustCompile(`--no-install-recommends|Install-Recommends`),
-		"installs what is only recommended", "add --no-install-recommends"},
-	{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*update\b`), regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*(?:install|upgrade|dist-upgrade)\b`),
-		"updates the list of packages in a layer of its own, which a cache keeps forever", "write update and install in one RUN"},
-	{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`(?:curl|wget)\b[^|;&]*\|\s*(?:\w+=\S+\s+)*(?:sudo\s+)?(?:ba|da|z)?sh\b`), nil,
-		"runs what it downloads, whatever that is today", "download a version, compare its checksum, then run it"},
-	{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`(?:^|[\s;&|])sudo\s`), nil, "uses sudo", "write USER root before, and the user after"},
-	{"HSE-IMG-017", titleWritable, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:0?777|a\+rwx|o\+w|ugo\+rwx)`), nil, "makes files writable for everybody", "give them to the user that writes them: chown"},
-	{"HSE-IMG-004", titlePrivileges, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:[ug]+\+s|[2467]7\d\d)\b|\bsetcap\s`), nil, "gives a file privileges", "let the service have the capability instead: cap_add in the profile"},
 }
+
+// hygiene is compiled for the first Dockerfile that is read.
+var hygiene = sync.OnceValue(func() []habit {
+	return []habit{
+		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*install\b`), regexp.MustCompile(`--no-install-recommends|Install-Recommends`),
+			"installs what is only recommended", "add --no-install-recommends"},
+		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*update\b`), regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*(?:install|upgrade|dist-upgrade)\b`),
+			"updates the list of packages in a layer of its own, which a cache keeps forever", "write update and install in one RUN"},
+		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`(?:curl|wget)\b[^|;&]*\|\s*(?:\w+=\S+\s+)*(?:sudo\s+)?(?:ba|da|z)?sh\b`), nil,
+			"runs what it downloads, whatever that is today", "download a version, compare its checksum, then run it"},
+		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`(?:^|[\s;&|])sudo\s`), nil, "uses sudo", "write USER root before, and the user after"},
+		{"HSE-IMG-017", titleWritable, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:0?777|a\+rwx|o\+w|ugo\+rwx)`), nil, "makes files writable for everybody", "give them to the user that writes them: chown"},
+		{"HSE-IMG-004", titlePrivileges, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:[ug]+\+s|[2467]7\d\d)\b|\bsetcap\s`), nil, "gives a file privileges", "let the service have the capability instead: cap_add in the profile"},
+	}
+})
 
 func (d *dockerfile) run(i image.Instruction) {
 	text := i.Text()
-	for _, h := range hygiene {
+	for _, h := range hygiene() {
 		if h.when.MatchString(text) && (h.unless == nil || !h.unless.MatchString(text)) {
 			d.add(i.Line, h.control, h.title, finding.Low, finding.Fail, h.detail, h.remedy)
 		}

@@ -103,7 +103,7 @@ func (v *validator) inside(b profile.Backup, path string, writers []string) {
 func (v *validator) hooks() {
 	for _, name := range slices.Sorted(maps.Keys(v.p.Hooks)) {
 		h, path := v.p.Hooks[name], "hooks."+name
-		if !namePattern.MatchString(name) {
+		if !namePattern().MatchString(name) {
 			v.bad(path+"#key", "use lower-case letters, digits, - and _", "%q cannot name a hook", name)
 		}
 		if len(h.Command) == 0 || h.Command[0] == "" {
@@ -131,7 +131,7 @@ func (v *validator) hooks() {
 func (v *validator) jobs() {
 	for _, name := range slices.Sorted(maps.Keys(v.p.Jobs)) {
 		j, path := v.p.Jobs[name], "jobs."+name
-		if !namePattern.MatchString(name) {
+		if !namePattern().MatchString(name) {
 			v.bad(path+"#key", "use lower-case letters, digits, - and _", "%q cannot name a job", name)
 		}
 		if _, taken := v.p.Services[name]; taken {

@@ -167,7 +167,7 @@ func (v monitoringValidator) logSink() {
 
 func (v monitoringValidator) receiver(i int) {
 	r, at := v.p.Monitoring.Receivers[i], fmt.Sprintf("monitoring.receivers[%d]", i)
-	if !namePattern.MatchString(r.Name) {
+	if !namePattern().MatchString(r.Name) {
 		v.bad(at+".name", "use lower-case letters, digits, - and _", "%q cannot name a receiver", r.Name)
 	}
 	for j := range i {
@@ -204,7 +204,7 @@ func (v monitoringValidator) receiver(i int) {
 // monitoringServices checks each part as a service, and that nothing it publishes can be reached from elsewhere.
 func (v monitoringValidator) monitoringServices() {
 	p := v.p.MonitoringProfile()
-	if !namePattern.MatchString(p.Name) {
+	if !namePattern().MatchString(p.Name) {
 		v.bad("name", "choose a shorter name", "%q, the name of the monitoring stack, cannot name a Compose project", p.Name)
 	}
 	parts := &validator{p: p, o: v.o, c: v.c, failed: v.failed, around: v.around, root: "monitoring."}
@@ -218,7 +218,7 @@ func (v monitoringValidator) monitoringServices() {
 		if !slices.Contains(v.p.PartNames(), name) {
 			continue
 		}
-		if !namePattern.MatchString(name) {
+		if !namePattern().MatchString(name) {
 			v.bad("services."+strings.TrimPrefix(name, profile.PartOf(name)+"-")+"#key", "choose a shorter name, or switch off "+profile.PartOf(name), "%q, the name of its exporter, cannot name a service", name)
 		}
 		parts.service(name)

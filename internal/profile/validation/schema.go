@@ -119,9 +119,9 @@ func constraint(key string) object {
 	case "Overlay.kind":
 		return object{"enum": []string{"Overlay", "Profile"}}
 	case "Profile.name":
-		return object{"pattern": namePattern.String()}
+		return object{"pattern": namePattern().String()}
 	case "Profile.services", "Overlay.services", "Profile.networks", "Overlay.networks":
-		return names(namePattern.String())
+		return names(namePattern().String())
 	case "Profile.secrets", "Overlay.secrets", "Profile.volumes", "Overlay.volumes":
 		return names(volumePattern().String())
 	case "Service.environment":

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	namePattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	namePattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`) })
 	volumePattern  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`) })
 	reservedVolume = regexp.MustCompile(`^hsectl-|_secrets_\d+$`)
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -27,7 +27,7 @@ var (
 )
 
 // IsName reports whether a name can be that of a stack, a service or a network.
-func IsName(name string) bool { return namePattern.MatchString(name) }
+func IsName(name string) bool { return namePattern().MatchString(name) }
 
 // validator checks what the types cannot say. It reports every problem it finds.
 type validator struct {
@@ -90,7 +90,7 @@ func (v *validator) profile() {
 	if p.Kind != "Profile" {
 		v.bad("kind", "write: kind: Profile", "kind is %q", p.Kind)
 	}
-	if !namePattern.MatchString(p.Name) {
+	if !namePattern().MatchString(p.Name) {
 		v.bad("name", "use lower-case letters, digits, - and _", "name %q cannot name a Compose project", p.Name)
 	}
 	if len(p.Services) == 0 {
@@ -100,7 +100,7 @@ func (v *validator) profile() {
 		v.defaults()
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
-		if !namePattern.MatchString(name) {
+		if !namePattern().MatchString(name) {
 			v.bad("services."+name+"#key", "use lower-case letters, digits, - and _", "%q cannot name a service", name)
 		}
 		v.service(name)
@@ -123,7 +123,7 @@ func (v *validator) profile() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Networks)) {
-		if !namePattern.MatchString(name) {
+		if !namePattern().MatchString(name) {
 			v.bad("networks."+name+"#key", "use lower-case letters, digits, - and _", "%q cannot name a network", name)
 		}
 	}
