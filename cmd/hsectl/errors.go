@@ -15,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/buildkit"
 	"github.com/hsectl/hsectl/internal/engine/converge"
 	"github.com/hsectl/hsectl/internal/engine/images"
+	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/cache"
 	"github.com/hsectl/hsectl/internal/probe"
@@ -139,6 +140,9 @@ func hintFor(err error) string {
 	}
 	if errors.Is(err, cache.ErrNoDatabase) {
 		return "run hsectl scan once with network access; for air-gapped hosts, copy the databases as ECOSYSTEM/all.zip and name their directory with --db"
+	}
+	if app.IsType[*host.RepositoryError](err) {
+		return "check the clone with git fsck; a shallow clone gets the missing commits with: git fetch --unshallow"
 	}
 	if errors.Is(err, images.ErrNoImage) {
 		return "build or pull it, or write registry:REFERENCE for an image in a registry; a file or directory must exist"

@@ -506,6 +506,10 @@ func TestOneExitAndNoInit(t *testing.T) {
 				if s.path != "internal/engine/connection.go" {
 					t.Errorf("%s: a client of its own keeps no bounds; engine.Connect makes the only one", set.Position(n.Pos()))
 				}
+			case "exec.Command", "exec.CommandContext", "os.StartProcess", "syscall.ForkExec", "syscall.Exec":
+				if s.path != "internal/host/command.go" && s.path != "internal/probe/attempt_linux.go" { // which tries whether it may
+					t.Errorf("%s: %s.%s starts a program with bounds of its own; host.Program has them", set.Position(n.Pos()), of.Name, call.Sel.Name)
+				}
 			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":
 				t.Errorf("%s: %s.%s ends the program", set.Position(n.Pos()), of.Name, call.Sel.Name)
 			}

@@ -59,11 +59,12 @@ func LoadScript(ctx context.Context, program, script, target string) (out drills
 	ctx, cancel := context.WithTimeout(ctx, artilleryTimeout)
 	defer cancel()
 	written := filepath.Join(dir, "report.json")
-	cmd := exec.CommandContext(ctx, program, "run", "--quiet", "--target", target, "--output", written, script)
-	cmd.Dir = filepath.Dir(script) // payloads and processors are named relative to it
-	cmd.Env = append(os.Environ(), "ARTILLERY_DISABLE_TELEMETRY=true", "NO_UPDATE_NOTIFIER=1")
-	cmd.WaitDelay = 5 * time.Second
-	ended := cmd.Run()
+	ended := host.Program{
+		Command:     []string{program, "run", "--quiet", "--target", target, "--output", written, script},
+		Dir:         filepath.Dir(script), // payloads and processors are named relative to it
+		Environment: append(os.Environ(), "ARTILLERY_DISABLE_TELEMETRY=true", "NO_UPDATE_NOTIFIER=1"),
+		Apart:       true,
+	}.Run(ctx, nil, nil)
 	if ctx.Err() != nil {
 		return out, fmt.Errorf("running %s: %w", program, context.Cause(ctx))
 	}

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"time"
 )
 
-const (
-	hookGrace = 5 * time.Second // between asking a hook to end and ending it
-	hookLine  = 4096            // bytes after which a line is cut in two
-)
+// hookLine is the size in bytes after which a line of a hook is cut in two.
+const hookLine = 4096
 
 // Hook is a program that runs on this machine, without a shell.
 type Hook struct {
@@ -24,15 +21,12 @@ type Hook struct {
 }
 
 // Run runs the hook to its end, and passes on what it prints, on both streams, line by line. When its time is over, or ctx
-// ends, it and everything that it has started is asked to end by SIGTERM, and ended after a grace of 5 s.
+// ends, it and everything that it has started is asked to end by SIGTERM, and ended after a grace of 5 s. A process that
+// it leaves in its group when it ends by itself is ended, too.
 func (h Hook) Run(ctx context.Context, line func(string)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.Timeout, fmt.Errorf("it did not end within %s", h.Timeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, h.Command[0], h.Command[1:]...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = h.Dir, h.Environment, hookGrace
-	end := together(cmd)
 	reader, writer := io.Pipe()
-	cmd.Stdout, cmd.Stderr = writer, writer
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -45,13 +39,13 @@ func (h Hook) Run(ctx context.Context, line func(string)) error {
 			line(string(text))
 		}
 	}()
-	err := cmd.Run()
-	end()
+	environment := h.Environment
+	if environment == nil {
+		environment = []string{} // nil would be all of ours
+	}
+	err := Program{Command: h.Command, Dir: h.Dir, Environment: environment, Apart: true}.Run(ctx, writer, writer)
 	_ = writer.Close() // never fails
 	<-read
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("running %s: %w", h.Command[0], err)
 	}

@@ -5,46 +5,63 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
-// gitTimeout bounds one question to git.
-const gitTimeout = 20 * time.Second
-
-var errTooLarge = errors.New("has more than is allowed")
+// ErrNoRepository is a directory that is in no git repository, as far as git says.
+var ErrNoRepository = errors.New("no git repository")
 
 // Tree is the files of one commit. Reading it does not touch the work tree, the index or any reference.
 type Tree struct {
-	ctx    context.Context
 	dir    string
 	commit string
-	input  io.Reader // of the next call; nil for none
-	prefix string    // from the top of the repository to dir, with a slash at its end, or empty
+	prefix string // from the top of the repository to dir, with a slash at its end, or empty
 }
 
-// OpenTree finds the commit that a revision names in the repository of dir. The error is fs.ErrNotExist when there is
-// no such revision, or no repository.
+// OpenTree finds the commit that a revision names in the repository of dir. The error is fs.ErrNotExist when there is no
+// such revision, ErrNoRepository when there is no repository, and RepositoryError when it cannot be read.
 func OpenTree(ctx context.Context, dir, revision string) (*Tree, error) {
-	t := &Tree{ctx: ctx, dir: dir}
-	out, err := t.git(1<<16, "rev-parse", "--show-prefix", "--verify", "--end-of-options", revision+"^{commit}")
+	t := &Tree{dir: dir}
+	out, err := askGit(ctx, t.dir, nil, 1<<16, "rev-parse", "--show-prefix")
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: revision, Err: errors.Join(fs.ErrNotExist, err)}
+		return nil, &RepositoryError{What: revision, Err: fmt.Errorf("%w: %w", ErrNoRepository, err)}
 	}
-	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	t.commit = lines[len(lines)-1]
-	if len(lines) > 1 {
-		t.prefix = lines[0]
+	t.prefix = strings.TrimSuffix(string(out), "\n")
+	missing := &fs.PathError{Op: "open", Path: revision, Err: fs.ErrNotExist}
+	out, err = askGit(ctx, t.dir, nil, 1<<16, "rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+	if errors.Is(err, errNo) {
+		return nil, missing
 	}
-	return t, nil
+	if err != nil {
+		return nil, &RepositoryError{What: revision, Err: err}
+	}
+	object := lastLine(out)
+	out, err = askGit(ctx, t.dir, nil, 1<<16, "rev-parse", "--verify", "--quiet", object+"^{commit}")
+	if err == nil {
+		t.commit = lastLine(out)
+		return t, nil
+	}
+	// It is no commit, or one that is not here.
+	kind, err := askGit(ctx, t.dir, nil, 64, "cat-file", "-t", object)
+	switch lastLine(kind) {
+	case "tree", "blob":
+		return nil, missing
+	}
+	if err == nil {
+		err = errors.New("the commit of the tag is missing")
+	}
+	return nil, &RepositoryError{What: revision, Err: fmt.Errorf("object %s: %w", object, err)}
+}
+
+func lastLine(out []byte) string {
+	text := strings.TrimSuffix(string(out), "\n")
+	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
 // Path returns a path relative to the directory of OpenTree as one from the top of the repository.
@@ -52,38 +69,100 @@ func (t *Tree) Path(relative string) string {
 	return path.Join(t.prefix, filepath.ToSlash(relative))
 }
 
+// entry is one name of the commit.
+type entry struct{ kind, object, path string }
+
+// entries asks for names of the commit. What is not in it has no entry; what cannot be read is an error.
+func (t *Tree) entries(ctx context.Context, what string, args ...string) ([]entry, error) {
+	const longest = 32 << 20
+	// Literal: a path is a path, never a pattern.
+	out, err := askGit(ctx, t.dir, nil, longest, append([]string{"--literal-pathspecs", "ls-tree", "-z", "--full-tree"}, args...)...)
+	if err != nil {
+		return nil, &RepositoryError{What: what, Err: err}
+	}
+	var found []entry
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") { // <mode> SP <type> SP <object> TAB <path>
+		head, name, ok := strings.Cut(line, "\t")
+		if fields := strings.Fields(head); ok && len(fields) == 3 {
+			found = append(found, entry{fields[1], fields[2], name})
+		}
+	}
+	return found, nil
+}
+
+// find returns the entry of a path from the top of the repository, or fs.ErrNotExist.
+func (t *Tree) find(ctx context.Context, name string) (entry, error) {
+	missing := &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	if name = path.Clean(name); !filepath.IsLocal(filepath.FromSlash(name)) {
+		return entry{}, missing // it is outside the repository
+	}
+	if name == "." {
+		return entry{kind: "tree", path: name}, nil
+	}
+	found, err := t.entries(ctx, name, t.commit, "--", name)
+	if err != nil {
+		return entry{}, err
+	}
+	if len(found) == 0 {
+		return entry{}, missing
+	}
+	return found[0], nil
+}
+
 // ReadFile returns the file at a path from the top of the repository, or fs.ErrNotExist.
-func (t *Tree) ReadFile(name string, limit int64) ([]byte, error) {
-	out, err := t.git(limit, "cat-file", "blob", t.commit+":"+name)
+func (t *Tree) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
+	e, err := t.find(ctx, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.kind == "commit": // a submodule, whose files are elsewhere
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	case e.kind != "blob":
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory, not a file")}
+	}
+	out, err := askGit(ctx, t.dir, nil, limit, "cat-file", "blob", e.object)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	case err != nil:
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.Join(fs.ErrNotExist, err)}
+		return nil, &RepositoryError{What: name, Err: err}
 	}
 	return out, nil
 }
 
 // IsDir reports whether the path is a directory of the commit. An empty path is the whole.
-func (t *Tree) IsDir(name string) bool {
-	out, err := t.git(64, "cat-file", "-t", t.commit+":"+name)
-	return err == nil && strings.TrimSpace(string(out)) == "tree"
+func (t *Tree) IsDir(ctx context.Context, name string) (bool, error) {
+	e, err := t.find(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return e.kind == "tree", err
 }
 
-// maxListing bounds the listing of a commit's files.
-const maxListing = 32 << 20
-
-// List returns the paths of all files below a directory of the commit, from the top of the repository.
-func (t *Tree) List(dir string) ([]string, error) {
-	args := []string{"ls-tree", "-r", "-z", "--name-only", "--full-tree", t.commit}
+// files returns the entries of all files below a directory of the commit.
+func (t *Tree) files(ctx context.Context, dir string) ([]entry, error) {
+	args := []string{"-r", t.commit}
 	if dir != "" && dir != "." {
 		args = append(args, "--", dir+"/")
 	}
-	out, err := t.git(maxListing, args...)
+	found, err := t.entries(ctx, path.Join(".", dir), args...)
+	return slices.DeleteFunc(found, func(e entry) bool { return e.kind != "blob" }), err
+}
+
+// List returns the paths of all files below a directory of the commit, relative to it.
+func (t *Tree) List(ctx context.Context, dir string) ([]string, error) {
+	found, err := t.files(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	return strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }), nil
+	var out []string
+	for _, e := range found {
+		if dir != "" && dir != "." {
+			e.path = strings.TrimPrefix(e.path, dir+"/")
+		}
+		out = append(out, e.path)
+	}
+	return out, nil
 }
 
 // Top is the directory of this machine that holds the work tree.
@@ -102,40 +181,38 @@ const (
 )
 
 // Export writes the files of the commit that are wanted below dir, by one call of git.
-func (t *Tree) Export(dir string, want func(path string) bool) error {
-	paths, err := t.List("")
+func (t *Tree) Export(ctx context.Context, dir string, want func(path string) bool) error {
+	found, err := t.files(ctx, "")
 	if err != nil {
 		return err
 	}
-	paths = slices.DeleteFunc(paths, func(p string) bool { return strings.ContainsAny(p, "\n\r") || !want(p) })
-	if len(paths) > maxExported {
-		return fmt.Errorf("the commit has %d such files, more than the %d that are read", len(paths), maxExported)
+	found = slices.DeleteFunc(found, func(e entry) bool { return !want(e.path) })
+	if len(found) > maxExported {
+		return fmt.Errorf("the commit has %d such files, more than the %d that are read", len(found), maxExported)
 	}
 	var names strings.Builder
-	for _, p := range paths {
-		fmt.Fprintf(&names, "%s:%s\n", t.commit, p)
+	for _, e := range found {
+		names.WriteString(e.object + "\n")
 	}
-	t.input = strings.NewReader(names.String())
-	out, err := t.git(maxExportedBytes, "cat-file", "--batch")
-	t.input = nil
+	out, err := askGit(ctx, t.dir, strings.NewReader(names.String()), maxExportedBytes, "cat-file", "--batch")
+	if errors.Is(err, errTooLarge) {
+		return fmt.Errorf("the files of the commit have more than %d bytes together", maxExportedBytes)
+	}
 	if err != nil {
-		return err
+		return &RepositoryError{What: t.commit, Err: err}
 	}
-	for _, p := range paths { // <object> SP blob SP <size> LF <contents> LF
+	for _, e := range found { // <object> SP blob SP <size> LF <contents> LF
 		head, rest, _ := bytes.Cut(out, []byte("\n"))
 		fields := strings.Fields(string(head))
 		if len(fields) != 3 {
-			return fmt.Errorf("git says %q of %s", head, p)
+			return &RepositoryError{What: e.path, Err: fmt.Errorf("git says: %s", head)}
 		}
 		size, err := strconv.Atoi(fields[2])
 		if err != nil || size < 0 || size >= len(rest) {
-			return fmt.Errorf("the files of the commit have more than %d bytes together", maxExportedBytes)
+			return &RepositoryError{What: e.path, Err: fmt.Errorf("git says: %s, and sends less", head)}
 		}
 		out = rest[size+1:]
-		if fields[1] != "blob" {
-			continue // a submodule
-		}
-		if err := writeBelow(dir, p, rest[:size]); err != nil {
+		if err := writeBelow(dir, e.path, rest[:size]); err != nil {
 			return err
 		}
 	}
@@ -155,36 +232,4 @@ func writeBelow(dir, name string, data []byte) error {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
-}
-
-func (t *Tree) git(limit int64, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(t.ctx, gitTimeout)
-	defer cancel()
-	// Literal: a path is a path, never a pattern.
-	cmd := exec.CommandContext(ctx, "git", append([]string{"--literal-pathspecs", "-C", t.dir}, args...)...)
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	if t.input != nil {
-		cmd.Stdin = t.input
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("asking git: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting git: %w", err)
-	}
-	data, err := io.ReadAll(io.LimitReader(out, limit+1))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("reading from git: %w", err), cmd.Wait())
-	}
-	if int64(len(data)) > limit {
-		cancel()
-		_ = cmd.Wait()
-		return nil, fmt.Errorf("%w, which are %d bytes", errTooLarge, limit)
-	}
-	if err := cmd.Wait(); err != nil {
-		return nil, fmt.Errorf("asking git: %s", strings.TrimPrefix(strings.TrimSpace(complaint.String()), "fatal: "))
-	}
-	return data, nil
 }

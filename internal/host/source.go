@@ -30,7 +30,30 @@ func Source(ctx context.Context, path string) (SourceFile, error) {
 	if !ok {
 		return SourceFile{}, fmt.Errorf("looking at the file of a secret: this system does not tell who owns %s", path)
 	}
-	dir, name := filepath.Split(path)
-	inRepository := git(ctx, filepath.Clean(dir), "rev-parse", "--is-inside-work-tree") == "true"
-	return SourceFile{Mode: int(info.Mode().Perm()), Owner: owner, Kept: inRepository && git(ctx, filepath.Clean(dir), "check-ignore", "--", name) == ""}, nil
+	kept, err := kept(ctx, path)
+	return SourceFile{Mode: int(info.Mode().Perm()), Owner: owner, Kept: kept}, err
+}
+
+// kept reports whether a file is in a git repository that does not ignore it.
+func kept(ctx context.Context, path string) (bool, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return false, fmt.Errorf("looking at the file of a secret: %w", err)
+	}
+	for above := dir; ; above = filepath.Dir(above) {
+		if _, err := os.Lstat(filepath.Join(above, ".git")); err == nil {
+			break
+		}
+		if above == filepath.Dir(above) {
+			return false, nil
+		}
+	}
+	_, err = askGit(ctx, dir, nil, 1<<16, "check-ignore", "--quiet", "--", filepath.Base(path))
+	if errors.Is(err, errNo) {
+		return true, nil
+	}
+	if err != nil {
+		return false, &RepositoryError{What: "what it ignores", Err: err}
+	}
+	return false, nil
 }

@@ -15,8 +15,11 @@ func (s *serviceComparison) dockerfile() {
 	case s.new.Build == nil:
 		return
 	case !has:
-		if had {
+		switch {
+		case had:
 			s.change(Change{Rule: RuleImage, Severity: finding.Low, What: "Dockerfile", Key: "build", Reason: "it was there before, and cannot be read now: what it does is not judged"})
+		case s.old.Build == nil:
+			s.change(Change{Rule: RuleImage, Severity: finding.Low, What: "Dockerfile", Key: "build", Reason: "it cannot be read: what it does is not judged"})
 		}
 		return
 	case !had && s.old.Build != nil:

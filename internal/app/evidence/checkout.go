@@ -18,7 +18,7 @@ import (
 // composeSide loads a Compose file of a version, and what it includes. Variables have the values of today in both
 // versions: .env is rarely in a repository.
 func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *composefile.Project, error) {
-	top, root, err := v.checkout()
+	top, root, err := v.checkout(ctx)
 	if err != nil {
 		return review.Side{}, nil, err
 	}
@@ -54,7 +54,7 @@ func exists(file string) bool {
 
 // checkout returns the work tree, and the directory that the files of the version are in: nothing on disk, where names
 // are relative to where hsectl was started.
-func (v *snapshot) checkout() (top, root string, err error) {
+func (v *snapshot) checkout(ctx context.Context) (top, root string, err error) {
 	if v.tree == nil {
 		return "", "", nil
 	}
@@ -68,7 +68,7 @@ func (v *snapshot) checkout() (top, root string, err error) {
 		return "", "", fmt.Errorf("making a directory for the files of %s: %w", v.title, err)
 	}
 	root = filepath.Join(v.exported, filepath.Base(top)) // Compose names a project after its directory
-	err = v.tree.Export(root, func(p string) bool {
+	err = v.tree.Export(ctx, root, func(p string) bool {
 		base := path.Base(p)
 		return path.Ext(p) == ".yml" || path.Ext(p) == ".yaml" || path.Ext(p) == ".json" && strings.Contains(base, "compose") || path.Ext(p) == ".env" || strings.HasPrefix(base, ".env")
 	})
@@ -92,12 +92,12 @@ func (v *snapshot) named(err error) error {
 }
 
 // where returns file:line:column of a change in a Compose file, from the top of the repository for a commit.
-func (v *snapshot) where(p *composefile.Project, c review.Change) string {
+func (v *snapshot) where(ctx context.Context, p *composefile.Project, c review.Change) string {
 	place := p.Locate(c.Service, c.Control)
 	if v.tree == nil {
 		return place
 	}
-	if _, root, err := v.checkout(); err == nil {
+	if _, root, err := v.checkout(ctx); err == nil {
 		place = strings.TrimPrefix(place, root+string(filepath.Separator))
 	}
 	return filepath.ToSlash(place)

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,12 +115,15 @@ func compareProfile(ctx context.Context, g *app.Settings, s app.Streams, before,
 		was = before.names[0]
 	}
 	old, err := before.sides(ctx, g, was, time.Time{}) // an exception that has expired since was valid then
+	if failed := before.failed(err); failed != nil {
+		return nil, failed
+	}
 	if err != nil {
 		s.Say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
 		old = sides{}
 	}
 	now, err := after.sides(ctx, g, name, time.Now())
-	if err != nil {
+	if err := cmp.Or(after.failed(err), err); err != nil {
 		return nil, err
 	}
 	reviews := []review.Review{review.Compare(old.stack, now.stack, time.Now())}
@@ -133,7 +137,7 @@ func compareProfile(ctx context.Context, g *app.Settings, s app.Streams, before,
 			case now.from.Profile != nil:
 				r.Changes[i].Where = now.from.Profile.Written(c.Key).String()
 			case now.from.Project != nil:
-				r.Changes[i].Where = after.where(now.from.Project, c)
+				r.Changes[i].Where = after.where(ctx, now.from.Project, c)
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type snapshot struct {
 	overlays []string
 	single   bool // one profile was named, whatever its path is
 
+	unread   *error     // the first file that is there, or may be, and could not be read; not nil
 	dir      string     // what names are relative to
 	tree     *host.Tree // the commit; nil on disk
 	exported string     // where the Compose files of the commit were written; empty until they are needed
@@ -42,13 +43,12 @@ func openSnapshot(ctx context.Context, g *app.Settings, argument string) (snapsh
 	revision, name, inside := strings.Cut(argument, ":")
 	tree, err := host.OpenTree(ctx, ".", revision)
 	if err != nil {
-		hint := "name a file, a directory, REV or REV:path"
-		if inside {
-			hint = "see the revisions with: git log --oneline"
-		}
-		return snapshot{}, &app.UsageError{Err: fmt.Errorf("%q is neither a file nor a git revision", argument), Hint: hint}
+		return snapshot{}, neither(argument, inside, err)
 	}
-	v := snapshot{title: argument, tree: tree, read: func(name string, limit int64) ([]byte, error) { return tree.ReadFile(filepath.ToSlash(name), limit) }}
+	v := reading(argument, func(name string, limit int64) ([]byte, error) {
+		return tree.ReadFile(ctx, filepath.ToSlash(name), limit)
+	})
+	v.tree = tree
 	switch {
 	case !inside:
 		name = tree.Path(g.File.Files[0])
@@ -59,14 +59,60 @@ func openSnapshot(ctx context.Context, g *app.Settings, argument string) (snapsh
 		name = tree.Path(name) // as git reads it: from here, not from the top
 	}
 	name = strings.Trim(path.Clean("/"+name), "/")
-	if inside && tree.IsDir(name) {
-		return v.directory(tree.List, name)
+	if inside {
+		is, err := tree.IsDir(ctx, name)
+		if err != nil {
+			return snapshot{}, err
+		}
+		if is {
+			return v.directory(func(dir string) ([]string, error) { return tree.List(ctx, dir) }, name)
+		}
 	}
 	return v.file(name)
 }
 
+// reading is a version whose files read returns. It remembers that one could not be read: what becomes of the error on its
+// way through the loading of a profile must not turn it into a file that does not exist.
+func reading(title string, read app.Reader) snapshot {
+	unread := new(error)
+	return snapshot{title: title, unread: unread, read: func(name string, limit int64) ([]byte, error) {
+		data, err := read(name, limit)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && *unread == nil {
+			*unread = err
+		}
+		return data, err
+	}}
+}
+
+// failed returns why the version could not be read, or nil where an error is about what is written in it.
+func (v *snapshot) failed(err error) error {
+	if *v.unread != nil {
+		return fmt.Errorf("%s: %w", v.title, *v.unread)
+	}
+	if app.IsType[*host.RepositoryError](err) {
+		return err
+	}
+	return nil
+}
+
+// neither says why an argument is no version of a profile. A repository that cannot be read may have it.
+func neither(argument string, inside bool, err error) error {
+	hint := "name a file, a directory, REV or REV:path"
+	if inside {
+		hint = "see the revisions with: git log --oneline"
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &app.UsageError{Err: fmt.Errorf("%q is neither a file nor a git revision", argument), Hint: hint}
+	case errors.Is(err, host.ErrNoRepository):
+		return &app.UsageError{Err: fmt.Errorf("%q is not a file, and no git revision: %w", argument, err), Hint: hint}
+	}
+	return err
+}
+
 func openDisk(name string, overlays []string) (snapshot, error) {
-	v := snapshot{title: name, read: host.ReadFile, overlays: overlays}
+	v := reading(name, host.ReadFile)
+	v.overlays = overlays
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return v.directory(listFiles, name)
 	}
@@ -80,11 +126,13 @@ func (v snapshot) file(name string) (snapshot, error) {
 	switch {
 	case err == nil:
 		v.names = []string{name}
+	case app.IsType[*host.RepositoryError](err):
+		return snapshot{}, err
 	case !errors.Is(err, fs.ErrNotExist):
 		return snapshot{}, &app.UsageError{Err: fmt.Errorf("reading %s: %w", name, err)}
 	default:
 		v.single = false
-		return v.instead(name), nil
+		return v.instead(name)
 	}
 	return v, nil
 }
@@ -95,24 +143,30 @@ func ComposeNames() []string {
 }
 
 // instead is a version of the Compose file that lies where a profile of the usual name is not.
-func (v snapshot) instead(name string) snapshot {
+func (v snapshot) instead(name string) (snapshot, error) {
 	if path.Base(filepath.ToSlash(name)) != "hsectl.yaml" {
-		return v
+		return v, nil
 	}
 	for _, candidate := range ComposeNames() {
 		file := path.Join(path.Dir(filepath.ToSlash(name)), candidate)
 		data, err := v.read(file, app.MaxProfileBytes)
-		if err != nil || !composefile.IsCompose(data) || Rendered(data) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (!composefile.IsCompose(data) || Rendered(data)) {
 			continue
+		}
+		if err != nil {
+			return v, err
 		}
 		v.single, v.names = true, []string{file}
 		over := strings.TrimSuffix(file, path.Ext(file)) + ".override" + path.Ext(file)
-		if _, err := v.read(over, app.MaxProfileBytes); err == nil && len(v.overlays) == 0 {
+		switch _, err := v.read(over, app.MaxProfileBytes); {
+		case err == nil && len(v.overlays) == 0:
 			v.overlays = []string{over}
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return v, err
 		}
-		return v
+		return v, nil
 	}
-	return v
+	return v, nil
 }
 
 // Rendered reports whether a file was made by hsectl: its profile is what counts.
@@ -131,17 +185,13 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 	read := v.read
 	v.dir = dir
 	v.read = func(name string, limit int64) ([]byte, error) { return read(path.Join(dir, name), limit) }
-	for _, p := range paths {
-		name := strings.TrimPrefix(strings.TrimPrefix(p, strings.Trim(path.Clean(filepath.ToSlash(dir)), "/")), "/")
-		if filepath.IsAbs(dir) {
-			name = strings.TrimPrefix(strings.TrimPrefix(p, path.Clean(filepath.ToSlash(dir))), "/")
-		}
-		if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" {
+	for _, name := range paths {
+		if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" || apart(name) {
 			continue
 		}
 		data, err := v.read(name, app.MaxProfileBytes)
 		if err != nil {
-			return snapshot{}, fmt.Errorf("reading %s: %w", p, err)
+			return snapshot{}, fmt.Errorf("reading %s: %w", path.Join(filepath.ToSlash(dir), name), err)
 		}
 		if profileKind.Match(data) || slices.Contains(ComposeNames(), path.Base(name)) && composefile.IsCompose(data) && !Rendered(data) {
 			v.names = append(v.names, name)
@@ -151,17 +201,26 @@ func (v snapshot) directory(list func(string) ([]string, error), dir string) (sn
 	return v, nil
 }
 
-// listFiles returns the files below a directory of this machine, without hidden directories.
+// apart reports whether a file, by its path in the directory of a review, is in a directory that is not reviewed.
+func apart(name string) bool {
+	dir, _ := path.Split(name)
+	return slices.ContainsFunc(strings.Split(dir, "/"), unreviewed)
+}
+
+// unreviewed reports whether a directory of that name is hidden, or holds what others have written.
+func unreviewed(name string) bool { return strings.HasPrefix(name, ".") || name == "node_modules" }
+
+// listFiles returns the files below a directory of this machine, relative to it.
 func listFiles(dir string) ([]string, error) {
 	var paths []string
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && p != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
-			return filepath.SkipDir
+		case d.IsDir() && p != "." && unreviewed(d.Name()):
+			return fs.SkipDir
 		case d.Type().IsRegular():
-			paths = append(paths, filepath.ToSlash(p))
+			paths = append(paths, p)
 		}
 		return nil
 	})
