@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,34 +36,63 @@ func Local() verify.Look {
 		if err != nil {
 			return nil, err
 		}
-		// The directory stays that of this process, even when its number is given to another one.
-		dir, err := os.Open(procDir(pid))
-		if err != nil {
-			return nil, fmt.Errorf("opening the container's first process: %w", err)
-		}
-		defer dir.Close()
-		p := prober{root: "/", members: within(all, pid)}
-		p.processes()
-		p.cgroup()
-		p.kernel()
-		first := slices.IndexFunc(p.dump.Processes, func(raw verify.RawProcess) bool { return raw.PID == 1 })
-		if first < 0 || !owns(pid, id) {
-			return nil, errors.New("the container went away")
-		}
-		// Who started the container is outside it, in the network of the machine. Where that cannot be read it is unknown.
-		p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(all[pid].parent), "ns/net"))
-		// The same process mounted the container's file system: the paths of its layers are its own.
-		p.changed(p.dump.Processes[first], filepath.Join(procDir(all[pid].parent), "root"))
-		user, capabilities, ok := p.dump.FirstIDs()
-		if !ok {
-			return nil, errors.New("the user of the container's first process could not be read")
-		}
-		t := thread{dir: int(dir.Fd()), uid: user[0], gid: user[1], capabilities: capabilities}
-		if err := t.do(func() { p.try("/", r) }); err != nil {
-			return nil, fmt.Errorf("entering the container: %w", err)
-		}
-		return &p.dump, ctx.Err()
+		return inTime(ctx, func() (*verify.Dump, error) { return lookAt(all, pid, id, r) })
 	}
+}
+
+// lookTime bounds one look. A container can make a read of its memory or of its files wait for as long as it likes.
+const lookTime = 20 * time.Second
+
+// inTime returns what a look has seen, unless it takes too long. Nothing can end a look that the kernel lets wait: it is
+// left alone.
+func inTime(ctx context.Context, look func() (*verify.Dump, error)) (*verify.Dump, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTime, fmt.Errorf("the look at the container took longer than %s", lookTime))
+	defer cancel()
+	type result struct {
+		dump *verify.Dump
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		dump, err := look()
+		done <- result{dump, err}
+	}()
+	select {
+	case seen := <-done:
+		return seen.dump, errors.Join(seen.err, ctx.Err())
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func lookAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*verify.Dump, error) {
+	// The directory stays that of this process, even when its number is given to another one.
+	dir, err := os.Open(procDir(pid))
+	if err != nil {
+		return nil, fmt.Errorf("opening the container's first process: %w", err)
+	}
+	defer dir.Close()
+	p := prober{root: "/", members: within(all, pid), pause: time.Sleep}
+	p.processes()
+	p.cgroup()
+	p.kernel()
+	first := slices.IndexFunc(p.dump.Processes, func(raw verify.RawProcess) bool { return raw.PID == 1 })
+	if first < 0 || !owns(pid, id) {
+		return nil, errors.New("the container went away")
+	}
+	// Who started the container is outside it, in the network of the machine. Where that cannot be read it is unknown.
+	p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(all[pid].parent), "ns/net"))
+	// The same process mounted the container's file system: the paths of its layers are its own.
+	p.changed(p.dump.Processes[first], filepath.Join(procDir(all[pid].parent), "root"))
+	user, capabilities, ok := p.dump.FirstIDs()
+	if !ok {
+		return nil, errors.New("the user of the container's first process could not be read")
+	}
+	t := thread{dir: int(dir.Fd()), uid: user[0], gid: user[1], capabilities: capabilities}
+	if err := t.do(func() { p.try("/", r) }); err != nil {
+		return nil, fmt.Errorf("entering the container: %w", err)
+	}
+	return &p.dump, nil
 }
 
 func procDir(pid int) string { return filepath.Join("/proc", strconv.Itoa(pid)) }
@@ -127,23 +157,37 @@ func within(all map[int]machineProcess, first int) map[int]int {
 	home := all[first]
 	depth := len(home.numbers) - 1
 	out := map[int]int{}
-	for pid := range all {
-		for at, steps := pid, 0; at != 0 && steps < maxProcesses; steps++ {
-			p := all[at]
-			if p.namespace == home.namespace && depth >= 0 {
-				if numbers := all[pid].numbers; len(numbers) > depth {
-					out[pid] = numbers[depth]
-				}
+	if depth < 0 {
+		return out
+	}
+	// The first process of a namespace was started in the one above; who only entered it was not. A kernel nests no deeper
+	// than maxNested.
+	makers := map[string]int{}
+	for _, p := range all {
+		if n := len(p.numbers); n > depth+1 && p.numbers[n-1] == 1 {
+			makers[p.namespace] = p.parent
+		}
+	}
+	below := map[string]bool{home.namespace: true}
+	for namespace := range makers {
+		for at, steps := namespace, 0; at != "" && steps < maxNested; steps++ {
+			if at == home.namespace {
+				below[namespace] = true
 				break
 			}
-			if len(p.numbers) <= depth+1 { // not below it
-				break
-			}
-			at = p.parent
+			at = all[makers[at]].namespace
+		}
+	}
+	for pid, p := range all {
+		if below[p.namespace] && len(p.numbers) > depth {
+			out[pid] = p.numbers[depth]
 		}
 	}
 	return out
 }
+
+// maxNested is how deep a kernel lets pid namespaces be nested (pid_namespaces(7)).
+const maxNested = 32
 
 // thread is one thread of this program that enters a container.
 type thread struct {

@@ -57,7 +57,7 @@ func TestUpperDir(t *testing.T) {
 			t.Errorf("%q has %q", line, got)
 		}
 	}
-	if _, ok := layer("1 0 0:1 / / ro - overlay overlay rw,upperdir=/nonexistent/diff", "/"); ok {
+	if _, _, ok := layer("1 0 0:1 / / ro - overlay overlay rw,upperdir=/nonexistent/diff", "/"); ok {
 		t.Error("a layer that is not on this machine was seen")
 	}
 }

@@ -29,6 +29,7 @@ type Symptom struct {
 	Health   string   // output of the last health test that failed
 	Error    string   // why the engine could not start it
 	Logs     []string // without terminal escapes
+	Unread   string   // why the log could not be read
 }
 
 // Sick reports whether anything is wrong.
@@ -65,7 +66,7 @@ func Diagnose(s stack.Stack, symptoms []Symptom) []Diagnosis {
 		}
 		found := diagnose(s, service, symptom)
 		if len(found) == 0 {
-			found = []Diagnosis{{Cause: "the cause is not recognised", Evidence: cmp.Or(last(symptom.Logs), symptom.Health, symptom.State), Advice: "read its log: docker compose logs " + service.Name}}
+			found = []Diagnosis{{Cause: "the cause is not recognised", Evidence: cmp.Or(symptom.Unread, last(symptom.Logs), symptom.Health, symptom.State), Advice: "read its log: docker compose logs " + service.Name}}
 		}
 		for _, d := range found {
 			d.Service, d.Evidence = service.Name, masked(Printable(d.Evidence))

@@ -40,7 +40,16 @@ type Dump struct {
 	Answer      *Answer           `json:"answer"`      // to Ask
 	HostNet     string            `json:"hostNet"`     // network namespace of the machine, when the looker is on it
 	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
+
+	Unfinished map[string]string `json:"unfinished,omitempty"` // why a look was not finished, by its name
 }
+
+// Looks that may be left unfinished: a container decides how much there is to see.
+const (
+	LookSecrets = "secrets"
+	LookExposed = "exposed"
+	LookChanged = "changed"
+)
 
 // Target is a port of another service. Whoever runs the probe knows the address.
 type Target struct {
@@ -57,8 +66,9 @@ type Reached struct {
 
 // RawProcess is the text of the files under /proc/PID, by name; PID 1 has more of them than the others.
 type RawProcess struct {
-	PID   int               `json:"pid"`
-	Files map[string]string `json:"files"`
+	PID    int               `json:"pid"`
+	Files  map[string]string `json:"files"`
+	Unread []string          `json:"unread,omitempty"` // files that are there and could not be read, or not to their end
 }
 
 // Trial is the result of one attempt to write. Error is the kernel's name for the refusal, such as EROFS, or empty.

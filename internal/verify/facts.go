@@ -40,7 +40,7 @@ func facts(c Container) policy.Facts {
 				f.Masked.Value = append(f.Masked.Value, path) // this kernel has nothing to hide there
 			}
 		}
-		sockets(&f, first.Files)
+		sockets(&f, *first)
 		ulimits(&f, d)
 		surface(&f, d, *first)
 	}
@@ -122,6 +122,7 @@ func mounts(f *policy.Facts, text string) {
 	if err != nil {
 		f.RootReadOnly = policy.Unseen[bool](err.Error())
 		f.Mounts = policy.Unseen[[]policy.Mount](err.Error())
+		f.Masked = policy.Unseen[[]string](err.Error())
 		return
 	}
 	engine := map[string]policy.Mount{}
@@ -162,9 +163,10 @@ func mounts(f *policy.Facts, text string) {
 	f.Masked = policy.Seen(masked, finding.Effective)
 }
 
-func sockets(f *policy.Facts, files map[string]string) {
+func sockets(f *policy.Facts, first RawProcess) {
+	files := first.Files
 	tcp, ok := files["net/tcp"]
-	if !ok {
+	if !ok || slices.Contains(first.Unread, "net/tcp6") {
 		f.Listening = policy.Unseen[[]int]("the socket tables could not be read")
 		return
 	}
@@ -204,4 +206,7 @@ func secretFacts(f *policy.Facts, d *Dump) {
 		out = append(out, policy.Secret{Name: Printable(s.Name), Readable: s.Readable, Others: s.Mode&0o077 != 0, Writable: writable})
 	}
 	f.Secrets = policy.Seen(out, finding.Behaved)
+	if why := d.Unfinished[LookSecrets]; why != "" {
+		f.Secrets = policy.Unseen[[]policy.Secret](Printable(why))
+	}
 }

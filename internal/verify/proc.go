@@ -167,7 +167,6 @@ func (m mountPoint) size() int64 {
 // parseListening returns the ports of the listening TCP sockets in /proc/PID/net/tcp and tcp6 (proc_pid_net(5)).
 // The engine's own resolver on 127.0.0.11 is left out.
 func parseListening(tables ...string) ([]int, error) {
-	const listen = "0A"
 	var out []int
 	for _, table := range tables {
 		for i, line := range slices.Collect(strings.Lines(table)) {
@@ -191,6 +190,27 @@ func parseListening(tables ...string) ([]int, error) {
 	slices.Sort(out)
 	return out, nil
 }
+
+// ListenersFirst reports whether the beginning of a table of sockets that is too long to be read shows all that listen: a kernel
+// prints these first, and then those that are connected.
+func ListenersFirst(table string) bool {
+	connected := false
+	for i, line := range strings.Split(table, "\n") {
+		fields := strings.Fields(line)
+		if i == 0 || len(fields) < 4 {
+			continue
+		}
+		if fields[3] != listen {
+			connected = true
+		} else if connected {
+			return false
+		}
+	}
+	return connected
+}
+
+// listen is the state of a socket that listens (include/net/tcp_states.h).
+const listen = "0A"
 
 // parseLimits returns the soft limits of open files and core size in /proc/PID/limits; -1 is unlimited.
 func parseLimits(text string) (files, core int64, err error) {

@@ -307,3 +307,19 @@ func FuzzCgroup(f *testing.F) {
 		}
 	})
 }
+
+// A table that is too long counts only where all that listen are surely at its beginning.
+func TestListenersFirst(t *testing.T) {
+	t.Parallel()
+	row := func(state string) string { return "   1: 0100007F:1F90 00000000:0000 " + state + " 0\n" }
+	for table, want := range map[string]bool{
+		"  sl\n" + row("0A") + row("01") + row("06"): true,
+		"  sl\n" + row("0A") + row("01") + row("0A"): false,
+		"  sl\n" + row("0A") + row("0A"):             false, // more may listen
+		"":                                           false,
+	} {
+		if ListenersFirst(table) != want {
+			t.Errorf("%q: want %t", table, want)
+		}
+	}
+}

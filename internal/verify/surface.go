@@ -27,7 +27,9 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 		n.HostPID, n.HostIPC, n.HostUTS = host("pid"), host("ipc"), host("uts")
 		f.Namespaces = policy.Seen(n, finding.Effective)
 	}
-	if d.Namespaces["cgroup"] != "" {
+	if slices.Contains(first.Unread, "mountinfo") {
+		f.Cgroup = policy.Unseen[policy.Cgroup]("the mount table could not be read to its end")
+	} else if d.Namespaces["cgroup"] != "" {
 		group := f.Cgroup.Value
 		group.Host, group.V2 = host("cgroup"), strings.HasPrefix(first.Files["cgroup"], "0::")
 		// Where user ids are mapped engines mount them writable, and the files belong to the machine's root: to nobody here.
@@ -44,12 +46,18 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 	if n, err := strconv.Atoi(strings.TrimSpace(first.Files["oom_score_adj"])); err == nil {
 		f.OOM = policy.Seen(policy.OOM{Disabled: f.OOM.Value.Disabled, Score: n}, finding.Effective)
 	}
-	if text, ok := first.Files["net/route"]; ok {
+	switch text, ok := first.Files["net/route"]; {
+	case slices.Contains(first.Unread, "net/route"), slices.Contains(first.Unread, "net/ipv6_route"):
+		f.WayOut = policy.Unseen[bool]("the routes could not be read to their end")
+	case ok:
 		f.WayOut = policy.Seen(defaultRoute(text) || defaultRoute6(first.Files["net/ipv6_route"]), finding.Effective)
 	}
 	f.Exposed = policy.Seen(d.Exposed, finding.Effective)
 	if unread := len(d.Processes) - d.EnvironRead; unread > 0 && len(d.Exposed) == 0 {
 		f.Exposed = policy.Unseen[[]string](fmt.Sprintf("the probe may not read it of %d processes", unread))
+	}
+	if why := d.Unfinished[LookExposed]; why != "" && len(d.Exposed) == 0 {
+		f.Exposed = policy.Unseen[[]string](why)
 	}
 	f.Reach = reached(f.Reach, d.Reached)
 	if d.Attempts != nil {
@@ -90,6 +98,7 @@ func groupsWritable(mountinfo string) bool {
 func shm(f *policy.Facts, mountinfo string) {
 	table, err := parseMountinfo(mountinfo)
 	if err != nil {
+		f.Shm = policy.Unseen[policy.Shm](err.Error())
 		return
 	}
 	i := slices.IndexFunc(table, func(m mountPoint) bool { return m.path == "/dev/shm" })

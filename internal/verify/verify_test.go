@@ -284,6 +284,26 @@ func TestUnreadableTexts(t *testing.T) {
 	}
 }
 
+// A look that was not finished makes unknown what rests on it: nothing may be concluded from what it did not see.
+func TestUnfinishedLooks(t *testing.T) {
+	t.Parallel()
+	for control, cut := range map[string]func(*Dump){
+		"HSE-NET-007": func(d *Dump) { d.Processes[0].Unread = []string{"net/tcp6"} },
+		"HSE-SEC-002": func(d *Dump) { d.Unfinished = map[string]string{LookSecrets: "too many"} },
+		"HSE-SEC-006": func(d *Dump) { d.Unfinished = map[string]string{LookExposed: "too long"} },
+	} {
+		s := parse(t, small)
+		c := container(s)
+		if f := byControl(judged(t, s, c).Findings)[control]; f.Status != finding.Pass {
+			t.Errorf("%s is %s without it: %s", control, f.Status, f.Detail)
+		}
+		cut(c.Dump)
+		if f := byControl(judged(t, s, c).Findings)[control]; f.Status != finding.Unknown {
+			t.Errorf("%s is %s: %s", control, f.Status, f.Detail)
+		}
+	}
+}
+
 // Without PID 1 in the dump the processes, mounts and limits of the container were not seen.
 func TestADumpWithoutTheFirstProcess(t *testing.T) {
 	s := parse(t, small)

@@ -3,6 +3,7 @@ package observe
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"slices"
 
@@ -71,7 +72,11 @@ func (obs *Observer) testOnce(ctx context.Context, c engine.Container) (string, 
 		return "", err
 	}
 	defer attached.Close()
+	defer context.AfterFunc(ctx, attached.Close)() // a test that never ends is not waited for
 	var out bytes.Buffer
 	_, err = stdcopy.StdCopy(&out, io.Discard, io.LimitReader(attached.Reader, maxPrinted))
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("waiting for the health test: %w", ctx.Err())
+	}
 	return out.String(), err
 }

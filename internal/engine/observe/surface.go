@@ -59,6 +59,8 @@ func (obs *Observer) changes(ctx context.Context, c engine.Container, dump *veri
 	if dump != nil && dump.Changed != nil {
 		paths = *dump.Changed
 	} else {
+		ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
+		defer cancel()
 		answer, err := obs.engine.API.ContainerDiff(ctx, c.ID, client.ContainerDiffOptions{})
 		if err != nil {
 			return policy.Unseen[[]string](err.Error())
@@ -81,6 +83,9 @@ func (obs *Observer) changes(ctx context.Context, c engine.Container, dump *veri
 		}) {
 			out = append(out, engine.Clean(path))
 		}
+	}
+	if dump != nil && dump.Unfinished[verify.LookChanged] != "" && len(out) == 0 {
+		return policy.Unseen[[]string](dump.Unfinished[verify.LookChanged])
 	}
 	return policy.Seen(out, finding.Effective)
 }

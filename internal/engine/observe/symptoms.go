@@ -50,8 +50,11 @@ func (obs *Observer) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symp
 				}
 			}
 			logs, err := obs.engine.Logs(ctx, c.ID, symptomLines)
-			if err != nil {
+			if err != nil && ctx.Err() != nil {
 				return nil, err
+			}
+			if err != nil { // one container's log must not keep a doctor from the others
+				symptom.Unread = err.Error()
 			}
 			symptom.Logs = engine.LastLines(logs, symptomLines)
 		}
