@@ -41,7 +41,8 @@ func (obs *Observer) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symp
 			if symptom = symptomOf(c); !symptom.Sick() {
 				continue
 			}
-			if symptom.ExitCode == killed && !symptom.OOM {
+			// Of one that runs again the engine no longer says how it ended.
+			if (symptom.ExitCode == killed || symptom.Restarts > 0) && !symptom.OOM {
 				symptom.OOM = obs.wasKilledForMemory(ctx, c)
 			}
 			if c.State.Running {
