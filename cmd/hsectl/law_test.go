@@ -58,7 +58,8 @@ func rooms() []room {
 		{"internal/image/sbom", "a report as a bill of materials", []string{"internal/image/audit"}},
 		{"internal/image/scanners", "what other scanners found", []string{"internal/image/audit", "internal/image/scan", "internal/image/vuln"}},
 		{"internal/image/bundle", "a stack as one file, for machines without a network", nil},
-		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln"}},
+		{"internal/atomicfile", "writes files so that each is whole, or as it was", nil},
+		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln", "internal/atomicfile"}},
 		{"internal/backup", "what lies in a directory of backups: archives, records, proofs; knows no file", nil},
 		{"internal/secret", "values of secrets, made, encrypted and decrypted; knows no stack", nil},
 		{"internal/redact", "takes the values of secrets out of text", nil},
@@ -79,7 +80,7 @@ func rooms() []room {
 		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
 		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}},
-		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup"}},
+		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup", "internal/atomicfile"}},
 		{"internal/probe", "runs in or next to a container, and on the engine's machine: what the kernel really enforces", []string{"internal/verify/drills", "internal/host", "internal/verify"}},
 		{"internal/ask", "puts questions to services over the network: HTTP, TLS, gRPC, databases, load", []string{"internal/verify/drills", "internal/host", "internal/verify"}},
 		{"internal/app", "what the use cases share: the profile at hand, the engine that is meant, streams, errors; knows no flags", []string{
@@ -307,9 +308,10 @@ func owners() []owner {
 		{"github.com/google/uuid", []string{"internal/image/sbom"}, "serial numbers that come from the image"},
 		{"github.com/opencontainers/go-digest", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for one"},
 		{"github.com/opencontainers/image-spec", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for a configuration"},
+		{"github.com/google/renameio/v2", []string{"internal/atomicfile"}, "a file is replaced in one step"},
 		{"golang.org/x/sys", []string{"internal/probe"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host", "internal/probe", "internal/ask"}, "processes are started at the edge"},
-		{"os", []string{"internal/host", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
+		{"os", []string{"internal/host", "internal/atomicfile", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
 		{"net/http", []string{"internal/engine", "internal/engine/enginetest", "internal/ask", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and ask puts questions to services"},
 		{"google.golang.org/grpc", []string{"internal/ask"}, "the health service of gRPC is asked there"},
 		{"github.com/tsenart/vegeta/v12", []string{"internal/ask"}, "load is an effect"},
@@ -509,6 +511,10 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "exec.Command", "exec.CommandContext", "os.StartProcess", "syscall.ForkExec", "syscall.Exec":
 				if s.path != "internal/host/command.go" && s.path != "internal/probe/attempt_linux.go" { // which tries whether it may
 					t.Errorf("%s: %s.%s starts a program with bounds of its own; host.Program has them", set.Position(n.Pos()), of.Name, call.Sel.Name)
+				}
+			case "os.Rename", "os.WriteFile":
+				if s.room != "internal/atomicfile" && s.path != "internal/host/revision.go" { // which fills a directory of its own
+					t.Errorf("%s: %s.%s may leave half a file; internal/atomicfile does not", set.Position(n.Pos()), of.Name, call.Sel.Name)
 				}
 			case "log.Fatal", "log.Fatalf", "log.Fatalln", "runtime.Goexit", "syscall.Exit":
 				t.Errorf("%s: %s.%s ends the program", set.Position(n.Pos()), of.Name, call.Sel.Name)

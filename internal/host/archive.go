@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/atomicfile"
 	"github.com/hsectl/hsectl/internal/backup"
 )
 
@@ -57,20 +58,12 @@ func writeRecord(dir, name string, v any) error {
 }
 
 // whole makes a file of mode 0600 that appears under its name only when it is complete and on the disk.
-func whole(dir, name string, write func(w io.Writer) error) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+".") // mode 0600
+func whole(dir, name string, write func(w io.Writer) error) error {
+	f, err := atomicfile.New(filepath.Join(dir, name), 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, name))
+	return atomicfile.Write(f, write)
 }
 
 type counter struct{ n int64 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/atomicfile"
 )
 
 // ReadFile reads a file of at most limit bytes. A larger one is an error, never cut short.
@@ -38,19 +39,19 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// WriteTree writes the files into dir. Every file is written beside its place first and then renamed, so that a
-// failure before the renames leaves what was there, and no reader ever sees half a file. A file that has its content already is
-// left alone.
+// fileMode is the mode of what is written for everyone to read.
+const fileMode fs.FileMode = 0o644
+
+// WriteTree writes files that hsectl makes into dir. All are written next to their places first, so that a failure then
+// leaves what was there, and no reader ever sees half a file. A file that has its content already is left alone.
 func WriteTree(dir string, files []generate.File) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the output directory: %w", err)
 	}
-	staged := map[string]string{} // by the path that it is for
+	staged := map[string]*atomicfile.File{} // by the path that it is for
 	defer func() {
-		for _, name := range staged {
-			if removeErr := os.Remove(name); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
-				err = errors.Join(err, removeErr)
-			}
+		for _, f := range staged {
+			err = errors.Join(err, f.Discard())
 		}
 	}()
 	for _, f := range files {
@@ -64,18 +65,18 @@ func WriteTree(dir string, files []generate.File) (err error) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("making a directory for %s: %w", f.Path, err)
 		}
-		name, err := stage(path, f.Data)
-		if name != "" {
-			staged[path] = name
+		next, err := atomicfile.New(path, fileMode)
+		if err == nil {
+			staged[path] = next
+			_, err = next.Write(f.Data)
 		}
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", f.Path, err)
 		}
 	}
 	for _, f := range files {
-		path := filepath.Join(dir, filepath.FromSlash(f.Path))
-		if name, ok := staged[path]; ok {
-			if err := os.Rename(name, path); err != nil {
+		if next, ok := staged[filepath.Join(dir, filepath.FromSlash(f.Path))]; ok {
+			if err := next.Commit(); err != nil {
 				return fmt.Errorf("replacing %s: %w", f.Path, err)
 			}
 		}
@@ -93,22 +94,40 @@ func unchanged(path string, data []byte) bool {
 	return err == nil && bytes.Equal(have, data)
 }
 
-// fileMode is the mode of what is written for everyone to read.
-const fileMode fs.FileMode = 0o644
+// Rewrite writes a file that belongs to the user: one that exists keeps its mode, its owner and the link that leads to it.
+func Rewrite(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("making a directory for %s: %w", path, err)
+	}
+	return WriteStream(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
 
-func stage(path string, data []byte) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".hsectl-*")
+// WriteStream is Rewrite of a file that may be too large for memory.
+func WriteStream(path string, write func(io.Writer) error) error {
+	f, err := atomicfile.Rewrite(path, fileMode)
+	if err == nil {
+		err = atomicfile.Write(f, write)
+	}
 	if err != nil {
-		return "", err
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// WriteNew writes a file that must not be there yet, with exactly these permissions.
+func WriteNew(path string, data []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("writing a new file: %w", err)
 	}
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(fileMode)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, errors.Join(err, os.Remove(path)))
 	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return f.Name(), errors.Join(err, f.Close())
+	return nil
 }
 
 // Stale returns the paths of the files that are missing in dir or differ.

@@ -97,6 +97,32 @@ func TestWriteTreeLeavesWhatIsUnchanged(t *testing.T) {
 	}
 }
 
+// A file of the user keeps its mode and the link that leads to it; a new one is for everyone to read.
+func TestRewrite(t *testing.T) {
+	dir := t.TempDir()
+	path, link, fresh := filepath.Join(dir, "profile.yaml"), filepath.Join(dir, "link.yaml"), filepath.Join(dir, "new", "profile.yaml")
+	write(t, path, "old")
+	if err := errors.Join(os.Chmod(path, 0o600), os.Symlink("profile.yaml", link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{link, fresh} {
+		if err := host.Rewrite(name, []byte("new")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := tree(t, dir); got["profile.yaml"] != "new" || got["new/profile.yaml"] != "new" || len(got) != 3 {
+		t.Errorf("%v", got)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "profile.yaml" {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	for name, want := range map[string]fs.FileMode{path: 0o600, fresh: 0o644} {
+		if info, err := os.Stat(name); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
 // A failure leaves yesterday's files as they were, and nothing beside them.
 func TestWriteTreeIsAllOrNothing(t *testing.T) {
 	dir := t.TempDir()

@@ -3,9 +3,7 @@ package author
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -31,7 +29,7 @@ func Format(s app.Streams, files []string, check bool) error {
 		if check {
 			continue
 		}
-		if err := host.WriteTree(filepath.Dir(file), []generate.File{{Path: filepath.Base(file), Data: formatted}}); err != nil {
+		if err := host.Rewrite(file, formatted); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/evidence"
 	"github.com/hsectl/hsectl/internal/composefile"
@@ -48,7 +47,7 @@ func writeProfile(g *app.Settings, o InitOptions, text []byte) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !o.Force {
 		return &app.UsageError{Err: fmt.Errorf("%s already exists", path), Hint: "replace it with --force, or name another file with -f"}
 	}
-	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: text}})
+	return host.Rewrite(path, text)
 }
 
 func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions) error {

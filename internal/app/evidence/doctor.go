@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -82,7 +80,7 @@ func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
 	if done == 0 {
 		return nil
 	}
-	if err := host.WriteTree(l.Dir(), []generate.File{{Path: filepath.Base(l.Path), Data: data}}); err != nil {
+	if err := host.Rewrite(l.Path, data); err != nil {
 		return err
 	}
 	s.Say("%s written to %s; next: hsectl deploy", app.Count(done, "change"), l.Path)

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/composefile"
@@ -156,7 +154,7 @@ func SayUnseen(s app.Streams, p *composefile.Project) {
 func fixed(ctx context.Context, s app.Streams, o LintOptions, p *composefile.Project, files []string) (*composefile.Project, error) {
 	changes := p.Fix()
 	for _, f := range changes {
-		if err := host.WriteTree(filepath.Dir(f.Path), []generate.File{{Path: filepath.Base(f.Path), Data: f.Data}}); err != nil {
+		if err := host.Rewrite(f.Path, f.Data); err != nil {
 			return nil, err
 		}
 		for _, note := range f.Notes {
@@ -176,7 +174,7 @@ func writeBaseline(s app.Streams, path string, findings []finding.Finding) error
 	if err != nil {
 		return err
 	}
-	if err := host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: data}}); err != nil {
+	if err := host.Rewrite(path, data); err != nil {
 		return err
 	}
 	s.Say("%s in %s", app.Count(len(b.Findings), "finding"), path)

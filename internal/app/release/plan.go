@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
@@ -106,7 +104,7 @@ func writePlan(path string, saved deploy.Saved) error {
 	if err != nil {
 		return fmt.Errorf("saving the plan: %w", err)
 	}
-	return host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: append(data, '\n')}})
+	return host.Rewrite(path, append(data, '\n'))
 }
 
 func printPlan(s app.Streams, p deploy.Saved) error {

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/secret"
@@ -69,7 +67,7 @@ func renew(v app.Vault, s app.Streams, from stack.Secret, recipients []string) e
 		return &app.UsageError{Err: err, Hint: "a recipient begins with age1"}
 	}
 	path := v.Path(from.Age)
-	if err := host.WriteTree(filepath.Dir(path), []generate.File{{Path: filepath.Base(path), Data: file}}); err != nil {
+	if err := host.Rewrite(path, file); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.Out, "%s\t%s\n", from.Name, path)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine/images"
@@ -78,7 +77,7 @@ func writeLock(s app.Streams, l app.Loaded, before, after lock.File) error {
 	if err != nil {
 		return err
 	}
-	if err := host.WriteTree(l.Dir(), []generate.File{{Path: lock.Name, Data: data}}); err != nil {
+	if err := host.Rewrite(filepath.Join(l.Dir(), lock.Name), data); err != nil {
 		return err
 	}
 	changes := lock.Diff(before, after)

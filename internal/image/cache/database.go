@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/atomicfile"
 	"github.com/hsectl/hsectl/internal/image/vuln"
 )
 
@@ -182,22 +183,18 @@ func (d Database) install(ecosystem string, f *os.File, answer Answer) (vuln.Inf
 	}
 	info := vuln.Info{Ecosystem: ecosystem, Source: d.Source.String(), Published: answer.Published, Checked: checked, Newest: idx.Newest,
 		Records: idx.Records, ETag: answer.ETag, Archive: hex.EncodeToString(sum.Sum(nil))}
-	lines, err := os.CreateTemp(d.path(ecosystem), "new-*")
-	if err != nil {
-		return vuln.Info{}, fmt.Errorf("making the index: %w", err)
-	}
-	err = errors.Join(idx.Write(lines), lines.Close())
+	err = replace(d.path(ecosystem, info.Archive+".index"), idx.Write)
 	if err == nil {
-		err = os.Rename(lines.Name(), d.path(ecosystem, info.Archive+".index"))
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), d.path(ecosystem, info.Archive+".zip"))
+		err = replace(d.path(ecosystem, info.Archive+".zip"), func(w io.Writer) error {
+			_, err := io.Copy(w, io.NewSectionReader(f, 0, size))
+			return err
+		})
 	}
 	if err == nil {
 		err = d.save(info)
 	}
 	if err != nil {
-		return vuln.Info{}, fmt.Errorf("keeping the new database: %w", errors.Join(err, os.RemoveAll(lines.Name())))
+		return vuln.Info{}, fmt.Errorf("keeping the new database: %w", err)
 	}
 	d.sweep(info)
 	return info, nil
@@ -240,16 +237,21 @@ func (d Database) save(info vuln.Info) error {
 	if err != nil {
 		return fmt.Errorf("writing about the database: %w", err)
 	}
-	f, err := os.CreateTemp(d.path(info.Ecosystem), "new-*")
+	err = replace(d.path(info.Ecosystem, "info.json"), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("writing about the database: %w", err)
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), d.path(info.Ecosystem, "info.json"))
-	}
-	if err != nil {
-		return fmt.Errorf("writing about the database: %w", errors.Join(err, os.RemoveAll(f.Name())))
-	}
 	return nil
+}
+
+// replace writes a file of the database in one step.
+func replace(path string, write func(io.Writer) error) error {
+	f, err := atomicfile.New(path, 0o600)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(f, write)
 }

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/atomicfile"
 )
 
 // Records is a directory of entries, each named by a digest.
@@ -89,16 +91,15 @@ func (s Records) Put(name string, value any) error {
 	if err := errors.Join(json.NewEncoder(z).Encode(value), z.Close()); err != nil {
 		return fmt.Errorf("keeping %s: %w", name, err)
 	}
-	f, err := os.CreateTemp(s.dir, ".new-*")
+	f, err := atomicfile.New(s.path(name), 0o600)
+	if err == nil {
+		err = atomicfile.Write(f, func(w io.Writer) error {
+			_, err := b.WriteTo(w)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("keeping %s: %w", name, err)
-	}
-	_, err = f.Write(b.Bytes())
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.path(name))
-	}
-	if err != nil {
-		return fmt.Errorf("keeping %s: %w", name, errors.Join(err, os.RemoveAll(f.Name())))
 	}
 	return s.shrink()
 }
@@ -119,7 +120,7 @@ func (s Records) shrink() error {
 		if err != nil {
 			continue // another process removed it
 		}
-		if strings.HasPrefix(e.Name(), ".new-") && time.Since(info.ModTime()) < abandoned {
+		if strings.HasPrefix(e.Name(), ".") && time.Since(info.ModTime()) < abandoned {
 			continue
 		}
 		files = append(files, info)
@@ -129,7 +130,7 @@ func (s Records) shrink() error {
 		return cmp.Or(a.ModTime().Compare(b.ModTime()), cmp.Compare(a.Name(), b.Name()))
 	})
 	for _, f := range files {
-		if total <= s.max && !strings.HasPrefix(f.Name(), ".new-") {
+		if total <= s.max && !strings.HasPrefix(f.Name(), ".") {
 			break
 		}
 		if err := os.Remove(filepath.Join(s.dir, f.Name())); err == nil {
