@@ -32,6 +32,15 @@ func Lifecycles() []byte {
 	return data
 }
 
+// Secrets returns which names and forms secrets have.
+func Secrets() []byte {
+	data, err := files.ReadFile("data/secrets.yaml")
+	if err != nil {
+		return nil // embedded at build time: a missing file does not compile
+	}
+	return data
+}
+
 // Preset returns the preset of that name, or false.
 func (Library) Preset(name string) ([]byte, bool) {
 	data, err := files.ReadFile("presets/" + name + ".yaml")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/image/scan"
 )
 
@@ -146,14 +147,11 @@ func (d *dockerfile) expand(text string) string {
 	})
 }
 
-// secretName matches variables whose value must not be in an image.
-var secretName = regexp.MustCompile(`(?i)(?:^|_)(?:password|passwd|secret|token|api_?key|private_?key|access_?key|credentials?)(?:_|$)`)
-
 // variables judges literal values only: one that comes from outside is not in the Dockerfile.
 func (d *dockerfile) variables(i image.Instruction) {
 	for name, value := range assignments(i) {
 		value = strings.Trim(value, `"'`)
-		if secretName.MatchString(name) && value != "" && !strings.Contains(value, "$") && !strings.HasPrefix(value, "/") && i.Keyword != "LABEL" {
+		if i.Keyword != "LABEL" && !strings.Contains(value, "$") && policy.LooksSecret(policy.Variable{Name: name, Value: value}) {
 			d.add(i.Line, "HSE-IMG-005", titleSecrets, finding.Critical, finding.Fail, i.Keyword+" "+name+" has a value", "give it to the build with --mount=type=secret, and to the service as a secret of the profile")
 		}
 	}
