@@ -65,6 +65,7 @@ func rooms() []room {
 		{"internal/redact", "takes the values of secrets out of text", nil},
 		{"internal/record", "what is kept of a stack on its engine, in types of its own", []string{"internal/stack"}},
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/stack", "internal/record", "generate"}},
+		{"internal/drift", "what an engine has, told apart from what it was asked for, field by field", []string{"internal/policy"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
 		{"internal/verify/drills", "what came of a drill, judged", []string{"internal/verify", "internal/stack", "internal/finding"}},
 		{"internal/review", "two stacks to what became weaker", []string{"internal/stack", "internal/profile", "internal/policy", "internal/policy/controls", "internal/finding"}},
@@ -76,8 +77,9 @@ func rooms() []room {
 		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
 		{"internal/engine/images", "images of an engine, found and moved", []string{"internal/engine", "internal/image"}},
 		{"internal/engine/tasks", "programs that run once, with the settings of a service", []string{"internal/engine", "internal/engine/volumes", "internal/redact", "internal/deploy", "internal/stack"}},
-		{"internal/engine/converge", "makes the steps of a plan happen", []string{"internal/engine", "internal/engine/volumes", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/deploy", "internal/stack", "generate"}},
-		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/engine/expectation", "what Compose asks an engine for, written down", []string{"internal/engine", "internal/drift", "generate"}},
+		{"internal/engine/converge", "makes the steps of a plan happen", []string{"internal/engine", "internal/engine/expectation", "internal/engine/volumes", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/deploy", "internal/stack", "generate"}},
+		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/drift", "internal/engine/expectation", "internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
 		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}},
 		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup", "internal/atomicfile"}},
@@ -273,7 +275,7 @@ type owner struct {
 }
 
 func owners() []owner {
-	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}
+	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/expectation", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}
 	return []owner{
 		{"github.com/spf13/cobra", []string{"cmd/hsectl"}, "flags and help belong to the command line"},
 		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
@@ -283,12 +285,12 @@ func owners() []owner {
 		{"go.opentelemetry.io/otel", []string{"internal/app"}, "spans are told where progress is"},
 		{"golang.org/x/term", []string{"internal/app/author", "internal/app"}, "only what writes to a person knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/yamldoc", "generate", "internal/composefile", "internal/composefile/specification", "internal/importer"}, "YAML comes in through yamldoc and goes out through generate; composefile keeps the places and comments of any file; importer writes a draft with comments"},
-		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/deploy", "internal/engine/converge", "internal/composefile", "internal/composefile/specification", "internal/importer"}, "generate loads what it rendered, and the plan compares that; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
+		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/deploy", "internal/engine/converge", "internal/engine/expectation", "internal/composefile", "internal/composefile/specification", "internal/importer"}, "generate loads what it rendered, and the plan compares that; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
 		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/scanners", "internal/image/signature"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/yamldoc"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/yamldoc"}, "did you mean"},
 		{"github.com/docker/go-units", []string{"internal/profile", "internal/engine/observe", "internal/importer", "internal/policy/controls", "internal/verify", "internal/verify/drills"}, "amounts are read and shown as Compose does"},
-		{"github.com/docker/compose/v5", []string{"internal/engine/converge"}, "the Compose SDK changes an engine"},
+		{"github.com/docker/compose/v5", []string{"internal/engine/converge", "internal/engine/expectation"}, "the Compose SDK changes an engine, and says what it would change"},
 		{"github.com/docker/cli", []string{"internal/engine", "internal/engine/images"}, "contexts and credentials are about an engine"},
 		{"github.com/docker/go-connections", []string{"internal/engine"}, "certificates are about an engine"},
 		{"github.com/moby/moby", engines, "the client speaks to an engine"},
@@ -312,7 +314,7 @@ func owners() []owner {
 		{"golang.org/x/sys", []string{"internal/probe"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host", "internal/probe", "internal/ask"}, "processes are started at the edge"},
 		{"os", []string{"internal/host", "internal/atomicfile", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
-		{"net/http", []string{"internal/engine", "internal/engine/enginetest", "internal/ask", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and ask puts questions to services"},
+		{"net/http", []string{"internal/engine", "internal/engine/expectation", "internal/engine/enginetest", "internal/ask", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and ask puts questions to services"},
 		{"google.golang.org/grpc", []string{"internal/ask"}, "the health service of gRPC is asked there"},
 		{"github.com/tsenart/vegeta/v12", []string{"internal/ask"}, "load is an effect"},
 		{"github.com/owenrumney/go-sarif/v3", []string{"internal/report"}, "reports know their formats"},

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,24 @@ func (e *Connection) open(ctx context.Context, options *flags.ClientOptions) err
 	e.API = bounded{e.CLI.Client(), e.Bounds}
 	return command.WithAPIClient(e.API)(e.CLI)
 }
+
+// Through returns Docker's command line as it speaks with this engine, but with requests that go through a transport.
+func (e *Connection) Through(transport http.RoundTripper) (command.Cli, error) {
+	api, err := client.New(client.WithHost(e.API.DaemonHost()), client.WithHTTPClient(&http.Client{Transport: transport}), client.WithAPIVersion(e.API.ClientVersion()))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the Compose SDK: %w", err)
+	}
+	return redirected{e.CLI, api}, nil
+}
+
+// redirected is Docker's command line with another client.
+type redirected struct {
+	command.Cli
+	api client.APIClient
+}
+
+// Client implements command.Cli.
+func (r redirected) Client() client.APIClient { return r.api }
 
 // NoEngine is for what needs none: a BuildKit of its own that pushes what it builds. Nothing else may be asked of it.
 func NoEngine() (*Connection, error) {

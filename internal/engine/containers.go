@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,7 +59,10 @@ const InspectParallel = 16
 
 // Container is what an engine says of a container, when it says enough: an id, its state, its configuration and that of its host.
 // Everything that looks at a container takes one of these, and need not ask again whether something is there.
-type Container struct{ container.InspectResponse }
+type Container struct {
+	container.InspectResponse
+	Raw json.RawMessage // the answer itself, which may have more than this program knows
+}
 
 // InvalidError is an answer of an engine that cannot be one.
 type InvalidError struct{ What, Lacks string }
@@ -90,7 +94,7 @@ func NewContainer(c container.InspectResponse) (Container, error) {
 	if n := c.NetworkSettings; n != nil {
 		maps.DeleteFunc(n.Networks, func(_ string, to *network.EndpointSettings) bool { return to == nil })
 	}
-	return Container{c}, nil
+	return Container{InspectResponse: c}, nil
 }
 
 // Networks are those that a container has joined, by name.
@@ -107,7 +111,9 @@ func (e *Connection) Inspect(ctx context.Context, id string) (Container, error) 
 	if err != nil {
 		return Container{}, fmt.Errorf("inspecting container %s: %w", short(id), err)
 	}
-	return NewContainer(found.Container)
+	c, err := NewContainer(found.Container)
+	c.Raw = found.Raw
+	return c, err
 }
 
 // Stack returns the containers of a stack in full. One that vanishes meanwhile is left out.

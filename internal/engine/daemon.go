@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
@@ -17,6 +18,8 @@ type Daemon struct {
 	Now      time.Time // by its own clock
 	Remaps   bool      // user ids of containers are mapped
 	Rootless bool      // it is not root itself, so nothing that it starts may see the processes of its machine
+
+	Info json.RawMessage // all that it says of itself
 }
 
 // Daemon asks the engine about itself.
@@ -31,7 +34,11 @@ func (e *Connection) Daemon(ctx context.Context) (Daemon, error) {
 	}
 	options := SecurityOptions(answer.Info.SecurityOptions)
 	rootless := slices.Contains(options, "rootless")
-	return Daemon{Now: now, Remaps: rootless || slices.Contains(options, "userns"), Rootless: rootless}, nil
+	info, err := json.Marshal(answer.Info)
+	if err != nil {
+		return Daemon{}, fmt.Errorf("asking the engine about itself: %w", err)
+	}
+	return Daemon{Now: now, Remaps: rootless || slices.Contains(options, "userns"), Rootless: rootless, Info: info}, nil
 }
 
 // SecurityOptions returns the names in name=seccomp,profile=default.

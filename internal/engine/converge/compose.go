@@ -15,9 +15,9 @@ import (
 	"github.com/docker/compose/v5/pkg/compose"
 	"github.com/moby/moby/client"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/expectation"
 )
 
 const (
@@ -33,7 +33,7 @@ type up struct {
 
 // upFor loads the file of a step, and ends what an earlier run has begun.
 func (a *Applier) upFor(ctx context.Context, step *deploy.ComposeStep, report func(deploy.Event)) (up, error) {
-	p, err := generate.Load(ctx, step.File, step.Environment)
+	p, err := expectation.Project(ctx, step.File, step.Environment)
 	if err != nil {
 		return up{}, err
 	}
@@ -41,13 +41,6 @@ func (a *Applier) upFor(ctx context.Context, step *deploy.ComposeStep, report fu
 		if p, err = p.WithSelectedServices(step.Services, types.IgnoreDependencies); err != nil {
 			return up{}, fmt.Errorf("choosing services: %w", err)
 		}
-	}
-	for name, service := range p.Services {
-		service.CustomLabels = map[string]string{
-			composeapi.ProjectLabel: p.Name, composeapi.ServiceLabel: name, composeapi.VersionLabel: composeapi.ComposeVersion,
-			composeapi.WorkingDirLabel: "/", composeapi.ConfigFilesLabel: generate.ComposeFile, composeapi.OneoffLabel: "False",
-		}
-		p.Services[name] = service
 	}
 	sdk, err := compose.NewComposeService(a.engine.CLI,
 		compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")),
