@@ -32,6 +32,15 @@ func Lifecycles() []byte {
 	return data
 }
 
+// Images returns what is known of well-known images, as of the day in it.
+func Images() []byte {
+	data, err := files.ReadFile("data/images.yaml")
+	if err != nil {
+		return nil // embedded at build time: a missing file does not compile
+	}
+	return data
+}
+
 // Secrets returns which names and forms secrets have.
 func Secrets() []byte {
 	data, err := files.ReadFile("data/secrets.yaml")

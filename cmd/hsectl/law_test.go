@@ -35,7 +35,7 @@ func rooms() []room {
 		{"internal/finding", "one observation, which everybody talks about", nil},
 		{"internal/policy/firewall", "the rules of iptables and nftables to what is open to whom", nil},
 		{"internal/policy", "the vocabulary of controls: facts, intent, verdicts; what looks like a secret", []string{"internal/lifecycle", "internal/finding", "internal/yamldoc", "profiles"}},
-		{"internal/policy/images", "the controls of the image of a service, and what is known of images", []string{"internal/finding", "internal/policy"}},
+		{"internal/policy/images", "the controls of the image of a service, and what is known of images", []string{"internal/finding", "internal/policy", "internal/yamldoc", "profiles"}},
 		{"internal/policy/platform", "the controls of the engine, its machine and the monitoring", []string{"internal/lifecycle", "internal/finding", "internal/policy", "internal/policy/firewall"}},
 		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/finding", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
 		{"templates", "embedded text that is not YAML or JSON", nil},

@@ -97,7 +97,7 @@ func ownedTmpfs(f policy.Facts, in policy.Intent) policy.Verdict {
 		if m.Size == 0 {
 			wrong = append(wrong, m.Path+" has no size")
 		}
-		if k.runsTmp && m.Path == "/tmp" && !m.Exec {
+		if k.RunsTmp && m.Path == "/tmp" && !m.Exec {
 			wrong = append(wrong, name+" must run programs from /tmp")
 		}
 	}
@@ -123,10 +123,10 @@ func rootStart(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	d, name, k := text(f, in)
 	root := d.User == "" || d.User == "0" || strings.HasPrefix(d.User, "0:") || d.User == "root"
-	if !root || k.root == nil {
+	if !root || k.Root == nil {
 		return policy.Pass(f.Declaration.Tier, "the image does not change its user")
 	}
-	needed := slices.Clone(k.root)
+	needed := slices.Clone(k.Root)
 	if in.Capabilities&policy.CapabilityMask("DAC_OVERRIDE") != 0 {
 		needed = slices.DeleteFunc(needed, func(c string) bool { return c == "DAC_READ_SEARCH" })
 	}
@@ -145,10 +145,10 @@ func fileCapability(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	_, name, k := text(f, in)
 	skips := slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == "SKIP_SETCAP" && v.Value != "" })
-	if k.carried == "" || skips || in.Capabilities&policy.CapabilityMask(k.carried) != 0 {
+	if k.FileCapability == "" || skips || in.Capabilities&policy.CapabilityMask(k.FileCapability) != 0 {
 		return policy.Pass(f.Environment.Tier, "no file capability is taken away")
 	}
-	return policy.Fail(f.Environment.Tier, "the program of %s carries %s and does not start without it", name, k.carried)
+	return policy.Fail(f.Environment.Tier, "the program of %s carries %s and does not start without it", name, k.FileCapability)
 }
 
 func silentRoot(f policy.Facts, in policy.Intent) policy.Verdict {
@@ -156,7 +156,7 @@ func silentRoot(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Unknown(f.Declaration, "the text of the service")
 	}
 	d, name, k := text(f, in)
-	if k.staysRoot && d.User == "" && in.Capabilities&policy.CapabilityMask("SETUID", "SETGID") == 0 {
+	if k.StaysRoot && d.User == "" && in.Capabilities&policy.CapabilityMask("SETUID", "SETGID") == 0 {
 		return policy.Fail(f.Declaration.Tier, "%s keeps running as root when it cannot change its user", name)
 	}
 	return policy.Pass(f.Declaration.Tier, "the user does not depend on the entry point")
@@ -174,7 +174,7 @@ func secretWays(f policy.Facts, in policy.Intent) policy.Verdict {
 		}
 	}
 	for _, v := range f.Environment.Value {
-		if k.noFiles && fileOf.MatchString(v.Name) {
+		if k.NoFiles && fileOf.MatchString(v.Name) {
 			wrong = append(wrong, fmt.Sprintf("%s does not read %s", name, v.Name))
 		}
 	}
@@ -196,10 +196,10 @@ func runnableTest(f policy.Facts, in policy.Intent) policy.Verdict {
 		if strings.Contains(strings.Join(test, " "), "localhost") {
 			wrong = append(wrong, "localhost may be ::1 while the service listens on 127.0.0.1")
 		}
-		if k.shellless && test[0] == "CMD-SHELL" {
+		if k.NoShell && test[0] == "CMD-SHELL" {
 			wrong = append(wrong, name+" has no shell")
 		}
-		for _, tool := range k.lacks {
+		for _, tool := range k.Lacks {
 			if slices.ContainsFunc(words, func(w string) bool { return path.Base(w) == tool }) {
 				wrong = append(wrong, name+" has no "+tool)
 			}
@@ -217,14 +217,14 @@ func imageNeeds(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	d, name, k := text(f, in)
 	var wrong []string
-	if f.Stop.Value.Grace < k.grace {
-		wrong = append(wrong, fmt.Sprintf("%s needs %s to stop, and gets %s", name, k.grace, f.Stop.Value.Grace))
+	if f.Stop.Value.Grace < k.Grace.Duration {
+		wrong = append(wrong, fmt.Sprintf("%s needs %s to stop, and gets %s", name, k.Grace, f.Stop.Value.Grace))
 	}
-	if k.hostname && d.Hostname == "" {
+	if k.Hostname && d.Hostname == "" {
 		wrong = append(wrong, name+" keeps its data under its host name, which is not fixed")
 	}
-	if k.variable != "" && !slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == k.variable }) {
-		wrong = append(wrong, name+" writes its data to /tmp without "+k.variable)
+	if k.Variable != "" && !slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == k.Variable }) {
+		wrong = append(wrong, name+" writes its data to /tmp without "+k.Variable)
 	}
 	return all(f, wrong, "the image gets what it needs")
 }
@@ -255,7 +255,7 @@ func closedStore(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Unknown(f.Ports, "the ports and networks")
 	}
 	_, name, k := text(f, in)
-	if !k.store {
+	if !k.Store {
 		return policy.NotApplicable(f.Ports.Tier, "the service is not known to be a store of data")
 	}
 	var wrong []string
@@ -307,7 +307,7 @@ func ownedVolumes(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	var wrong []string
 	for _, m := range f.Mounts.Value {
-		if m.Kind == "volume" && in.UID != 0 && slices.Contains(k.missing, m.Path) {
+		if m.Kind == "volume" && in.UID != 0 && slices.Contains(k.Missing, m.Path) {
 			wrong = append(wrong, name+" does not have "+m.Path+", so the volume belongs to root")
 		}
 	}
