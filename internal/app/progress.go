@@ -70,6 +70,8 @@ type line struct {
 	deploy.Event
 	Time    time.Time `json:"time"`
 	Release int       `json:"release,omitempty"`
+	Verdict string    `json:"verdict,omitempty"` // of a result: deployed, unchanged, reverted or failed
+	Error   string    `json:"error,omitempty"`   // why it failed, all of it
 }
 
 // Event tells an event, unless it is what was told of its subject last.
@@ -160,29 +162,34 @@ func (p *Progress) annotate(kind, text string) {
 
 // Unchanged tells that there was nothing to do.
 func (p *Progress) Unchanged(stack string, release int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.endSpans(release, "")
-	p.fold("")
-	if p.json != nil {
-		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "unchanged", Done: true}, Release: release})
-		return
-	}
-	p.Say("%s matches release %d and the profile: nothing to do", stack, release)
+	p.succeeded(stack, "unchanged", release, fmt.Sprintf("%s matches release %d and the profile: nothing to do", stack, release))
 }
 
 // Done tells the end that everybody wants.
 func (p *Progress) Done(stack string, release, services int) {
+	p.succeeded(stack, "deployed", release,
+		fmt.Sprintf("%s is up: %s healthy after %s, release %d", stack, Count(services, "service"), time.Since(p.started).Round(100*time.Millisecond), release))
+}
+
+// Reverted tells that an interrupted deploy was undone, or that there was none.
+func (p *Progress) Reverted(stack string, interrupted bool) {
+	if interrupted {
+		p.succeeded(stack, "reverted", 0, stack+": undone")
+		return
+	}
+	p.succeeded(stack, "unchanged", 0, stack+": no deploy was interrupted")
+}
+
+func (p *Progress) succeeded(stack, verdict string, release int, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endSpans(release, "")
 	p.fold("")
-	took := time.Since(p.started).Round(100 * time.Millisecond)
 	if p.json != nil {
-		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: "deployed", Done: true}, Release: release})
+		p.write(line{Event: deploy.Event{Kind: "result", Subject: stack, Text: verdict, Done: true}, Release: release, Verdict: verdict})
 		return
 	}
-	p.Say("%s is up: %s healthy after %s, release %d", stack, Count(services, "service"), took, release)
+	p.Say("%s", text)
 }
 
 // Failed tells the other one, and returns the error without values of secrets.
@@ -195,7 +202,7 @@ func (p *Progress) Failed(err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	switch {
 	case p.json != nil:
-		p.write(line{Event: deploy.Event{Kind: "result", Subject: "deploy", Text: text}})
+		p.write(line{Event: deploy.Event{Kind: "result", Subject: "deploy", Text: text}, Verdict: "failed", Error: err.Error()})
 	case p.group:
 		p.annotate("error", text)
 	}

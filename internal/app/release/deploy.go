@@ -44,6 +44,17 @@ func Deploy(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions
 	if o.Abort {
 		return abort(ctx, g, s, o)
 	}
+	d := deployment{Settings: g, Streams: s, options: o}
+	err := d.run(ctx)
+	if err != nil && !d.told && !o.DryRun { // a plan is no stream
+		return app.NewProgress(s, o.Format).Failed(err)
+	}
+	return err
+}
+
+// run deploys the stack of the profile, and the one that watches it when that is asked for.
+func (d *deployment) run(ctx context.Context) error {
+	o, g, s := d.options, d.Settings, d.Streams
 	if o.Monitoring && o.Plan != "" {
 		return &app.UsageError{Err: errors.New("`--plan` cannot be combined with `--monitoring`"), Hint: "deploy the plan, and then: hsectl deploy --monitoring"}
 	}
@@ -52,7 +63,6 @@ func Deploy(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions
 		return err
 	}
 	defer done()
-	d := deployment{Settings: g, Streams: s, options: o}
 	if err := d.prepare(ctx, l); err != nil {
 		return err
 	}
@@ -84,6 +94,7 @@ type deployment struct {
 	options DeployOptions
 	engine  *docker.Engine
 	desired []deploy.Desired // of the stack, and of its monitoring
+	told    bool             // a failure, by the progress of its stack
 }
 
 // prepare refuses what fails a control and collects variables and secrets, of all stacks before anything changes.
@@ -169,27 +180,35 @@ func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Des
 	p.Hide(ctx, d.engine, l.Stack.Name, desired.Secrets)
 	p.Trace(ctx, "deploy", l.Stack.Name)
 	p.Say("deploying %s to engine %s", l.Stack.Name, d.engine.Version())
+	release, same, err := d.apply(ctx, l, desired, p)
+	switch {
+	case err != nil:
+		d.told = true
+		return p.Failed(err)
+	case same:
+		p.Unchanged(l.Stack.Name, release)
+	default:
+		p.Done(l.Stack.Name, release, len(l.Stack.Services))
+	}
+	return nil
+}
+
+// apply brings the stack to what it should be, and returns the release that it is at, and whether it was there before.
+func (d *deployment) apply(ctx context.Context, l app.Loaded, desired deploy.Desired, p *app.Progress) (release int, same bool, err error) {
 	seen, err := look(ctx, d.engine, desired)
 	if err != nil {
-		return p.Failed(err)
+		return 0, false, err
 	}
-	if release, same, err := d.unchanged(desired, seen); err != nil {
-		return p.Failed(err)
-	} else if same {
-		p.Unchanged(l.Stack.Name, release)
-		return nil
+	if release, same, err := d.unchanged(desired, seen); err != nil || same {
+		return release, same, err
 	}
 	sess, err := openAfter(ctx, d.engine, l.Stack.Name, d.options.Session, p.Event, seen)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	sess.hooks = newHooks(l, desired.Secrets, d.options.SkipHooks, p)
-	number, err := sess.deploy(ctx, l, desired, d.options)
-	if err = errors.Join(err, sess.close(ctx)); err != nil {
-		return p.Failed(err)
-	}
-	p.Done(l.Stack.Name, number, len(l.Stack.Services))
-	return nil
+	release, err = sess.deploy(ctx, l, desired, d.options)
+	return release, false, errors.Join(err, sess.close(ctx))
 }
 
 // unchanged tells from a look without the lock that there is nothing to do, and which release the stack is at. Whenever

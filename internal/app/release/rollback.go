@@ -12,29 +12,33 @@ import (
 
 // abort undoes what a run that was cut off has left.
 func abort(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions) error {
-	name, err := g.StackName()
+	p := app.NewProgress(s, o.Format)
+	name, interrupted, err := revert(ctx, g, p, o)
 	if err != nil {
-		return err
+		return p.Failed(err)
+	}
+	p.Reverted(name, interrupted)
+	return nil
+}
+
+// revert undoes an interrupted deploy of the stack that is meant, and tells whether there was one.
+func revert(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOptions) (name string, interrupted bool, err error) {
+	if name, err = g.StackName(); err != nil {
+		return name, false, err
 	}
 	engine, err := g.Connect(ctx)
 	if err != nil {
-		return err
+		return name, false, err
 	}
 	defer engine.Close()
-	p := app.NewProgress(s, o.Format)
 	p.Hide(ctx, engine, name, nil)
+	p.Trace(ctx, "abort", name)
 	sess, err := open(ctx, engine, name, o.Session, p.Event)
 	if err != nil {
-		return err
+		return name, false, err
 	}
-	open := sess.journal.Open()
-	err = errors.Join(sess.resume(ctx, true), sess.close(ctx))
-	if err == nil && !open {
-		p.Say("%s: no deploy was interrupted", name)
-	} else if err == nil {
-		p.Say("%s: undone", name)
-	}
-	return p.Redact(err)
+	interrupted = sess.journal.Open()
+	return name, interrupted, errors.Join(sess.resume(ctx, true), sess.close(ctx))
 }
 
 // Rollback returns to an earlier release: the one with a number, or the one before the current one.
@@ -42,33 +46,37 @@ func Rollback(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptio
 	if err := app.CheckFormat(o.Format); err != nil {
 		return err
 	}
-	name, err := g.StackName()
-	if err != nil {
-		return err
-	}
-	engine, err := g.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
 	p := app.NewProgress(s, o.Format)
-	p.Trace(ctx, "rollback", name)
-	run, secrets, err := rollbackHooks(ctx, g, name, o, p)
+	name, at, services, err := rollback(ctx, g, p, o, number)
 	if err != nil {
-		return err
-	}
-	p.Hide(ctx, engine, name, secrets)
-	sess, err := open(ctx, engine, name, o.Session, p.Event)
-	if err != nil {
-		return err
-	}
-	sess.hooks = run
-	at, services, err := sess.rollback(ctx, number)
-	if err = errors.Join(err, sess.close(ctx)); err != nil {
 		return p.Failed(err)
 	}
 	p.Done(name, at, services)
 	return nil
+}
+
+func rollback(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOptions, number int) (name string, at, services int, err error) {
+	if name, err = g.StackName(); err != nil {
+		return name, 0, 0, err
+	}
+	engine, err := g.Connect(ctx)
+	if err != nil {
+		return name, 0, 0, err
+	}
+	defer engine.Close()
+	p.Trace(ctx, "rollback", name)
+	run, secrets, err := rollbackHooks(ctx, g, name, o, p)
+	if err != nil {
+		return name, 0, 0, err
+	}
+	p.Hide(ctx, engine, name, secrets)
+	sess, err := open(ctx, engine, name, o.Session, p.Event)
+	if err != nil {
+		return name, 0, 0, err
+	}
+	sess.hooks = run
+	at, services, err = sess.rollback(ctx, number)
+	return name, at, services, errors.Join(err, sess.close(ctx))
 }
 
 // rollbackHooks are those of the profile, where they are asked for.
