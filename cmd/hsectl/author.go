@@ -77,7 +77,8 @@ On a terminal init prompts for missing flags and prints the equivalent command. 
 		},
 	}
 	cmd.Flags().StringArrayVar(&o.From, "from", nil, "Compose file; repeat to merge further files over it")
-	cmd.Flags().StringArrayVar(&o.EnvFiles, "env-file", nil, "file with variables of the Compose files (default: .env next to the first Compose file)")
+	inputFlags(&o.Inputs, cmd)
+	cmd.Flags().Lookup("env-file").Usage = "file with variables that the files may use (default: .env next to the first Compose file)"
 	cmd.Flags().StringArrayVar(&o.Presets, "preset", nil, "service of a new stack: NAME=PRESET, or PRESET alone")
 	cmd.Flags().BoolVar(&o.Running, "running", false, "with --from: also inspect the project's running containers")
 	cmd.Flags().StringVar(&o.Name, "name", "", "name of the new stack (default: the name of the directory)")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,10 @@ func configure(cmd *cobra.Command) error {
 		if f.Changed || !v.IsSet(f.Name) || bad != nil {
 			return
 		}
+		if v.InConfig(f.Name) && slices.Contains(trusted(), f.Name) {
+			bad = &app.UsageError{Err: fmt.Errorf("reading .hsectl.yaml: it cannot set --%s", f.Name), Hint: "give the flag, or export HSECTL_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")) + ": a file that is judged must not choose what of this machine is read"}
+			return
+		}
 		for _, value := range settings(v, f) {
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
 				bad = &app.UsageError{Err: fmt.Errorf("setting --%s from the configuration: %w", f.Name, err)}
@@ -45,6 +50,9 @@ func configure(cmd *cobra.Command) error {
 	})
 	return bad
 }
+
+// trusted are the flags that only the caller sets: .hsectl.yaml may come with the change that is judged.
+func trusted() []string { return []string{"env-from", "env-file", "allow-outside"} }
 
 // collect adds the names of the flags of a command and its subcommands to known.
 func collect(cmd *cobra.Command, known map[string]bool) {

@@ -88,7 +88,7 @@ Exit 3 when anything fails or is unknown.`,
 	cmd.Flags().BoolVar(&o.Fix, "fix", false, "apply the safe fixes to a Compose file, in place")
 	cmd.Flags().StringVar(&o.Baseline, "baseline", "", "ignore the findings in this file; only new ones count")
 	cmd.Flags().StringVar(&o.WriteBaseline, "write-baseline", "", "write the findings to this file and exit 0")
-	cmd.Flags().StringArrayVar(&o.EnvFiles, "env-file", nil, "file with variables of a Compose file (default: .env next to it)")
+	inputFlags(&o.Inputs, cmd)
 	return cmd
 }
 
@@ -158,6 +158,7 @@ exit code is then 3.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.Format, "format", "text", "text, markdown, json or sarif")
+	inputFlags(&o.Inputs, cmd)
 	cmd.Flags().StringVar(&o.FailOn, "fail-on", "", "weaker, low, medium, high or critical: exit 3 when a change is at least this bad")
 	cmd.Flags().BoolVar(&o.Diff, "diff", false, "also show the difference of the rendered files")
 	return cmd

@@ -39,6 +39,10 @@ type Selection struct {
 	Environment string
 	Set         []string
 	Profiles    []string // of Compose: which services with profiles: take part
+
+	// Variables are those that a profile may use; nil for all of this machine. With a function, one without a value is kept as it
+	// is written; see Loaded.Unset.
+	Variables yamldoc.Lookup
 }
 
 // Loaded is a profile that was read, and the stack it stands for.
@@ -55,6 +59,7 @@ type Loaded struct {
 	Now     time.Time // day on which what is known counts
 	Root    string    // of the paths of its services in the profile: empty, or "monitoring."
 	Locked  lock.File
+	unset   []string
 	Bundle  *Bundle // what came with the profile in a bundle, or nothing
 }
 
@@ -77,6 +82,10 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 		Variables: os.LookupEnv, CheckImage: image.Check,
 		Load: func(name, from string) (parser.Document, error) { return l.extend(read, name, from) },
 	}
+	if from.Variables != nil {
+		options.Variables, options.Unset = from.Variables, func(name string) { l.unset = append(l.unset, name) }
+		options.CheckImage = checkWritten
+	}
 	for _, file := range from.Files[1:] {
 		overlay, err := ReadProfile(read, file)
 		if err != nil {
@@ -94,6 +103,14 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	l.Today, l.Now = today, time.Now()
 	l.Stack = l.dated(stack.New(l.Profile))
 	return l, nil
+}
+
+// checkWritten is image.Check for a reference that may contain variables: what they stand for is not known.
+func checkWritten(reference string) error {
+	if strings.Contains(reference, "${") {
+		return nil
+	}
+	return image.Check(reference)
 }
 
 // Weakened returns what is passed through and breaks a control for which there is no exception, with the place of the key, or nil.

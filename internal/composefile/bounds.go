@@ -2,7 +2,7 @@ package composefile
 
 import (
 	"fmt"
-	"path/filepath"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -15,6 +15,8 @@ import (
 const (
 	maxNodes = 1 << 19 // values of one file, aliases written out; a file of 1,000 services has about 100,000
 	maxFiles = 512     // files that include and extend each other
+	maxDepth = 32      // files, or services of one file, that include or extend one another in a row
+	maxPorts = 1 << 16 // published ports of one file; a range of ports is written out as well
 )
 
 // bounded refuses a document that becomes too large once its aliases are written out, or that contains itself.
@@ -25,7 +27,100 @@ func bounded(name string, root *yaml.Node) error {
 	} else if n > maxNodes {
 		return fmt.Errorf("reading %s: it has more than %d values once its aliases are written out", name, maxNodes)
 	}
+	if n := ports(root); n > maxPorts {
+		return fmt.Errorf("reading %s: it publishes %d ports, more than the %d allowed", name, n, maxPorts)
+	}
+	if chain := longest(root); chain > maxDepth {
+		return fmt.Errorf("reading %s: %d services extend one another in a row, more than the %d allowed", name, chain, maxDepth)
+	}
 	return nil
+}
+
+// services yields the services of a document.
+func services(root *yaml.Node) map[string]*yaml.Node {
+	out := map[string]*yaml.Node{}
+	if len(root.Content) == 0 {
+		return out
+	}
+	_, all := specification.LookUp(root.Content[0], "services")
+	for key, value := range specification.Pairs(all) {
+		out[key.Value] = specification.Resolve(value)
+	}
+	return out
+}
+
+// ports counts the ports that the services of a document publish, and that those get which extend one of them. A range that
+// cannot be read is left to compose-go.
+func ports(root *yaml.Node) int {
+	total, extending, most := 0, 0, 0
+	for _, service := range services(root) {
+		own := 0
+		_, list := specification.LookUp(service, "ports")
+		if list != nil && list.Kind == yaml.SequenceNode {
+			for _, item := range list.Content {
+				item = specification.Resolve(item)
+				if item.Kind == yaml.MappingNode {
+					_, item = specification.LookUp(item, "published")
+				}
+				if item != nil {
+					own += portsOf(item.Value)
+				}
+			}
+		}
+		if k, _ := specification.LookUp(service, "extends"); k != nil {
+			extending++
+		}
+		total, most = min(total+own, 1<<30), max(most, own)
+	}
+	return total + extending*most
+}
+
+// portsOf is how many ports a text such as 8000-8010:80-90/tcp publishes.
+func portsOf(text string) int {
+	text, _, _ = strings.Cut(text, "/")
+	most := 1
+	for part := range strings.SplitSeq(text, ":") {
+		first, last, ranged := strings.Cut(part, "-")
+		from, err := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if ranged && err == nil && err2 == nil && to > from {
+			most = max(most, to-from+1)
+		}
+	}
+	return most
+}
+
+// longest is how many services of a document extend one another in a row. A circle is left to compose-go.
+func longest(root *yaml.Node) int {
+	parents := map[string]string{}
+	for name, service := range services(root) {
+		_, extends := specification.LookUp(service, "extends")
+		if extends == nil {
+			continue
+		}
+		if extends.Kind == yaml.ScalarNode {
+			parents[name] = extends.Value
+			continue
+		}
+		_, parent := specification.LookUp(extends, "service")
+		if file, _ := specification.LookUp(extends, "file"); file == nil && parent != nil {
+			parents[name] = parent.Value
+		}
+	}
+	most := 0
+	for name := range parents {
+		depth, seen := 0, map[string]bool{}
+		for at := name; !seen[at] && depth <= maxDepth; depth++ {
+			seen[at] = true
+			next, ok := parents[at]
+			if !ok {
+				break
+			}
+			at = next
+		}
+		most = max(most, depth)
+	}
+	return most
 }
 
 // expanded counts the values below a node. It is -1 when a node is within itself, and stops counting above the bound.
@@ -48,105 +143,4 @@ func expanded(n *yaml.Node, sizes map[*yaml.Node]int) int {
 	}
 	sizes[n] = total
 	return total
-}
-
-// boundedAll follows include and extends from the files that were named, and refuses what is too large anywhere. A path
-// with a variable in it is followed when the calling process knows the variable.
-func (r *reader) boundedAll(from Source) error {
-	seen := map[string]bool{}
-	type read struct {
-		path string
-		root *yaml.Node
-	}
-	var queue []read
-	for _, d := range r.written {
-		seen[d.path] = true
-		queue = append(queue, read{d.path, d.root})
-	}
-	project := ""
-	if len(from.Files) > 0 {
-		project = filepath.Dir(from.Files[0])
-	}
-	for len(queue) > 0 {
-		at := queue[0]
-		queue = queue[1:]
-		if err := bounded(at.path, at.root); err != nil {
-			return err
-		}
-		for _, name := range references(at.root) {
-			text, err := (&reader{}).substitute(name, lookUpIn(from.Environment))
-			if err != nil || strings.Contains(text, "://") {
-				continue // compose-go says what is wrong with it
-			}
-			for _, dir := range []string{filepath.Dir(at.path), project} {
-				file := filepath.Clean(text)
-				if !filepath.IsAbs(file) {
-					file = filepath.Join(dir, file)
-				}
-				if seen[file] {
-					continue
-				}
-				seen[file] = true
-				if len(seen) > 2*maxFiles {
-					return fmt.Errorf("reading %s: more than %d files include or extend each other", file, maxFiles)
-				}
-				data, err := from.Read(file, maxFile)
-				var root yaml.Node
-				if err != nil || yaml.Unmarshal(data, &root) != nil {
-					continue
-				}
-				queue = append(queue, read{file, &root})
-			}
-		}
-	}
-	return nil
-}
-
-func lookUpIn(environment []string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		for _, e := range environment {
-			if value, ok := strings.CutPrefix(e, name+"="); ok {
-				return value, true
-			}
-		}
-		return "", false
-	}
-}
-
-// references returns the files that a document includes or extends, as they are written.
-func references(root *yaml.Node) []string {
-	if len(root.Content) == 0 {
-		return nil
-	}
-	var out []string
-	add := func(n *yaml.Node) {
-		switch n = specification.Resolve(n); {
-		case n == nil:
-		case n.Kind == yaml.ScalarNode:
-			out = append(out, n.Value)
-		case n.Kind == yaml.SequenceNode:
-			for _, item := range n.Content {
-				if item = specification.Resolve(item); item.Kind == yaml.ScalarNode {
-					out = append(out, item.Value)
-				}
-			}
-		}
-	}
-	if _, includes := specification.LookUp(root.Content[0], "include"); includes != nil {
-		for _, item := range includes.Content {
-			add(item)
-			_, path := specification.LookUp(item, "path")
-			add(path)
-		}
-	}
-	_, services := specification.LookUp(root.Content[0], "services")
-	if services == nil {
-		return out
-	}
-	for _, service := range services.Content {
-		_, extends := specification.LookUp(service, "extends")
-		_, file := specification.LookUp(extends, "file")
-		add(file)
-	}
-	return out
 }

@@ -10,13 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -29,17 +29,20 @@ import (
 
 // Source says what to load.
 type Source struct {
-	Files       []string // Compose files, each laid over the ones before it
-	EnvFiles    []string // files of variables; .env beside the first file when empty
-	Environment []string // NAME=VALUE of the calling process
-	AsWritten   bool     // leave env_file and label_file unread
-	Read        func(path string, limit int64) ([]byte, error)
+	Files     []string          // Compose files, each laid over the ones before it
+	Variables map[string]string // values of variables; there are no others
+	AsWritten bool              // leave env_file and label_file unread
+
+	// Read reads a file that was named, or that one refers to. What it refuses ends the load.
+	Read func(path string, limit int64) ([]byte, error)
+	// Public reports whether a file of variables is as public as the Compose files, so that its values may be shown. nil for none.
+	Public func(path string) bool
 }
 
 // Project is a Compose project with everything it refers to, and all its profiles on.
 type Project struct {
 	Name  string
-	Unset []string // variables without a value, sorted; 1 stands in for required ones
+	Unset []string // variables without a value, sorted; texts keep them as written, elsewhere they are empty, or 1 where required
 	Blind string   // why env_file or label_file could not be read; empty when they were
 
 	Images lifecycle.Images // what is known of the life of images
@@ -57,6 +60,9 @@ type reader struct {
 	novel     []specification.Novelty
 	unset     []string
 	blind     string
+	typed     map[string]bool   // texts in which variables must not stay as written; nil where none may
+	variables map[string]string // all that may be put in, where discreet
+	discreet  bool              // files of variables are read whose values are not to be shown
 	written
 }
 
@@ -68,7 +74,7 @@ const placeholder = "1"
 
 // Load reads the files as docker compose would, with every profile on.
 func Load(ctx context.Context, from Source) (*Project, error) {
-	r := &reader{catalogue: specification.NewCatalogue()}
+	r := &reader{catalogue: specification.NewCatalogue(), variables: from.Variables}
 	for _, name := range from.Files {
 		data, err := from.Read(name, maxFile)
 		if err != nil {
@@ -78,7 +84,7 @@ func Load(ctx context.Context, from Source) (*Project, error) {
 			return nil, err
 		}
 	}
-	if err := r.boundedAll(from); err != nil {
+	if err := r.follow(from); err != nil {
 		return nil, err
 	}
 	loaded, err := r.project(ctx, from)
@@ -106,7 +112,7 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 			return nil, err
 		}
 		if others := references(d.root); len(others) > 0 {
-			return nil, fmt.Errorf("reading %s: it includes or extends %s, and is to be read alone", name, strings.Join(others, ", "))
+			return nil, fmt.Errorf("reading %s: it includes or extends %s, and is to be read alone", name, others[0].path)
 		}
 	}
 	files, err := r.files()
@@ -150,36 +156,69 @@ func (r *reader) filled(loaded *types.Project) *Project {
 	return &Project{Name: loaded.Name, Unset: slices.Compact(r.unset), Blind: r.blind, types: loaded, catalogue: r.catalogue, novel: r.novel, written: r.written}
 }
 
-// project tries again without the files of variables, so that one that is missing does not hide all the rest.
+// project reads files of variables last, so that one that is missing does not hide all the rest.
 func (r *reader) project(ctx context.Context, from Source) (*types.Project, error) {
 	details, err := r.details(from)
 	if err != nil {
 		return nil, err
 	}
-	unread := func(o *loader.Options) { o.SkipResolveEnvironment, o.SkipResolveLabels = true, true }
-	if from.AsWritten {
-		return r.load(ctx, details, unread)
+	loaded, err := r.load(ctx, details, func(o *loader.Options) { o.SkipResolveEnvironment, o.SkipResolveLabels = true, true })
+	if err != nil || from.AsWritten {
+		return loaded, err
 	}
-	loaded, err := r.load(ctx, details)
-	if err == nil {
+	if err := readableFiles(loaded, from); err != nil {
+		r.blind = err.Error()
 		return loaded, nil
 	}
-	again, second := r.load(ctx, details, unread)
-	if second != nil {
-		return nil, err
+	resolved, err := loaded.WithServicesEnvironmentResolved(false)
+	if err == nil {
+		resolved, err = resolved.WithServicesLabelsResolved(false)
 	}
-	r.blind = err.Error()
-	return again, nil
+	if err != nil { // of one of the files, whose text it may show
+		r.blind = "one of the files cannot be read"
+		return loaded, nil
+	}
+	return resolved, nil
 }
 
-// details are the files with the variables that Compose would have: those of the calling process, and of its files.
-func (r *reader) details(from Source) (types.ConfigDetails, error) {
-	o, err := cli.NewProjectOptions(from.Files, cli.WithEnv(from.Environment), cli.WithEnvFiles(from.EnvFiles...), cli.WithDotEnv)
-	if err != nil {
-		return types.ConfigDetails{}, err
+// readableFiles reads the files of variables and labels of all services as Source allows: compose-go reads whatever it is given.
+func readableFiles(p *types.Project, from Source) error {
+	read := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		s := p.Services[name]
+		files := slices.Clone(s.LabelFiles)
+		for _, f := range s.EnvFiles {
+			files = append(files, f.Path)
+		}
+		for i, path := range files {
+			if read[path] {
+				continue
+			}
+			read[path] = true
+			optional := i >= len(s.LabelFiles) && !bool(s.EnvFiles[i-len(s.LabelFiles)].Required)
+			data, err := from.Read(path, maxVariables)
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && optional:
+				continue
+			case err != nil:
+				return err
+			case i >= len(s.LabelFiles) && s.EnvFiles[i-len(s.LabelFiles)].Format != "":
+				continue
+			}
+			if _, err := Variables(path, data, from.Variables); err != nil {
+				return err
+			}
+		}
 	}
-	out := types.ConfigDetails{Environment: o.Environment}
-	if out.WorkingDir, err = o.GetWorkingDir(); err != nil {
+	return nil
+}
+
+// details are the files with the variables that were named.
+func (r *reader) details(from Source) (types.ConfigDetails, error) {
+	out := types.ConfigDetails{Environment: types.Mapping{}}
+	maps.Copy(out.Environment, from.Variables)
+	var err error
+	if out.WorkingDir, err = filepath.Abs(filepath.Dir(from.Files[0])); err != nil {
 		return out, err
 	}
 	if out.ConfigFiles, err = r.files(); err != nil {
@@ -245,6 +284,27 @@ func (w written) named() bool {
 
 // substitute replaces variables. What is not set is noted, and never a reason to stop looking.
 func (r *reader) substitute(text string, lookup template.Mapping) (string, error) {
+	if r.discreet { // compose-go adds the variables of files to those that may be shown
+		lookup = func(name string) (string, bool) { v, ok := r.variables[name]; return v, ok }
+	}
+	options := []template.Option{template.WithoutLogging}
+	if r.typed != nil && !r.typed[text] {
+		options = append(options, template.WithReplacementFunction(func(found string, lookup template.Mapping, c *template.Config) (string, error) {
+			before := len(r.unset)
+			out, err := template.DefaultReplacementFunc(found, lookup, c)
+			var missing *template.MissingRequiredError
+			if errors.As(err, &missing) {
+				if _, set := lookup(missing.Variable); !set {
+					r.unset = append(r.unset, missing.Variable)
+					return found, nil
+				}
+			}
+			if len(r.unset) > before {
+				return found, nil
+			}
+			return out, err
+		}))
+	}
 	stand := map[string]string{}
 	mapping := func(name string) (string, bool) {
 		if v, ok := lookup(name); ok {
@@ -259,7 +319,7 @@ func (r *reader) substitute(text string, lookup template.Mapping) (string, error
 		return "", false
 	}
 	for {
-		out, err := template.SubstituteWithOptions(text, mapping, template.WithoutLogging)
+		out, err := template.SubstituteWithOptions(text, mapping, options...)
 		var missing *template.MissingRequiredError
 		if !errors.As(err, &missing) || stand[missing.Variable] != "" {
 			return out, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -97,4 +98,11 @@ func withoutCredentials(address string) string {
 		path = "/" + path
 	}
 	return scheme + "://" + authority + path
+}
+
+// Tracked reports whether a file is known to be in the repository around it.
+func Tracked(ctx context.Context, path string) bool {
+	dir, name := filepath.Split(path)
+	out, err := askGit(ctx, filepath.Clean(dir), nil, 1<<16, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", name)
+	return err == nil && len(out) > 0
 }

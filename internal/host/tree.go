@@ -15,30 +15,6 @@ import (
 	"github.com/hsectl/hsectl/internal/atomicfile"
 )
 
-// ReadFile reads a file of at most limit bytes. A larger one is an error, never cut short.
-func ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory, not a file")}
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has %d bytes, more than the %d allowed", max(info.Size(), limit+1), limit)}
-	}
-	return data, nil
-}
-
 // fileMode is the mode of what is written for everyone to read.
 const fileMode fs.FileMode = 0o644
 

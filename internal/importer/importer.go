@@ -83,7 +83,7 @@ func Profile(p *composefile.Project, t Target) (Draft, error) {
 		if err != nil {
 			return Draft{}, err
 		}
-		_, err = parser.Parse(d.Text, parser.Options{File: "hsectl.yaml", Library: t.Library})
+		_, err = parser.Parse(d.Text, parser.Options{File: "hsectl.yaml", Library: t.Library, Unset: func(string) {}})
 		d.Problems = yamldoc.Problems(err)
 		if !moreCareful(d, caution) {
 			return d, nil

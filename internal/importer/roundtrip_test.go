@@ -24,7 +24,7 @@ var today = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 func fromDisk(path string, _ int64) ([]byte, error) { return os.ReadFile(path) }
 
 // callingEnvironment is the environment in which the corpus is read.
-var callingEnvironment = []string{"REGION=north", "BARE=bare", "CERT=cert", "FROM_SHELL=shell", "CONF=conf"}
+var callingEnvironment = map[string]string{"REGION": "north", "BARE": "bare", "CERT": "cert", "FROM_SHELL": "shell", "CONF": "conf"}
 
 // corpus returns the Compose files of each case: a file, or a directory with compose.yml and its override.
 func corpus(t *testing.T) map[string][]string {
@@ -62,7 +62,7 @@ func fileExists(path string) bool {
 func TestRoundTrip(t *testing.T) {
 	for name, files := range corpus(t) {
 		t.Run(name, func(t *testing.T) {
-			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Environment: callingEnvironment, Read: fromDisk, AsWritten: true})
+			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: callingEnvironment, Read: fromDisk, AsWritten: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,11 +107,11 @@ func rendered(t *testing.T, before *composefile.Project, draft Draft, dir string
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := slices.Clone(callingEnvironment)
+	environment := maps.Clone(callingEnvironment)
 	for _, s := range before.ServiceConfigs() {
 		for name, value := range s.Environment {
 			if e := p.Services[clean(s.Name)].Environment[name]; value != nil && e.Required {
-				environment = append(environment, name+"="+*value)
+				environment[name] = *value
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func rendered(t *testing.T, before *composefile.Project, draft Draft, dir string
 		t.Fatal(err)
 	}
 	defer os.Remove(file)
-	after, err := composefile.Load(t.Context(), composefile.Source{Files: []string{file}, Environment: environment, Read: fromDisk, AsWritten: true})
+	after, err := composefile.Load(t.Context(), composefile.Source{Files: []string{file}, Variables: environment, Read: fromDisk, AsWritten: true})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, rendered[0].Data)
 	}

@@ -86,7 +86,7 @@ func imported(t *testing.T, text string) string {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: fromDisk, AsWritten: true, Environment: []string{"DB_PASSWORD=hunter2"}})
+	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: fromDisk, AsWritten: true, Variables: map[string]string{"DB_PASSWORD": "hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

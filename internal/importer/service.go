@@ -91,10 +91,23 @@ func (m *moving) image() {
 	}
 	m.take("image")
 	if m.s.Image != "" {
-		m.out.set("image", strings.ReplaceAll(m.s.Image, "${", "$${"), m.variables("image", m.s.Image))
+		m.out.set("image", m.kept(m.s.Image), m.variables("image", m.s.Image))
 	}
 	m.build()
 }
+
+// kept is a text in which the variables that had no value at the import stay variables, where a profile knows their form.
+func (m *moving) kept(text string) string {
+	return profileVariable.ReplaceAllStringFunc(escape(text), func(found string) string {
+		if name := profileVariable.FindStringSubmatch(found)[1]; slices.Contains(m.p.Unset, name) {
+			return found[1:]
+		}
+		return found
+	})
+}
+
+// profileVariable finds an escaped variable in one of the forms that a profile knows, too.
+var profileVariable = regexp.MustCompile(`\$\$\{([A-Za-z_][A-Za-z0-9_]*)(?::[-?][^}$]*)?\}`)
 
 // variables asks about a value that was put together from variables.
 func (m *moving) variables(key, value string) string {
@@ -269,7 +282,7 @@ func caller(form []string) map[string]any {
 func (m *moving) labels() {
 	labels := map[string]any{}
 	for name, value := range m.s.Labels {
-		labels[name] = escape(value)
+		labels[name] = m.kept(value)
 	}
 	m.take("labels")
 	if len(labels) > 0 {

@@ -12,13 +12,24 @@ var form = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?$`)
 type Lookup func(name string) (string, bool)
 
 // Substitute returns the text with the variables in it replaced by their values. $${ stands for a literal ${.
-func (l Lookup) Substitute(text string) (string, error) {
+func (l Lookup) Substitute(text string) (string, error) { return l.substitute(text, nil) }
+
+// SubstituteSet is Substitute that leaves a variable without a value as it is written, and notes its name.
+func (l Lookup) SubstituteSet(text string, unset func(name string)) (string, error) {
+	return l.substitute(text, unset)
+}
+
+func (l Lookup) substitute(text string, unset func(name string)) (string, error) {
 	var failed error
 	out := variable.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "$${" {
 			return "${"
 		}
 		value, err := l.value(found[2 : len(found)-1])
+		if m := form.FindStringSubmatch(found[2 : len(found)-1]); err != nil && m != nil && unset != nil {
+			unset(m[1])
+			return found
+		}
 		if err != nil && failed == nil {
 			failed = err
 		}

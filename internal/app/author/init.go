@@ -17,7 +17,6 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/evidence"
-	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -32,13 +31,13 @@ import (
 
 // InitOptions are the flags of init.
 type InitOptions struct {
-	From     []string
-	EnvFiles []string
-	Presets  []string
-	Name     string
-	Force    bool
-	Except   bool
-	Running  bool
+	From    []string
+	Inputs  app.Inputs
+	Presets []string
+	Name    string
+	Force   bool
+	Except  bool
+	Running bool
 }
 
 // writeProfile writes the new profile, unless one already exists.
@@ -56,7 +55,15 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	if err != nil {
 		return fmt.Errorf("finding the directory of the profile: %w", err)
 	}
-	source := composefile.Source{Files: o.From, EnvFiles: o.EnvFiles, Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	in := o.Inputs
+	if in, err = in.Project(o.From[0]); err != nil { // that becomes a profile, on the machine of its owner
+		return err
+	}
+	source, _, err := in.Compose(ctx, o.From)
+	if err != nil {
+		return err
+	}
+	source.AsWritten = true
 	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
 		return &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + o.From[0] + " config"}
@@ -91,13 +98,13 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	if err := writeProfile(g, o, draft.Text); err != nil {
 		return err
 	}
-	evidence.SayUnseen(s, judged)
-	return sayDraft(ctx, s, path, draft, <-before)
+	evidence.SayUnseen(s, judged, "")
+	return sayDraft(ctx, s, in, path, draft, <-before)
 }
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
 func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
-	p, err := parser.Parse(text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}})
+	p, err := parser.Parse(text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}, Unset: func(string) {}})
 	if err != nil {
 		return nil, nil // a profile that is not valid yet has nothing to judge
 	}
@@ -119,7 +126,7 @@ func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
 }
 
 // sayDraft reports how the Compose files were converted, and what is left to do.
-func sayDraft(ctx context.Context, s app.Streams, path string, d importer.Draft, before []finding.Finding) error {
+func sayDraft(ctx context.Context, s app.Streams, in app.Inputs, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range slices.Sorted(maps.Keys(d.Presets)) {
 		s.Say("%s: preset %s", name, d.Presets[name])
@@ -139,7 +146,11 @@ func sayDraft(ctx context.Context, s app.Streams, path string, d importer.Draft,
 		}
 		return &app.UsageError{Err: fmt.Errorf("%s must be fixed before the profile is valid", app.Count(len(d.Problems), "problem")), Hint: "fix them in " + path + ", then run: hsectl lint"}
 	}
-	after, err := app.Load(app.Selection{Files: []string{path}})
+	from, err := in.With(app.Selection{Files: []string{path}})
+	if err != nil {
+		return err
+	}
+	after, err := app.Load(from)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func TestReviewOfADirectoryWithDotFiles(t *testing.T) {
 		".": ".hidden.yaml shop/hsectl.yaml", "./": ".hidden.yaml shop/hsectl.yaml", "shop": "hsectl.yaml", "./shop/": "hsectl.yaml", "shop/../.": ".hidden.yaml shop/hsectl.yaml", dir: ".hidden.yaml shop/hsectl.yaml",
 		"main:": ".hidden.yaml shop/hsectl.yaml", "main:./": ".hidden.yaml shop/hsectl.yaml", "main:shop": "hsectl.yaml", "main:shop/": "hsectl.yaml",
 	} {
-		v, err := openSnapshot(t.Context(), &app.Settings{}, argument)
+		v, err := openSnapshot(t.Context(), &app.Settings{}, app.Inputs{}, argument)
 		if got := strings.Join(v.names, " "); err != nil || got != want {
 			t.Errorf("%s: %q, %v", argument, got, err)
 		}

@@ -10,28 +10,25 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
-	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
-// composeSide loads a Compose file of a version, and what it includes. Variables have the values of today in both
-// versions: .env is rarely in a repository.
+// composeSide loads a Compose file of a version, and what it includes. Variables that were named have the same values in both
+// versions. Those of .env have them where it is in the commit: otherwise it may hold what is not for those who read the review.
 func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *composefile.Project, error) {
-	top, root, err := v.checkout(ctx)
+	root, err := v.checkout(ctx)
 	if err != nil {
 		return review.Side{}, nil, err
 	}
-	source := composefile.Source{Environment: os.Environ(), Read: host.ReadFile, AsWritten: true}
+	var files []string
 	for _, file := range append([]string{name}, v.overlays...) {
-		source.Files = append(source.Files, filepath.Join(root, filepath.FromSlash(path.Join(v.dir, file))))
+		files = append(files, filepath.Join(root, filepath.FromSlash(path.Join(v.dir, file))))
 	}
-	dir := filepath.Dir(source.Files[0])
-	if v.tree != nil {
-		beside := filepath.Join(top, filepath.FromSlash(path.Join(v.dir, path.Dir(name))), ".env")
-		if _, err := os.Stat(filepath.Join(dir, ".env")); err != nil && exists(beside) {
-			source.EnvFiles = []string{beside}
-		}
+	dir := filepath.Dir(files[0])
+	source, err := v.source(ctx, files, root)
+	if err != nil {
+		return review.Side{}, nil, err
 	}
 	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
@@ -41,31 +38,48 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 		return review.Side{}, nil, fmt.Errorf("finding the directory of %s: %w", name, err)
 	}
 	if root == "" {
-		root = repositoryOf(dir)
+		root = app.Repository(dir)
 	}
 	side, err := importer.Side(p, dir, root)
 	return side, p, err
 }
 
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
+// source says how the Compose files of the version are read: those of a commit below the directory that they were written to,
+// where everything is as public as they are.
+func (v *snapshot) source(ctx context.Context, files []string, root string) (composefile.Source, error) {
+	if v.tree == nil {
+		source, _, err := v.inputs.Compose(ctx, files)
+		source.AsWritten = true
+		return source, err
+	}
+	tree, err := v.inputs.Under(root)
+	if err != nil {
+		return composefile.Source{}, err
+	}
+	in := v.inputs
+	beside := filepath.Join(filepath.Dir(files[0]), ".env")
+	if _, err := os.Stat(beside); err == nil && len(in.EnvFiles) == 0 {
+		in.EnvFiles = []string{beside}
+	}
+	variables, err := in.Variables()
+	return composefile.Source{Files: files, Variables: variables, Read: tree.ReadFile, Public: func(string) bool { return true }, AsWritten: true}, err
 }
 
-// checkout returns the work tree, and the directory that the files of the version are in: nothing on disk, where names
+// checkout returns the directory that the files of the version are in: nothing on disk, where names
 // are relative to where hsectl was started.
-func (v *snapshot) checkout(ctx context.Context) (top, root string, err error) {
+func (v *snapshot) checkout(ctx context.Context) (root string, err error) {
 	if v.tree == nil {
-		return "", "", nil
+		return "", nil
 	}
-	if top, err = v.tree.Top(); err != nil {
-		return "", "", err
+	top, err := v.tree.Top()
+	if err != nil {
+		return "", err
 	}
 	if v.exported != "" {
-		return top, filepath.Join(v.exported, filepath.Base(top)), nil
+		return filepath.Join(v.exported, filepath.Base(top)), nil
 	}
 	if v.exported, err = os.MkdirTemp("", "hsectl-review-"); err != nil {
-		return "", "", fmt.Errorf("making a directory for the files of %s: %w", v.title, err)
+		return "", fmt.Errorf("making a directory for the files of %s: %w", v.title, err)
 	}
 	root = filepath.Join(v.exported, filepath.Base(top)) // Compose names a project after its directory
 	err = v.tree.Export(ctx, root, func(p string) bool {
@@ -73,9 +87,9 @@ func (v *snapshot) checkout(ctx context.Context) (top, root string, err error) {
 		return path.Ext(p) == ".yml" || path.Ext(p) == ".yaml" || path.Ext(p) == ".json" && strings.Contains(base, "compose") || path.Ext(p) == ".env" || strings.HasPrefix(base, ".env")
 	})
 	if err != nil {
-		return "", "", fmt.Errorf("reading %s: %w", v.title, err)
+		return "", fmt.Errorf("reading %s: %w", v.title, err)
 	}
-	return top, root, nil
+	return root, nil
 }
 
 // named returns an error with the paths that the user knows.
@@ -97,22 +111,10 @@ func (v *snapshot) where(ctx context.Context, p *composefile.Project, c review.C
 	if v.tree == nil {
 		return place
 	}
-	if _, root, err := v.checkout(ctx); err == nil {
+	if root, err := v.checkout(ctx); err == nil {
 		place = strings.TrimPrefix(place, root+string(filepath.Separator))
 	}
 	return filepath.ToSlash(place)
-}
-
-// repositoryOf returns the closest directory above that is a repository, or the directory itself.
-func repositoryOf(dir string) string {
-	for above := dir; ; above = filepath.Dir(above) {
-		if exists(filepath.Join(above, ".git")) {
-			return above
-		}
-		if above == filepath.Dir(above) {
-			return dir
-		}
-	}
 }
 
 // close removes what was written for the review.

@@ -3,9 +3,9 @@ package evidence
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/supply"
@@ -23,7 +23,7 @@ type LintOptions struct {
 	Fix           bool
 	Baseline      string
 	WriteBaseline string
-	EnvFiles      []string
+	Inputs        app.Inputs
 }
 
 // Lint judges a profile, or any Compose file, without an engine.
@@ -53,7 +53,11 @@ func Lint(ctx context.Context, g *app.Settings, s app.Streams, o LintOptions, ar
 
 // subject returns the findings of a profile or of a Compose file.
 func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selection) (subject string, findings []finding.Finding, err error) {
-	data, err := app.ReadProfile(host.ReadFile, from.Files[0])
+	tree, err := o.Inputs.Tree(from.Files...)
+	if err != nil {
+		return "", nil, err
+	}
+	data, err := app.ReadProfile(tree.ReadFile, from.Files[0])
 	if err != nil {
 		return "", nil, err
 	}
@@ -61,17 +65,21 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 		if o.Fix {
 			return "", nil, &app.UsageError{Err: fmt.Errorf("%s is a profile; --fix applies to Compose files only", from.Files[0]), Hint: "a profile is hardened by default; sort its keys with hsectl fmt"}
 		}
-		l, err := app.Load(from)
+		if from, err = o.Inputs.With(from); err != nil {
+			return "", nil, err
+		}
+		l, err := app.LoadFrom(from, tree.ReadFile, time.Now())
 		if err != nil {
 			return "", nil, err
 		}
+		SayUnset(s, l.Unset(), "")
 		if err := l.Refused(); err != nil {
 			return "", nil, err
 		}
 		if findings, err = LintProfile(ctx, l); err != nil {
 			return "", nil, err
 		}
-		findings = slices.Concat(findings, judgeSources(ctx, l), supply.LintBuilds(ctx, l))
+		findings = slices.Concat(findings, judgeSources(ctx, l, tree), supply.LintBuilds(ctx, tree.ReadFile, l))
 		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err
 		} else if ok {
@@ -88,7 +96,7 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 		findings = append(findings, watching...)
 		return l.Stack.Name, findings, nil
 	}
-	p, err := loadCompose(ctx, from.Files, o.EnvFiles)
+	p, skipped, err := loadCompose(ctx, from.Files, o.Inputs)
 	if err != nil {
 		return "", nil, err
 	}
@@ -97,7 +105,7 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 			return "", nil, err
 		}
 	}
-	SayUnseen(s, p)
+	SayUnseen(s, p, skipped)
 	return p.Name, p.Check(), nil
 }
 
@@ -132,19 +140,34 @@ func opened(l app.Loaded) []finding.Finding {
 	return out
 }
 
-func loadCompose(ctx context.Context, files, envFiles []string) (*composefile.Project, error) {
-	p, err := app.LoadCompose(ctx, composefile.Source{Files: files, EnvFiles: envFiles, Environment: os.Environ(), Read: host.ReadFile})
+// loadCompose reads Compose files as the inputs allow. Skipped is a .env that does not count, or empty.
+func loadCompose(ctx context.Context, files []string, in app.Inputs) (p *composefile.Project, skipped string, err error) {
+	source, skipped, err := in.Compose(ctx, files)
 	if err != nil {
-		return nil, &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + files[0] + " config"}
+		return nil, "", err
 	}
-	return p, nil
+	p, err = app.LoadCompose(ctx, source)
+	if err != nil {
+		return nil, "", &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + files[0] + " config"}
+	}
+	return p, skipped, nil
+}
+
+// SayUnset names the variables without a value. Skipped is a .env that does not count, or empty.
+func SayUnset(s app.Streams, names []string, skipped string) {
+	if len(names) == 0 {
+		return
+	}
+	how := "name them with --env-from or --env-file"
+	if skipped != "" {
+		how = "git does not track " + skipped + ", so it is not read; name it with --env-file"
+	}
+	s.Say("not set, kept as written or treated as empty: %s (%s)", strings.Join(names, ", "), how)
 }
 
 // SayUnseen reports what could not be read, so that a missing finding is not taken for a pass.
-func SayUnseen(s app.Streams, p *composefile.Project) {
-	if len(p.Unset) > 0 {
-		s.Say("not set, treated as empty: %s", strings.Join(p.Unset, ", "))
-	}
+func SayUnseen(s app.Streams, p *composefile.Project, skipped string) {
+	SayUnset(s, p.Unset, skipped)
 	if p.Blind != "" {
 		s.Say("read without its env files: %s", p.Blind)
 	}
@@ -165,7 +188,8 @@ func fixed(ctx context.Context, s app.Streams, o LintOptions, p *composefile.Pro
 		s.Say("no fix is safe to apply automatically")
 		return p, nil
 	}
-	return loadCompose(ctx, files, o.EnvFiles)
+	p, _, err := loadCompose(ctx, files, o.Inputs)
+	return p, err
 }
 
 func writeBaseline(s app.Streams, path string, findings []finding.Finding) error {

@@ -28,6 +28,7 @@ type ReviewOptions struct {
 	Format string
 	FailOn string
 	Diff   bool
+	Inputs app.Inputs
 }
 
 // Review compares two versions of a profile, or of a Compose file.
@@ -39,11 +40,11 @@ func Review(ctx context.Context, g *app.Settings, s app.Streams, o ReviewOptions
 	if err != nil {
 		return err
 	}
-	before, err := openSnapshot(ctx, g, base)
+	before, err := openSnapshot(ctx, g, o.Inputs, base)
 	if err != nil {
 		return err
 	}
-	after, err := openSnapshot(ctx, g, head)
+	after, err := openSnapshot(ctx, g, o.Inputs, head)
 	if err != nil {
 		return err
 	}
@@ -162,6 +163,10 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	}
 	from := g.File
 	from.Files = append([]string{name}, v.overlays...)
+	from, err := v.inputs.With(from)
+	if err != nil {
+		return sides{}, err
+	}
 	l, err := app.LoadFrom(from, v.read, today)
 	if err != nil {
 		return sides{}, err

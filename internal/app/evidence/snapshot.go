@@ -25,6 +25,7 @@ type snapshot struct {
 	names    []string // the profiles, as read takes them
 	overlays []string
 	single   bool // one profile was named, whatever its path is
+	inputs   app.Inputs
 
 	unread   *error     // the first file that is there, or may be, and could not be read; not nil
 	dir      string     // what names are relative to
@@ -33,12 +34,12 @@ type snapshot struct {
 }
 
 // openSnapshot finds what an argument of review means: a path, a revision, or a path in a revision.
-func openSnapshot(ctx context.Context, g *app.Settings, argument string) (snapshot, error) {
+func openSnapshot(ctx context.Context, g *app.Settings, in app.Inputs, argument string) (snapshot, error) {
 	if argument == "" {
-		return openDisk(g.File.Files[0], g.File.Files[1:])
+		return openDisk(in, g.File.Files[0], g.File.Files[1:])
 	}
 	if _, err := os.Stat(argument); err == nil {
-		return openDisk(argument, nil)
+		return openDisk(in, argument, nil)
 	}
 	revision, name, inside := strings.Cut(argument, ":")
 	tree, err := host.OpenTree(ctx, ".", revision)
@@ -48,7 +49,7 @@ func openSnapshot(ctx context.Context, g *app.Settings, argument string) (snapsh
 	v := reading(argument, func(name string, limit int64) ([]byte, error) {
 		return tree.ReadFile(ctx, filepath.ToSlash(name), limit)
 	})
-	v.tree = tree
+	v.tree, v.inputs = tree, in
 	switch {
 	case !inside:
 		name = tree.Path(g.File.Files[0])
@@ -110,9 +111,17 @@ func neither(argument string, inside bool, err error) error {
 	return err
 }
 
-func openDisk(name string, overlays []string) (snapshot, error) {
-	v := reading(name, host.ReadFile)
-	v.overlays = overlays
+func openDisk(in app.Inputs, name string, overlays []string) (snapshot, error) {
+	files := append([]string{name}, overlays...)
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		files = []string{filepath.Join(name, "file")} // any one in it
+	}
+	tree, err := in.Tree(files...)
+	if err != nil {
+		return snapshot{}, err
+	}
+	v := reading(name, tree.ReadFile)
+	v.inputs, v.overlays = in, overlays
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return v.directory(listFiles, name)
 	}

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 )
 
 // judgeSources judges the files on this machine that the secrets of each service come from.
-func judgeSources(ctx context.Context, l app.Loaded) []finding.Finding {
+func judgeSources(ctx context.Context, l app.Loaded, tree app.Tree) []finding.Finding {
 	var out []finding.Finding
 	for _, service := range l.Stack.Services {
 		files := map[string]bool{}
@@ -35,6 +36,10 @@ func judgeSources(ctx context.Context, l app.Loaded) []finding.Finding {
 			full := path
 			if !filepath.IsAbs(path) {
 				full = filepath.Join(l.Dir(), filepath.FromSlash(path))
+			}
+			if !tree.Holds(full) {
+				problem = fmt.Errorf("%s is outside the tree and is not looked at; allow it with --allow-outside", path)
+				continue
 			}
 			f, err := host.Source(ctx, full)
 			if err != nil {

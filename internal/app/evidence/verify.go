@@ -61,7 +61,7 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	if err != nil {
 		return err
 	}
-	evidence.Findings = slices.Concat(evidence.Findings, beside, watching, judgeSources(ctx, l), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
+	evidence.Findings = slices.Concat(evidence.Findings, beside, watching, judgeSources(ctx, l, app.Everything()), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
 	if o.Engine {
 		machine, err := judgeMachine(ctx, l, engine)
 		if err != nil {

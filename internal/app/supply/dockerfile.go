@@ -65,7 +65,7 @@ func JudgeDockerfile(ctx context.Context, read app.Reader, r image.BuildRequest)
 
 // LintBuilds judges the Dockerfiles of a profile that are on this machine. As in build, only what could not be taken back
 // fails; the rest is advice.
-func LintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
+func LintBuilds(ctx context.Context, read app.Reader, l app.Loaded) []finding.Finding {
 	var out []finding.Finding
 	for _, service := range l.Stack.Services {
 		b := service.Build
@@ -75,12 +75,12 @@ func LintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
 		r := image.BuildRequest{Service: service.Name, Context: l.Resolve(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
 		whole := finding.Finding{Subject: service.Name, Control: audit.HygieneControl, Title: audit.HygieneTitle, Severity: finding.Low, Status: finding.Pass, Tier: finding.Declared,
 			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.Profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
-		found, err := JudgeDockerfile(ctx, host.ReadFile, r)
+		found, err := JudgeDockerfile(ctx, read, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			whole.Status, whole.Detail = finding.NotApplicable, "there is no "+filepath.Join(b.Context, b.Dockerfile)+" here to look at"
 		case err != nil:
-			whole.Status, whole.Tier, whole.Detail = finding.Unknown, finding.None, err.Error()
+			whole.Status, whole.Tier, whole.Detail = finding.Unknown, finding.None, unread(filepath.Join(b.Context, b.Dockerfile), err)
 		}
 		if len(found) == 0 {
 			found = []finding.Finding{whole}
@@ -94,6 +94,14 @@ func LintBuilds(ctx context.Context, l app.Loaded) []finding.Finding {
 		out = append(out, service.Waive(found)...)
 	}
 	return out
+}
+
+// unread says why a Dockerfile cannot be judged. What a parser says of it may quote it, and the profile names any file.
+func unread(name string, err error) string {
+	if read, ok := errors.AsType[*fs.PathError](err); ok {
+		return read.Error()
+	}
+	return name + " is not a valid Dockerfile; see why with hsectl build"
 }
 
 // waiver returns the exception of a service for a control.

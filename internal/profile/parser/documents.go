@@ -44,7 +44,7 @@ func (d *documents) merged(data []byte) *yamldoc.Node {
 	for _, assignment := range d.o.Set {
 		out = m.Merge(out, d.set(assignment), "")
 	}
-	return (&variables{d.o.Variables, d.c}).expand(out.Prune("", func(path string) bool { return path == "environments" || isService(path) }), "")
+	return (&variables{d.o.Variables, d.o.Unset, d.c}).expand(out.Prune("", func(path string) bool { return path == "environments" || isService(path) }), "")
 }
 
 // environment returns the selected entry of environments, or nil.
@@ -168,6 +168,7 @@ func VariablePlaces() []string {
 // variables puts values in the places of ${NAME}.
 type variables struct {
 	lookup Lookup
+	unset  func(string)
 	c      *yamldoc.Collector
 }
 
@@ -204,12 +205,20 @@ func (v *variables) scalar(n *yamldoc.Node, path string) *yamldoc.Node {
 	if !variablePlace(path) {
 		return n
 	}
-	value, err := v.lookup.Substitute(n.Value)
+	substitute := v.lookup.Substitute
+	if v.unset != nil && isText(path) {
+		substitute = func(text string) (string, error) { return v.lookup.SubstituteSet(text, v.unset) }
+	}
+	value, err := substitute(n.Value)
 	if err != nil {
 		if unselected {
 			return &yamldoc.Node{Tag: "!!null", At: n.At, Layer: n.Layer}
 		}
-		v.c.Add(n.At, yamldoc.Hint(err), "%v", err)
+		hint := yamldoc.Hint(err)
+		if v.unset != nil {
+			hint = "name the variable with --env-from or --env-file, or give it a default: ${NAME:-…}"
+		}
+		v.c.Add(n.At, hint, "%v", err)
 	}
 	out := *n
 	out.Text, out.Value = n.Value, value
@@ -217,6 +226,11 @@ func (v *variables) scalar(n *yamldoc.Node, path string) *yamldoc.Node {
 		out.Tag = yamldoc.TagOf(value)
 	}
 	return &out
+}
+
+// isText reports whether any text is a value of a place, also one with a variable in it.
+func isText(path string) bool {
+	return !strings.Contains(path, ".ports.") && !strings.Contains(path, ".limits.") && !strings.Contains(path, ".reservations.")
 }
 
 // variablePlace reports whether the value at a path may contain variables.

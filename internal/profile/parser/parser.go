@@ -35,6 +35,7 @@ type Options struct {
 	Environment string             // the one of environments: that is meant; empty for none
 	Set         []string           // PATH=VALUE, strongest of all
 	Variables   Lookup             // values of ${NAME}; nil when there are none
+	Unset       func(name string)  // told of each variable without a value; its text stays as it is written then. nil makes it a mistake
 	CheckImage  func(string) error // tells whether an image reference is well formed
 }
 
