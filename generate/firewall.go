@@ -48,7 +48,7 @@ func iptables(s stack.Stack, from Source, program string, mine func(netip.Addr) 
 	chain := chainName("HSECTL-", s.Name)
 	var b strings.Builder
 	b.WriteString(header(from))
-	fmt.Fprintf(&b, "# Load it anew after each change: %s-restore --noflush < this file. Once, on each start of the machine after the engine's:\n", program)
+	fmt.Fprintf(&b, "# Reload it after each change: %s-restore --noflush < this file. Once, on each start of the machine after the engine's:\n", program)
 	fmt.Fprintf(&b, "#   %s -C DOCKER-USER -j %s || %s -I DOCKER-USER -j %s\n", program, chain, program, chain)
 	in := chainName("HSECTL6-", s.Name)
 	if program == "ip6tables" {
@@ -99,7 +99,7 @@ func nftables(s stack.Stack, from Source) []byte {
 	table := "hsectl-" + s.Name
 	var b strings.Builder
 	b.WriteString(header(from))
-	b.WriteString("# Load it anew after each change, and on each start of the machine: nft -f this file. It needs no chain of the engine's.\n")
+	b.WriteString("# Reload it after each change, and on each start of the machine: nft -f this file. It needs no chain of the engine's.\n")
 	fmt.Fprintf(&b, "table inet %s\ndelete table inet %s\ntable inet %s {\n\tchain forward {\n\t\ttype filter hook forward priority filter - 1; policy accept;\n\t\tct state established,related accept\n", table, table, table)
 	for _, o := range s.Firewall {
 		match := fmt.Sprintf("meta l4proto %s ct status dnat ct original proto-dst %d", o.Port.Protocol, o.Port.Host)

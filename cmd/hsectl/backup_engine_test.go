@@ -92,7 +92,7 @@ func TestBackupOnAnEngine(t *testing.T) {
 	if strings.Count(stdout, "HSE-OPS-012") != 2 || !strings.Contains(stdout, "the check passed") || !strings.Contains(stdout, "byte for byte") {
 		t.Errorf("both backups come back:\n%s", stdout)
 	}
-	if stdout, _ := mustCLI(t, "verify", "-f", file, "--all"); !regexp.MustCompile(`last restore that was tried \d+ (seconds|minutes) ago`).MatchString(stdout) {
+	if stdout, _ := mustCLI(t, "verify", "-f", file, "--all"); !regexp.MustCompile(`last tested restore \d+ (seconds|minutes) ago`).MatchString(stdout) {
 		t.Errorf("verify does not know of it:\n%s", stdout)
 	}
 	nothingLeft(t, name)
@@ -103,7 +103,7 @@ func TestBackupOnAnEngine(t *testing.T) {
 	badRestore(t, file, "db-data", "psql ended with code")
 	// A damaged archive is not even tried.
 	flipByte(t, filepath.Join(backups, newestBackup(t, backups, name, "cache-data").Archive))
-	badRestore(t, file, "cache-data", "its digest is not the one that was written down")
+	badRestore(t, file, "cache-data", "its digest does not match the recorded one")
 	nothingLeft(t, name)
 	code, stdout, _ := cli(t, "verify", "-f", file)
 	if code != exitFindings || strings.Count(stdout, "HSE-OPS-001") != 2 {

@@ -67,9 +67,9 @@ func watchingIsProven(t *testing.T, file string) {
 		expect(t, found, service+" HSE-MON-001", finding.Pass, finding.Behaved, way)
 	}
 	expect(t, found, aboutAlerts, finding.Pass, finding.Effective, "told to operators")
-	expect(t, found, aboutVerify, finding.Advice, finding.Applied, "no result is kept")
+	expect(t, found, aboutVerify, finding.Advice, finding.Applied, "no result is stored")
 	expect(t, found, "redis HSE-MON-004", finding.Advice, finding.Applied, "true")
-	expect(t, found, "sessions HSE-MON-004", finding.Pass, finding.Applied, "not in the last")
+	expect(t, found, "sessions HSE-MON-004", finding.Pass, finding.Applied, "none in the last")
 	found, _ = judged(t, "checklist", "-f", file)
 	expect(t, found, itemAlerts, finding.Pass, finding.Effective, "5 answers")
 }

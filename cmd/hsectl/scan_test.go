@@ -117,7 +117,7 @@ func TestScan(t *testing.T) {
 			}
 		})
 	}
-	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitFailed || !strings.Contains(out, "there is no vulnerability database of npm") {
+	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty")); code != exitFailed || !strings.Contains(out, "no vulnerability database of npm") {
 		t.Errorf("without a database: exit %d\n%s", code, out)
 	}
 	if code, out := scanned(t, "old.tar", "--cache-dir", filepath.Join(dir, "empty"), "--format", "spdx"); code != exitOK || !strings.Contains(out, "pkg:npm/left@1.0.0") {

@@ -88,7 +88,7 @@ supply_chain:
 			t.Errorf("sign --check: exit %d, want %d and %q\n%s%s", code, want, text, stdout, stderr)
 		}
 	}
-	check(exitFindings, "there is no signature")
+	check(exitFindings, "no signature found")
 	mustCLI(t, "sign", "-f", file, "--key", filepath.Join(dir, "stranger.key"))
 	check(exitFindings, "none of the signatures is valid")
 	code, _, stderr := cli(t, "deploy", "-f", file)

@@ -249,7 +249,7 @@ func (read Reader) extend(name, from string) (parser.Document, error) {
 	if !strings.ContainsAny(name, "./\\") {
 		data, ok := profiles.Library{}.Extension(name)
 		if !ok {
-			return parser.Document{}, fmt.Errorf("there is no baseline of this name; there are %s", strings.Join(profiles.Library{}.Extensions(), ", "))
+			return parser.Document{}, fmt.Errorf("baseline not found; known baselines: %s", strings.Join(profiles.Library{}.Extensions(), ", "))
 		}
 		return parser.Document{File: "baselines/" + name + ".yaml", Data: data, Library: true}, nil
 	}
@@ -307,7 +307,7 @@ func Services(l Loaded, names []string) ([]stack.Service, error) {
 	for _, name := range names {
 		service, ok := l.Stack.Service(name)
 		if !ok {
-			return nil, &UsageError{fmt.Errorf("there is no service %q in %s", name, l.Path), "services: " + fmt.Sprint(serviceNames(l))}
+			return nil, &UsageError{fmt.Errorf("service %q not found in %s", name, l.Path), "services: " + fmt.Sprint(serviceNames(l))}
 		}
 		out = append(out, service)
 	}

@@ -50,7 +50,7 @@ func (l Loaded) Pinned() (Loaded, error) {
 		return l, err
 	}
 	if stale := f.Stale(wanted); len(stale) > 0 {
-		return l, &UsageError{fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), "update it with: hsectl lock"}
+		return l, &UsageError{fmt.Errorf("%s does not match %s: %s", lock.Name, l.Path, stale[0]), "update it with: hsectl lock"}
 	}
 	l.Stack, l.Locked = l.Stack.Pinned(f.Pins("")), f
 	return l, nil

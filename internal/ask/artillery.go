@@ -17,7 +17,7 @@ import (
 const artilleryTimeout = time.Hour
 
 // ErrNoArtillery says that this machine has no artillery program. It is never downloaded.
-var ErrNoArtillery = errors.New("there is no artillery program on this machine")
+var ErrNoArtillery = errors.New("artillery not found on this machine")
 
 // FindArtillery looks for the program as npx does, without its download: beside the script and above it, then in PATH.
 func FindArtillery(script string) (string, error) {
@@ -28,7 +28,7 @@ func FindArtillery(script string) (string, error) {
 	if info, err := os.Stat(script); err != nil {
 		return "", fmt.Errorf("reading the script: %w", err)
 	} else if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("reading the script: %s is no file", script)
+		return "", fmt.Errorf("reading the script: %s is not a file", script)
 	}
 	for dir := filepath.Dir(script); ; dir = filepath.Dir(dir) {
 		if path, err := exec.LookPath(filepath.Join(dir, "node_modules", ".bin", "artillery")); err == nil {
@@ -53,7 +53,7 @@ func LoadScript(ctx context.Context, program, script, target string) (out drills
 	}
 	dir, err := os.MkdirTemp("", "hsectl-load-")
 	if err != nil {
-		return out, fmt.Errorf("making a place for Artillery's report: %w", err)
+		return out, fmt.Errorf("creating a file for Artillery's report: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	ctx, cancel := context.WithTimeout(ctx, artilleryTimeout)

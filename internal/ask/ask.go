@@ -71,7 +71,7 @@ func ask(ctx context.Context, c verify.Check) (verify.Answer, error) {
 	case "grpc", "grpcs":
 		return askGRPC(ctx, c, u)
 	}
-	return verify.Answer{}, fmt.Errorf("there is no check for %q", u.Scheme)
+	return verify.Answer{}, fmt.Errorf("unknown scheme %q", u.Scheme)
 }
 
 func tlsConfig(c verify.Check, name string) *tls.Config {

@@ -81,7 +81,7 @@ func TestAsk(t *testing.T) {
 		"dns":             {verify.Check{URL: "dns://localhost"}, true, ""},
 		"grpc":            {verify.Check{URL: "grpc://" + l.Addr().String()}, true, "serving"},
 		"grpc, sick":      {verify.Check{URL: "grpc://" + l.Addr().String() + "/db"}, false, "not_serving"},
-		"no such kind":    {verify.Check{URL: "gopher://x"}, false, "no check"},
+		"no such kind":    {verify.Check{URL: "gopher://x"}, false, "unknown scheme"},
 	} {
 		c.check.Timeout = 10 * time.Second
 		got := Check(t.Context(), c.check)

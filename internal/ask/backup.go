@@ -14,9 +14,9 @@ func LastBackup(path string, now time.Time, within time.Duration) verify.Answer 
 	info, err := host.Newest(path)
 	switch {
 	case err != nil:
-		return verify.Answer{Text: fmt.Sprintf("looking at the backup: %v", err)}
+		return verify.Answer{Text: fmt.Sprintf("inspecting the backup: %v", err)}
 	case info == nil:
-		return verify.Answer{Text: fmt.Sprintf("there is no file in %s", path)}
+		return verify.Answer{Text: fmt.Sprintf("%s contains no file", path)}
 	}
 	age := now.Sub(info.ModTime()).Round(time.Minute)
 	text := fmt.Sprintf("%s has %d bytes and is %s old", info.Name(), info.Size(), age)

@@ -31,7 +31,7 @@ func TestLastBackup(t *testing.T) {
 		"an old one":         {func(t *testing.T, dir string) string { return write(t, dir, "db.dump", "rows", 30*time.Hour) }, false, "more than 26h"},
 		"an empty one":       {func(t *testing.T, dir string) string { return write(t, dir, "db.dump", "", time.Hour) }, false, "has 0 bytes"},
 		"none":               {func(_ *testing.T, dir string) string { return filepath.Join(dir, "gone") }, false, "no such file"},
-		"an empty directory": {func(_ *testing.T, dir string) string { return dir }, false, "no file in"},
+		"an empty directory": {func(_ *testing.T, dir string) string { return dir }, false, "contains no file"},
 		"a directory of them": {func(t *testing.T, dir string) string {
 			write(t, dir, "old", "x", 99*time.Hour)
 			write(t, dir, "new", "xx", time.Hour)

@@ -60,7 +60,7 @@ func handshake(ctx context.Context, address string, config *tls.Config) (tls.Con
 	defer connection.Close()
 	secured, ok := connection.(*tls.Conn)
 	if !ok || len(secured.ConnectionState().PeerCertificates) == 0 {
-		return tls.ConnectionState{}, errors.New("there is no certificate")
+		return tls.ConnectionState{}, errors.New("the server sent no certificate")
 	}
 	return secured.ConnectionState(), nil
 }

@@ -66,7 +66,7 @@ func copyTree(dst *tar.Writer, src *tar.Reader, dir string) (Content, error) {
 		h, err := src.Next()
 		if errors.Is(err, io.EOF) {
 			if c.Entries == 0 {
-				return c, errors.New("it is empty: not even the directory is in it")
+				return c, errors.New("it is empty: the directory itself is missing")
 			}
 			c.Content = hex.EncodeToString(sum.Sum(nil))
 			return c, nil
@@ -117,7 +117,7 @@ func (c *Content) entry(dst *tar.Writer, src io.Reader, h *tar.Header, name, dir
 func beneath(name string) (string, error) {
 	clean := path.Clean(name)
 	if path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") || strings.ContainsRune(name, 0) {
-		return "", fmt.Errorf("%q leads out of it", name)
+		return "", fmt.Errorf("%q points outside the volume", name)
 	}
 	_, rest, ok := strings.Cut(clean, "/")
 	if !ok {

@@ -104,7 +104,7 @@ func ParseRecord(data []byte, stack, volume string) (Record, error) {
 	}
 	switch sum, err := hex.DecodeString(r.SHA256); {
 	case r.APIVersion != apiVersion || r.Kind != "Backup":
-		return Record{}, errors.New("reading the record of a backup: it is none, or one of another version")
+		return Record{}, errors.New("reading the record of a backup: it is not a record, or its version is unknown")
 	case r.Stack != stack || r.Volume != volume:
 		return Record{}, fmt.Errorf("reading the record of a backup: it is of volume %q of stack %q", r.Volume, r.Stack)
 	case r.Form != Files && r.Form != Dump:
@@ -112,7 +112,7 @@ func ParseRecord(data []byte, stack, volume string) (Record, error) {
 	case err != nil || len(sum) != 32 || r.Bytes <= 0 || r.Made.IsZero():
 		return Record{}, errors.New("reading the record of a backup: it has no digest, no size or no time")
 	case r.Archive == "" || filepath.Base(r.Archive) != r.Archive || strings.HasPrefix(r.Archive, "."):
-		return Record{}, fmt.Errorf("reading the record of a backup: %q is no file beside it", r.Archive)
+		return Record{}, fmt.Errorf("reading the record of a backup: %q is not a file in the same directory", r.Archive)
 	}
 	return r, nil
 }

@@ -249,7 +249,7 @@ func TestKeysThatWeaken(t *testing.T) {
 		"a volume of a share":          {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: nfs, device: ':/x', o: addr=10.0.0.1}}}", "HSE-OPS-010", none, ""},
 		"a volume of a plugin":         {"volumes: ['vv:/x']", "volumes: {vv: {driver: vieux/sshfs}}", "HSE-OPS-010", unknown, "volumes.vv.driver vieux/sshfs"},
 		"a volume of an unknown kind":  {"volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: novelfs}}}", "HSE-OPS-010", unknown, "novelfs"},
-		"a volume that is made before": {"volumes: ['vv:/x']", "volumes: {vv: {external: true}}", "HSE-FS-005", unknown, "made elsewhere"},
+		"a volume that is made before": {"volumes: ['vv:/x']", "volumes: {vv: {external: true}}", "HSE-FS-005", unknown, "created outside this stack"},
 
 		"a network called host":                 {"networks: [nn]", "networks: {nn: {external: true, name: host}}", "HSE-NS-003", fail, "host's"},
 		"a network called bridge":               {"networks: [nn]", "networks: {nn: {external: true, name: bridge}}", "HSE-NET-004", fail, "default bridge"},

@@ -48,7 +48,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 		Health:      health(s),
 		Environment: p.environment(s),
 		Arguments:   p.arguments(s),
-		Secrets:     policy.Unseen[[]policy.Secret]("Compose mounts the file as it is on the host, whoever may read it there"),
+		Secrets:     policy.Unseen[[]policy.Secret]("Compose mounts the file with its permissions on the host"),
 		Log:         declared(Logging(s)),
 		Image:       declared(policy.Image{Reference: s.Image}),
 		Declaration: declared(declaration(p, s)),

@@ -112,7 +112,7 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 			return nil, err
 		}
 		if others := references(d.root); len(others) > 0 {
-			return nil, fmt.Errorf("reading %s: it includes or extends %s, and is to be read alone", name, others[0].path)
+			return nil, fmt.Errorf("reading %s: it includes or extends %s, but must be self-contained", name, others[0].path)
 		}
 	}
 	files, err := r.files()
@@ -128,7 +128,7 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	r.blind = "the file is read alone"
+	r.blind = "the file must be self-contained"
 	return r.filled(loaded), nil
 }
 

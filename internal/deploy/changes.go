@@ -155,12 +155,12 @@ func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
 	d, o, last := c.desired, c.observed, *c.desired.Last
 	before, ok := c.was.nodes.Services[s.Name]
 	if !ok {
-		return []string{fmt.Sprintf("release %d had no such service", last.Number)}, nil
+		return []string{fmt.Sprintf("the service was not part of release %d", last.Number)}, nil
 	}
 	replaces = difference(before, c.want.nodes.Services[s.Name], outside)
 	for _, v := range s.Environment {
 		if (v.Required || v.Default != nil) && last.Release.Environment[v.Name] != d.Environment[v.Name] {
-			replaces = append(replaces, "variable "+v.Name+" has another value")
+			replaces = append(replaces, "variable "+v.Name+" has a different value")
 		}
 	}
 	files := newSecrets(d, o, s)
@@ -168,7 +168,7 @@ func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
 	case len(files) > 0:
 		loads = append(loads, "new version of secret "+strings.Join(files, ", "))
 	case len(s.Secrets) > 0 && c.plan.Delivery.Secrets[s.Name] != last.Release.Secrets[s.Name]:
-		loads = append(loads, "another version of its secrets than in release "+strconv.Itoa(last.Number))
+		loads = append(loads, "a different version of its secrets than in release "+strconv.Itoa(last.Number))
 	}
 	was, _ := last.Release.Model().Service(s.Name)
 	if files := newConfigs(was, s); len(files) > 0 {

@@ -106,7 +106,7 @@ func (e *UnhealthyError) Reason() string {
 	case strings.Contains(text, "EROFS") || strings.Contains(strings.ToLower(text), "read-only file system"):
 		return "it writes to a path that is not declared: add the path to writable:"
 	case strings.Contains(text, "EACCES") || strings.Contains(strings.ToLower(text), "permission denied"):
-		return "its user may not write a path: declare the path under writable:, or see whose the files in the volume are"
+		return "its user may not write a path: declare the path under writable:, or check the owner of the files in the volume"
 	case strings.Contains(text, "exec format error"):
 		return "the image is for another processor architecture than the engine's"
 	case e.ExitCode == 127 || strings.Contains(text, "executable file not found"):

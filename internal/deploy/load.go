@@ -85,9 +85,9 @@ func loading(s stack.Service, delivered generate.Delivery, want deliveredFiles, 
 	}
 	_, exists := o.Delivered[step.Configs.To]
 	step.Maintenance = !exists && o.Configs[s.Name].Maintenance()
-	cause := "it has loaded nothing yet"
+	cause := "no configuration is loaded yet"
 	if exists {
-		cause = "what it has loaded is another version"
+		cause = "a different configuration version is loaded"
 	}
 	return &Step{Kind: Load, Subject: s.Name, Cause: cause, Load: step}
 }

@@ -213,7 +213,7 @@ func TestTheEdgeLoadsAgain(t *testing.T) {
 	}
 }
 
-// A certificate that is not needed any more leaves nothing of its value behind.
+// A certificate that is no longer needed leaves nothing of its value behind.
 func TestWhatTheEdgeNoLongerReadsIsGone(t *testing.T) {
 	s := newEdged(t)
 	plan := s.plan(strings.NewReplacer("certificate: chain", "certificate: other", "chain: {env: CHAIN}", "other: {env: OTHER}").Replace(twoSites), "chain")

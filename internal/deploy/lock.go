@@ -62,7 +62,7 @@ type HeldError struct {
 
 // Error implements error.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is being deployed by %s on %s (process %d) since %s; last sign of life %s ago", e.Stack,
+	return fmt.Sprintf("%s is being deployed by %s on %s (process %d) since %s; last heartbeat %s ago", e.Stack,
 		e.Holder.By, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.DateTime), e.Age.Round(time.Second))
 }
 
@@ -72,5 +72,5 @@ type LostError struct{ Stack string }
 
 // Error implements error.
 func (e *LostError) Error() string {
-	return "the lock of " + e.Stack + " is lost: this deploy could not renew it in time, and another one may have it now"
+	return "the lock of " + e.Stack + " is lost: this deploy could not renew it in time, and another deploy may hold it now"
 }

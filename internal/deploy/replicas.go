@@ -73,9 +73,9 @@ func (c comparison) resized(running []Running, s stack.Service) string {
 
 func miscounted(have, want int) string {
 	if have < want {
-		return fmt.Sprintf("%d of %d containers are there", have, want)
+		return fmt.Sprintf("%d of %d containers exist", have, want)
 	}
-	return fmt.Sprintf("%d containers are there, not %d", have, want)
+	return fmt.Sprintf("%d containers exist, not %d", have, want)
 }
 
 // unwell says which containers do not work, or nothing.
@@ -95,9 +95,9 @@ func scaling(in stack.Stack, s stack.Service, running []Running) string {
 	moved := in.Behind(s.Name) && startsFirst(in, s, running)
 	switch {
 	case more && moved:
-		return "beside those that run, with traffic once it is healthy"
+		return "next to the running ones, with traffic once it is healthy"
 	case more:
-		return "beside those that run"
+		return "next to the running ones"
 	case moved:
 		return "the edge takes its traffic away before it stops"
 	}

@@ -52,12 +52,12 @@ func TestReplicasArePlanned(t *testing.T) {
 	}{
 		"nothing": {func(*deploy.Desired, *deploy.Observed) {}, deploy.Keep, "", "3/3 healthy"},
 		"one is gone": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"] = o.Running["web"][:2] },
-			deploy.Scale, "2 of 3 containers are there", "2/3 healthy; 2 of 3 containers are there"},
+			deploy.Scale, "2 of 3 containers exist", "2/3 healthy; 2 of 3 containers exist"},
 		"one too many": {func(_ *deploy.Desired, o *deploy.Observed) {
 			fourth := o.Running["web"][0]
 			fourth.ID, fourth.Name = "id-4", "shop-web-4"
 			o.Running["web"] = append(o.Running["web"], fourth)
-		}, deploy.Scale, "4 containers are there, not 3", "4/3 healthy; shop-web-4: its container was replaced outside hsectl; 4 containers are there, not 3"},
+		}, deploy.Scale, "4 containers exist, not 3", "4/3 healthy; shop-web-4: its container was replaced outside hsectl; 4 containers exist, not 3"},
 		"more are wanted": {func(d *deploy.Desired, _ *deploy.Observed) {
 			d.Stack = parse(t, strings.Replace(three, "replicas: 3", "replicas: 5", 1))
 		}, deploy.Scale, "replicas: 3 → 5", "3/3 healthy"},

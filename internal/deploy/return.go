@@ -18,7 +18,7 @@ type GoneError struct {
 
 // Error implements error.
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("release %d cannot be brought back: the engine no longer has %s", e.Number, strings.Join(e.What, ", "))
+	return fmt.Sprintf("release %d cannot be restored: the engine no longer has %s", e.Number, strings.Join(e.What, ", "))
 }
 
 // NewReturn plans the way back to a release: references mean its images again, volumes belong to its users, and the
@@ -31,11 +31,11 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 		switch {
 		case o.Images[reference] == image.ID:
 		case o.Kept[image.ID]:
-			plan.Steps = append(plan.Steps, Step{Kind: TagImage, Subject: reference, Cause: "it means another image now",
+			plan.Steps = append(plan.Steps, Step{Kind: TagImage, Subject: reference, Cause: "it refers to a different image now",
 				Tag: &TagStep{Reference: reference, ID: image.ID, Was: o.Images[reference]}})
 		case image.Digest != "":
 			plan.Steps = append(plan.Steps, Step{Kind: PullImage, Subject: image.Digest, Cause: "the engine no longer has it"},
-				Step{Kind: TagImage, Subject: reference, Cause: "it means another image now",
+				Step{Kind: TagImage, Subject: reference, Cause: "it refers to a different image now",
 					Tag: &TagStep{Reference: reference, ID: image.ID, Was: o.Images[reference]}})
 		default:
 			gone.What = append(gone.What, "image "+reference+" ("+short(image.ID)+")")
@@ -97,7 +97,7 @@ func (p Plan) moved() map[string]string {
 func tagSteps(tags map[string]string) []Step {
 	var out []Step
 	for _, reference := range slices.Sorted(maps.Keys(tags)) {
-		out = append(out, Step{Kind: TagImage, Subject: reference, Cause: "it means again what it meant before",
+		out = append(out, Step{Kind: TagImage, Subject: reference, Cause: "its previous image is restored",
 			Tag: &TagStep{Reference: reference, ID: tags[reference]}})
 	}
 	return out

@@ -47,7 +47,7 @@ func startsFirst(in stack.Stack, s stack.Service, running []Running) bool {
 }
 
 // transition brings the containers to a file: first everything that is replaced stop-first, the edge among it, then each
-// service that starts first, and at last the whole, by which Compose has the last word.
+// service that starts first, and at last the whole, by which final `compose up`.
 type transition struct {
 	whole  ComposeStep
 	load   *Step           // by which the edge loads what was delivered to it; nil when it has
@@ -82,7 +82,7 @@ func (t transition) steps() []Step {
 	}
 	last := t.whole
 	last.Force = nil // done by the steps before
-	return append(out, Step{Kind: Converge, Subject: t.whole.Stack, Cause: "Compose has the last word", Compose: &last})
+	return append(out, Step{Kind: Converge, Subject: t.whole.Stack, Cause: "final `compose up`", Compose: &last})
 }
 
 // unrolled are those of some services that do not start first.
@@ -132,7 +132,7 @@ func replacement(in stack.Stack, s stack.Service, running []Running) string {
 		return fmt.Sprintf("start-first: the edge moves the traffic, %s after it is healthy", s.Rollout.Settle)
 	}
 	if s.Rollout.StopFirst == "" {
-		return "stop-first: nothing in front of it can move its traffic"
+		return "stop-first: no edge can switch its traffic"
 	}
 	return "stop-first: " + s.Rollout.StopFirst
 }

@@ -83,7 +83,7 @@ func lines(p deploy.Plan) []string {
 	return out
 }
 
-// What stops first changes before anything is swapped, each swap is a step of its own, and Compose has the last word.
+// What stops first changes before anything is swapped, each swap is a step of its own, and final `compose up`.
 func TestSwapsArePlanned(t *testing.T) {
 	plan, release := changedBehindEdge(t)
 	want := []string{"converge shop edge,files,hidden,last", "roll uploads", "roll web", "converge shop edge,files,hidden,last,uploads,web"}
@@ -99,7 +99,7 @@ func TestSwapsArePlanned(t *testing.T) {
 		"uploads": "start-first: the edge moves the traffic, 2s after it is healthy",
 		"files":   "stop-first: it alone writes volume data",
 		"last":    "stop-first: the profile says so",
-		"hidden":  "stop-first: nothing in front of it can move its traffic",
+		"hidden":  "stop-first: no edge can switch its traffic",
 		"edge":    "",
 	} {
 		if how[service] != want {

@@ -35,7 +35,7 @@ type SavedStep struct {
 }
 
 // ErrMoved is a saved plan that no longer fits: the profile, the images, the secrets or the engine have changed.
-var ErrMoved = errors.New("the world has changed since the plan was made")
+var ErrMoved = errors.New("the plan is stale: the profile, the images, the secrets or the engine have changed since")
 
 // Save turns a plan into a file's content.
 func Save(d Desired, o Observed, p Plan) (Saved, error) {

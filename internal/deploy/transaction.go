@@ -69,7 +69,7 @@ func (e *FailedError) Error() string { return e.Err.Error() + "\n" + e.State() }
 func (e *FailedError) State() string {
 	switch {
 	case e.Undo != nil:
-		return fmt.Sprintf("%s could not be brought back: %v", e.Stack, e.Undo)
+		return fmt.Sprintf("%s could not be restored: %v", e.Stack, e.Undo)
 	case e.Back > 0:
 		return fmt.Sprintf("%s is back at release %d, with its images, configuration and secrets", e.Stack, e.Back)
 	case e.Stopped:
@@ -159,7 +159,7 @@ func (t Transaction) settling(before map[string][]Running) []Step {
 			known[c.ID] = true
 		}
 	}
-	return []Step{{Kind: Settle, Subject: t.Stack, Cause: "what is well must stay well", Settle: &SettleStep{t.Settle, known}}}
+	return []Step{{Kind: Settle, Subject: t.Stack, Cause: "healthy services must stay healthy", Settle: &SettleStep{t.Settle, known}}}
 }
 
 func (t Transaction) steps(ctx context.Context, j *record.Journal, p Plan) error {
@@ -302,7 +302,7 @@ func (t Transaction) Resume(ctx context.Context, j record.Journal, cut record.En
 	ctx, release := t.guard(ctx)
 	defer release()
 	cut.Release.Stack, cut.Release.Number = t.Stack, j.To
-	outcome := record.Outcome{Status: record.Cut, Reason: "cut off at: " + j.Step}
+	outcome := record.Outcome{Status: record.Cut, Reason: "interrupted at: " + j.Step}
 	if cut.Outcome.Status != "" {
 		outcome, undo = cut.Outcome, false
 	}

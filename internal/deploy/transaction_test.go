@@ -158,7 +158,7 @@ func TestTransactionUnproven(t *testing.T) {
 	w := &world{}
 	_, err := w.transaction(false).Run(t.Context(), change(true))
 	var unproven *deploy.UnprovenError
-	if !errors.As(err, &unproven) || !strings.Contains(err.Error(), "could not be brought back") {
+	if !errors.As(err, &unproven) || !strings.Contains(err.Error(), "could not be restored") {
 		t.Error(err)
 	}
 	if slices.Contains(w.log, "journal: closed ") {

@@ -514,7 +514,7 @@ func TestSavedPlan(t *testing.T) {
 	if err != nil || strings.Contains(string(data), "token-of-next") {
 		t.Errorf("the plan shows the secret (%v)", err)
 	}
-	if code, out := f.run("old", "deploy", "--plan", plan, "-f", old); code != 1 || !strings.Contains(out, "has changed since") {
+	if code, out := f.run("old", "deploy", "--plan", plan, "-f", old); code != 1 || !strings.Contains(out, "the plan is stale") {
 		t.Errorf("another profile: exit %d\n%s", code, out)
 	}
 	f.must("next", "deploy", "--plan", plan, "-f", next)

@@ -265,7 +265,7 @@ func reloads(t *testing.T, e *Engine, record *record.Entry, text string, secrets
 	if got := told(more, finding.Pass); !strings.HasPrefix(got, "it has loaded ") {
 		t.Errorf("what it has loaded: %s", got)
 	}
-	if got := told(s, finding.Drift); !strings.Contains(got, "and the profile gives") {
+	if got := told(s, finding.Drift); !strings.Contains(got, "but the profile renders") {
 		t.Errorf("what it has loaded, for the profile before: %s", got)
 	}
 	if status, _, header, err := visit(t, "new.test", secure, "https", trust); err != nil || status != http.StatusOK || header.Get("Strict-Transport-Security") == "" {

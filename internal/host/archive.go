@@ -129,7 +129,7 @@ func ArchiveSize(dir string, r backup.Record) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return &DamageError{r.Archive, "it is gone"}
 	case err != nil:
-		return fmt.Errorf("looking at a backup: %w", err)
+		return fmt.Errorf("inspecting a backup: %w", err)
 	case info.Size() != r.Bytes:
 		return &DamageError{r.Archive, fmt.Sprintf("it has %d bytes, not %d", info.Size(), r.Bytes)}
 	}
@@ -150,7 +150,7 @@ func OpenBackup(dir string, r backup.Record) (io.ReadCloser, error) {
 		return nil, errors.Join(fmt.Errorf("reading a backup: %w", err), f.Close())
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != strings.ToLower(r.SHA256) {
-		return nil, errors.Join(&DamageError{r.Archive, "its digest is not the one that was written down"}, f.Close())
+		return nil, errors.Join(&DamageError{r.Archive, "its digest does not match the recorded one"}, f.Close())
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading a backup: %w", err), f.Close())

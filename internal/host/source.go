@@ -24,11 +24,11 @@ func Source(ctx context.Context, path string) (SourceFile, error) {
 		return SourceFile{Missing: true}, nil
 	}
 	if err != nil {
-		return SourceFile{}, fmt.Errorf("looking at the file of a secret: %w", err)
+		return SourceFile{}, fmt.Errorf("inspecting the file of a secret: %w", err)
 	}
 	owner, _, ok := Owner(info)
 	if !ok {
-		return SourceFile{}, fmt.Errorf("looking at the file of a secret: this system does not tell who owns %s", path)
+		return SourceFile{}, fmt.Errorf("inspecting the file of a secret: this system does not report the owner of %s", path)
 	}
 	kept, err := kept(ctx, path)
 	return SourceFile{Mode: int(info.Mode().Perm()), Owner: owner, Kept: kept}, err
@@ -38,7 +38,7 @@ func Source(ctx context.Context, path string) (SourceFile, error) {
 func kept(ctx context.Context, path string) (bool, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return false, fmt.Errorf("looking at the file of a secret: %w", err)
+		return false, fmt.Errorf("inspecting the file of a secret: %w", err)
 	}
 	for above := dir; ; above = filepath.Dir(above) {
 		if _, err := os.Lstat(filepath.Join(above, ".git")); err == nil {

@@ -255,7 +255,7 @@ func Known(named, digest string, c Config) Image {
 	out := Image{Name: named, Digest: digest, Config: c}
 	for _, id := range c.DiffIDs {
 		out.Layers = append(out.Layers, Layer{DiffID: id, Open: func() (io.ReadCloser, error) {
-			return nil, fmt.Errorf("layer %s is not kept any more; scan again", id)
+			return nil, fmt.Errorf("layer %s is no longer cached; scan again", id)
 		}})
 	}
 	return out

@@ -130,7 +130,7 @@ func draft(p *composefile.Project, t Target, caution map[string]int) (Draft, err
 	delete(written, "name")
 
 	out := newOrdered()
-	out.set("apiVersion", profile.APIVersion, "Made from "+t.Source+" by hsectl init. Lines with TODO(hsectl) ask what the file did not tell.")
+	out.set("apiVersion", profile.APIVersion, "Made from "+t.Source+" by hsectl init. Lines with TODO(hsectl) ask for what the file does not define.")
 	out.set("kind", "Profile")
 	out.set("name", p.Name)
 	all := newOrdered()

@@ -30,7 +30,7 @@ func (m lifetime) lifecycle() {
 	case "":
 		m.out.set("restart", quoted("no"))
 	case "on-failure":
-		m.out.set("restart", "on-failure:5", "was on-failure, without an end")
+		m.out.set("restart", "on-failure:5", "was on-failure, without a limit")
 	default:
 		m.out.set("restart", quoted(r))
 	}
@@ -65,7 +65,7 @@ func (m lifetime) health() {
 		}
 		if !hasTest && !own {
 			m.waive("HSE-HLT-001", m.name, "imported: "+m.t.Source+" has no health test for it")
-			m.ask("how can one tell that the service works? %sWrite health:", m.listens())
+			m.ask("which test shows that the service works? %sWrite health:", m.listens())
 		}
 		return
 	}

@@ -111,7 +111,7 @@ func (m storage) place(v types.ServiceVolumeConfig) (entry map[string]any, quest
 	entry = map[string]any{"path": target, "volume": v.Source}
 	if first, ok := m.shared[v.Source]; ok && first != m.user {
 		entry["owner"] = first
-		question = m.ask("volume %s is written by users %s and %s; whose is it?", v.Source, first, m.user)
+		question = m.ask("volume %s is written by users %s and %s; which of them owns it?", v.Source, first, m.user)
 	} else {
 		m.shared[v.Source] = m.user
 	}
@@ -152,7 +152,7 @@ func (m storage) apart(own []any) (kept []any, replaced bool) {
 
 func (m storage) tmpfs(target string, bytes int64) (entry map[string]any, question string) {
 	if bytes <= 0 {
-		bytes, question = 64<<20, m.ask("how large may %s become? Nothing was said", target)
+		bytes, question = 64<<20, m.ask("how large may %s become? No size is set", target)
 	}
 	return map[string]any{"path": target, "tmpfs": size(bytes)}, question
 }

@@ -350,7 +350,7 @@ func (i *importer) judgePassed() error {
 	for _, p := range i.passing {
 		w, comment := judged[p.service], ""
 		if failed {
-			comment = i.ask(p.service, "what this weakens is not known, for Compose cannot read it back: %v", unreadable.Err)
+			comment = i.ask(p.service, "its effect is unknown: Compose cannot read it back: %v", unreadable.Err)
 		}
 		if w.Open != "" {
 			comment = i.ask(p.service, "%s; is it still needed?", w.Open)

@@ -100,13 +100,13 @@ func TestReviewOfComposeFiles(t *testing.T) {
 		}},
 		"a published port of a network that lets out": {edit("networks: [inner]\n    healthcheck", "networks: [inner, outer]\n    healthcheck"), []string{
 			`weaker high HSE-NET-005 db way out: → network outer`,
-			`weaker high HSE-PRE-010 db a store of data is not open to the world: postgres is on internal networks only → postgres is on network outer, which leads out`,
+			`weaker high HSE-PRE-010 db a data store is not open to the world: postgres is on internal networks only → postgres is on network outer, which leads out`,
 			`neutral info HSE-NET-004 db network: → outer`,
 		}},
 		"the network is not internal any more": {edit("inner: {internal: true}", "inner: {}"), []string{
 			`neutral medium HSE-NET-005 app no way out unless declared: network outer leads out → network inner leads out`,
 			`weaker high HSE-NET-005 db way out: → network inner`,
-			`weaker high HSE-PRE-010 db a store of data is not open to the world: postgres is on internal networks only → postgres is on network inner, which leads out`,
+			`weaker high HSE-PRE-010 db a data store is not open to the world: postgres is on internal networks only → postgres is on network inner, which leads out`,
 		}},
 		"a capability moved between services": {edit("    cap_add: [SYS_NICE]\n", "", "    cap_drop: [ALL]\n", "    cap_drop: [ALL]\n    cap_add: [SYS_NICE]\n"), []string{
 			`weaker high HSE-CAP-001 app capability: → SYS_NICE (moved here from db`,
@@ -196,7 +196,7 @@ func TestReviewOfComposeFiles(t *testing.T) {
 			`weaker critical HSE-NS-001 app the pid namespace is its own: the pid namespace of the host is not asked for → the pid namespace is the host's`,
 		}},
 		"one more device": {edit("/dev/kmsg:/dev/kmsg", "/dev/kmsg:/dev/kmsg\", \"/dev/sda:/dev/sda"), []string{
-			`neutral high HSE-KRN-004 db no device of the host is given: devices: /dev/kmsg → devices: /dev/kmsg, /dev/sda`,
+			`neutral high HSE-KRN-004 db no device of the host is exposed: devices: /dev/kmsg → devices: /dev/kmsg, /dev/sda`,
 			`neutral low HSE-OPS-010 db key: devices → devices`,
 		}},
 		"more memory": {edit("memory: 128M", "memory: 512M"), []string{
@@ -227,7 +227,7 @@ func TestReviewOfComposeFiles(t *testing.T) {
 		"the health test switched off": {edit("{test: [CMD, /app, health], interval: 10s, timeout: 3s, retries: 3}", "{disable: true}"), []string{
 			`weaker medium HSE-HLT-001 app health test: CMD /app health →`,
 			`weaker medium HSE-LIF-004 app restarts are bounded or watched: unless-stopped, with a health test → restarts unless-stopped without a health test`,
-			`weaker low HSE-HLT-004 app the health test tests something: the test can fail → there is no test, and what is never asked cannot fail`,
+			`weaker low HSE-HLT-004 app the health test can fail: the test can fail → no health test, so it cannot fail`,
 		}},
 		"it does not wait for health any more": {edit("condition: service_healthy", "condition: service_started"), []string{
 			`weaker low app dependency on db: healthy → started`,
@@ -245,8 +245,8 @@ func TestReviewOfComposeFiles(t *testing.T) {
 			`weaker medium HSE-RES-002 cache no swap beyond the memory limit: → swap is unlimited`,
 			`weaker medium HSE-RES-003 cache CPU is limited as declared: → cpu is unlimited`,
 			`weaker medium HSE-LOG-001 cache logs are rotated: → driver json-file keeps everything`,
-			`weaker medium HSE-PRE-008 cache the image gets the time, the name and the place that it needs: → redis needs 1m0s to stop, and gets 10s`,
-			`weaker medium HSE-PRE-009 cache the image is one that is still made: → redis: the tag moves from version to version`,
+			`weaker medium HSE-PRE-008 cache the image gets the grace period, host name and data path that it needs: → redis needs 1m0s to stop, and gets 10s`,
+			`weaker medium HSE-PRE-009 cache the image is still maintained: → redis: the tag moves from version to version`,
 			`weaker low HSE-RES-007 cache the service cannot fill the disk: → logs grow without a bound`,
 			`neutral low cache controls that the file does not show: → 10`,
 			`neutral info cache service: → redis`,

@@ -99,7 +99,7 @@ func (s alertRules) resourceAlerts() []rule {
 			description: "It has used {{ $value | humanizePercentage }} of the limit in the profile for ten minutes, and is being slowed down."},
 		alert{name: "RestartLoop", wait: "0s", severity: severityCritical,
 			expr:        s.restarts("15m") + " > 2.5", // increase estimates: three restarts are rarely three exactly
-			summary:     "{{ $labels.service }} restarts again and again",
+			summary:     "{{ $labels.service }} keeps restarting",
 			description: "It was restarted {{ $value | humanize }} times in fifteen minutes."},
 	)
 	if s.p.On(profile.PartNodeExporter) {
@@ -209,7 +209,7 @@ func (s alertRules) availabilityAlerts() []rule {
 		out = append(out, s.rule(alert{name: "AlertsNotDelivered", wait: "5m", severity: severityCritical,
 			expr:        fmt.Sprintf("sum by (stack, service, integration) (rate(alertmanager_notifications_failed_total{%s}[5m])) > 0", all),
 			summary:     "Alerts do not reach their receiver",
-			description: "Alertmanager fails to notify {{ $labels.integration }}. Nobody else can say so."}))
+			description: "Alertmanager fails to notify {{ $labels.integration }}. No other alert reports this."}))
 	}
 	return out
 }

@@ -20,7 +20,7 @@ type Kept struct {
 	Looked   bool                // somebody looked for what follows
 	Age      Fact[time.Duration] // since the volume was made
 	Last     Fact[Past]          // the last backup
-	Restored Fact[Past]          // the last restore that was tried
+	Restored Fact[Past]          // the last tested restore
 }
 
 // Past is something that was to happen, and when it last did.

@@ -39,11 +39,11 @@ func EngineFiles(socket string) ([]EngineFile, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("looking at the engine's files: %w", err)
+			return nil, fmt.Errorf("inspecting the engine's files: %w", err)
 		}
 		owner, group, ok := host.Owner(info)
 		if !ok {
-			return nil, fmt.Errorf("looking at the engine's files: this system does not tell who owns %s", f.path)
+			return nil, fmt.Errorf("inspecting the engine's files: this system does not report the owner of %s", f.path)
 		}
 		out = append(out, EngineFile{Path: f.path, Mode: int(info.Mode().Perm()), Owner: owner, Group: groupName(group), Most: f.most})
 	}

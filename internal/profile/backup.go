@@ -17,14 +17,14 @@ type Backup struct {
 	Encrypt     []string `yaml:"encrypt" doc:"age recipients (age1…); only their identities can decrypt the archives"`
 	Service     string   `yaml:"service" doc:"service whose image, user, secrets and networks the programs use; required when several services write the volume"`
 	Schedule    string   `yaml:"schedule" doc:"when hsectl backup runs: five fields as cron reads them, or @daily; generate writes the line for cron"`
-	Keep        int      `yaml:"keep" doc:"number of backups that are kept; all unless written"`
-	Timeout     Duration `yaml:"timeout" doc:"time until a program counts as failed; 1h unless written"`
+	Keep        int      `yaml:"keep" doc:"number of backups that are kept; default all"`
+	Timeout     Duration `yaml:"timeout" doc:"time until a program counts as failed; default 1h"`
 	By          string   `yaml:"by" doc:"outside system that makes the backups instead, such as: snapshots of the storage"`
 	Reason      string   `yaml:"reason" doc:"why an outside system makes them"`
 	Evidence    string   `yaml:"evidence" doc:"file, or directory of files, that the outside system writes with each backup, relative to the profile"`
 	Tested      string   `yaml:"tested" doc:"file that the outside system writes after each restore that was tried with success, relative to the profile"`
-	MaxAge      Duration `yaml:"max_age" doc:"longest time since the last backup; 26h unless written"`
-	MaxUntested Duration `yaml:"max_untested" doc:"longest time since the last restore that was tried; 2160h unless written"`
+	MaxAge      Duration `yaml:"max_age" doc:"longest time since the last backup; default 26h"`
+	MaxUntested Duration `yaml:"max_untested" doc:"longest time since the last tested restore; default 2160h"`
 }
 
 // What holds of a backup unless the profile says otherwise: one a day with two hours of grace, a restore in 90 days.
@@ -40,7 +40,7 @@ const BackupDir = "/backup"
 // Within returns the longest time since the last backup.
 func (b Backup) Within() time.Duration { return cmp.Or(b.MaxAge.D, backupAge) }
 
-// TestedWithin returns the longest time since the last restore that was tried.
+// TestedWithin returns the longest time since the last tested restore.
 func (b Backup) TestedWithin() time.Duration { return cmp.Or(b.MaxUntested.D, backupUntested) }
 
 // Lasts returns the time until a program counts as failed.

@@ -15,9 +15,9 @@ type Edge struct {
 	Sites   map[string]Site `yaml:"sites" doc:"what is served, by host name"`
 	Email   string          `yaml:"email" doc:"address that the certificate authority may write to"`
 	CA      string          `yaml:"ca" doc:"ACME directory of another certificate authority than Caddy's own choice"`
-	Address string          `yaml:"address" doc:"address of the host that is listened on; 0.0.0.0 unless written"`
-	HTTP    int             `yaml:"http" doc:"port of the host for plain HTTP; 80 unless written"`
-	HTTPS   int             `yaml:"https" doc:"port of the host for HTTPS and HTTP/3; 443 unless written"`
+	Address string          `yaml:"address" doc:"address of the host that is listened on; default 0.0.0.0"`
+	HTTP    int             `yaml:"http" doc:"port of the host for plain HTTP; default 80"`
+	HTTPS   int             `yaml:"https" doc:"port of the host for HTTPS and HTTP/3; default 443"`
 }
 
 // Site is one host name.
@@ -49,7 +49,7 @@ const (
 // Rollout says how the next container of a service takes the place of the last.
 type Rollout struct {
 	Order  string   `yaml:"order" doc:"start-first or stop-first; default start-first where the edge can switch traffic or replicas answer meanwhile, and no volume prevents it"`
-	Settle Duration `yaml:"settle" doc:"time for which the new container must stay healthy before it gets traffic; 2s unless written"`
+	Settle Duration `yaml:"settle" doc:"time for which the new container must stay healthy before it gets traffic; default 2s"`
 	Drain  Duration `yaml:"drain" doc:"time between switching traffic and stopping the old container; default 1s"`
 }
 
@@ -129,7 +129,7 @@ func (p *Profile) StopFirstBecause(name string) string {
 	case named:
 		return "its container has a fixed name"
 	case !p.BehindEdge(name) && s.Containers() == 1: // of several, the others answer
-		return "nothing in front of it can move its traffic"
+		return "no edge can switch its traffic"
 	}
 	return ""
 }
@@ -137,7 +137,7 @@ func (p *Profile) StopFirstBecause(name string) string {
 // Opening says from where a published port may be reached.
 type Opening struct {
 	Port     int      `yaml:"port" doc:"port of the host that a service publishes, or the edge"`
-	Protocol string   `yaml:"protocol" doc:"tcp or udp; tcp unless written"`
+	Protocol string   `yaml:"protocol" doc:"tcp or udp; default tcp"`
 	From     []string `yaml:"from" doc:"addresses and networks that may reach it, such as 10.0.0.0/8; or world"`
 }
 

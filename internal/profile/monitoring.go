@@ -78,13 +78,13 @@ func (p *Profile) PartNames() []string {
 // Monitoring says how the stack is watched. Its services are a stack of their own, beside the one they watch.
 type Monitoring struct {
 	Off             []string           `yaml:"off" doc:"parts to switch off, such as tempo; all other parts are on"`
-	Interval        Duration           `yaml:"interval" doc:"time between two scrapes; 15s unless written"`
+	Interval        Duration           `yaml:"interval" doc:"time between two scrapes; default 15s"`
 	Retention       Retention          `yaml:"retention" doc:"how long metrics, logs and traces are kept"`
 	Receivers       []Receiver         `yaml:"receivers" doc:"receivers of alerts"`
 	Logs            LogSink            `yaml:"logs" doc:"where logs go; to the stack's own Loki unless written"`
 	Probes          []string           `yaml:"probes" doc:"https addresses that are probed from outside, including their certificates"`
 	GrafanaPassword string             `yaml:"grafana_password" doc:"secret with the password of Grafana's admin; generated once unless written"`
-	Verify          Duration           `yaml:"verify" doc:"time between two runs of verify, by a timer that generate writes; none unless written"`
+	Verify          Duration           `yaml:"verify" doc:"time between two runs of verify, by a timer that generate writes; default none"`
 	Runbooks        string             `yaml:"runbooks" doc:"address of the directory that holds the runbooks"`
 	Services        map[string]Service `yaml:"services" doc:"what a part changes of its preset, by the name of the part or of one of several exporters"`
 	Exceptions      []Exception        `yaml:"exceptions" doc:"weaker settings of the parts, each with its reason"`
@@ -93,15 +93,15 @@ type Monitoring struct {
 // Retention is how long observations are kept. Numbers are days.
 type Retention struct {
 	Metrics int   `yaml:"metrics" doc:"days that metrics are kept; default 15"`
-	Size    Bytes `yaml:"size" doc:"bytes of metrics that are kept at most; 8G unless written"`
-	Logs    int   `yaml:"logs" doc:"days that logs are kept; 7 unless written"`
-	Traces  int   `yaml:"traces" doc:"days that traces are kept; 2 unless written"`
+	Size    Bytes `yaml:"size" doc:"bytes of metrics that are kept at most; default 8G"`
+	Logs    int   `yaml:"logs" doc:"days that logs are kept; default 7"`
+	Traces  int   `yaml:"traces" doc:"days that traces are kept; default 2"`
 }
 
 // Receiver is told about alerts. Exactly one of Webhook, Email and Slack is set.
 type Receiver struct {
 	Name     string `yaml:"name" doc:"name of the receiver"`
-	Severity string `yaml:"severity" doc:"critical for critical alerts only; all unless written"`
+	Severity string `yaml:"severity" doc:"critical for critical alerts only; default all"`
 	Webhook  string `yaml:"webhook" doc:"secret that holds the address to post to"`
 	Slack    *Slack `yaml:"slack" doc:"a Slack channel"`
 	Email    *Email `yaml:"email" doc:"a mail address"`
@@ -134,7 +134,7 @@ type LogSink struct {
 type Metrics struct {
 	Prefix string `yaml:"prefix" doc:"what the names of its metrics begin with, such as shop_"`
 	Port   int    `yaml:"port" doc:"port that answers with metrics"`
-	Path   string `yaml:"path" doc:"path of the metrics; /metrics unless written"`
+	Path   string `yaml:"path" doc:"path of the metrics; default /metrics"`
 }
 
 // Objectives are what users of a service may expect.

@@ -80,7 +80,7 @@ type Volume struct {
 	Shared   bool `yaml:"shared" doc:"two containers may write it at the same time, so start-first is possible"`
 
 	Ephemeral string  `yaml:"ephemeral" doc:"why the data may be lost, so that it is not backed up"`
-	Backup    *Backup `yaml:"backup" doc:"who keeps the data elsewhere, and how often a restore must be tested"`
+	Backup    *Backup `yaml:"backup" doc:"how the data is backed up, and how often a restore must be tested"`
 }
 
 // Exception lets a control fail for a time.
@@ -96,7 +96,7 @@ type Exception struct {
 type Hook struct {
 	When    string   `yaml:"when" doc:"before: before any change, and a failure stops the deploy; after: after a successful deploy; failed: after a failed one"`
 	Command []string `yaml:"command" doc:"program and arguments, run in the profile's directory without a shell"`
-	Timeout Duration `yaml:"timeout" doc:"time after which it is ended and counts as failed; 1m unless written"`
+	Timeout Duration `yaml:"timeout" doc:"time after which it is killed and counts as failed; default 1m"`
 	Secrets []string `yaml:"secrets" doc:"secrets whose values it gets, each as the variable HSECTL_HOOK_SECRET_NAME; without an entry it gets none"`
 }
 
@@ -104,8 +104,8 @@ type Hook struct {
 type Job struct {
 	Service string   `yaml:"service" doc:"service whose image, user, secrets, volumes and networks the job has"`
 	Command []string `yaml:"command" doc:"what the job runs, in place of the service's command"`
-	When    string   `yaml:"when" doc:"before the service is replaced, or after; before unless written"`
-	Timeout Duration `yaml:"timeout" doc:"time until the job counts as failed; 5m unless written"`
+	When    string   `yaml:"when" doc:"before the service is replaced, or after; default before"`
+	Timeout Duration `yaml:"timeout" doc:"time until the job counts as failed; default 5m"`
 }
 
 // Networks that need no declaration.

@@ -26,7 +26,7 @@ type Service struct {
 	ShmSize      Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
 	OpenFiles    int             `yaml:"open_files" doc:"limit of open files"`
 	Shutdown     Shutdown        `yaml:"shutdown" doc:"how the service stops"`
-	Replicas     *int            `yaml:"replicas" doc:"number of containers, all alike; 1 unless written"`
+	Replicas     *int            `yaml:"replicas" doc:"number of identical containers; default 1"`
 	Rollout      *Rollout        `yaml:"rollout" doc:"how a new container replaces the old one"`
 	Health       *Health         `yaml:"health" doc:"health test of the service"`
 	Secrets      []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
@@ -61,7 +61,7 @@ type Writable struct {
 	Path   string `yaml:"path" doc:"absolute path in the container"`
 	Volume string `yaml:"volume" doc:"named volume that keeps the data"`
 	Tmpfs  Bytes  `yaml:"tmpfs" doc:"size of a tmpfs, counted in the memory limit"`
-	Mode   Mode   `yaml:"mode" doc:"mode of the directory; 0700 unless written"`
+	Mode   Mode   `yaml:"mode" doc:"mode of the directory; default 0700"`
 	Owner  User   `yaml:"owner" doc:"owner of the directory; the service's user unless written"`
 	Exec   bool   `yaml:"exec" doc:"allow programs to run from a tmpfs"`
 	Why    string `yaml:"why" doc:"what is written there"`
@@ -136,7 +136,7 @@ type Env struct {
 
 // Port is a published port.
 type Port struct {
-	Address   string `yaml:"address" doc:"address of the host; 127.0.0.1 unless written"`
+	Address   string `yaml:"address" doc:"address of the host; default 127.0.0.1"`
 	Host      int    `yaml:"host" doc:"port of the host"`
 	Container int    `yaml:"container" doc:"port of the container"`
 	Protocol  string `yaml:"protocol" doc:"tcp or udp"`

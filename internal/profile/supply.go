@@ -6,7 +6,7 @@ import "time"
 type SupplyChain struct {
 	Lock       string            `yaml:"lock" doc:"required: deploy refuses images that hsectl.lock does not pin; optional is the default"`
 	Scan       string            `yaml:"scan" doc:"required: deploy refuses images that were not scanned or fail the scan; optional is the default"`
-	FailOn     string            `yaml:"fail_on" doc:"lowest severity of a vulnerability that fails an image: low, medium, high or critical; high unless written"`
+	FailOn     string            `yaml:"fail_on" doc:"lowest severity of a vulnerability that fails an image: low, medium, high or critical; default high"`
 	OnlyFixed  bool              `yaml:"only_fixed" doc:"vulnerabilities without a fix do not count"`
 	MaxDBAge   Duration          `yaml:"max_db_age" doc:"age from which a vulnerability database is stale; default 168h"`
 	Registries []string          `yaml:"registries" doc:"registries and repositories that images may come from; all if empty"`
@@ -15,10 +15,10 @@ type SupplyChain struct {
 	MaxLayers  int               `yaml:"max_layers" doc:"greatest number of layers"`
 	MaxDays    int               `yaml:"max_days" doc:"greatest age of an image in days"`
 	VEX        []string          `yaml:"vex" doc:"OpenVEX documents, relative to the profile"`
-	KEV        string            `yaml:"kev" doc:"CISA's catalogue of exploited vulnerabilities as JSON, relative to the profile; what is in it counts whatever its severity"`
+	KEV        string            `yaml:"kev" doc:"CISA's catalogue of exploited vulnerabilities as JSON, relative to the profile; its entries count at any severity"`
 	EPSS       string            `yaml:"epss" doc:"scores of the Exploit Prediction Scoring System as CSV, also compressed, relative to the profile"`
 	Ignore     []Ignored         `yaml:"ignore" doc:"vulnerabilities that do not count for a time, each with its reason"`
-	Signatures []Signature       `yaml:"signatures" doc:"who must have signed the images of which registry; the closest entry counts"`
+	Signatures []Signature       `yaml:"signatures" doc:"signatures that images of a registry must have; the most specific entry applies"`
 }
 
 // Ignored is a vulnerability that does not count until a day.
@@ -33,7 +33,7 @@ type Ignored struct {
 type Signature struct {
 	Images       string   `yaml:"images" doc:"registry or repository, such as ghcr.io/example or ghcr.io/*/app; * is every image"`
 	Key          string   `yaml:"key" doc:"public key in PEM form, relative to the profile"`
-	Identity     string   `yaml:"identity" doc:"who the certificate of a keyless signature is for: an e-mail address or a workflow"`
+	Identity     string   `yaml:"identity" doc:"subject of the certificate of a keyless signature: an e-mail address or a workflow"`
 	Pattern      string   `yaml:"identity_pattern" doc:"regular expression for the identity instead, from ^ to $"`
 	Issuer       string   `yaml:"issuer" doc:"issuer of the certificate's token, such as https://token.actions.githubusercontent.com"`
 	Root         string   `yaml:"root" doc:"trusted_root.json of sigstore, relative to the profile; works offline"`

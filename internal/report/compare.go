@@ -16,7 +16,7 @@ type Change struct {
 	Was     string // status before; "not judged" when it is new
 	Now     finding.Status
 	Better  bool
-	Gone    bool // not judged any more, which proves nothing: Now is unknown
+	Gone    bool // no longer judged, which proves nothing: Now is unknown
 }
 
 // Compare returns what changed, first what became worse, otherwise in the order of the later report.
@@ -51,7 +51,7 @@ func Compare(before, after []finding.Finding) []Change {
 // Answer is the answer now, in words.
 func (c Change) Answer() string {
 	if c.Gone {
-		return "not judged any more"
+		return "no longer judged"
 	}
 	return c.Now.String()
 }

@@ -65,7 +65,7 @@ func example() Document {
 		}},
 		Charts: []Chart{
 			{Title: "Memory under load", Unit: "MiB", Lines: []Line{{"app", used}}, Limit: Limit{"limit", 256}},
-			{Title: "Taking twice the memory of app", Unit: "MiB", Lines: []Line{{"taken beside app", taken}}, Limit: Limit{"limit", 256}, Marks: []Mark{{"ended by the kernel", 0.125, 252}}},
+			{Title: "Allocating twice the memory of app", Unit: "MiB", Lines: []Line{{"allocated next to app", taken}}, Limit: Limit{"limit", 256}, Marks: []Mark{{"killed by the kernel", 0.125, 252}}},
 			{Title: "CPU under load", Unit: "%", Lines: []Line{{"app", cpu}, {"db", used}}},
 		},
 	}

@@ -85,7 +85,7 @@ func (s *junitSuite) add(c junitCase) {
 
 func junitTest(class string, f finding.Finding) junitCase {
 	c := junitCase{Name: f.Control + " " + f.Title, Class: class}
-	text := &junitMessage{Message: f.Detail, Type: f.Severity.String(), Text: fmt.Sprintf("evidence: %s\nmend: %s\nwhere: %s", f.Tier, f.Remedy, f.Where)}
+	text := &junitMessage{Message: f.Detail, Type: f.Severity.String(), Text: fmt.Sprintf("evidence: %s\nfix: %s\nwhere: %s", f.Tier, f.Remedy, f.Where)}
 	if f.Owner != "" {
 		text.Text += "\nowner: " + f.Owner
 	}

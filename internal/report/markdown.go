@@ -14,7 +14,7 @@ func Markdown(w io.Writer, d Document) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", symbol(proofOf(d.Findings)), cell(d.Subject), d.verdict())
 	if who := owners(d.Findings); len(who) > 0 {
-		fmt.Fprintf(&b, "To be looked at by %s.\n\n", cell(strings.Join(who, ", ")))
+		fmt.Fprintf(&b, "To be reviewed by %s.\n\n", cell(strings.Join(who, ", ")))
 	}
 	b.WriteString("| | service | holds | fails | drift | unknown | waived | advice | not applicable |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, subject := range subjects(d.Findings) {

@@ -43,7 +43,7 @@ func ReviewText(w io.Writer, reviews []review.Review) error {
 		}
 		fmt.Fprintf(b, "%s: %s\n", r.Stack, reviewSummary(r))
 		if owners := r.Owners(); len(owners) > 0 {
-			fmt.Fprintf(b, "to be looked at by %s\n", strings.Join(owners, ", "))
+			fmt.Fprintf(b, "to be reviewed by %s\n", strings.Join(owners, ", "))
 		}
 		service := "\x00"
 		for _, c := range r.Changes {
@@ -117,7 +117,7 @@ func ReviewMarkdown(w io.Writer, reviews []review.Review) error {
 	for _, r := range reviews {
 		fmt.Fprintf(b, "\n### %s: %s\n", cell(r.Stack), reviewSummary(r))
 		if owners := r.Owners(); len(owners) > 0 {
-			fmt.Fprintf(b, "\nTo be looked at by %s.\n", cell(strings.Join(owners, ", ")))
+			fmt.Fprintf(b, "\nTo be reviewed by %s.\n", cell(strings.Join(owners, ", ")))
 		}
 		markdownRows(b, r)
 		markdownDiff(b, r.Diff)

@@ -116,7 +116,7 @@ func sarifText(f finding.Finding) string {
 	case finding.Unknown:
 		text += "not known: "
 	case finding.Drift:
-		text += "declared as it should be, but running otherwise: "
+		text += "declared correctly, but the running container differs: "
 	case finding.Waived:
 		text += "excepted: "
 	case finding.Advice:

@@ -37,13 +37,13 @@ func (s accessComparison) user() {
 	case s.old.User.UID < 0 && s.new.User.UID > 0:
 		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "it is certain now that the service does not run as root"
 	case s.new.User.UID == 0 && s.old.User.UID != 0:
-		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the service runs as root: root on the host as soon as one wall falls"
+		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the service runs as root: root on the host as soon as one layer of isolation fails"
 	case s.old.User.UID == 0 && s.new.User.UID != 0:
 		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "the service does not run as root any more"
 	case s.new.User.GID == 0 && s.old.User.GID != 0:
 		c.Direction, c.Severity, c.Control, c.Reason = Weaker, finding.Medium, "HSE-USR-002", "files of the image often grant more to group 0 than to others"
 	case s.old.User.GID == 0 && s.new.User.GID != 0:
-		c.Direction, c.Severity, c.Control, c.Reason = Stronger, finding.Medium, "HSE-USR-002", "the service has not the group root any more"
+		c.Direction, c.Severity, c.Control, c.Reason = Stronger, finding.Medium, "HSE-USR-002", "the service no longer has the group root"
 	case kept:
 		c.Severity, c.Reason = finding.Medium, "the files in its volumes belong to the old user and must be handed over"
 	}
@@ -182,7 +182,7 @@ func (s accessComparison) writable() {
 func (s accessComparison) newPath(i int, gone map[string]stack.Writable) {
 	w := s.new.Writable[i]
 	c := Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Weaker, Severity: finding.Medium, What: "writable path", New: writableText(w),
-		Key: fmt.Sprintf("writable[%d]", i), Reason: "one more place to leave something behind"}
+		Key: fmt.Sprintf("writable[%d]", i), Reason: "one more writable path for an intruder"}
 	if s.base.Judged != nil {
 		if root, ok := s.judged(s.base, s.old)["HSE-FS-001"]; ok && !root.Proven() && w.Volume == "" {
 			c.Direction, c.Severity, c.Reason = Neutral, finding.Info, "everything in the container was writable before"
@@ -213,7 +213,7 @@ func (s accessComparison) newPath(i int, gone map[string]stack.Writable) {
 func (s accessComparison) samePath(i int, old, now stack.Writable) {
 	key := fmt.Sprintf("writable[%d]", i)
 	if old.Volume != now.Volume {
-		reason := "another volume: the data of the old one is not seen any more"
+		reason := "another volume: the data of the old one is no longer seen"
 		if old.Volume == "" || now.Volume == "" {
 			reason = "data is kept differently: a tmpfs ends with the container"
 		}
@@ -227,7 +227,7 @@ func (s accessComparison) samePath(i int, old, now stack.Writable) {
 	switch {
 	case now.Exec && !old.Exec:
 		s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Weaker, Severity: finding.Medium, What: "programs on " + now.Path, Old: "noexec", New: "exec", Key: key,
-			Reason: "a place to write and run from is where intruders settle"})
+			Reason: "programs that are written there can be run"})
 	case old.Exec && !now.Exec:
 		s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Stronger, Severity: finding.Medium, What: "programs on " + now.Path, Old: "exec", New: "noexec", Key: key,
 			Reason: "nothing written there can be run"})
@@ -238,7 +238,7 @@ func (s accessComparison) samePath(i int, old, now stack.Writable) {
 	}
 	followed := old.Owner == s.old.User && now.Owner == s.new.User // said with the user
 	if old.Mode != now.Mode || old.Owner != now.Owner && !followed {
-		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", What: "owner of " + now.Path, Old: ownerText(old), New: ownerText(now), Key: key, Reason: "the directory belongs to another, or lets others in differently"}
+		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", What: "owner of " + now.Path, Old: ownerText(old), New: ownerText(now), Key: key, Reason: "the directory has a different owner or mode"}
 		if extra := now.Mode &^ old.Mode & 0o077; extra != 0 {
 			c.Direction, c.Severity, c.Reason = Weaker, finding.Low, "users other than the owner may do more there"
 		}

@@ -55,9 +55,9 @@ func (v volumeComparison) compare() {
 	case was == nil && is != nil:
 		v.change(Change{What: "backup", Old: old, New: now, Direction: Stronger, Severity: finding.Medium, Reason: "its data is kept elsewhere"})
 	case was == nil && old != now:
-		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Low, Reason: cmp.Or(v.new.Ephemeral, "nobody says any more whether its data may be lost")})
+		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Low, Reason: cmp.Or(v.new.Ephemeral, "whether its data may be lost is no longer declared")})
 	case was != nil && old != now:
-		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Medium, Reason: cmp.Or(is.Reason, "backups are made elsewhere; see that the older ones are kept")})
+		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Medium, Reason: cmp.Or(is.Reason, "backups are made elsewhere; check that the older ones are kept")})
 	}
 	if was != nil && is != nil {
 		v.limits(*was, *is)
@@ -80,7 +80,7 @@ func (v volumeComparison) limits(was, is stack.Backup) {
 		case change.Old == change.New:
 			continue
 		case limit.weaker:
-			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "more can be lost before anybody notices"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "more data can be lost before it is noticed"
 		default:
 			change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "a missing backup is noticed sooner"
 		}
@@ -94,7 +94,7 @@ func (v volumeComparison) limits(was, is stack.Backup) {
 		v.change(change)
 	}
 	if was.Schedule != is.Schedule {
-		v.change(Change{What: "schedule of the backup", Old: was.Schedule, New: is.Schedule, Severity: finding.Low, Reason: "see that it is often enough, and that cron has the new line"})
+		v.change(Change{What: "schedule of the backup", Old: was.Schedule, New: is.Schedule, Severity: finding.Low, Reason: "check that it is often enough, and that cron has the new line"})
 	}
 }
 
@@ -108,9 +108,9 @@ func kept(n int) string {
 func (v volumeComparison) programs(was, is stack.Backup) {
 	text := func(words []string) string { return strings.Join(words, " ") }
 	if len(was.Check) > 0 && len(is.Check) == 0 {
-		v.change(Change{What: "check of the restored data", Old: text(was.Check), Direction: Weaker, Severity: finding.Medium, Reason: "no program looks at what was restored any more"})
+		v.change(Change{What: "check of the restored data", Old: text(was.Check), Direction: Weaker, Severity: finding.Medium, Reason: "restored data is no longer checked"})
 	} else if text(was.Check) != text(is.Check) {
-		v.change(Change{What: "check of the restored data", Old: text(was.Check), New: text(is.Check), Severity: finding.Low, Reason: "see that it still fails when rows are missing"})
+		v.change(Change{What: "check of the restored data", Old: text(was.Check), New: text(is.Check), Severity: finding.Low, Reason: "check that it still fails when rows are missing"})
 	}
 	if text(was.Dump) != text(is.Dump) || text(was.Restore) != text(is.Restore) {
 		v.change(Change{What: "programs of the backup", Old: text(was.Dump), New: text(is.Dump), Severity: finding.Medium, Reason: "try it before it is relied on: hsectl backup, hsectl drill restore"})
@@ -126,13 +126,13 @@ func (v volumeComparison) readers(was, is stack.Backup) {
 	case old == now:
 		return
 	case now == "":
-		change.Direction, change.Severity, change.Reason = Weaker, finding.High, "archives are not encrypted any more"
+		change.Direction, change.Severity, change.Reason = Weaker, finding.High, "archives are no longer encrypted"
 	case old == "":
 		change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "archives are encrypted; older ones are not"
 	case added:
 		change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "an additional recipient can decrypt the archives"
 	default:
-		change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "fewer can decrypt new archives; older ones they still can"
+		change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "fewer recipients can decrypt new archives; older archives do not change"
 	}
 	v.change(change)
 }

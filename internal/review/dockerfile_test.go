@@ -16,7 +16,7 @@ import (
 func TestDockerfiles(t *testing.T) {
 	const build = "    build: {context: app}\n"
 	at := func(control, detail, where string) finding.Finding {
-		return finding.Finding{Control: control, Title: "The Dockerfile keeps good habits", Detail: detail, Remedy: "mend it", Severity: finding.Low, Status: finding.Fail, Where: where}
+		return finding.Finding{Control: control, Title: "The Dockerfile follows best practices", Detail: detail, Remedy: "mend it", Severity: finding.Low, Status: finding.Fail, Where: where}
 	}
 	sudo, curl := at("HSE-IMG-013", "uses sudo", "app/Dockerfile:3"), at("HSE-IMG-013", "runs what it downloads", "app/Dockerfile:9")
 	moved := at("HSE-IMG-013", "uses sudo", "app/Dockerfile:4")

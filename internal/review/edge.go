@@ -15,14 +15,14 @@ func (c *comparison) sites() {
 	for _, site := range now {
 		i := slices.IndexFunc(old, func(s stack.Site) bool { return s.Name == site.Name })
 		if i < 0 {
-			c.edge(Change{What: "site", New: site.URL, Key: sitePath(site), Direction: Weaker, Severity: finding.Low, Reason: "the edge shows it to the world: " + routesText(site)})
+			c.edge(Change{What: "site", New: site.URL, Key: sitePath(site), Direction: Weaker, Severity: finding.Low, Reason: "the edge exposes it: " + routesText(site)})
 			continue
 		}
 		c.site(old[i], site)
 	}
 	for _, site := range old {
 		if !slices.ContainsFunc(now, func(s stack.Site) bool { return s.Name == site.Name }) {
-			c.edge(Change{What: "site", Old: site.URL, Key: "edge.sites", Direction: Stronger, Severity: finding.Low, Reason: "the edge does not show it any more"})
+			c.edge(Change{What: "site", Old: site.URL, Key: "edge.sites", Direction: Stronger, Severity: finding.Low, Reason: "the edge no longer exposes it"})
 		}
 	}
 }
@@ -48,19 +48,19 @@ func trust(tls string) int {
 
 func (c *comparison) site(old, now stack.Site) {
 	if old.TLS != now.TLS {
-		change := Change{What: "certificate of " + now.Name, Old: old.TLS, New: now.TLS, Key: sitePath(now) + ".tls", Reason: "another authority vouches for it"}
+		change := Change{What: "certificate of " + now.Name, Old: old.TLS, New: now.TLS, Key: sitePath(now) + ".tls", Reason: "a different authority issues it"}
 		switch was, is := trust(old.TLS), trust(now.TLS); {
 		case is < was && is == 0:
-			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everybody on the way can read and change what is said"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everyone on the path can read and change the traffic"
 		case is < was:
 			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "clients cannot tell the edge from an impostor"
 		case is > was:
-			change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "visitors can tell whom they talk to"
+			change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "clients can verify the edge"
 		}
 		c.edge(change)
 	}
 	if a, b := routesText(old), routesText(now); a != b {
-		c.edge(Change{What: "routes of " + now.Name, Old: a, New: b, Key: sitePath(now), Severity: finding.Low, Reason: "see that each path leads to whom it should: " + strings.Join(shownNow(old, now), ", ")})
+		c.edge(Change{What: "routes of " + now.Name, Old: a, New: b, Key: sitePath(now), Severity: finding.Low, Reason: "check that each path leads to the right service: " + strings.Join(shownNow(old, now), ", ")})
 	}
 	c.headers(old, now)
 }
@@ -70,11 +70,11 @@ func shownNow(old, now stack.Site) []string {
 	var out []string
 	for _, r := range now.Routes {
 		if !slices.ContainsFunc(old.Routes, func(o stack.Route) bool { return o.Service == r.Service }) && !slices.Contains(out, r.Service) {
-			out = append(out, r.Service+" is shown now")
+			out = append(out, r.Service+" is exposed now")
 		}
 	}
 	if len(out) == 0 {
-		out = []string{"no other service than before is shown"}
+		out = []string{"no additional service is exposed"}
 	}
 	return out
 }
@@ -98,16 +98,16 @@ func (c *comparison) headers(old, now stack.Site) {
 		case h.Value == "" && protects(h.Name):
 			c.edge(Change{What: "header " + h.Name, Old: was, Key: sitePath(now) + ".headers." + h.Name, Direction: Weaker, Severity: finding.Medium, Reason: "browsers protect visitors less without it"})
 		case protects(h.Name):
-			c.edge(Change{What: "header " + h.Name, Old: was, New: h.Value, Key: sitePath(now) + ".headers." + h.Name, Severity: finding.Low, Reason: "see that it still forbids what it should"})
+			c.edge(Change{What: "header " + h.Name, Old: was, New: h.Value, Key: sitePath(now) + ".headers." + h.Name, Severity: finding.Low, Reason: "check that it still forbids what it should"})
 		default:
-			c.edge(Change{What: "header " + h.Name, Old: was, New: h.Value, Key: sitePath(now) + ".headers." + h.Name, Reason: "another header"})
+			c.edge(Change{What: "header " + h.Name, Old: was, New: h.Value, Key: sitePath(now) + ".headers." + h.Name, Reason: "a different header"})
 		}
 	}
 	for _, h := range old.Headers {
 		if _, has := after[h.Name]; !has && protects(h.Name) {
-			change := Change{What: "header " + h.Name, Old: h.Value, Key: sitePath(now), Direction: Weaker, Severity: finding.Medium, Reason: "what the service itself says, or the default, holds again"}
+			change := Change{What: "header " + h.Name, Old: h.Value, Key: sitePath(now), Direction: Weaker, Severity: finding.Medium, Reason: "the service's own value, or the default, applies again"}
 			if h.Value == "" {
-				change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "it is not taken out any more"
+				change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "it is no longer removed"
 			}
 			c.edge(change)
 		}

@@ -24,7 +24,7 @@ networks:
 		"another site": {[]edit{{"    shop.example:", "    admin.example: {service: worker, port: 9000}\n    shop.example:"}},
 			[]string{"weaker low site: → https://admin.example", "weaker medium HSE-NET-004 edge network: → edge-worker", "weaker medium HSE-NET-004 worker network: → edge-worker"}},
 		"another route": {[]edit{{site, site + ", routes: [{path: /jobs, service: worker, port: 9000}]"}},
-			[]string{"neutral low routes of shop.example: /*→app:8080 → /jobs→worker:9000 /*→app:8080 (see that each path leads to whom it should: worker is shown now)",
+			[]string{"neutral low routes of shop.example: /*→app:8080 → /jobs→worker:9000 /*→app:8080 (check that each path leads to the right service: worker is exposed now)",
 				"weaker medium HSE-NET-004 edge network: → edge-worker", "weaker medium HSE-NET-004 worker network: → edge-worker"}},
 		"no TLS":                   {[]edit{{site, site + ", tls: off"}}, []string{"weaker high certificate of shop.example: acme → off"}},
 		"a certificate of our own": {[]edit{{site, site + ", tls: internal"}}, []string{"weaker medium certificate of shop.example: acme → internal"}},

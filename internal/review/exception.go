@@ -29,7 +29,7 @@ func (s *serviceComparison) exceptions() {
 				Reason: "the exception ends sooner"})
 		case e.Reason != old.Reason || e.Owner != old.Owner:
 			s.change(Change{Rule: RuleException, Control: e.Control, What: "reason of the exception", Old: old.Reason + " (" + old.Owner + ")", New: e.Reason + " (" + e.Owner + ")", Key: "exceptions",
-				Reason: "the exception stands as before"})
+				Reason: "the exception itself is unchanged"})
 		}
 	}
 	for _, e := range s.old.Exceptions {
@@ -66,7 +66,7 @@ func (c *comparison) secretSources() {
 		i := slices.IndexFunc(c.base.Stack.Secrets, func(s stack.Secret) bool { return s.Name == now.Name })
 		if i >= 0 && c.base.Stack.Secrets[i].Source() != now.Source() {
 			c.changes = append(c.changes, Change{Rule: RuleOther, Control: "HSE-SEC-002", What: "source of secret " + now.Name, Old: c.base.Stack.Secrets[i].Source(), New: now.Source(),
-				Key: "secrets." + now.Name, Reason: "its value comes from elsewhere"})
+				Key: "secrets." + now.Name, Reason: "its value has a different source"})
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (c *comparison) volumes() {
 		if i >= 0 && c.base.Stack.Volumes[i].External != now.External {
 			text := map[bool]string{true: "external", false: "of this stack"}
 			c.changes = append(c.changes, Change{Rule: RuleOther, Severity: finding.Medium, What: "volume " + now.Name, Old: text[!now.External], New: text[now.External],
-				Key: "volumes." + now.Name, Reason: "other data is seen under the same name"})
+				Key: "volumes." + now.Name, Reason: "the same name refers to different data"})
 		}
 	}
 }

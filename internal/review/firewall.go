@@ -22,7 +22,7 @@ func (c *comparison) firewall() {
 		note(Change{What: "firewall", Old: fmt.Sprintf("%d ports", len(old)), Direction: Weaker, Severity: finding.High, Reason: "access to the published ports is no longer declared"})
 		return
 	case old == nil && now != nil:
-		note(Change{What: "firewall", New: fmt.Sprintf("%d ports", len(now)), Direction: Stronger, Severity: finding.Medium, Reason: "it is said, and judged, who may reach what is published"})
+		note(Change{What: "firewall", New: fmt.Sprintf("%d ports", len(now)), Direction: Stronger, Severity: finding.Medium, Reason: "access to the published ports is declared, and judged"})
 		return
 	}
 	for _, is := range now {
@@ -30,10 +30,10 @@ func (c *comparison) firewall() {
 		if i < 0 || sources(old[i]) == sources(is) {
 			continue // a new port is told as such
 		}
-		change := Change{What: fmt.Sprintf("who may reach port %d/%s", is.Port.Host, is.Port.Protocol), Old: sources(old[i]), New: sources(is),
-			Direction: Stronger, Severity: finding.Low, Reason: "fewer may reach it; load the rules anew"}
+		change := Change{What: fmt.Sprintf("access to port %d/%s", is.Port.Host, is.Port.Protocol), Old: sources(old[i]), New: sources(is),
+			Direction: Stronger, Severity: finding.Low, Reason: "fewer networks may reach it; reload the rules"}
 		if added := beyond(old[i], is); added != "" {
-			change.Direction, change.Severity, change.Reason = Weaker, finding.High, added+" may reach it now; load the rules anew"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.High, added+" may reach it now; reload the rules"
 		}
 		note(change)
 	}

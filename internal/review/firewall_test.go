@@ -19,13 +19,13 @@ func TestFirewallChanges(t *testing.T) {
 		want       string
 	}{
 		{"the same in another order", with("10.0.0.0/8, 192.0.2.0/24"), with("192.0.2.0/24, 10.0.0.0/8"), ""},
-		{"the world", with("10.0.0.0/8"), with("world"), "weaker high everybody may reach it now; load the rules anew"},
-		{"one network more, one less", with("10.0.0.0/8, 192.0.2.0/24"), with("10.0.0.0/8, 198.51.100.0/24"), "weaker high 198.51.100.0/24 may reach it now; load the rules anew"},
-		{"a wider network", with("10.0.0.0/8"), with("10.0.0.0/7"), "weaker high 10.0.0.0/7 may reach it now; load the rules anew"},
-		{"a part of it", with("10.0.0.0/8"), with("10.1.0.0/16"), "stronger low fewer may reach it; load the rules anew"},
-		{"no longer the world", with("world"), with("10.0.0.0/8"), "stronger low fewer may reach it; load the rules anew"},
+		{"the world", with("10.0.0.0/8"), with("world"), "weaker high everybody may reach it now; reload the rules"},
+		{"one network more, one less", with("10.0.0.0/8, 192.0.2.0/24"), with("10.0.0.0/8, 198.51.100.0/24"), "weaker high 198.51.100.0/24 may reach it now; reload the rules"},
+		{"a wider network", with("10.0.0.0/8"), with("10.0.0.0/7"), "weaker high 10.0.0.0/7 may reach it now; reload the rules"},
+		{"a part of it", with("10.0.0.0/8"), with("10.1.0.0/16"), "stronger low fewer networks may reach it; reload the rules"},
+		{"no longer the world", with("world"), with("10.0.0.0/8"), "stronger low fewer networks may reach it; reload the rules"},
 		{"nobody says it any more", with("10.0.0.0/8"), side(t, shop, open), "weaker high access to the published ports is no longer declared"},
-		{"somebody says it", side(t, shop, open), with("10.0.0.0/8"), "stronger medium it is said, and judged, who may reach what is published"},
+		{"somebody says it", side(t, shop, open), with("10.0.0.0/8"), "stronger medium access to the published ports is declared, and judged"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""

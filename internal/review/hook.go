@@ -13,7 +13,7 @@ import (
 func (c *comparison) hooks() {
 	for _, now := range c.head.Stack.Hooks {
 		row := Change{Rule: RuleHook, Severity: finding.High, What: "hook " + now.Name, New: hookText(now), Key: "hooks." + now.Name,
-			Reason: "it runs on the machine that deploys, as whoever deploys, outside every container: read the program, too"}
+			Reason: "it runs on the deploying machine, as the deploying user, outside any container: review the program as well"}
 		i := slices.IndexFunc(c.base.Stack.Hooks, func(h stack.Hook) bool { return h.Name == now.Name })
 		var given []string
 		if i >= 0 {

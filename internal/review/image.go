@@ -33,10 +33,10 @@ func registry(reference string) string {
 func (s imageComparison) image() {
 	s.reference()
 	if !sameBuild(s.old.Build, s.new.Build) {
-		s.change(Change{Rule: RuleImage, What: "build", Old: buildText(s.old.Build), New: buildText(s.new.Build), Key: "build", Reason: "the image is made differently"})
+		s.change(Change{Rule: RuleImage, What: "build", Old: buildText(s.old.Build), New: buildText(s.new.Build), Key: "build", Reason: "the image is built differently"})
 	}
 	if s.old.Preset != s.new.Preset {
-		s.change(Change{Rule: RuleImage, What: "preset", Old: s.old.Preset, New: s.new.Preset, Key: "preset", Reason: "other values are taken for granted; what they change is listed"})
+		s.change(Change{Rule: RuleImage, What: "preset", Old: s.old.Preset, New: s.new.Preset, Key: "preset", Reason: "the preset has different defaults; their effects are listed"})
 	}
 }
 
@@ -46,7 +46,7 @@ func (s imageComparison) reference() {
 	}
 	oldName, oldDigest := pinned(s.old.Image)
 	newName, newDigest := pinned(s.new.Image)
-	c := Change{Rule: RuleImage, Control: "HSE-IMG-001", What: "image", Old: s.old.Image, New: s.new.Image, Key: "image", Reason: "another image runs"}
+	c := Change{Rule: RuleImage, Control: "HSE-IMG-001", What: "image", Old: s.old.Image, New: s.new.Image, Key: "image", Reason: "a different image runs"}
 	switch {
 	case oldDigest != "" && newDigest == "":
 		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the image is not pinned by its digest any more: the same name can become another image"
@@ -56,9 +56,9 @@ func (s imageComparison) reference() {
 		c.Severity, c.Reason = finding.Medium, "the image comes from another registry"
 	case oldDigest == newDigest:
 	case bytes.Contains(s.head.Lock, []byte(newDigest)):
-		c.Reason = "another digest, and the lock knows it"
+		c.Reason = "a different digest, which is in the lock"
 	default:
-		c.Severity, c.Reason = finding.Medium, "another digest that no lock vouches for"
+		c.Severity, c.Reason = finding.Medium, "a different digest, which is not in the lock"
 	}
 	s.change(c)
 }
@@ -143,7 +143,7 @@ func (s imageComparison) configs() {
 	}
 	for _, f := range s.old.Configs {
 		if !in(s.new.Configs, f) {
-			s.change(Change{Rule: RuleOther, What: "configuration file", Old: f.Path, Reason: "it is not written any more"})
+			s.change(Change{Rule: RuleOther, What: "configuration file", Old: f.Path, Reason: "it is no longer written"})
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (s imageComparison) named(key, noun string, old, now map[string]string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		if _, has := now[name]; !has {
-			s.change(Change{Rule: RuleOther, What: noun, Old: name, Key: key, Reason: "it is not set any more"})
+			s.change(Change{Rule: RuleOther, What: noun, Old: name, Key: key, Reason: "it is no longer set"})
 		}
 	}
 }

@@ -33,15 +33,15 @@ func (s lifecycleComparison) health() {
 		return
 	case now == nil:
 		s.change(Change{Rule: RuleHealth, Control: "HSE-HLT-001", Direction: Weaker, Severity: finding.Medium, What: "health test", Old: strings.Join(old.Test, " "), Key: "health",
-			Reason: "nothing tells whether the service works"})
+			Reason: "no test shows whether the service works"})
 		return
 	case old == nil:
 		s.change(Change{Rule: RuleHealth, Control: "HSE-HLT-001", Direction: Stronger, Severity: finding.Medium, What: "health test", New: strings.Join(now.Test, " "), Key: "health",
-			Reason: "there is a health test now"})
+			Reason: "the service has a health test now"})
 		return
 	}
 	if !slices.Equal(old.Test, now.Test) {
-		s.change(Change{Rule: RuleHealth, Control: "HSE-HLT-004", What: "health test", Old: strings.Join(old.Test, " "), New: strings.Join(now.Test, " "), Key: "health", Reason: "another test decides; see that it can fail"})
+		s.change(Change{Rule: RuleHealth, Control: "HSE-HLT-004", What: "health test", Old: strings.Join(old.Test, " "), New: strings.Join(now.Test, " "), Key: "health", Reason: "the test changed; check that it can fail"})
 	}
 	s.slower("health.interval", "time between two tests", old.Interval, now.Interval)
 	s.slower("health.timeout", "time until a test fails", old.Timeout, now.Timeout)

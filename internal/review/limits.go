@@ -22,11 +22,11 @@ func (s *serviceComparison) amount(a amount) {
 	c := Change{Rule: RuleLimit, Control: a.control, What: a.what, Old: a.oldText, New: a.newText, Key: a.key, Direction: Weaker, Severity: finding.Low, Reason: "the limit was raised"}
 	switch {
 	case a.new == 0:
-		c.Severity, c.New, c.Reason = finding.High, "", "the limit is gone"
+		c.Severity, c.New, c.Reason = finding.High, "", "the limit was removed"
 	case a.old == 0:
-		c.Direction, c.Severity, c.Old, c.Reason = Stronger, finding.Medium, "", "there is a limit now"
+		c.Direction, c.Severity, c.Old, c.Reason = Stronger, finding.Medium, "", "a limit is set now"
 	case a.new < a.old:
-		c.Direction, c.Reason = Stronger, "the limit was lowered; see that the service still fits"
+		c.Direction, c.Reason = Stronger, "the limit was lowered; check that the service still fits"
 	case a.new > 2*a.old:
 		c.Severity, c.Reason = finding.Medium, fmt.Sprintf("the limit is %.1f times what it was", float64(a.new)/float64(a.old))
 	}

@@ -41,7 +41,7 @@ func (c *comparison) monitoring() {
 		return
 	case old == nil:
 		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Medium, What: "monitoring", New: count(len(c.head.Stack.Services), "part"),
-			Reason: "the stack is watched; what each part is granted follows"})
+			Reason: "the stack is monitored; the grants of each part follow"})
 	default:
 		c.kept(old.Retention, now.Retention)
 		c.logSink(old.Logs, now.Logs)
@@ -69,12 +69,12 @@ func losses() map[string]loss {
 	return map[string]loss{
 		profile.PartPrometheus:       {finding.Medium, controlAlerts, "nothing is measured, and no alert can fire"},
 		profile.PartAlertmanager:     {finding.Medium, controlAlerts, "alerts fire, but no receiver is notified"},
-		profile.PartContainers:       {finding.Medium, controlAlerts, "unhealthy services, restarts and OOM kills are not seen any more"},
+		profile.PartContainers:       {finding.Medium, controlAlerts, "unhealthy services, restarts and OOM kills are no longer seen"},
 		profile.PartCadvisor:         {finding.Medium, controlAlerts, "a service that comes near its limits goes unnoticed"},
-		profile.PartNodeExporter:     {finding.Low, controlAlerts, "full disks of the host, and OOM kills that the engine missed, are not seen any more"},
+		profile.PartNodeExporter:     {finding.Low, controlAlerts, "full disks of the host, and OOM kills that the engine missed, are no longer seen"},
 		profile.PartBlackbox:         {finding.Low, controlWatched, "services are no longer probed from outside their containers, and no certificate is watched"},
-		profile.PartPostgresExporter: {finding.Low, controlWatched, "the databases are not measured any more"},
-		profile.PartRedisExporter:    {finding.Low, controlWatched, "the caches are not measured any more"},
+		profile.PartPostgresExporter: {finding.Low, controlWatched, "the databases are no longer measured"},
+		profile.PartRedisExporter:    {finding.Low, controlWatched, "the caches are no longer measured"},
 		profile.PartGrafana:          {finding.Low, "", "dashboards are not available"},
 		profile.PartLoki:             {finding.Medium, "", "logs are not kept beyond their rotation"},
 		profile.PartAlloy:            {finding.Medium, "", "logs are not shipped, and end with their rotation"},
@@ -89,13 +89,13 @@ func (s *serviceComparison) part(gone bool) {
 	c := Change{Rule: RuleWatch, Control: l.control, Severity: l.severity, What: "part"}
 	switch {
 	case !gone:
-		c.Direction, c.New, c.Reason = Stronger, describe(s.new), "one more part watches"
+		c.Direction, c.New, c.Reason = Stronger, describe(s.new), "one more part of the monitoring stack runs"
 	case slices.Contains(s.head.Monitoring.Off, profile.PartOf(s.name)):
 		c.Direction, c.Old, c.Reason = Weaker, describe(s.old), l.reason
 	case slices.ContainsFunc(s.head.Stack.Services, func(o stack.Service) bool { return profile.PartOf(o.Name) == profile.PartOf(s.name) }):
 		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "exporters of other names do its work"
 	default:
-		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "there is nothing left for it to do"
+		c.Severity, c.Old, c.Reason = finding.Info, describe(s.old), "it has nothing left to do"
 	}
 	s.change(c)
 	if gone && c.Direction == Weaker {
@@ -119,12 +119,12 @@ func (c *comparison) kept(old, now profile.Retention) {
 		if k.old == k.new {
 			continue
 		}
-		change := Change{What: k.what, Old: old.Size.Text, New: now.Size.Text, Key: "retention." + k.key, Direction: Stronger, Severity: finding.Low, Reason: "more of the past can be looked at, and needs more disk"}
+		change := Change{What: k.what, Old: old.Size.Text, New: now.Size.Text, Key: "retention." + k.key, Direction: Stronger, Severity: finding.Low, Reason: "more history is kept, and needs more disk"}
 		if k.text != nil {
 			change.Old, change.New = k.text(int(k.old)), k.text(int(k.new))
 		}
 		if k.new < k.old {
-			change.Direction, change.Reason = Weaker, "whoever looks for the cause of something sees less of the past"
+			change.Direction, change.Reason = Weaker, "less history is kept for diagnosing incidents"
 			if 2*k.new < k.old {
 				change.Severity = finding.Medium
 			}
@@ -137,17 +137,17 @@ func (c *comparison) kept(old, now profile.Retention) {
 func (c *comparison) logSink(old, now profile.LogSink) {
 	was, is := sinkText(old), sinkText(now)
 	if was != is {
-		change := Change{What: "logs", Old: was, New: is, Key: "logs", Severity: finding.Medium, Reason: "everything that the services write goes elsewhere; what was written before stays where it is"}
+		change := Change{What: "logs", Old: was, New: is, Key: "logs", Severity: finding.Medium, Reason: "logs go to a different place; earlier logs stay where they are"}
 		switch plain := strings.HasPrefix(now.URL, "http://"); {
 		case plain && !strings.HasPrefix(old.URL, "http://"):
-			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everybody on the way can read what the services write"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everyone on the path can read the logs of the services"
 		case !plain && strings.HasPrefix(old.URL, "http://"):
 			change.Direction, change.Reason = Stronger, "the logs of the services cannot be read in transit"
 		}
 		c.watch(change)
 	}
 	if old.To == now.To && (old.User != now.User || old.Password != now.Password) {
-		c.watch(Change{What: "login for logs", Old: loginText(old), New: loginText(now), Key: "logs", Severity: finding.Low, Reason: "logs are sent in another name; see that it may only write"})
+		c.watch(Change{What: "login for logs", Old: loginText(old), New: loginText(now), Key: "logs", Severity: finding.Low, Reason: "logs are sent with a different login; check that it may only write"})
 	}
 }
 
@@ -185,10 +185,10 @@ func (c *comparison) scrapes(old, now *profile.Monitoring) {
 	}
 	if old.GrafanaPassword != now.GrafanaPassword && old.GrafanaPassword != "" && now.GrafanaPassword != "" {
 		change := Change{Control: "HSE-SEC-002", What: "password of Grafana", Old: "secret " + old.GrafanaPassword, New: "secret " + now.GrafanaPassword, Key: "grafana_password",
-			Severity: finding.Medium, Reason: "another value opens the dashboards; see that it cannot be guessed"}
+			Severity: finding.Medium, Reason: "another value opens the dashboards; check that it cannot be guessed"}
 		switch profile.MonitoringSecret {
 		case old.GrafanaPassword:
-			change.Direction, change.Severity, change.Reason = Weaker, finding.Low, "somebody chooses it now; the generated one could not be guessed"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.Low, "it is chosen by hand now; the generated one could not be guessed"
 		case now.GrafanaPassword:
 			change.Direction, change.Severity, change.Reason = Stronger, finding.Low, "it is generated, and cannot be guessed"
 		}
@@ -197,12 +197,12 @@ func (c *comparison) scrapes(old, now *profile.Monitoring) {
 	if old.Verify.D != now.Verify.D {
 		change := Change{Control: "HSE-MON-003", Direction: Stronger, Severity: finding.Low, What: "time between two runs of verify", Old: old.Verify.Text, New: now.Verify.Text, Key: "verify", Reason: "drift is noticed sooner"}
 		if now.Verify.D == 0 || old.Verify.D != 0 && now.Verify.D > old.Verify.D {
-			change.Direction, change.Reason = Weaker, "drift is noticed later, or when somebody happens to look"
+			change.Direction, change.Reason = Weaker, "drift is noticed later, or only by chance"
 		}
 		c.watch(change)
 	}
 	if old.Runbooks != now.Runbooks {
-		c.watch(Change{What: "runbooks", Old: old.Runbooks, New: now.Runbooks, Key: "runbooks", Severity: finding.Low, Reason: "alerts send their readers to another place"})
+		c.watch(Change{What: "runbooks", Old: old.Runbooks, New: now.Runbooks, Key: "runbooks", Severity: finding.Low, Reason: "alerts link to a different address"})
 	}
 }
 
@@ -219,7 +219,7 @@ func (s *serviceComparison) observation() {
 		s.change(c)
 	case old != nil && *old != *now:
 		c.Old, c.New = fmt.Sprintf("%d%s %s", old.Port, old.Path, old.Prefix), fmt.Sprintf("%d%s %s", now.Port, now.Path, now.Prefix)
-		c.Reason = "see that it answers there, under these names: alerts and dashboards ask for nothing else"
+		c.Reason = "check that it answers there, under these names: alerts and dashboards ask for nothing else"
 		s.change(c)
 	}
 	s.objective("slo.latency_p95", "objective of latency", float64(s.old.SLO.LatencyP95), float64(s.new.SLO.LatencyP95), s.old.SLO.LatencyP95.String(), s.new.SLO.LatencyP95.String(), false)
@@ -274,19 +274,19 @@ func (c *comparison) receivers() {
 	for _, i := range fresh {
 		j := slices.IndexFunc(old, func(o profile.Receiver) bool { return destination(o) == destination(now[i]) })
 		if j >= 0 {
-			c.watch(Change{Control: controlAlerts, What: "name of a receiver", Old: old[j].Name, New: now[i].Name, Key: fmt.Sprintf("receivers[%d]", i), Reason: "the same reader is told"})
+			c.watch(Change{Control: controlAlerts, What: "name of a receiver", Old: old[j].Name, New: now[i].Name, Key: fmt.Sprintf("receivers[%d]", i), Reason: "the same receiver is notified"})
 			c.receiver(i, old[j], now[i])
 			old = slices.Delete(old, j, j+1)
 			continue
 		}
-		change := Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Low, What: "receiver", New: receiverText(now[i]), Key: fmt.Sprintf("receivers[%d]", i), Reason: "one more reader is told about alerts"}
+		change := Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Low, What: "receiver", New: receiverText(now[i]), Key: fmt.Sprintf("receivers[%d]", i), Reason: "one more receiver is notified of alerts"}
 		if first {
-			change.Severity, change.Reason = finding.Medium, "somebody is told about alerts"
+			change.Severity, change.Reason = finding.Medium, "alerts reach a receiver"
 		}
 		c.watch(change)
 	}
 	for _, r := range old {
-		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "receiver", Old: receiverText(r), Key: "receivers", Reason: "one reader less is told about alerts"}
+		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "receiver", Old: receiverText(r), Key: "receivers", Reason: "one receiver fewer is notified of alerts"}
 		if len(now) == 0 {
 			change.Severity, change.Reason = finding.Medium, "alerts fire, but no receiver is notified"
 		}
@@ -298,16 +298,16 @@ func (c *comparison) receivers() {
 func (c *comparison) receiver(i int, old, now profile.Receiver) {
 	key := fmt.Sprintf("receivers[%d]", i)
 	if a, b := destination(old), destination(now); a != b {
-		c.watch(Change{Control: controlAlerts, Severity: finding.Medium, What: "receiver " + now.Name, Old: a, New: b, Key: key, Reason: "alerts go elsewhere; see that somebody reads them there"})
+		c.watch(Change{Control: controlAlerts, Severity: finding.Medium, What: "receiver " + now.Name, Old: a, New: b, Key: key, Reason: "alerts go to a different address; check that they are read there"})
 	}
 	was, is := cmp.Or(old.Severity, "all"), cmp.Or(now.Severity, "all")
 	switch {
 	case was == is:
 		return
 	case is == "all":
-		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Low, What: "alerts for " + now.Name, Old: was, New: is, Key: key + ".severity", Reason: "it is told about warnings, too"})
+		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Low, What: "alerts for " + now.Name, Old: was, New: is, Key: key + ".severity", Reason: "it is notified of warnings, too"})
 	default:
-		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "alerts for " + now.Name, Old: was, New: is, Key: key + ".severity", Reason: "it is not told about warnings any more"}
+		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "alerts for " + now.Name, Old: was, New: is, Key: key + ".severity", Reason: "it is no longer notified of warnings"}
 		if !slices.ContainsFunc(c.head.Monitoring.Receivers, func(r profile.Receiver) bool { return cmp.Or(r.Severity, "all") == "all" }) {
 			change.Severity, change.Reason = finding.Medium, "no receiver gets warnings any more"
 		}

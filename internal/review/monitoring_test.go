@@ -101,11 +101,11 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"alertmanager off":  {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, alertmanager]"}}, []string{"weaker medium HSE-MON-002 alertmanager part: "}},
 		"grafana off":       {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, grafana]"}}, []string{"weaker low grafana part: grafana/grafana:12.2.0 → (dashboards are not"}},
 		"tempo off":         {[]edit{{"off: [alloy, loki]", "off: [alloy, loki, tempo]"}}, []string{"weaker low tempo part:"}},
-		"the cache is gone": {[]edit{{"  cache: {preset: redis, networks: [backend]}\n", ""}}, []string{"neutral info cache service:", "stronger low HSE-NET-004 blackbox-exporter network: shop_monitoring-backend →", "neutral info grafana configuration file: dashboards/redis-dashboard.json → (it is not written", "neutral info HSE-MON-001 redis-exporter part: "}},
+		"the cache is gone": {[]edit{{"  cache: {preset: redis, networks: [backend]}\n", ""}}, []string{"neutral info cache service:", "stronger low HSE-NET-004 blackbox-exporter network: shop_monitoring-backend →", "neutral info grafana configuration file: dashboards/redis-dashboard.json → (it is no longer written", "neutral info HSE-MON-001 redis-exporter part: "}},
 		"a second cache": {[]edit{{"  cache: {preset: redis, networks: [backend]}\n", "  cache: {preset: redis, networks: [backend]}\n  other: {preset: redis, networks: [backend]}\n"}}, []string{
 			"neutral info other service: → redis:8", "neutral info HSE-NET-004 other network: → backend", "neutral info HSE-NET-004 other network: → monitoring-backend",
 			"neutral info grafana configuration file: → dashboards/redis-cache-dashboard.json", "neutral info grafana configuration file: → dashboards/redis-other-dashboard.json",
-			"neutral info grafana configuration file: dashboards/redis-dashboard.json → (it is not written",
+			"neutral info grafana configuration file: dashboards/redis-dashboard.json → (it is no longer written",
 			"neutral info HSE-MON-001 redis-exporter part: oliver006/redis_exporter:v1.69.0-alpine → (exporters of other names do its work)",
 			"stronger low HSE-MON-001 redis-exporter-cache part: → ", "neutral info HSE-NET-004 redis-exporter-cache network: → backend",
 			"neutral info HSE-NET-004 redis-exporter-cache network: → shop_monitoring-backend", "stronger low HSE-MON-001 redis-exporter-other part: → ",

@@ -73,7 +73,7 @@ func (s networkComparison) ports() {
 	}
 	for _, p := range old {
 		s.change(Change{Rule: RuleNetwork, Control: "HSE-NET-001", Direction: Stronger, Severity: portSeverity(p), What: "published port", Old: portText(p), Key: "ports",
-			Reason: "it is not published any more"})
+			Reason: "it is no longer published"})
 	}
 }
 
@@ -82,7 +82,7 @@ func portSeverity(p stack.Port) finding.Severity {
 }
 
 func (s networkComparison) movedPort(key string, old, now stack.Port) {
-	c := Change{Rule: RuleNetwork, Control: "HSE-NET-001", What: "published port", Old: portText(old), New: portText(now), Key: key, Reason: "the same clients reach it at another place"}
+	c := Change{Rule: RuleNetwork, Control: "HSE-NET-001", What: "published port", Old: portText(old), New: portText(now), Key: key, Reason: "the same clients reach it at a different address"}
 	switch was, is := reach(old.Address), reach(now.Address); {
 	case is > was:
 		c.Direction, c.Severity, c.Reason = Weaker, portSeverity(now), "open to "+reachText(is)+", before to "+reachText(was)
@@ -109,7 +109,7 @@ func (s networkComparison) networks() {
 }
 
 func (s networkComparison) joined(i int, name string) {
-	c := Change{Rule: RuleNetwork, Control: "HSE-NET-004", What: "network", New: name, Key: fmt.Sprintf("networks[%d]", i), Reason: "nobody it could not reach before is on it"}
+	c := Change{Rule: RuleNetwork, Control: "HSE-NET-004", What: "network", New: name, Key: fmt.Sprintf("networks[%d]", i), Reason: "it reaches no additional service there"}
 	before := peers(s.base.Stack, s.old)
 	var fresh []string
 	for _, p := range peers(s.head.Stack, s.new) {
@@ -123,9 +123,9 @@ func (s networkComparison) joined(i int, name string) {
 	}
 	switch n, ok := network(s.head.Stack, name); {
 	case ok && n.External && s.watching(): // of the stack that is watched, and internal
-		c.Reason = "it meets what it watches there"
+		c.Reason = "it reaches the services that it monitors there"
 	case ok && n.External:
-		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the network belongs to others: whoever is on it reaches the service"
+		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the network is external: every container on it reaches the service"
 	}
 	s.change(c)
 }

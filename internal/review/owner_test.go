@@ -19,10 +19,10 @@ func TestOwnersOfChanges(t *testing.T) {
 		t.Errorf("owners: %q", got)
 	}
 	var text, markdown bytes.Buffer
-	if err := report.ReviewText(&text, []review.Review{r}); err != nil || !strings.Contains(text.String(), "to be looked at by team-web (app)") {
+	if err := report.ReviewText(&text, []review.Review{r}); err != nil || !strings.Contains(text.String(), "to be reviewed by team-web (app)") {
 		t.Errorf("%v\n%s", err, text.String())
 	}
-	if err := report.ReviewMarkdown(&markdown, []review.Review{r}); err != nil || !strings.Contains(markdown.String(), "To be looked at by team-web (app).") {
+	if err := report.ReviewMarkdown(&markdown, []review.Review{r}); err != nil || !strings.Contains(markdown.String(), "To be reviewed by team-web (app).") {
 		t.Errorf("%v\n%s", err, markdown.String())
 	}
 	var sarif bytes.Buffer

@@ -63,7 +63,7 @@ func (s *serviceComparison) extra(old, now map[string]any, key string, note func
 		case !had && s.head.Judged != nil:
 			c.Old, c.Reason = "", "it is written now; see it in the diff"
 		case !has && s.head.Judged != nil:
-			c.New, c.Severity, c.Reason = "", finding.Info, "it is not written any more"
+			c.New, c.Severity, c.Reason = "", finding.Info, "it is no longer written"
 		case !had:
 			c.Old, c.Reason = "", "it goes into the rendered file as it is"
 		case !has:

@@ -57,7 +57,7 @@ func Rules() map[string]string {
 		RuleGrant: "What a service is granted changed", RuleImage: "What a service runs changed", RuleLimit: "A limit changed",
 		RuleNetwork: "Ports or networks changed", RuleUser: "The user of a service changed",
 		RuleHealth: "Health, shutdown or order changed", RuleOther: "Something else changed",
-		RuleWatch: "How the stack is watched changed",
+		RuleWatch: "The monitoring of the stack changed",
 		RuleHook:  "What runs on the machine that deploys changed",
 	}
 }
@@ -215,7 +215,7 @@ func (c *comparison) names() []string {
 func (c *comparison) stackItself() {
 	if old, now := c.base.Stack.Name, c.head.Stack.Name; old != now && old != "" && now != "" {
 		c.changes = append(c.changes, Change{Rule: RuleOther, Severity: finding.Medium, What: "name of the stack", Old: old, New: now, Key: "name",
-			Reason: "another name is another stack: its containers and volumes start empty, and the old ones stay"})
+			Reason: "a different name is a different stack: its containers and volumes start empty, and the old ones stay"})
 	}
 	c.secretSources()
 	c.volumes()

@@ -66,7 +66,7 @@ func (s *serviceComparison) added() {
 
 // removed reports a service that is gone. Whether that is good only the reader can tell.
 func (s *serviceComparison) removed() {
-	reason := "the service is gone, with everything it was granted"
+	reason := "the service was removed, with everything it was granted"
 	if volumes := s.old.Volumes(); len(volumes) > 0 {
 		reason += "; its volumes stay on the engine"
 	}
@@ -135,7 +135,7 @@ func (s *serviceComparison) controls(since int) {
 		case !had:
 			c.Direction, c.Reason = Weaker, "the new service does not hold it: "+control.Rationale
 		case now.Status == finding.Unknown:
-			c.Direction, c.Reason = Weaker, "it cannot be seen any more whether the control holds: "+control.Rationale
+			c.Direction, c.Reason = Weaker, "whether the control holds can no longer be determined: "+control.Rationale
 		default:
 			c.Direction, c.Reason = Weaker, "the control holds no longer: "+control.Rationale
 		}
@@ -219,11 +219,11 @@ func (s *serviceComparison) owner() {
 	case old == now:
 		return
 	case old == "":
-		change.Severity, change.Reason = finding.Info, "somebody answers for it"
+		change.Severity, change.Reason = finding.Info, "it has an owner now"
 	case now == "":
-		change.Reason = "it has no owner any more"
+		change.Reason = "it no longer has an owner"
 	default:
-		change.Reason = "see that the new owner knows of it"
+		change.Reason = "check that the new owner knows of it"
 	}
 	s.change(change)
 }

@@ -218,7 +218,7 @@ func (k Known) backedUp(n int, title string) finding.Finding {
 	}
 	out := k.held(n, title, "HSE-OPS-001")
 	if out.Status != finding.Pass {
-		out.Remedy = "make and try it: hsectl backup, hsectl drill restore; what is missing is told by: hsectl verify"
+		out.Remedy = "make and try it: hsectl backup, hsectl drill restore; see what is missing with: hsectl verify"
 	}
 	return out
 }
@@ -242,7 +242,7 @@ func (k Known) firewall(n int, title string) finding.Finding {
 		return out
 	}
 	out.Status, out.Tier = finding.Unknown, finding.None
-	out.Detail, out.Remedy = "published to others: "+strings.Join(open, ", "), "look on the engine's machine, as root: hsectl verify --engine"
+	out.Detail, out.Remedy = "published to others: "+strings.Join(open, ", "), "check on the engine's machine, as root: hsectl verify --engine"
 	i := slices.IndexFunc(k.Findings, func(f finding.Finding) bool { return f.Control == "HSE-OPS-004" })
 	if i < 0 {
 		return out

@@ -233,7 +233,7 @@ func knownLines() []knownLine {
 		}},
 		{lineNoProgram, noProgram},
 		{linePortTaken, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "a port is taken", Advice: "end what has it (ss -lntp), or write another host port in " + at(s, "ports"), Patch: Patch{Path: at(s, "ports")}}, true
+			return Diagnosis{Cause: "a port is taken", Advice: "stop the program that uses it (ss -lntp), or write another host port in " + at(s, "ports"), Patch: Patch{Path: at(s, "ports")}}, true
 		}},
 		{lineNoName, noName},
 		{lineManyFiles, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
@@ -248,7 +248,7 @@ func knownLines() []knownLine {
 		{lineVariable, missingVariable},
 		{lineRefused, refused},
 		{lineMustBeRoot, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
-			return Diagnosis{Cause: "the program wants to be root", Advice: "start it with the entry point of a non-root variant of the image, or prepare what it does as root in the Dockerfile", Patch: Patch{Path: at(s, "entrypoint")}}, true
+			return Diagnosis{Cause: "the program requires root", Advice: "start it with the entry point of a non-root variant of the image, or prepare what it does as root in the Dockerfile", Patch: Patch{Path: at(s, "entrypoint")}}, true
 		}},
 	}
 }
@@ -318,12 +318,12 @@ func denied(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
 	p := firstPath(last(m))
 	if w, _, ok := writableAbove(s, p); ok && w.Volume != "" {
 		return Diagnosis{Cause: fmt.Sprintf("the files in volume %s are not those of %d:%d", w.Volume, w.Owner.UID, w.Owner.GID),
-			Advice: fmt.Sprintf("hand them over once: docker run --rm -v VOLUME:/v IMAGE chown -R %d:%d /v", w.Owner.UID, w.Owner.GID), Patch: Patch{Path: at(s, "writable")}}, true
+			Advice: fmt.Sprintf("change their owner once: docker run --rm -v VOLUME:/v IMAGE chown -R %d:%d /v", w.Owner.UID, w.Owner.GID), Patch: Patch{Path: at(s, "writable")}}, true
 	}
 	if p != "" {
 		return Diagnosis{Cause: "its user may not use " + p, Advice: fmt.Sprintf("the service runs as %d:%d: declare the path in %s, or change its owner in the Dockerfile", s.User.UID, s.User.GID, at(s, "writable")), Patch: Patch{Path: at(s, "writable")}}, true
 	}
-	return Diagnosis{Cause: "its user may not use a path", Advice: fmt.Sprintf("see whose it is; the service runs as %d:%d", s.User.UID, s.User.GID), Patch: Patch{Path: at(s, "user")}}, true
+	return Diagnosis{Cause: "its user may not use a path", Advice: fmt.Sprintf("check its owner; the service runs as %d:%d", s.User.UID, s.User.GID), Patch: Patch{Path: at(s, "user")}}, true
 }
 
 func noProgram(_ stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
@@ -367,7 +367,7 @@ func deaf(s stack.Service, line string) (Diagnosis, bool) {
 		return Diagnosis{}, false
 	}
 	return Diagnosis{Cause: "nothing listens at " + own + ", where its health test asks", Evidence: strings.TrimSpace(line),
-		Advice: "let the test ask where the service listens, or give it more time to start", Patch: Patch{Path: at(s, "health")}}, true
+		Advice: "point the test at the port on which the service listens, or give it more time to start", Patch: Patch{Path: at(s, "health")}}, true
 }
 
 func refused(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {

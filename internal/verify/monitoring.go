@@ -87,7 +87,7 @@ func watchedServices(declared []policy.MonitoredService, stack string, up WatchA
 				}
 			}
 			if !asked {
-				service.Silent = append(service.Silent, job+" is not asked")
+				service.Silent = append(service.Silent, job+" is not scraped")
 			}
 		}
 		out = append(out, service)

@@ -41,8 +41,8 @@ func TestWatched(t *testing.T) {
 	}{
 		"app HSE-MON-001":             {finding.Pass, "its metrics"},
 		"db HSE-MON-001":              {finding.Fail, "postgres-exporter:9187"},
-		"worker HSE-MON-001":          {finding.Fail, "services is not asked"},
-		"shop-monitoring HSE-MON-002": {finding.Pass, "4 alerts, told to operators"},
+		"worker HSE-MON-001":          {finding.Fail, "services is not scraped"},
+		"shop-monitoring HSE-MON-002": {finding.Pass, "4 alerts, sent to operators"},
 	} {
 		if f := got[subject]; f.Status != want.status || !strings.Contains(f.Detail, want.detail) {
 			t.Errorf("%s is %s: %s", subject, f.Status, f.Detail)

@@ -86,7 +86,7 @@ func (a *answer) text(containers int) string {
 	case whole && len(a.details) == 1:
 		return a.details[0]
 	case a.finding.Proven():
-		return fmt.Sprintf("%s (%s, and %d of %d alike)", a.details[0], a.seen[a.details[0]][0], len(a.names), containers)
+		return fmt.Sprintf("%s (%s; same for %d of %d)", a.details[0], a.seen[a.details[0]][0], len(a.names), containers)
 	}
 	var parts []string
 	for i, detail := range a.details {

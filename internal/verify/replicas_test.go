@@ -36,7 +36,7 @@ func TestReplicasAreJudgedTogether(t *testing.T) {
 	}
 	for row, want := range map[string]string{
 		"HSE-LIF-005 fail":  "shop-app-2: the container does not run",
-		"HSE-LIF-005 pass":  "runs, never restarted (shop-app-1, and 2 of 3 alike)",
+		"HSE-LIF-005 pass":  "runs, never restarted (shop-app-1; same for 2 of 3)",
 		"HSE-PRV-001 drift": "shop-app-3: ",
 		"HSE-LIF-007 pass":  "3 of 3 containers",
 	} {

@@ -70,7 +70,7 @@ func Open(name string) (l app.Loaded, done func(), err error) {
 	drain := func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }
 	m, files, err := bundle.Read(f, drain)
 	if err != nil {
-		return fail(&app.UsageError{Err: fmt.Errorf("reading the bundle %s: %w", name, err), Hint: "nothing was changed; carry the file over again"})
+		return fail(&app.UsageError{Err: fmt.Errorf("reading the bundle %s: %w", name, err), Hint: "nothing was changed; copy the file again"})
 	}
 	b.Manifest = m
 	var profile []generate.File
@@ -115,7 +115,7 @@ func Bring(ctx context.Context, b *app.Bundle, s app.Streams, engine *docker.Eng
 	if wrong, err = differing(ctx, b, engine); err != nil || len(wrong) == 0 {
 		return err
 	}
-	return fmt.Errorf("loading the bundle: %w: the engine's %s is another image than the one that the manifest lists", bundle.ErrDamaged, wrong[0])
+	return fmt.Errorf("loading the bundle: %w: the engine's %s is not the image that the manifest lists", bundle.ErrDamaged, wrong[0])
 }
 
 // differing are the references that do not mean the images of the bundle on the engine. The id of an image depends on
@@ -139,7 +139,7 @@ func differing(ctx context.Context, b *app.Bundle, engine *docker.Engine) ([]str
 			return nil, err
 		}
 		if err := img.Close(); err != nil {
-			return nil, fmt.Errorf("looking at %s: %w", i.Reference, err)
+			return nil, fmt.Errorf("inspecting %s: %w", i.Reference, err)
 		}
 		if img.Digest != i.Config {
 			out = append(out, i.Reference)

@@ -39,7 +39,7 @@ func Write(ctx context.Context, g *app.Settings, s app.Streams, out string) (err
 		return err
 	}
 	if stale := l.Locked.Stale(wanted); len(l.Locked.Images) > 0 && len(stale) > 0 {
-		return &app.UsageError{Err: fmt.Errorf("%s does not fit %s: %s", lock.Name, l.Path, stale[0]), Hint: "update it with: hsectl lock"}
+		return &app.UsageError{Err: fmt.Errorf("%s does not match %s: %s", lock.Name, l.Path, stale[0]), Hint: "update it with: hsectl lock"}
 	}
 	dir, err := supply.CacheDir("")
 	if err != nil {
@@ -115,7 +115,7 @@ func imagesOf(ctx context.Context, engine *docker.Engine, locked lock.File, want
 			return nil, &app.UsageError{Err: err, Hint: "build or pull it first"}
 		}
 		if e, ok := locked.Entry(w.Service); ok && !e.Recognises(facts.ID, facts.RepoDigests) {
-			return nil, &app.UsageError{Err: fmt.Errorf("the engine's %s is not the one that is locked", w.Reference), Hint: "pull or build it again, or lock what there is: hsectl lock --update " + w.Service}
+			return nil, &app.UsageError{Err: fmt.Errorf("the engine's %s is not the one that is locked", w.Reference), Hint: "pull or build it again, or lock the current image: hsectl lock --update " + w.Service}
 		}
 		if !slices.ContainsFunc(out, func(i bundle.Image) bool { return i.Reference == w.Reference }) {
 			out = append(out, bundle.Image{Reference: w.Reference, ID: facts.ID})

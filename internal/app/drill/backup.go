@@ -59,7 +59,7 @@ func backedUp(l app.Loaded, names []string) ([]stack.Volume, error) {
 	for _, name := range names {
 		i := slices.Index(known, name)
 		if i < 0 {
-			return nil, &app.UsageError{Err: fmt.Errorf("%s does not say that hsectl backs up a volume %q", l.Path, name), Hint: "volumes with backup: {to: …}: " + fmt.Sprint(known)}
+			return nil, &app.UsageError{Err: fmt.Errorf("%s declares no backup by hsectl for volume %q", l.Path, name), Hint: "volumes with backup: {to: …}: " + fmt.Sprint(known)}
 		}
 		out = append(out, all[i])
 	}
@@ -87,7 +87,7 @@ func backupVolume(ctx context.Context, s app.Streams, engine *docker.Engine, l a
 			record, err = host.StoreBackup(l.Resolve(b.To), record, func(w io.Writer) (backup.Content, error) {
 				content, err := packFor(w, tar, b.Encrypt)
 				if err == nil && record.Form == backup.Dump && content.Entries < 2 { // the directory itself is one
-					err = fmt.Errorf("%s ended well and left nothing in %s", b.Dump[0], stack.BackupDir)
+					err = fmt.Errorf("%s succeeded but wrote nothing to %s", b.Dump[0], stack.BackupDir)
 				}
 				return content, err
 			})

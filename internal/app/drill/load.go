@@ -53,7 +53,7 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, names []string, o
 		d.Say("running %s on %s", o.Script, url)
 		send = func() (drills.Loaded, error) { return ask.LoadScript(ctx, program, o.Script, url) }
 	} else {
-		d.Say("asking %s %d times a second for %s", url, o.Rate, o.Duration)
+		d.Say("sending requests to %s, %d per second for %s", url, o.Rate, o.Duration)
 	}
 	sampling, stop := context.WithCancel(ctx)
 	samples := make(chan []drills.Sample, 1)

@@ -17,7 +17,7 @@ func Memory(ctx context.Context, g *app.Settings, s app.Streams, names []string,
 	}
 	defer d.engine.Close()
 	for _, service := range d.services {
-		d.Say("taking more than %s beside %s", service.Limits.Memory.Text, service.Name)
+		d.Say("allocating more than %s next to %s", service.Limits.Memory.Text, service.Name)
 		exhausted, err := d.engine.Exhaust(ctx, d.loaded.Stack.Name, service.Name)
 		if err != nil {
 			return err
@@ -33,15 +33,15 @@ func Memory(ctx context.Context, g *app.Settings, s app.Streams, names []string,
 // memoryChart draws what a copy took, until the kernel ended it.
 func memoryChart(service stack.Service, o drills.Exhausted) report.Chart {
 	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
-	line := report.Line{Name: "taken beside " + service.Name}
+	line := report.Line{Name: "allocated next to " + service.Name}
 	for _, t := range o.Taken {
 		line.Points = append(line.Points, report.Point{At: t.At, Value: mib(t.Bytes)})
 	}
 	last := o.Taken[len(o.Taken)-1]
-	end := report.Mark{Name: "not ended", At: last.At, Value: mib(last.Bytes)}
+	end := report.Mark{Name: "not killed", At: last.At, Value: mib(last.Bytes)}
 	if o.OOM {
-		end.Name = "ended by the kernel"
+		end.Name = "killed by the kernel"
 	}
-	return report.Chart{Title: "Taking twice the memory of " + service.Name, Unit: "MiB", Lines: []report.Line{line},
+	return report.Chart{Title: "Allocating twice the memory of " + service.Name, Unit: "MiB", Lines: []report.Line{line},
 		Limit: report.Limit{Name: "limit", Value: mib(o.Limit)}, Marks: []report.Mark{end}}
 }

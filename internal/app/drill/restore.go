@@ -41,7 +41,7 @@ func (d *run) restore(ctx context.Context, v stack.Volume, o RecoveryOptions) er
 	dir := d.loaded.Resolve(v.Backup.To)
 	records, err := host.Backups(dir, d.loaded.Stack.Name, v.Name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(records) == 0 {
-		return &app.UsageError{Err: fmt.Errorf("there is no backup of %s in %s", v.Name, dir), Hint: "make one: hsectl backup " + v.Name}
+		return &app.UsageError{Err: fmt.Errorf("no backup of %s found in %s", v.Name, dir), Hint: "make one: hsectl backup " + v.Name}
 	}
 	if err != nil {
 		return err
@@ -81,13 +81,13 @@ func (d *run) tryRestore(ctx context.Context, v stack.Volume, dir string, r back
 	defer closer.Close()
 	service, ok := d.loaded.Stack.Service(v.Backup.Service)
 	if !ok {
-		return fmt.Errorf("there is no service %q", v.Backup.Service)
+		return fmt.Errorf("service %q not found", v.Backup.Service)
 	}
 	before := func(twin stack.Stack) error {
 		if r.Form != backup.Files {
 			return nil
 		}
-		d.Say("filling its volume %s from %s", v.Name, r.Archive)
+		d.Say("restoring its volume %s from %s", v.Name, r.Archive)
 		name := deploy.VolumeName(twin, v.Name)
 		if err := d.engine.CreateVolume(ctx, name, twin.Name, v.Name); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (d *run) fill(ctx context.Context, volume string, archive io.Reader, r back
 		return err
 	}
 	if came != r.Content {
-		return &differsError{fmt.Errorf("what came back differs from what was taken: %d files and directories instead of %d, or other ones", came.Entries, r.Entries)}
+		return &differsError{fmt.Errorf("the restored data differs from the backup: %d files and directories instead of %d, or different ones", came.Entries, r.Entries)}
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func (d *run) undump(ctx context.Context, twin string, v stack.Volume, archive i
 			return err
 		}
 		if len(v.Backup.Restore) == 0 {
-			return &differsError{errors.New("a program dumped it, and the profile has no restore program any more")}
+			return &differsError{errors.New("a dump program made it, and the profile no longer has a restore program")}
 		}
 		d.Say("restoring with %s", v.Backup.Restore[0])
 		return d.engine.RunTask(ctx, twin, tasks.Task{Service: v.Backup.Service, Command: v.Backup.Restore, Scratch: scratch, Timeout: v.Backup.Timeout})

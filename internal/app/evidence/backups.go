@@ -51,7 +51,7 @@ func volumeAge(ctx context.Context, l app.Loaded, engine *docker.Engine, v stack
 	case err != nil:
 		return policy.Unseen[time.Duration](err.Error())
 	case !ok:
-		return policy.Unseen[time.Duration]("there is no such volume")
+		return policy.Unseen[time.Duration]("the volume does not exist")
 	}
 	return policy.Seen(age, finding.Applied)
 }
@@ -59,12 +59,12 @@ func volumeAge(ctx context.Context, l app.Loaded, engine *docker.Engine, v stack
 // outsideEvidence is the age of the newest file that an outside system writes.
 func outsideEvidence(l app.Loaded, path, key string) policy.Fact[policy.Past] {
 	if path == "" {
-		return policy.Unseen[policy.Past]("an outside system makes it, and the profile names no file with " + key)
+		return policy.Unseen[policy.Past]("an outside system makes it, and the profile does not set " + key)
 	}
 	info, err := host.Newest(l.Resolve(path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return policy.Unseen[policy.Past](fmt.Sprintf("there is no %s on this machine", path))
+		return policy.Unseen[policy.Past](fmt.Sprintf("%s not found on this machine", path))
 	case err != nil:
 		return policy.Unseen[policy.Past](err.Error())
 	case info == nil:
@@ -81,7 +81,7 @@ func outsideEvidence(l app.Loaded, path, key string) policy.Fact[policy.Past] {
 func ownEvidence(l app.Loaded, v stack.Volume) (last, restored policy.Fact[policy.Past]) {
 	dir := l.Resolve(v.Backup.To)
 	if _, err := os.Stat(filepath.Clean(dir)); err != nil {
-		why := fmt.Sprintf("there is no directory %s on this machine; look where the backups are made", v.Backup.To)
+		why := fmt.Sprintf("directory %s not found on this machine; run this where the backups are made", v.Backup.To)
 		if !errors.Is(err, fs.ErrNotExist) {
 			why = err.Error()
 		}

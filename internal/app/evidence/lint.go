@@ -129,7 +129,7 @@ func opened(l app.Loaded) []finding.Finding {
 		if len(beyond) == 0 {
 			continue
 		}
-		f := finding.Finding{Subject: s.Name, Control: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, Where: "ports", Status: finding.Pass, Tier: finding.Declared,
+		f := finding.Finding{Subject: s.Name, Control: "HSE-OPS-004", Title: "A firewall filters published ports", Severity: finding.High, Where: "ports", Status: finding.Pass, Tier: finding.Declared,
 			Detail: "firewall: restricts which networks may reach " + strings.Join(beyond, ", ") + "; hsectl verify --engine checks that the machine enforces it"}
 		if l.Stack.Firewall == nil {
 			f.Status, f.Detail = finding.Advice, "no firewall rule is declared for "+strings.Join(beyond, ", ")

@@ -84,7 +84,7 @@ func failsOn(threshold string) (func(review.Review) bool, error) {
 // compareSnapshots pairs the profiles of two versions by their names, and compares each pair that differs.
 func compareSnapshots(ctx context.Context, g *app.Settings, s app.Streams, before, after *snapshot) ([]review.Review, error) {
 	if len(before.names) == 0 && len(after.names) == 0 {
-		return nil, &app.UsageError{Err: fmt.Errorf("there is no profile in %s and none in %s", before.title, after.title), Hint: "name the profile with -f, or its directory"}
+		return nil, &app.UsageError{Err: fmt.Errorf("no profile found in %s or in %s", before.title, after.title), Hint: "name the profile with -f, or its directory"}
 	}
 	names := slices.Concat(before.names, after.names)
 	slices.Sort(names)
@@ -120,7 +120,7 @@ func compareProfile(ctx context.Context, g *app.Settings, s app.Streams, before,
 		return nil, failed
 	}
 	if err != nil {
-		s.Say("%s: cannot be read as it was, so everything in it counts as new: %v", before.title, err)
+		s.Say("%s: the earlier version cannot be read, so everything in it counts as new: %v", before.title, err)
 		old = sides{}
 	}
 	now, err := after.sides(ctx, g, name, time.Now())

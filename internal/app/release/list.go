@@ -33,7 +33,7 @@ type releaseLine struct {
 }
 
 func newReleaseLine(r record.Entry, current int) releaseLine {
-	l := releaseLine{Release: r.Number, Current: r.Number == current, Status: string(cmp.Or(r.Outcome.Status, record.Cut)), Reason: r.Outcome.Reason,
+	l := releaseLine{Release: r.Number, Current: r.Number == current, Status: statusText(r.Outcome.Status), Reason: r.Outcome.Reason,
 		At: r.Release.Made.At, By: r.Release.Made.By, Host: r.Release.Made.Host, Revision: r.Release.Made.Revision, Again: r.Release.Again,
 		Hooks: r.Outcome.Hooks, Verified: "no", Images: map[string]string{}, Secrets: r.Release.Secrets}
 	for reference, image := range r.Release.Images {
@@ -76,12 +76,20 @@ func List(ctx context.Context, g *app.Settings, s app.Streams, format string) er
 		return nil
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RELEASE\tSTATUS\tVERIFIED\tWHEN (engine)\tWHO\tREVISION\tNOTE")
+	fmt.Fprintln(w, "RELEASE\tSTATUS\tVERIFIED\tWHEN (engine)\tBY\tREVISION\tNOTE")
 	for _, l := range lines {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s@%s\t%s\t%s\n", l.Release, l.Status, l.Verified, l.At.Format(time.DateTime), l.By, l.Host,
 			shortRevision(l.Revision), note(l))
 	}
 	return w.Flush()
+}
+
+// statusText is how the deploy of a release ended, in the words of the other verbs; one without an end was interrupted.
+func statusText(s record.Status) string {
+	if s == "" || s == record.Cut {
+		return "interrupted"
+	}
+	return string(s)
 }
 
 func note(l releaseLine) string {

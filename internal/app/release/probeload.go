@@ -29,9 +29,9 @@ type LoadError struct {
 // Error implements error.
 func (e *LoadError) Error() string {
 	if e.Seen.Requests == 0 {
-		return "the probe load got no request out"
+		return "the probe load could not send any request"
 	}
-	return fmt.Sprintf("%d of %d requests failed while it was deployed (%.2f %%, and the budget is %g %%): %s", e.Seen.Failed, e.Seen.Requests,
+	return fmt.Sprintf("%d of %d requests failed during the deploy (%.2f %%; the budget is %g %%): %s", e.Seen.Failed, e.Seen.Requests,
 		share(e.Seen), e.Budget, strings.Join(e.Seen.Errors, "; "))
 }
 
@@ -48,7 +48,7 @@ func (o *ProbeLoad) aim(s stack.Stack, local bool) error {
 		o.visit = ask.Visit{URL: o.URL, PerSecond: o.Rate}
 		return nil
 	case s.Edge == nil || len(s.Edge.Sites) == 0:
-		return &app.UsageError{Err: errors.New("--probe-load: the stack has no edge"), Hint: "name the address to ask with --probe-url"}
+		return &app.UsageError{Err: errors.New("--probe-load: the stack has no edge"), Hint: "name the address with --probe-url"}
 	case !local:
 		return &app.UsageError{Err: errors.New("--probe-load: the engine is on another machine"), Hint: "name the address by which its edge is reached with --probe-url"}
 	}

@@ -48,7 +48,7 @@ func TestProbeLoadJudges(t *testing.T) {
 	}{
 		"well":            {http.StatusOK, 0, ""},
 		"not found":       {http.StatusNotFound, 0, ""},
-		"broken":          {http.StatusBadGateway, 0, "(100.00 %, and the budget is 0 %): 502 Bad Gateway"},
+		"broken":          {http.StatusBadGateway, 0, "(100.00 %; the budget is 0 %): 502 Bad Gateway"},
 		"below the limit": {http.StatusBadGateway, 99, "100.00 %"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -145,7 +145,7 @@ func (s *session) target(number int) (record.Entry, error) {
 	case !ok:
 		return target, fmt.Errorf("%s has no earlier release on this engine", s.stack)
 	case target.Outcome.Status != record.Deployed && target.Err == nil:
-		return target, &app.UsageError{Err: fmt.Errorf("release %d was never deployed as a whole", target.Number), Hint: "list them with: hsectl releases"}
+		return target, &app.UsageError{Err: fmt.Errorf("release %d was never deployed completely", target.Number), Hint: "list them with: hsectl releases"}
 	}
 	return target, trust(target, s.stack)
 }

@@ -21,7 +21,7 @@ func listSecrets(ctx context.Context, g *app.Settings, s app.Streams, l app.Load
 	fmt.Fprintln(w, "SECRET\tSOURCE\tREAD BY\tVALUE")
 	good := true
 	for _, from := range l.Stack.Secrets {
-		state := "at hand"
+		state := "available"
 		if from.From == "" {
 			if _, err := v.Value(ctx, from); err != nil {
 				good, state = false, strings.TrimLeft(err.Error(), ": ")

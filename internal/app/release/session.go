@@ -165,7 +165,7 @@ func (s *session) run(ctx context.Context, c deploy.Change) error {
 	}
 	s.history = append(s.history, record.Entry{Number: c.Release.Number, Release: c.Release, Outcome: outcome})
 	if err := s.engine.Prune(ctx, s.stack, s.history, s.options.Keep); err != nil {
-		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but tidying up failed: " + err.Error()})
+		s.report(deploy.Event{Subject: s.stack, Text: "deployed, but cleanup failed: " + err.Error()})
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 		return out, err
 	}
 	if held {
-		out.Lock = fmt.Sprintf("%s on %s (process %d), last sign of life %s ago", holder.By, holder.Host, holder.PID, age.Round(time.Second))
+		out.Lock = fmt.Sprintf("%s on %s (process %d), last heartbeat %s ago", holder.By, holder.Host, holder.PID, age.Round(time.Second))
 	}
 	journal, err := engine.Journal(ctx, name)
 	if err != nil {

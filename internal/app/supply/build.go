@@ -156,7 +156,7 @@ func (o BuildOptions) checkHome() error {
 	if o.Builder == "" || o.Push || len(o.Platforms) < 2 && !o.Provenance && !o.SBOM {
 		return nil
 	}
-	return &app.UsageError{Err: errors.New("several platforms and attestations lie beside an image in its index, and a BuildKit of its own loads an image into an engine without one"),
+	return &app.UsageError{Err: errors.New("several platforms and attestations need an image index, and a separate BuildKit cannot load an index into an engine"),
 		Hint: "add --push; or build without them, and write the bill of materials of what was built: hsectl scan IMAGE --format spdx"}
 }
 
@@ -174,7 +174,7 @@ func (o *BuildOptions) openKey() error {
 		return nil
 	}
 	if !o.Push {
-		return &app.UsageError{Err: errors.New("a signature is kept beside the image in its registry"), Hint: "add --push"}
+		return &app.UsageError{Err: errors.New("a signature is stored next to the image in its registry"), Hint: "add --push"}
 	}
 	key, err := o.Key.read()
 	if err != nil {
@@ -312,7 +312,7 @@ func (w buildWork) attested(ctx context.Context, s app.Streams, digest string) e
 			}
 		}
 		if !sbom || !provenance {
-			return fmt.Errorf("%s was pushed, and its index does not have what was to be attested for %s: it has %s", at, p.Platform, cmp.Or(strings.Join(said, " and "), "nothing"))
+			return fmt.Errorf("%s was pushed, but its index lacks the attestations for %s: it has %s", at, p.Platform, cmp.Or(strings.Join(said, " and "), "nothing"))
 		}
 		s.Say("attested for %s: %s", p.Platform, strings.Join(said, " and "))
 	}

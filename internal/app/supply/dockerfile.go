@@ -74,11 +74,11 @@ func LintBuilds(ctx context.Context, read app.Reader, l app.Loaded) []finding.Fi
 		}
 		r := image.BuildRequest{Service: service.Name, Context: l.Resolve(b.Context), Dockerfile: b.Dockerfile, Target: b.Target, Args: b.Args}
 		whole := finding.Finding{Subject: service.Name, Control: audit.HygieneControl, Title: audit.HygieneTitle, Severity: finding.Low, Status: finding.Pass, Tier: finding.Declared,
-			Detail: "neither BuildKit's rules nor ours have anything to say", Where: l.Profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
+			Detail: "no finding from BuildKit's rules or the image controls", Where: l.Profile.Written("services." + service.Name + ".build").String(), Owner: service.Owner}
 		found, err := JudgeDockerfile(ctx, read, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			whole.Status, whole.Detail = finding.NotApplicable, "there is no "+filepath.Join(b.Context, b.Dockerfile)+" here to look at"
+			whole.Status, whole.Detail = finding.NotApplicable, filepath.Join(b.Context, b.Dockerfile)+" not found"
 		case err != nil:
 			whole.Status, whole.Tier, whole.Detail = finding.Unknown, finding.None, unread(filepath.Join(b.Context, b.Dockerfile), err)
 		}

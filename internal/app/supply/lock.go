@@ -37,7 +37,7 @@ func Lock(ctx context.Context, g *app.Settings, s app.Streams, o LockOptions) er
 	}
 	for _, name := range o.Services {
 		if !slices.ContainsFunc(wanted, func(w lock.Wanted) bool { return w.Service == name }) {
-			return &app.UsageError{Err: fmt.Errorf("there is no service %q in %s", name, l.Path), Hint: "name a service of the profile, or of its monitoring: monitoring.prometheus"}
+			return &app.UsageError{Err: fmt.Errorf("service %q not found in %s", name, l.Path), Hint: "name a service of the profile, or of its monitoring: monitoring.prometheus"}
 		}
 	}
 	before, err := app.ReadLock(l)

@@ -27,7 +27,7 @@ func GenerateSBOM(ctx context.Context, s app.Streams) error {
 	if extras := os.Getenv("BUILDKIT_SCAN_SOURCE_EXTRAS"); extras != "" {
 		found, err := filepath.Glob(filepath.Join(extras, "*")) // of a directory that is not there, none
 		if err != nil {
-			return fmt.Errorf("listing what else there is: %w", err)
+			return fmt.Errorf("listing further files: %w", err)
 		}
 		trees = append(trees, found...)
 	}

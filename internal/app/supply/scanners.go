@@ -19,7 +19,7 @@ import (
 // runFrom judges what another scanner found.
 func runFrom(g *app.Settings, s app.Streams, changed func(string) bool, o ScanOptions) error {
 	if len(o.Images) > 0 {
-		return &app.UsageError{Err: errors.New("--from names a report, and there is an image besides"), Hint: "give one of them"}
+		return &app.UsageError{Err: errors.New("--from cannot be combined with an image"), Hint: "give one of them"}
 	}
 	p, err := RulesOf(g, changed("file"))
 	if err != nil {
@@ -36,7 +36,7 @@ func runFrom(g *app.Settings, s app.Streams, changed func(string) bool, o ScanOp
 	r := found.Report
 	if age := r.Databases[0].Age(policy.Today); o.MaxDBAge > 0 && age > o.MaxDBAge {
 		if r.Databases[0].Checked.IsZero() {
-			return &app.UsageError{Err: fmt.Errorf("%s does not say how old what the scanner knew is", o.From), Hint: "update the scanner, or accept any age with --max-db-age 0"}
+			return &app.UsageError{Err: fmt.Errorf("%s does not state the age of the scanner's database", o.From), Hint: "update the scanner, or accept any age with --max-db-age 0"}
 		}
 		return fmt.Errorf("%s: %w", o.From, &cache.StaleError{Ecosystem: r.Databases[0].Ecosystem, Age: age, Max: o.MaxDBAge})
 	}

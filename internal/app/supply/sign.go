@@ -44,7 +44,7 @@ func Sign(ctx context.Context, g *app.Settings, s app.Streams, o SignOptions) er
 	}
 	for _, name := range o.Services {
 		if _, ok := l.Stack.Service(name); !ok {
-			return &app.UsageError{Err: fmt.Errorf("there is no service %q in %s", name, l.Path)}
+			return &app.UsageError{Err: fmt.Errorf("service %q not found in %s", name, l.Path)}
 		}
 	}
 	locked, err := app.ReadLock(l)
@@ -87,7 +87,7 @@ func Sign(ctx context.Context, g *app.Settings, s app.Streams, o SignOptions) er
 func (o SignOptions) statement() (*signature.Statement, error) {
 	if o.Predicate == "" {
 		if o.Content != "" {
-			return nil, &app.UsageError{Err: errors.New("--content says something, and nothing says what"), Hint: "write its type: --predicate https://slsa.dev/provenance/v1"}
+			return nil, &app.UsageError{Err: errors.New("--content needs a type"), Hint: "write its type: --predicate https://slsa.dev/provenance/v1"}
 		}
 		return nil, nil
 	}
@@ -154,7 +154,7 @@ func makeKey(s app.Streams, o SignOptions) error {
 	}
 	fmt.Fprintf(s.Out, "%s.key\n%s.pub\n", o.NewKey, o.NewKey)
 	if len(password) == 0 {
-		s.Say("the key is not encrypted: COSIGN_PASSWORD was not set, and there is no --password-file")
+		s.Say("the key is not encrypted: neither COSIGN_PASSWORD nor --password-file is set")
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func checkSignatures(ctx context.Context, g *app.Settings, s app.Streams, l app.
 		word := "signed"
 		switch {
 		case got == nil:
-			got, word = &audit.Signature{Detail: "nothing is asked of " + c.Reference}, "-"
+			got, word = &audit.Signature{Detail: "no signature is required for " + c.Reference}, "-"
 		case !got.Verified:
 			good, word = false, "refused"
 		default:

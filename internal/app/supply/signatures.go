@@ -36,7 +36,7 @@ func signatureOf(ctx context.Context, l app.Loaded, locked lock.File, c audit.Ca
 		return &audit.Signature{Verified: true, Detail: proof.String()}, nil
 	}
 	if e.Source == lock.Engine && !knownAs(c, e.Digest) {
-		return &audit.Signature{Detail: "the engine does not know its image by the digest that is locked, " + e.Digest}, nil
+		return &audit.Signature{Detail: "the engine does not have its image under the locked digest " + e.Digest}, nil
 	}
 	proof, err := signature.Verify(ctx, cmp.Or(e.Mirror, c.Reference), e.Digest, rule)
 	if err != nil {

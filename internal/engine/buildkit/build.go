@@ -73,7 +73,7 @@ func (b *Builder) Build(ctx context.Context, r image.BuildRequest, progress io.W
 }
 
 // ErrEpoch is a builder that took a time for the image and did not use it.
-var ErrEpoch = errors.New("this BuildKit does not know SOURCE_DATE_EPOCH: the image has the time of its build, and no build gives it again")
+var ErrEpoch = errors.New("this BuildKit does not know SOURCE_DATE_EPOCH: the image has the time of its build and is not reproducible")
 
 // reproducible sees that the image has the time that was asked for: builders before BuildKit 0.11 say nothing and use
 // their own.
@@ -93,7 +93,7 @@ func (b *Builder) reproducible(ctx context.Context, r image.BuildRequest) error 
 }
 
 // ErrNoBuilder is a BuildKit that does not answer.
-var ErrNoBuilder = errors.New("no BuildKit answers")
+var ErrNoBuilder = errors.New("cannot reach BuildKit")
 
 // reach reaches the BuildKit of the engine, or another one.
 func (b *Builder) reach(ctx context.Context, remote *image.RemoteBuild) (*buildkit.Client, error) {

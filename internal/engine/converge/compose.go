@@ -84,10 +84,10 @@ func (u up) run(ctx context.Context, timeout time.Duration, create composeapi.Cr
 }
 
 // errStillAtWork is a Compose that has not ended although it was told to.
-var errStillAtWork = errors.New("the engine has not ended what Compose began")
+var errStillAtWork = errors.New("the engine has not finished what Compose started")
 
 // ErrOpenFiles is an engine that may not raise its own limit of open files, as in rootless mode, and a service that asks for more.
-var ErrOpenFiles = errors.New("a service asks for more open files than the engine may give")
+var ErrOpenFiles = errors.New("a service needs more open files than the engine allows")
 
 // converge lets Compose bring the containers to the file.
 func (a *Applier) converge(ctx context.Context, project string, step *deploy.ComposeStep, report func(deploy.Event)) error {

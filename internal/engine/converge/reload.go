@@ -202,7 +202,7 @@ func (a *Applier) signalLoad(ctx context.Context, c engine.Container, timeout ti
 		}
 		now, err := a.engine.Inspect(ctx, c.ID)
 		if err != nil {
-			return fmt.Errorf("looking at container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
+			return fmt.Errorf("inspecting container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
 		}
 		if !now.State.Running {
 			refused.Reason = "its container " + engine.State(now)
@@ -210,7 +210,7 @@ func (a *Applier) signalLoad(ctx context.Context, c engine.Container, timeout ti
 		}
 		select {
 		case <-ctx.Done():
-			refused.Reason = "it did not say whether it took it"
+			refused.Reason = "it did not report whether it loaded it"
 			return errors.Join(refused, ctx.Err())
 		case <-ticker.C:
 		}
@@ -240,7 +240,7 @@ func loadEnded(logs string) (loadEnd, string) {
 		case strings.HasPrefix(told.Msg, "successfully"):
 			return loadDone, ""
 		case !strings.HasPrefix(told.Msg, "reloading"):
-			return loadUnheard, "it cannot load one while it runs: " + engine.Clean(told.Msg)
+			return loadUnheard, "it cannot reload while running: " + engine.Clean(told.Msg)
 		}
 	}
 	return loadPending, ""

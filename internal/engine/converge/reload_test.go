@@ -16,8 +16,8 @@ func TestLoadEnded(t *testing.T) {
 		"begun":         {begun, loadPending, ""},
 		"loaded":        {begun + `{"level":"info","msg":"successfully reloaded config from file","signal":"SIGUSR1"}`, loadDone, ""},
 		"refused":       {begun + `{"level":"error","msg":"failed to reload config from file","signal":"SIGUSR1","error":"adapting config: \u001b[2Jbad"}`, loadRefused, "adapting config: bad"},
-		"an older one":  {`{"level":"info","msg":"not implemented","signal":"SIGUSR1"}`, loadUnheard, "it cannot load one while it runs: not implemented"},
-		"another start": {`{"level":"info","msg":"last config unknown, ignored SIGUSR1","signal":"SIGUSR1"}`, loadUnheard, "it cannot load one while it runs: last config unknown, ignored SIGUSR1"},
+		"an older one":  {`{"level":"info","msg":"not implemented","signal":"SIGUSR1"}`, loadUnheard, "it cannot reload while running: not implemented"},
+		"another start": {`{"level":"info","msg":"last config unknown, ignored SIGUSR1","signal":"SIGUSR1"}`, loadUnheard, "it cannot reload while running: last config unknown, ignored SIGUSR1"},
 	} {
 		if got, reason := loadEnded(c.logs); got != c.want || reason != c.reason {
 			t.Errorf("%s: %d, %q", name, got, reason)

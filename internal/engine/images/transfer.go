@@ -186,5 +186,5 @@ func (t *Transfer) repoDigest(ctx context.Context, reference string) (string, er
 	if _, digest, ok := strings.Cut(digestIn(reference, facts.RepoDigests), "@"); ok {
 		return digest, nil
 	}
-	return "", fmt.Errorf("pushing image %s: the engine does not tell its digest", reference)
+	return "", fmt.Errorf("pushing image %s: the engine did not report its digest", reference)
 }

@@ -37,7 +37,7 @@ func (obs *Observer) loaded(ctx context.Context, c engine.Container, expected st
 		told = edge.Told(again)
 	}
 	if told == "" {
-		return policy.Unseen[string]("its health test does not tell")
+		return policy.Unseen[string]("its health test does not report it")
 	}
 	return policy.Seen(told, finding.Behaved)
 }

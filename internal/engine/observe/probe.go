@@ -167,7 +167,7 @@ func lookable(c engine.Container) error {
 	case c.State.Paused:
 		return errors.New("the container is paused")
 	case c.HostConfig.PidMode.IsHost():
-		return errors.New("the container shares the pid namespace of the host, where a probe is not let in")
+		return errors.New("the container shares the pid namespace of the host, which a probe cannot enter")
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (st *Store) localRoot(v volume.Volume) (root tar.Header, err error) {
 		return fs.SkipAll
 	})
 	if err == nil && root.Typeflag != tar.TypeDir {
-		err = fmt.Errorf("%s is no directory", v.Mountpoint)
+		err = fmt.Errorf("%s is not a directory", v.Mountpoint)
 	}
 	return root, err
 }

@@ -112,7 +112,7 @@ func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, 
 		dead := watch.Dead(seen, time.Since(begun))
 		switch {
 		case dead || o.Gone(seen.Holder.Process):
-			o.Report(deploy.Event{Subject: "lock", Text: "taken over from " + seen.Holder.By + " on " + seen.Holder.Host + ", who is gone"})
+			o.Report(deploy.Event{Subject: "lock", Text: "taken over from " + seen.Holder.By + " on " + seen.Holder.Host + ", which is gone"})
 			if err := st.takeOver(ctx, seen); err != nil {
 				return nil, err
 			}
@@ -134,7 +134,7 @@ func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, 
 
 func waiting(watch deploy.Watch, seen deploy.Sighting) string {
 	if watch.Doubtful(seen) {
-		return "its holder " + seen.Holder.By + " on " + seen.Holder.Host + " shows no life; making sure"
+		return "its holder " + seen.Holder.By + " on " + seen.Holder.Host + " sends no heartbeat; checking again"
 	}
 	return "held by " + seen.Holder.By + " on " + seen.Holder.Host + "; waiting"
 }
@@ -155,7 +155,7 @@ func (l *Lock) create(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("taking the lock: %w", err)
+		return false, fmt.Errorf("acquiring the lock: %w", err)
 	}
 	if err := l.acquire(ctx); err != nil {
 		return false, err
@@ -175,11 +175,11 @@ func (l *Lock) create(ctx context.Context) (bool, error) {
 func (l *Lock) begin(ctx context.Context) error {
 	found, err := l.store.engine.Inspect(ctx, l.id)
 	if err != nil {
-		return fmt.Errorf("looking at the lock: %w", err)
+		return fmt.Errorf("inspecting the lock: %w", err)
 	}
 	since, err := time.Parse(time.RFC3339Nano, found.Created)
 	if err != nil {
-		return fmt.Errorf("looking at the lock: %w", err)
+		return fmt.Errorf("inspecting the lock: %w", err)
 	}
 	l.holder.Since = since.UTC()
 	l.store.clock.set(l.holder.Since)
@@ -205,11 +205,11 @@ func (l *Lock) container(ctx context.Context) (string, error) {
 func (st *Store) sight(ctx context.Context, stack string) (deploy.Sighting, error) {
 	c, err := st.engine.Inspect(ctx, lockName(stack))
 	if err != nil {
-		return deploy.Sighting{}, fmt.Errorf("looking at the lock: %w", err)
+		return deploy.Sighting{}, fmt.Errorf("inspecting the lock: %w", err)
 	}
 	since, err := time.Parse(time.RFC3339Nano, c.Created)
 	if err != nil {
-		return deploy.Sighting{}, fmt.Errorf("looking at the lock: %w", err)
+		return deploy.Sighting{}, fmt.Errorf("inspecting the lock: %w", err)
 	}
 	labels := c.Config.Labels
 	pid, _ := strconv.Atoi(labels[labelPID]) // only shown
@@ -340,12 +340,12 @@ func (l *Lock) remove(ctx context.Context) error {
 	ctx, cancel := l.store.engine.Cleanup(ctx)
 	defer cancel()
 	if err := l.acquire(ctx); err != nil {
-		return fmt.Errorf("letting go of the lock: %w", err)
+		return fmt.Errorf("releasing the lock: %w", err)
 	}
 	defer l.release()
 	_, err := l.store.engine.API.ContainerRemove(ctx, l.id, client.ContainerRemoveOptions{Force: true})
 	if err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("letting go of the lock: %w", err)
+		return fmt.Errorf("releasing the lock: %w", err)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (tr *Runner) handScratch(ctx context.Context, volume, user string) error {
 	}
 	var owner stack.User
 	if _, err := fmt.Sscanf(user, "%d:%d", &owner.UID, &owner.GID); err != nil {
-		return fmt.Errorf("handing %s over: the user %q has no numbers", stack.BackupDir, user)
+		return fmt.Errorf("changing the owner of %s: the user %q is not numeric", stack.BackupDir, user)
 	}
 	return tr.volumes.Mounted(ctx, map[string]string{volumes.MountPoint: volume}, func(id string) error {
 		return tr.volumes.Chown(ctx, id, []*deploy.VolumeStep{{Name: volume, Path: volumes.MountPoint, Owner: owner, Mode: 0o700}})

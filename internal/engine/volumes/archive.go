@@ -86,7 +86,7 @@ func (a *Archive) ReadTree(ctx context.Context, id, dir string, see func(*tar.He
 func (a *Archive) Written(ctx context.Context, id, dir string) (time.Time, error) {
 	stat, err := a.engine.API.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: dir})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("looking at %s: %w", dir, err)
+		return time.Time{}, fmt.Errorf("inspecting %s: %w", dir, err)
 	}
 	return stat.Stat.Mtime, nil
 }

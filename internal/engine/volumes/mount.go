@@ -126,7 +126,7 @@ func (a *Archive) Chown(ctx context.Context, id string, volumes []*deploy.Volume
 	}
 	_, err = a.engine.API.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: &b})
 	if err != nil {
-		return fmt.Errorf("handing %s to those who write there: %w", strings.Join(names, ", "), err)
+		return fmt.Errorf("changing the owner of %s: %w", strings.Join(names, ", "), err)
 	}
 	return nil
 }

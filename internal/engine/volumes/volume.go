@@ -45,7 +45,7 @@ func notThere(volume string, there bool) error {
 	return fmt.Errorf("volume %s not found", volume)
 }
 
-var errNoMore = errors.New("the engine takes no more")
+var errNoMore = errors.New("the engine stopped reading")
 
 // FillVolume lets f write the tar of a directory of the name it is told, which becomes the content of the volume.
 func (a *Archive) FillVolume(ctx context.Context, volume string, f func(w io.Writer, dir string) error) error {
@@ -89,11 +89,11 @@ func (a *Archive) VolumeAge(ctx context.Context, name string) (age time.Duration
 		return 0, false, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("looking at volume %s: %w", name, err)
+		return 0, false, fmt.Errorf("inspecting volume %s: %w", name, err)
 	}
 	made, err := time.Parse(time.RFC3339, found.Volume.CreatedAt)
 	if err != nil {
-		return 0, true, fmt.Errorf("looking at volume %s: the engine does not say when it was made", name)
+		return 0, true, fmt.Errorf("inspecting volume %s: the engine does not say when it was made", name)
 	}
 	now, err := a.engine.Now(ctx)
 	if err != nil {

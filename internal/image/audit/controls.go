@@ -66,7 +66,7 @@ func JudgeTold(r Report, t Told, p Policy) []finding.Finding {
 		case f.Control == "HSE-IMG-010", f.Control == "HSE-IMG-005" && len(t.Secrets) > 0:
 			out = append(out, f)
 		case f.Control == "HSE-IMG-008" && t.EndOfLife:
-			f.Status, f.Tier, f.Detail, f.Remedy = finding.Fail, finding.Declared, r.Release+" gets no updates any more", "rebuild on a supported base: hsectl build --pull --no-cache"
+			f.Status, f.Tier, f.Detail, f.Remedy = finding.Fail, finding.Declared, r.Release+" no longer gets updates", "rebuild on a supported base: hsectl build --pull --no-cache"
 			out = append(out, f)
 		}
 	}
@@ -77,12 +77,12 @@ func JudgeTold(r Report, t Told, p Policy) []finding.Finding {
 const (
 	titlePinned       = "The image is pinned by its digest"
 	titleUser         = "The image does not start as root by itself"
-	titlePrivileges   = "No file gives privileges"
+	titlePrivileges   = "No file grants privileges"
 	titleSecrets      = "No secret is baked into the image"
-	titleHygiene      = "The Dockerfile keeps good habits"
-	titleVerification = "Nothing turns off the check of certificates"
-	titleExposure     = "The image asks for no odd ports or volumes"
-	titleWritable     = "Nothing is writable for everybody"
+	titleHygiene      = "The Dockerfile follows best practices"
+	titleVerification = "Certificate verification is not disabled"
+	titleExposure     = "The image declares no unusual ports or volumes"
+	titleWritable     = "No file is world-writable"
 )
 
 func controls() []control {
@@ -93,12 +93,12 @@ func controls() []control {
 		{"HSE-IMG-005", titleSecrets, finding.Critical, secrets, "revoke the secret, and give it to the build with --mount=type=secret"},
 		{"HSE-IMG-006", "No shell, package manager or compiler", finding.Low, minimal, "copy the program into a distroless or empty base"},
 		{"HSE-IMG-007", "Size and number of layers are within the budget", finding.Low, budget, "leave build tools in an earlier stage"},
-		{"HSE-IMG-008", "The image is young enough, and its base still gets updates", finding.Medium, age, "rebuild on a supported base: hsectl build --pull --no-cache"},
+		{"HSE-IMG-008", "The image is recent, and its base still gets updates", finding.Medium, age, "rebuild on a supported base: hsectl build --pull --no-cache"},
 		{"HSE-IMG-009", "The image comes from an allowed registry", finding.Medium, registry, "use an image of an allowed registry, or add the registry to supply_chain.registries"},
 		{"HSE-IMG-010", "No vulnerability at or above the threshold", finding.High, vulnerabilities, "update what has a fix, then rebuild; hsectl scan shows each"},
 		{"HSE-IMG-014", titleVerification, finding.High, verification, "remove the switch, and add the certificate authority that is missing"},
 		{"HSE-IMG-015", titleExposure, finding.Low, exposure, "remove EXPOSE 22 and volumes on system directories"},
-		{"HSE-IMG-016", "Accounts are sane", finding.Medium, accounts, "give each account its own uid, and lock its password"},
+		{"HSE-IMG-016", "Accounts have their own uid and no empty password", finding.Medium, accounts, "give each account its own uid, and lock its password"},
 		{"HSE-IMG-017", titleWritable, finding.Low, writable, "chmod o-w in the build, or set the sticky bit on directories"},
 	}
 }
@@ -110,7 +110,7 @@ func pinned(s Subject, p Policy) (finding.Status, string) {
 	case p.Pinned:
 		return finding.Pass, "the lock has its digest"
 	}
-	return finding.Fail, "the reference " + s.Reference + " may mean another image tomorrow"
+	return finding.Fail, "the reference " + s.Reference + " can refer to a different image later"
 }
 
 func user(s Subject, _ Policy) (finding.Status, string) {
@@ -118,7 +118,7 @@ func user(s Subject, _ Policy) (finding.Status, string) {
 	n, err := strconv.Atoi(name)
 	switch {
 	case name == "" || name == "root" || err == nil && n == 0:
-		return finding.Fail, "runs as root unless told otherwise"
+		return finding.Fail, "runs as root by default"
 	case err != nil:
 		return finding.Fail, fmt.Sprintf("user %q is a name, which only the image can resolve", name)
 	}
@@ -130,7 +130,7 @@ func privileges(s Subject, _ Policy) (finding.Status, string) {
 }
 
 func writable(s Subject, _ Policy) (finding.Status, string) {
-	return absent(marks(s, scan.WorldWritable), "no file that everybody may write")
+	return absent(marks(s, scan.WorldWritable), "no world-writable file")
 }
 
 func marks(s Subject, kinds ...string) []string {
@@ -249,10 +249,10 @@ func registry(s Subject, p Policy) (finding.Status, string) {
 			return finding.Unknown, fmt.Sprintf("%q is not a reference", ref)
 		}
 		if !slices.ContainsFunc(p.Registries, func(allowed string) bool { return within(repository, allowed) }) {
-			return finding.Fail, repository + " is of no allowed registry"
+			return finding.Fail, repository + " is not from an allowed registry"
 		}
 	}
-	return finding.Pass, "of an allowed registry"
+	return finding.Pass, "from an allowed registry"
 }
 
 // within compares whole segments, so that example.com does not allow example.com.evil.org.
@@ -263,7 +263,7 @@ func within(repository, allowed string) bool {
 func vulnerabilities(s Subject, p Policy) (finding.Status, string) {
 	switch {
 	case !s.Matched:
-		return finding.Unknown, "no vulnerability database was asked"
+		return finding.Unknown, "no vulnerability database was queried"
 	case len(s.Contents.Problems) > 0:
 		problem := s.Contents.Problems[0]
 		return finding.Unknown, fmt.Sprintf("%d files could not be read for packages, such as /%s: %s", len(s.Contents.Problems), problem.Path, problem.Text)
@@ -322,7 +322,7 @@ func exposure(s Subject, _ Policy) (finding.Status, string) {
 			found = append(found, "volume on "+v)
 		}
 	}
-	return absent(found, "nothing out of place")
+	return absent(found, "no unusual ports or volumes")
 }
 
 // systemDirectory tells whether a volume would hide what belongs to the system.

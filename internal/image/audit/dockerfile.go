@@ -128,7 +128,7 @@ func (d *dockerfile) from(i image.Instruction) {
 	d.stages = append(d.stages, stage{base: base, line: i.Line})
 	_, isStage := d.aliases[strings.ToLower(base)]
 	if base != "scratch" && !isStage && !strings.Contains(base, "$") && !strings.Contains(base, "@sha256:") {
-		d.add(i.Line, "HSE-IMG-001", titlePinned, finding.Medium, finding.Fail, "the base "+base+" may be another image tomorrow", "add @sha256:… after the tag")
+		d.add(i.Line, "HSE-IMG-001", titlePinned, finding.Medium, finding.Fail, "the base "+base+" can be a different image later", "add @sha256:… after the tag")
 	}
 	if len(i.Args) == 3 && strings.EqualFold(i.Args[1], "as") {
 		d.aliases[strings.ToLower(i.Args[2])] = len(d.stages) - 1
@@ -188,9 +188,9 @@ var hygiene = sync.OnceValue(func() []habit {
 		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*update\b`), regexp.MustCompile(`apt(?:-get)?\s+(?:-\S+\s+)*(?:install|upgrade|dist-upgrade)\b`),
 			"updates the list of packages in a layer of its own, which a cache keeps forever", "write update and install in one RUN"},
 		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`(?:curl|wget)\b[^|;&]*\|\s*(?:\w+=\S+\s+)*(?:sudo\s+)?(?:ba|da|z)?sh\b`), nil,
-			"runs what it downloads, whatever that is today", "download a version, compare its checksum, then run it"},
+			"runs a download without verifying its checksum", "download a version, compare its checksum, then run it"},
 		{"HSE-IMG-013", titleHygiene, regexp.MustCompile(`(?:^|[\s;&|])sudo\s`), nil, "uses sudo", "write USER root before, and the user after"},
-		{"HSE-IMG-017", titleWritable, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:0?777|a\+rwx|o\+w|ugo\+rwx)`), nil, "makes files writable for everybody", "give them to the user that writes them: chown"},
+		{"HSE-IMG-017", titleWritable, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:0?777|a\+rwx|o\+w|ugo\+rwx)`), nil, "makes files world-writable", "give them to the user that writes them: chown"},
 		{"HSE-IMG-004", titlePrivileges, regexp.MustCompile(`chmod\s+(?:-\S+\s+)*(?:[ug]+\+s|[2467]7\d\d)\b|\bsetcap\s`), nil, "gives a file privileges", "let the service have the capability instead: cap_add in the profile"},
 	}
 })
@@ -209,7 +209,7 @@ func (d *dockerfile) copies(i image.Instruction) {
 		from = d.expand(from)
 		_, isStage := d.aliases[strings.ToLower(from)]
 		if _, err := strconv.Atoi(from); err != nil && !isStage && !strings.Contains(from, "$") && !strings.Contains(from, "@sha256:") {
-			d.add(i.Line, "HSE-IMG-001", titlePinned, finding.Medium, finding.Fail, from+" may be another image tomorrow", "add @sha256:… after the tag")
+			d.add(i.Line, "HSE-IMG-001", titlePinned, finding.Medium, finding.Fail, from+" can be a different image later", "add @sha256:… after the tag")
 		}
 		return
 	}
@@ -220,7 +220,7 @@ func (d *dockerfile) copies(i image.Instruction) {
 			d.add(i.Line, "HSE-IMG-005", titleSecrets, finding.Critical, finding.Fail, "copies "+source, "give it to the build with --mount=type=secret, and name it in .dockerignore")
 		case i.Keyword == "ADD" && (strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")):
 			if _, ok := i.Flag("checksum"); !ok {
-				d.add(i.Line, "HSE-IMG-013", titleHygiene, finding.Medium, finding.Fail, "takes whatever is at "+source, "add --checksum=sha256:…")
+				d.add(i.Line, "HSE-IMG-013", titleHygiene, finding.Medium, finding.Fail, "downloads without a checksum: "+source, "add --checksum=sha256:…")
 			}
 		}
 	}
@@ -239,9 +239,9 @@ func (d *dockerfile) finish(target string) {
 	for d.stages[at].user == nil {
 		below, ok := d.aliases[strings.ToLower(d.stages[at].base)]
 		if !ok || below >= at {
-			status, detail := finding.Unknown, "no USER: whoever the base "+d.stages[at].base+" runs as"
+			status, detail := finding.Unknown, "no USER: the user of the base "+d.stages[at].base+" applies"
 			if d.stages[at].base == "scratch" {
-				status, detail = finding.Fail, "no USER: it runs as root unless told otherwise"
+				status, detail = finding.Fail, "no USER: it runs as root by default"
 			}
 			d.add(line, "HSE-IMG-003", titleUser, finding.Medium, status, detail, "end with USER 65532:65532, or the numbers of the image's own user")
 			return
@@ -253,7 +253,7 @@ func (d *dockerfile) finish(target string) {
 	n, err := strconv.Atoi(name)
 	switch {
 	case name == "root" || err == nil && n == 0:
-		d.add(i.Line, "HSE-IMG-003", titleUser, finding.Medium, finding.Fail, "runs as root unless told otherwise", "end with USER 65532:65532, or the numbers of the image's own user")
+		d.add(i.Line, "HSE-IMG-003", titleUser, finding.Medium, finding.Fail, "runs as root by default", "end with USER 65532:65532, or the numbers of the image's own user")
 	case err != nil && !strings.Contains(name, "$"):
 		d.add(i.Line, "HSE-IMG-003", titleUser, finding.Medium, finding.Fail, fmt.Sprintf("user %q is a name, which only the image can resolve", name), "write its number")
 	}

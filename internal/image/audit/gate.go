@@ -94,7 +94,7 @@ func (g Gate) same(c Candidate) finding.Finding {
 	case e.Recognises(c.ID, c.RepoDigests):
 		f.Detail = "the engine has " + c.ID
 	case e.Source == lock.Registry && !g.Offline:
-		f.Detail = "the engine has another one under this name; the locked one is pulled by its digest"
+		f.Detail = "the engine has a different one under this name; the locked one is pulled by its digest"
 	default:
 		f.Status, f.Detail = finding.Fail, fmt.Sprintf("the engine has %s, the lock %s", orNone(c.ID), cmp.Or(e.ID, e.Digest))
 		f.Remedy = "lock what was built: hsectl lock --update " + c.Service
@@ -113,7 +113,7 @@ func signed(s Signature) finding.Finding {
 	f := finding.Finding{Control: "HSE-IMG-011", Title: "The image is signed by the key of its registry", Severity: finding.High, Tier: finding.Effective,
 		Status: finding.Pass, Detail: s.Detail}
 	if !s.Verified {
-		f.Status, f.Tier, f.Remedy = finding.Fail, finding.None, "sign the image, or take one that is signed"
+		f.Status, f.Tier, f.Remedy = finding.Fail, finding.None, "sign the image, or use a signed one"
 	}
 	return f
 }

@@ -117,7 +117,7 @@ func (v Vulnerability) grade() string {
 // origin is the layer that brought the package, and the step that made it.
 func (v Vulnerability) origin() string {
 	if v.Layer < 0 {
-		return "layer not told"
+		return "layer unknown"
 	}
 	return fmt.Sprintf("layer %d: %s", v.Layer+1, instruction(v.CreatedBy))
 }

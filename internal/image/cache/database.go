@@ -36,7 +36,7 @@ type Policy struct {
 }
 
 // ErrNoDatabase is an ecosystem of which there is no database on this machine, and none could be had.
-var ErrNoDatabase = errors.New("there is no vulnerability database")
+var ErrNoDatabase = errors.New("no vulnerability database")
 
 // StaleError is a database that is older than allowed.
 type StaleError struct {

@@ -89,7 +89,7 @@ func Parse(data []byte) (File, error) {
 			return File{}, fmt.Errorf("reading the lock: service %q: %w", e.Service, err)
 		}
 		if seen[e.Service] {
-			return File{}, fmt.Errorf("reading the lock: service %q is there twice", e.Service)
+			return File{}, fmt.Errorf("reading the lock: service %q is listed twice", e.Service)
 		}
 		seen[e.Service] = true
 	}
@@ -233,7 +233,7 @@ func (c Change) String() string {
 	case c.Before == "":
 		return fmt.Sprintf("%s: %s locked at %s", c.Service, c.Reference, short(c.After))
 	case c.After == "":
-		return fmt.Sprintf("%s: %s is not locked any more", c.Service, c.Reference)
+		return fmt.Sprintf("%s: %s is no longer locked", c.Service, c.Reference)
 	}
 	return fmt.Sprintf("%s: %s changed from %s to %s", c.Service, c.Reference, short(c.Before), short(c.After))
 }

@@ -79,7 +79,7 @@ func TestDiff(t *testing.T) {
 	for _, c := range lock.Diff(example(), after) {
 		got = append(got, c.String())
 	}
-	want := []string{"cache: redis:8 is not locked any more", "db: postgres:18 changed from sha256:aaaaaaaaaaaa to sha256:111111111111"}
+	want := []string{"cache: redis:8 is no longer locked", "db: postgres:18 changed from sha256:aaaaaaaaaaaa to sha256:111111111111"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}

@@ -158,7 +158,7 @@ func checkAccounts(passwd, shadow string) []string {
 		case twice:
 			out = append(out, "accounts "+other+" and "+f[0]+" share uid "+f[2])
 		case names[f[0]]:
-			out = append(out, "account "+f[0]+" is there twice")
+			out = append(out, "account "+f[0]+" is defined twice")
 		case f[1] == "":
 			out = append(out, "account "+f[0]+" has an empty password")
 		case f[2] == "0" && f[0] != "root":

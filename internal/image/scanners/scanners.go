@@ -27,7 +27,7 @@ type Found struct {
 	Report    audit.Report
 	Looked    bool          // packages were looked up at all
 	Secrets   []scan.Secret // found; none is no proof that there are none
-	EndOfLife bool          // the distribution gets no updates any more
+	EndOfLife bool          // the distribution no longer gets updates
 }
 
 // Parse reads a report of Trivy (https://trivy.dev, schema 2) or Grype (https://github.com/anchore/grype), in their

@@ -52,7 +52,7 @@ func (p Proof) String() string {
 }
 
 // ErrUnsigned is an image to which nobody put a signature.
-var ErrUnsigned = errors.New("there is no signature")
+var ErrUnsigned = errors.New("no signature found")
 
 // RefusedError is an image whose signatures do not show what the rule asks for.
 type RefusedError struct {

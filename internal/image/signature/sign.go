@@ -36,7 +36,7 @@ type Key struct {
 }
 
 // ErrPassword is a key that is encrypted, and no password or a wrong one.
-var ErrPassword = errors.New("the key does not open with this password")
+var ErrPassword = errors.New("the key cannot be decrypted with this password")
 
 // ParseKey reads a private key in PEM form, as cosign or openssl writes it. Password is asked for only when the key is
 // encrypted.

@@ -321,7 +321,7 @@ func TestKeyless(t *testing.T) {
 		"attested and signed": {put: []func(shelf){bundled(mine, workflow, issuer, provenance, ""), plain(mine, workflow, issuer, "")},
 			change: asks(provenance, signature.Signed)},
 
-		"nothing":                      {fails: "there is no signature"},
+		"nothing":                      {fails: "no signature found"},
 		"another authority":            {put: []func(shelf){plain(theirs, workflow, issuer, "")}, fails: "none of the signatures is valid"},
 		"another authority, bundle":    {put: []func(shelf){bundled(theirs, workflow, issuer, signature.Signed, "")}, fails: "none of the signatures is valid"},
 		"another workflow":             {put: []func(shelf){plain(mine, workflow+"x", issuer, "")}, fails: "SAN"},

@@ -43,7 +43,7 @@ func backedUp(f policy.Facts, _ policy.Intent) policy.Verdict {
 			good = append(good, fmt.Sprintf("%s is backed up by %s", k.Volume, cmp.Or(k.By, "hsectl")))
 		default:
 			last := due(k.Last, k.Age, k.MaxAge, "backup")
-			tried := due(k.Restored, k.Age, k.MaxUntested, "restore that was tried")
+			tried := due(k.Restored, k.Age, k.MaxUntested, "tested restore")
 			tier = min(tier, last.tier, tried.tier)
 			for _, d := range []dueness{last, tried} {
 				text := k.Volume + ": " + d.text
@@ -65,7 +65,7 @@ func backedUp(f policy.Facts, _ policy.Intent) policy.Verdict {
 		return policy.Undetermined(strings.Join(blind, "; "))
 	case len(silent) > 0:
 		// A profile that never spoke of backups is advised; one that did means every volume.
-		return policy.Advise(f.Keeping.Tier, "nobody says how "+strings.Join(silent, ", ")+" is backed up")
+		return policy.Advise(f.Keeping.Tier, "no backup is declared for "+strings.Join(silent, ", "))
 	}
 	return policy.Pass(tier, "%s", strings.Join(good, "; "))
 }
@@ -82,7 +82,7 @@ func due(p policy.Fact[policy.Past], age policy.Fact[time.Duration], within time
 	first := dueness{finding.Pass, finding.Applied, fmt.Sprintf("the first %s is due in %s", what, policy.Age(within-age.Value))}
 	switch {
 	case p.Known() && p.Value.Bad != "":
-		return dueness{finding.Fail, p.Tier, fmt.Sprintf("the last %s is no good: %s", what, p.Value.Bad)}
+		return dueness{finding.Fail, p.Tier, fmt.Sprintf("the last %s is unusable: %s", what, p.Value.Bad)}
 	case p.Known() && !p.Value.Never && p.Value.Ago <= within:
 		return dueness{finding.Pass, p.Tier, fmt.Sprintf("last %s %s ago", what, policy.Age(p.Value.Ago))}
 	case young:
@@ -90,7 +90,7 @@ func due(p policy.Fact[policy.Past], age policy.Fact[time.Duration], within time
 	case !p.Known():
 		return dueness{finding.Unknown, finding.None, fmt.Sprintf("the last %s: %s", what, cmp.Or(p.Why, "it could not be checked"))}
 	case p.Value.Never:
-		return dueness{finding.Fail, p.Tier, "there is no " + what}
+		return dueness{finding.Fail, p.Tier, "no " + what}
 	}
 	return dueness{finding.Fail, p.Tier, fmt.Sprintf("the last %s is %s old, more than %s", what, policy.Age(p.Value.Ago), policy.Age(within))}
 }

@@ -27,19 +27,19 @@ func TestBackups(t *testing.T) {
 		tier   finding.Tier
 		detail string
 	}{
-		{"both are young enough", func(*policy.Keeping) {}, pass, finding.Applied, "data: last backup 3 hours ago; data: last restore that was tried 10 days ago"},
+		{"both are young enough", func(*policy.Keeping) {}, pass, finding.Applied, "data: last backup 3 hours ago; data: last tested restore 10 days ago"},
 		{"only declared", func(k *policy.Keeping) { k.Volumes[0] = policy.Kept{Volume: "data", Declared: true} }, pass, finding.Declared, "data is backed up by hsectl"},
 		{"declared for another system", func(k *policy.Keeping) { k.Volumes[0] = policy.Kept{Volume: "data", Declared: true, By: "restic"} }, pass, finding.Declared, "backed up by restic"},
 		{"may be lost", func(k *policy.Keeping) { k.Volumes[0] = policy.Kept{Volume: "data", Ephemeral: "a cache"} }, pass, finding.Declared, "data may be lost: a cache"},
 		{"nobody said, of this one", func(k *policy.Keeping) { k.Volumes = append(k.Volumes, policy.Kept{Volume: "other"}) }, fail, finding.Declared, "other: no backup is declared"},
-		{"nobody said, of any", func(k *policy.Keeping) { k.Silent, k.Volumes[0] = true, policy.Kept{Volume: "data"} }, advice, finding.Declared, "nobody says how data is backed up"},
+		{"nobody said, of any", func(k *policy.Keeping) { k.Silent, k.Volumes[0] = true, policy.Kept{Volume: "data"} }, advice, finding.Declared, "no backup is declared for data"},
 		{"too old", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Ago = 50 * time.Hour }, fail, finding.Applied, "the last backup is 2 days old, more than 26 hours"},
-		{"none", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Never = true }, fail, finding.Applied, "there is no backup"},
-		{"damaged", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Bad = "it is gone" }, fail, finding.Applied, "the last backup is no good: it is gone"},
+		{"none", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Never = true }, fail, finding.Applied, "no backup"},
+		{"damaged", func(k *policy.Keeping) { k.Volumes[0].Last.Value.Bad = "it is gone" }, fail, finding.Applied, "the last backup is unusable: it is gone"},
 		{"it could not be checked", func(k *policy.Keeping) { k.Volumes[0].Last = policy.Unseen[policy.Past]("another machine") }, unknown, finding.None, "the last backup: another machine"},
-		{"never restored", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Never = true }, fail, finding.Behaved, "there is no restore that was tried"},
+		{"never restored", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Never = true }, fail, finding.Behaved, "no tested restore"},
 		{"restored too long ago", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Ago = 2161 * time.Hour }, fail, finding.Behaved, "more than 90 days"},
-		{"the restore failed", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Bad = "no rows" }, fail, finding.Behaved, "is no good: no rows"},
+		{"the restore failed", func(k *policy.Keeping) { k.Volumes[0].Restored.Value.Bad = "no rows" }, fail, finding.Behaved, "is unusable: no rows"},
 		{"a new volume owes nothing yet", func(k *policy.Keeping) {
 			k.Volumes[0].Age.Value = time.Hour
 			k.Volumes[0].Last, k.Volumes[0].Restored = policy.Unseen[policy.Past]("no directory"), policy.Seen(policy.Past{Never: true}, finding.Behaved)
@@ -47,7 +47,7 @@ func TestBackups(t *testing.T) {
 		{"a new volume with a damaged backup", func(k *policy.Keeping) { k.Volumes[0].Age.Value, k.Volumes[0].Last.Value.Bad = time.Hour, "cut off" }, fail, finding.Applied, "cut off"},
 		{"a volume of unknown age owes everything", func(k *policy.Keeping) {
 			k.Volumes[0].Age, k.Volumes[0].Last.Value.Never = policy.Unseen[time.Duration]("no such volume"), true
-		}, fail, finding.Applied, "there is no backup"},
+		}, fail, finding.Applied, "no backup"},
 		{"one wrong, one unseen", func(k *policy.Keeping) {
 			k.Volumes[0].Last.Value.Never, k.Volumes[0].Restored = true, policy.Unseen[policy.Past]("")
 		}, fail, finding.Applied, "it could not be checked"},

@@ -242,7 +242,7 @@ func stopping() []broken {
 		{"HSE-HLT-002", "unhealthy", shape(func(f *policy.Facts) { f.Health.Value.Status = "unhealthy" }), fail, "unhealthy"},
 		{"HSE-HLT-002", "starting", shape(func(f *policy.Facts) { f.Health.Value.Status = "starting" }), unknown, "no health test has passed"},
 		{"HSE-HLT-002", "said but not proven", shape(func(f *policy.Facts) { f.Health.Value.Proven = false }), unknown, "no health test has passed"},
-		{"HSE-HLT-002", "no test", shape(func(f *policy.Facts) { f.Health.Value.Test = nil }), unknown, "no health test to ask"},
+		{"HSE-HLT-002", "no test", shape(func(f *policy.Facts) { f.Health.Value.Test = nil }), unknown, "no health test"},
 		{"HSE-HLT-002", "blind", blind(healthTest), unknown, "the health"},
 		{"HSE-HLT-004", "true", shape(func(f *policy.Facts) { f.Health.Value.Test = []string{"CMD", "true"} }), fail, "cannot fail"},
 		{"HSE-HLT-004", "exit 0", shape(func(f *policy.Facts) { f.Health.Value.Test = []string{"CMD-SHELL", "exit 0"} }), fail, "cannot fail"},
@@ -256,7 +256,7 @@ func stopping() []broken {
 		{"HSE-SEC-002", "changeable", shape(func(f *policy.Facts) { f.Secrets.Value[0].Writable = true }), fail, "changed by the service"},
 		{"HSE-SEC-002", "one more", shape(func(f *policy.Facts) {
 			f.Secrets.Value = append(f.Secrets.Value, policy.Secret{Name: "other", Readable: true})
-		}), fail, "other is there but not declared"},
+		}), fail, "other exists but is not declared"},
 		{"HSE-SEC-002", "none asked for", func(f *policy.Facts, in *policy.Intent) { f.Secrets.Value, in.Secrets = nil, nil }, na, "reads no secret"},
 		{"HSE-SEC-002", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Secret] { return &f.Secrets }), unknown, "the secret files"},
 		{"HSE-SEC-004", "an argument", shape(func(f *policy.Facts) { f.Arguments.Value = []string{"app", "--api-key=abc"} }), fail, "argument 2"},
@@ -267,7 +267,7 @@ func stopping() []broken {
 		{"HSE-LOG-002", "blind", blind(func(f *policy.Facts) *policy.Fact[policy.Log] { return &f.Log }), unknown, "the log settings"},
 		{"HSE-OPS-003", "no TLS", shape(func(f *policy.Facts) { f.Sites.Value[0].TLS = "off" }), fail, "shop.example: no TLS"},
 		{"HSE-OPS-003", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Site] { return &f.Sites }), unknown, "the sites"},
-		{"HSE-OPS-013", "another version", shape(func(f *policy.Facts) { f.Loaded.Value = "beef" }), fail, "it has loaded beef, and the profile gives cafe"},
+		{"HSE-OPS-013", "another version", shape(func(f *policy.Facts) { f.Loaded.Value = "beef" }), fail, "it has loaded beef, but the profile renders cafe"},
 		{"HSE-OPS-013", "blind", blind(func(f *policy.Facts) *policy.Fact[string] { return &f.Loaded }), unknown, "the loaded configuration"},
 		{"HSE-OPS-001", "one more volume", shape(func(f *policy.Facts) {
 			f.Keeping.Value.Volumes = append(f.Keeping.Value.Volumes, policy.Kept{Volume: "other"})

@@ -14,8 +14,8 @@ const certificateLeft = 14 * 24 * time.Hour
 
 func transport() []policy.Control {
 	return []policy.Control{
-		{ID: "HSE-OPS-003", Title: "Visitors speak TLS with whom they mean", Severity: finding.High, Key: "ports",
-			Rationale:  "Without a certificate that is valid, known and for this name, anybody on the way can read and change what is said.",
+		{ID: "HSE-OPS-003", Title: "Sites are served over TLS with a trusted certificate", Severity: finding.High, Key: "ports",
+			Rationale:  "Without a certificate that is valid, known and for this name, an attacker on the path can read and change the traffic.",
 			References: []string{"NIST SP 800-190 4.2.1"},
 			Remedy:     "leave tls out of the site for a certificate by ACME, or name one with certificate: and key:",
 			Applies:    func(f policy.Facts) bool { return f.Sites.Known() && len(f.Sites.Value) > 0 },
@@ -30,7 +30,7 @@ func transport() []policy.Control {
 				case !f.Loaded.Known():
 					return policy.Unknown(f.Loaded, "the loaded configuration")
 				case f.Loaded.Value != in.Loaded:
-					return policy.Fail(f.Loaded.Tier, "it has loaded %s, and the profile gives %s", f.Loaded.Value, in.Loaded)
+					return policy.Fail(f.Loaded.Tier, "it has loaded %s, but the profile renders %s", f.Loaded.Value, in.Loaded)
 				}
 				return policy.Pass(f.Loaded.Tier, "it has loaded %s", f.Loaded.Value)
 			}},
@@ -82,7 +82,7 @@ func judgeSite(s policy.Site, declared finding.Tier) (finding.Status, finding.Ti
 	case s.TLS == "off":
 		return finding.Fail, declared, "no TLS at " + s.Address
 	case !s.Looked && s.TLS == "internal":
-		return finding.Advice, declared, "the edge vouches for itself, so visitors cannot tell it from an impostor"
+		return finding.Advice, declared, "the certificate is self-signed, so clients cannot distinguish the edge from an impostor"
 	case !s.Looked:
 		return finding.Pass, declared, "certificate by " + s.TLS
 	case !s.Seen.Known():
@@ -110,7 +110,7 @@ func judgeHandshake(s policy.Site, h policy.Handshake) (finding.Status, finding.
 	case h.Left <= certificateLeft && s.TLS != "internal":
 		return finding.Fail, finding.Behaved, fmt.Sprintf("the certificate expires in %d days", days)
 	case s.TLS == "internal":
-		return finding.Advice, finding.Behaved, h.Version + "; the edge vouches for itself, so visitors cannot tell it from an impostor"
+		return finding.Advice, finding.Behaved, h.Version + "; the certificate is self-signed, so clients cannot distinguish the edge from an impostor"
 	case !h.Trusted && s.Private:
 		return finding.Advice, finding.Behaved, fmt.Sprintf("%s, %d days left; this machine does not know the authority: %s", h.Version, days, h.Why)
 	case !h.Trusted:

@@ -40,7 +40,7 @@ func TestSites(t *testing.T) {
 		{"not trusted", seenSite(func(_ *policy.Site, h *policy.Handshake) { h.Trusted, h.Why = false, "unknown authority" }), fail, finding.Behaved, "not trusted: unknown authority"},
 		{"not trusted here, by an authority of the profile's", seenSite(func(s *policy.Site, h *policy.Handshake) { h.Trusted, s.Private = false, true }), advice, finding.Behaved, "does not know the authority"},
 		{"no certificate", seenSite(func(_ *policy.Site, h *policy.Handshake) { h.Refused = "internal error" }), fail, finding.Behaved, "gives no certificate"},
-		{"its own, as short as it is", seenSite(func(s *policy.Site, h *policy.Handshake) { s.TLS, h.Left, h.Trusted = "internal", 11*time.Hour, false }), advice, finding.Behaved, "vouches for itself"},
+		{"its own, as short as it is", seenSite(func(s *policy.Site, h *policy.Handshake) { s.TLS, h.Left, h.Trusted = "internal", 11*time.Hour, false }), advice, finding.Behaved, "self-signed"},
 		{"its own, expired", seenSite(func(s *policy.Site, h *policy.Handshake) { s.TLS, h.Left = "internal", -time.Hour }), fail, finding.Behaved, "has expired"},
 		{"the connection failed", policy.Site{Name: "shop.example", TLS: "acme", Looked: true}, unknown, finding.None, "the connection failed"},
 	} {

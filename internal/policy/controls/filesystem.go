@@ -116,7 +116,7 @@ func declaredHostPaths(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Fail(f.Mounts.Tier, "%s", strings.Join(wrong, "; "))
 	}
 	if len(elsewhere) > 0 {
-		return policy.Undetermined("the volume at " + strings.Join(elsewhere, ", ") + " is made elsewhere, and may be a path of the host")
+		return policy.Undetermined("the volume at " + strings.Join(elsewhere, ", ") + " is created outside this stack, and may be a path of the host")
 	}
 	return policy.Pass(f.Mounts.Tier, "%d paths of the host, all declared", len(in.Host))
 }
@@ -204,7 +204,7 @@ func filesystem() []policy.Control {
 			Remedy:     "declare each path the service writes under writable:; the root is read-only unless HSE-FS-001 is excepted",
 			Predicate:  readOnlyRoot},
 		{ID: "HSE-FS-002", Title: "Writable paths are the declared ones, sized, without exec", Severity: finding.Medium, Key: "writable",
-			Rationale:  "A tmpfs without a size may take half of the host's memory, and a place to write and run from is where intruders settle.",
+			Rationale:  "A tmpfs without a size may take half of the host's memory, and a writable path where programs may run lets intruders install tools.",
 			References: []string{"OWASP Docker rule 8", "NIST SP 800-190 4.4.3"},
 			Remedy:     "add the path to writable: with volume: or tmpfs: and a size",
 			Predicate:  writablePaths},
@@ -214,7 +214,7 @@ func filesystem() []policy.Control {
 			Remedy:     "use writable: with a named volume",
 			Predicate:  hostPaths},
 		{ID: "HSE-FS-004", Title: "The engine's API cannot be reached", Severity: finding.Critical,
-			Rationale:  "Whoever can talk to the engine is root on the host; a read-only mount of the socket changes nothing.",
+			Rationale:  "Access to the engine is equivalent to root on the host; mounting the socket read-only does not help.",
 			References: []string{"CIS 5.32", "KICS d6355c88", "OWASP Docker rule 1", "NIST SP 800-190 4.5.4"},
 			Remedy:     "remove the mount of the engine's socket",
 			Predicate:  engineSocket},
@@ -234,17 +234,17 @@ func filesystem() []policy.Control {
 			Remedy:     "declare the path of the image's volume under writable:",
 			Predicate:  namedVolumes},
 		{ID: "HSE-FS-008", Title: "Nothing in the container differs from its image", Severity: finding.Medium, Key: "writable", Runtime: true,
-			Rationale:  "A file that appeared in the container's own layer is what an intruder leaves, or data that will be lost.",
+			Rationale:  "A file that appears in the container's own layer was left by an intruder, or is data that will be lost.",
 			References: []string{"NIST SP 800-190 4.4.5", "NSA immutable file systems"},
 			Remedy:     "keep the root read-only, and declare what is written under writable:",
 			Predicate:  unchanged},
 		{ID: "HSE-FS-009", Title: "Shared memory is bounded and runs no programs", Severity: finding.Low, Key: "shm_size",
-			Rationale:  "/dev/shm is a place to write that is easily forgotten.",
+			Rationale:  "/dev/shm is writable and easily overlooked.",
 			References: []string{"OWASP Docker rule 7"},
 			Remedy:     "set shm_size to what the service needs",
 			Predicate:  sharedMemory},
 		{ID: "HSE-FS-010", Title: "The service's user can write every declared path, and no denied one", Severity: finding.High, Key: "writable", Runtime: true,
-			Rationale:  "A declared path that cannot be written breaks the service on its first write; this is tried, not read.",
+			Rationale:  "A declared path that cannot be written breaks the service on its first write; this is tested on the running container.",
 			References: []string{"OWASP Docker rule 8"},
 			Remedy:     "deploy prepares volumes for the service's user; a volume filled by another user must be handed over once",
 			Predicate:  writeTrials},
@@ -305,7 +305,7 @@ func unchanged(f policy.Facts, _ policy.Intent) policy.Verdict {
 	if n := len(f.Changes.Value); n > 0 {
 		return policy.Fail(f.Changes.Tier, "%d paths differ: %s", n, strings.Join(f.Changes.Value[:min(n, 5)], ", "))
 	}
-	return policy.Pass(f.Changes.Tier, "as the image has it")
+	return policy.Pass(f.Changes.Tier, "no difference")
 }
 
 func sharedMemory(f policy.Facts, _ policy.Intent) policy.Verdict {

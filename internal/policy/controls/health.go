@@ -11,8 +11,8 @@ import (
 
 func health() []policy.Control {
 	return []policy.Control{
-		{ID: "HSE-HLT-001", Title: "There is a health test", Severity: finding.Medium, Key: "health",
-			Rationale:  "\"Running\" proves nothing: workers die while the master lives.",
+		{ID: "HSE-HLT-001", Title: "A health test is defined", Severity: finding.Medium, Key: "health",
+			Rationale:  "\"Running\" does not show that a service works: workers can die while their parent process lives.",
 			References: []string{"CIS 5.27", "CIS 4.6", "KICS 698ed579"},
 			Remedy:     "write health:",
 			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
@@ -22,7 +22,7 @@ func health() []policy.Control {
 				case untested(f, in):
 					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				case len(f.Health.Value.Test) == 0 || f.Health.Value.Test[0] == "NONE":
-					return policy.Fail(f.Health.Tier, "there is no health test")
+					return policy.Fail(f.Health.Tier, "no health test")
 				}
 				return policy.Pass(f.Health.Tier, "tested by %s", f.Health.Value.Test[0])
 			}},
@@ -37,7 +37,7 @@ func health() []policy.Control {
 				case untested(f, in):
 					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				case len(f.Health.Value.Test) == 0:
-					return policy.Undetermined("there is no health test to ask")
+					return policy.Undetermined("no health test")
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Streak > 0:
 					return policy.Fail(f.Health.Tier, "the last %d tests failed", f.Health.Value.Streak)
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Due > 0 && f.Health.Value.Age > f.Health.Value.Due:
@@ -67,7 +67,7 @@ func health() []policy.Control {
 				}
 				return policy.Pass(f.Health.Tier, "the test runs")
 			}},
-		{ID: "HSE-HLT-004", Title: "The health test tests something", Severity: finding.Low, Key: "health",
+		{ID: "HSE-HLT-004", Title: "The health test can fail", Severity: finding.Low, Key: "health",
 			Rationale:  "A test that always passes is worse than none.",
 			References: []string{"CIS 5.27"},
 			Remedy:     "ask the service itself in health:",
@@ -82,7 +82,7 @@ func health() []policy.Control {
 				switch strings.TrimPrefix(strings.TrimPrefix(words, "CMD-SHELL "), "CMD ") {
 				case "", "NONE", "true", "/bin/true", "exit 0", ":", "echo ok":
 					if words == "" {
-						return policy.Fail(f.Health.Tier, "there is no test, and what is never asked cannot fail")
+						return policy.Fail(f.Health.Tier, "no health test, so it cannot fail")
 					}
 					return policy.Fail(f.Health.Tier, "the test %q cannot fail", words)
 				}
@@ -91,7 +91,7 @@ func health() []policy.Control {
 	}
 }
 
-// untested reports whether there is no health test because the image has no means for one.
+// untested reports whether no health test because the image has no means for one.
 func untested(f policy.Facts, in policy.Intent) bool {
 	return len(f.Health.Value.Test) == 0 && in.Untested != ""
 }

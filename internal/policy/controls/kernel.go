@@ -74,7 +74,7 @@ func attempts(f policy.Facts, in policy.Intent) policy.Verdict {
 func kernel() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-KRN-001", Title: "A seccomp filter is active", Severity: finding.High,
-			Rationale:  "The filter takes away the system calls that most kernel exploits need.",
+			Rationale:  "The filter blocks the system calls that most kernel exploits need.",
 			References: []string{"CIS 5.22", "KICS 404fde2c", "PSS seccompProfile_restricted", "OWASP Docker rule 6"},
 			Remedy:     "always on; start the engine with seccomp support",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -99,7 +99,7 @@ func kernel() []policy.Control {
 				return policy.Pass(f.Filter.Tier, "the engine's default filter")
 			}},
 		{ID: "HSE-KRN-003", Title: "A security module confines every process", Severity: finding.Medium, Runtime: true,
-			Rationale:  "AppArmor or SELinux is the wall behind the wall.",
+			Rationale:  "AppArmor or SELinux limits a process that breaks out of the other restrictions.",
 			References: []string{"CIS 5.2", "CIS 5.3", "PSS appArmorProfile", "OWASP Docker rule 6"},
 			Remedy:     "load AppArmor or SELinux on the host and restart the engine",
 			Text: func(f policy.Facts) policy.Verdict {
@@ -119,8 +119,8 @@ func kernel() []policy.Control {
 					return ""
 				})
 			}},
-		{ID: "HSE-KRN-004", Title: "No device of the host is given", Severity: finding.High,
-			Rationale:  "A device is a door to the kernel.",
+		{ID: "HSE-KRN-004", Title: "No device of the host is exposed", Severity: finding.High,
+			Rationale:  "A device gives direct access to the kernel.",
 			References: []string{"CIS 5.18", "NIST SP 800-190 4.4.3"},
 			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -143,12 +143,12 @@ func kernel() []policy.Control {
 			Remedy:     "always masked; the container was not made by hsectl",
 			Predicate:  maskedPaths},
 		{ID: "HSE-KRN-007", Title: "The control group is private", Severity: finding.Medium,
-			Rationale:  "Whoever sees the host's groups knows what runs there; whoever can write them lifts limits.",
+			Rationale:  "A container that sees the host's groups knows what runs there; one that can write them can lift limits.",
 			References: []string{"CIS 5.25", "CIS 2.10", "KICS 4d9f44c6"},
 			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
 			Predicate:  controlGroup},
 		{ID: "HSE-KRN-008", Title: "The container runtime is a known one", Severity: finding.Low,
-			Rationale:  "The runtime is what builds the walls.",
+			Rationale:  "The runtime sets up the isolation.",
 			References: []string{"NIST SP 800-190 4.4.1"},
 			Remedy:     "use runc, crun, runsc or kata",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {

@@ -14,7 +14,7 @@ func namespaces() []policy.Control {
 	applied := []string{"network"}
 	row := func(id, title string, sev finding.Severity, refs []string, host func(policy.Namespaces) bool, name string) policy.Control {
 		return policy.Control{ID: id, Title: title, Severity: sev, References: refs,
-			Rationale: "Sharing a namespace with the host takes one wall away.",
+			Rationale: "Sharing a namespace with the host removes one layer of isolation.",
 			Remedy:    "a profile cannot ask for it; the container was not made by hsectl",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
 				if !f.Namespaces.Known() {
@@ -46,11 +46,11 @@ func namespaces() []policy.Control {
 		row("HSE-NS-004", "The uts namespace is its own", finding.Medium, []string{"CIS 5.21"},
 			func(n policy.Namespaces) bool { return n.HostUTS }, "uts"),
 		{ID: "HSE-NS-005", Title: "User namespaces are not opted out of", Severity: finding.Medium, References: []string{"CIS 5.31", "KICS 8af7162d"},
-			Rationale: "Where the engine maps user ids, root of a container is nobody on the host.",
+			Rationale: "Where the engine maps user ids, root in a container has no privileges on the host.",
 			Remedy:    "a profile cannot ask for it; the container was not made by hsectl",
 			Predicate: userNamespace},
 		{ID: "HSE-NS-006", Title: "No namespace is borrowed from another container", Severity: finding.Medium,
-			Rationale:  "Who shares a namespace shares its weaknesses.",
+			Rationale:  "Containers that share a namespace share its weaknesses.",
 			References: []string{"NIST SP 800-190 4.3.4", "NSA shared process namespaces"},
 			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {

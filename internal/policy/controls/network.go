@@ -140,7 +140,7 @@ func egress(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Pass(f.Networks.Tier, "a way out is declared")
 	}
 	if f.WayOut.Known() && !f.WayOut.Value {
-		return policy.Pass(f.WayOut.Tier, "there is no route out")
+		return policy.Pass(f.WayOut.Tier, "no route out")
 	}
 	var elsewhere []string
 	for _, n := range f.Networks.Value {
@@ -152,7 +152,7 @@ func egress(f policy.Facts, in policy.Intent) policy.Verdict {
 		}
 	}
 	if len(elsewhere) > 0 {
-		return policy.Undetermined("the networks: network " + strings.Join(elsewhere, ", ") + " is made elsewhere")
+		return policy.Undetermined("the networks: network " + strings.Join(elsewhere, ", ") + " is created outside this stack")
 	}
 	return policy.Pass(f.Networks.Tier, "no network leads out")
 }
@@ -184,17 +184,17 @@ func listening(f policy.Facts, in policy.Intent) policy.Verdict {
 func network() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-NET-001", Title: "Published ports are bound to the declared address", Severity: finding.High, Key: "ports",
-			Rationale:  "A port published without an address is open to the world, and goes round ufw and firewalld.",
+			Rationale:  "A port published without an address is open to the world, and bypasses ufw and firewalld.",
 			References: []string{"CIS 5.14", "KICS 451d79dc", "PSS hostPorts", "OWASP Docker rule 5a"},
-			Remedy:     `write "PORT:PORT" for 127.0.0.1, or the address when the world is meant`,
+			Remedy:     `write "PORT:PORT" for 127.0.0.1, or a public address when the port is meant to be public`,
 			Predicate:  portAddresses},
 		{ID: "HSE-NET-002", Title: "Exactly the declared ports are published", Severity: finding.High, Key: "ports",
-			Rationale:  "An undeclared port is an unwatched way in; a declared port that is missing is an outage.",
+			Rationale:  "An undeclared port is an unmonitored entry point; a declared port that is missing is an outage.",
 			References: []string{"CIS 5.9", "NIST SP 800-190 4.4.2"},
 			Remedy:     "declare the port under ports:, and give the service a network that may publish",
 			Predicate:  portsDeclared},
 		{ID: "HSE-NET-003", Title: "Low ports of the host are used only as declared", Severity: finding.Low, Key: "ports",
-			Rationale:  "A port below 1024 is one that users trust; only an edge has business there.",
+			Rationale:  "Users trust ports below 1024; only an edge needs one.",
 			References: []string{"CIS 5.8", "KICS bc2908f3"},
 			Remedy:     "publish on a port above 1023, or declare the port of the edge",
 			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
@@ -221,20 +221,20 @@ func network() []policy.Control {
 		{ID: "HSE-NET-006", Title: "The service reaches the services it shares a network with, and no other", Severity: finding.Medium, Key: "networks", Runtime: true,
 			Rationale:  "An intruder goes from service to service; each network that is not shared stops that.",
 			References: []string{"NIST SP 800-190 4.3.3", "OWASP Docker rule 5"},
-			Remedy:     "give both services one network for what they say to each other, and nothing more",
+			Remedy:     "let two services share a network only when they need to reach each other",
 			Predicate:  reach},
 		{ID: "HSE-NET-007", Title: "The service listens on the declared ports only", Severity: finding.Medium, Key: "verify", Runtime: true,
-			Rationale:  "A debugger or an admin port that came with the image is found here.",
+			Rationale:  "This detects debuggers and admin ports that came with the image.",
 			References: []string{"CIS 5.9", "NIST SP 800-190 4.4.5"},
 			Remedy:     "close the port, or add it to verify.listen",
 			Predicate:  listening},
-		{ID: "HSE-NET-008", Title: "No name leads to the host or to a metadata service", Severity: finding.Low,
+		{ID: "HSE-NET-008", Title: "No host name resolves to the host or to a metadata service", Severity: finding.Low,
 			Rationale:  "host-gateway and 169.254.169.254 lead out of the container's own networks.",
 			References: []string{"NIST SP 800-190 4.4.2"},
 			Remedy:     "a profile cannot ask for it; the container was not made by hsectl",
 			Predicate:  extraHosts},
 		{ID: "HSE-NET-009", Title: "No remote shell or desktop runs inside", Severity: finding.Medium, Runtime: true, Key: "command",
-			Rationale:  "A second door with its own users is never patched and never watched.",
+			Rationale:  "A second entry point with its own users is rarely patched or monitored.",
 			References: []string{"CIS 5.7", "KICS 5907595b"},
 			Remedy:     "take it out of the image",
 			Predicate:  remoteShell},

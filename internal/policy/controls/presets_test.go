@@ -223,8 +223,8 @@ func TestStaleImages(t *testing.T) {
 		detail string
 	}{
 		"known, on the last day":          {"redis:8", table, 400, finding.Pass, "redis:8"},
-		"known, the day after":            {"redis:8", table, 401, finding.Unknown, "whether redis:8 is still made: the data is of 2026-01-01 and more than 400 days old; update hsectl"},
-		"by its digest":                   {"redis@sha256:1", table, 401, finding.Unknown, "still made"},
+		"known, the day after":            {"redis:8", table, 401, finding.Unknown, "whether redis:8 is still maintained: the data is of 2026-01-01 and more than 400 days old; update hsectl"},
+		"by its digest":                   {"redis@sha256:1", table, 401, finding.Unknown, "still maintained"},
 		"retired, the day after":          {"grafana/promtail:3.5", table, 401, finding.Fail, "use alloy"},
 		"a tag that moves, the day after": {"redis", table, 401, finding.Fail, "moves"},
 		"not known, the day after":        {"example/app:1", table, 401, finding.Pass, "example/app:1"},

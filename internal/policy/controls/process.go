@@ -51,7 +51,7 @@ func capabilities() []policy.Control {
 					return ""
 				})
 			}},
-		{ID: "HSE-CAP-004", Title: "NET_BIND_SERVICE is not kept for nothing", Severity: finding.Info, Key: "capabilities",
+		{ID: "HSE-CAP-004", Title: "NET_BIND_SERVICE is not kept without need", Severity: finding.Info, Key: "capabilities",
 			Rationale: "Engines let every user bind low ports inside a container's own network namespace, and a process that is not root " +
 				"does not get an added capability anyway: it only widens what a setuid program could get back.",
 			References: []string{"KICS bc2908f3"},
@@ -72,11 +72,11 @@ func capabilities() []policy.Control {
 
 func entries() []policy.Control {
 	return []policy.Control{
-		{ID: "HSE-MON-004", Title: "Nobody has entered the container, as far as the engine remembers", Severity: finding.Low, Key: "health", Runtime: true,
-			Rationale: "docker exec and attach leave nothing in the container's log. Whoever does so should be known. " +
+		{ID: "HSE-MON-004", Title: "No docker exec or attach in the engine's recent events", Severity: finding.Low, Key: "health", Runtime: true,
+			Rationale: "docker exec and attach leave no trace in the container's log, so each one should be accounted for. " +
 				"The engine keeps its last 256 events only, and each health test takes three.",
 			References: []string{"CIS 5.23", "CIS 5.24", "CIS 1.1.3"},
-			Remedy:     "ask who it was; let monitoring.verify look more often, so that less is forgotten between",
+			Remedy:     "find out why it was run; shorten monitoring.verify, so that fewer events are lost in between",
 			Applies:    func(f policy.Facts) bool { return f.Entries.Known() || f.Entries.Why != "" },
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
 				e := f.Entries.Value
@@ -86,7 +86,7 @@ func entries() []policy.Control {
 				case len(e.Commands) > 0: // it may have been right: somebody has to say so
 					return policy.Advise(f.Entries.Tier, fmt.Sprintf("%d times: %s", len(e.Commands), strings.Join(shortened(e.Commands), "; ")))
 				}
-				return policy.Pass(f.Entries.Tier, "not in the last %s, which is what the engine remembers", policy.Age(e.Covered))
+				return policy.Pass(f.Entries.Tier, "none in the last %s, which the engine's events cover", policy.Age(e.Covered))
 			}},
 	}
 }
@@ -216,7 +216,7 @@ func noUser(p policy.Process) string { return p.NoUser }
 func users() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-USR-001", Title: "No process runs as root", Severity: finding.High, Key: "user",
-			Rationale:  "Root in the container is root on the host as soon as one wall falls.",
+			Rationale:  "Root in the container is root on the host as soon as one layer of isolation fails.",
 			References: []string{"CIS 4.1", "PSS runAsNonRoot", "OWASP Docker rule 2", "NIST SP 800-190 4.1.2"},
 			Remedy:     `set user: "uid:gid" to the numbers of the image's own user`,
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -268,7 +268,7 @@ func users() []policy.Control {
 				}, noUser)
 			}},
 		{ID: "HSE-USR-005", Title: "The user is the service's own", Severity: finding.Info, Key: "user", Runtime: true,
-			Rationale: "Whoever breaks out has the rights of every process with the same number: another service, or an account of the host. " +
+			Rationale: "A process that breaks out has the rights of every process with the same uid: another service, or an account of the host. " +
 				"Where the image or its preset fixes the number, it cannot be chosen.",
 			References: []string{"OWASP Docker rule 2", "NIST SP 800-190 4.3.4"},
 			Remedy:     "give each service a uid from 10000 up that no other has, where its image takes any",

@@ -74,7 +74,7 @@ func secretFiles(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	for _, s := range f.Secrets.Value {
 		if !slices.Contains(in.Secrets, s.Name) {
-			wrong = append(wrong, s.Name+" is there but not declared")
+			wrong = append(wrong, s.Name+" exists but is not declared")
 		}
 	}
 	if len(wrong) > 0 {
@@ -113,8 +113,8 @@ func secrets() []policy.Control {
 			References: []string{"OWASP Docker rule 12"},
 			Remedy:     "deploy delivers them so; deploy again",
 			Predicate:  secretFiles},
-		{ID: "HSE-SEC-003", Title: "Only its owner reads the file of a secret, and no repository keeps it", Severity: finding.High, Key: "secrets",
-			Rationale:  "A secret is as safe as the worst of its copies.",
+		{ID: "HSE-SEC-003", Title: "Secret files are readable by their owner only, and ignored by git", Severity: finding.High, Key: "secrets",
+			Rationale:  "A secret is only as safe as its least protected copy.",
 			References: []string{"NIST SP 800-190 4.5.5"},
 			Remedy:     "chmod 0400 the file, and name it in .gitignore; or keep it encrypted with age:",
 			Applies:    func(f policy.Facts) bool { return f.Sources.Known() || f.Sources.Why != "" },
@@ -125,16 +125,16 @@ func secrets() []policy.Control {
 			Remedy:     "pass the path of a secret file instead of its value",
 			Predicate:  argumentSecrets},
 		{ID: "HSE-SEC-005", Title: "No secret reaches a service that does not declare it", Severity: finding.Low, Key: "secrets",
-			Rationale:  "Each reader more is one more place from which it leaks.",
+			Rationale:  "Each additional reader is one more place from which it can leak.",
 			References: []string{"NIST SP 800-190 4.1.4"},
-			Remedy:     "name the secret under secrets: of the service, or take it away",
+			Remedy:     "name the secret under secrets: of the service, or remove it",
 			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
 				if !f.Secrets.Known() {
 					return policy.Unknown(f.Secrets, "the secret files")
 				}
 				for _, s := range f.Secrets.Value {
 					if !slices.Contains(in.Secrets, s.Name) {
-						return policy.Fail(f.Secrets.Tier, "%s is there but not declared", s.Name)
+						return policy.Fail(f.Secrets.Tier, "%s exists but is not declared", s.Name)
 					}
 				}
 				return policy.Pass(f.Secrets.Tier, "%d secrets, all declared", len(f.Secrets.Value))

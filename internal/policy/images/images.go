@@ -56,7 +56,7 @@ func images() []policy.Control {
 				return policy.Pass(f.Image.Tier, "%s", f.Image.Value.Reference)
 			}},
 		{ID: "HSE-IMG-003", Title: "The image does not start as root by itself", Severity: finding.Info, Key: "user", Runtime: true,
-			Rationale:  "Whoever starts the image without the profile gets root.",
+			Rationale:  "Without the profile, the image starts as root.",
 			References: []string{"CIS 4.1", "dockle CIS-DI-0001", "hadolint DL3002"},
 			Remedy:     "write USER 65532:65532 in the Dockerfile; the container's user is judged by HSE-USR-001",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -70,7 +70,7 @@ func images() []policy.Control {
 				return policy.Pass(f.Origin.Tier, "the image's user is %s", user)
 			}},
 		{ID: "HSE-IMG-005", Title: "No secret is baked into the image", Severity: finding.Critical, Key: "image", Runtime: true,
-			Rationale:  "Whoever can pull the image can read them, also those of a layer that was deleted later.",
+			Rationale:  "Pull access is enough to read them, including those that a later layer deletes.",
 			References: []string{"CIS 4.10", "dockle CIS-DI-0010", "NIST SP 800-190 4.1.4"},
 			Remedy:     "use RUN --mount=type=secret, and change the secret",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -83,7 +83,7 @@ func images() []policy.Control {
 				return policy.Pass(f.Origin.Tier, "none looks like a secret")
 			}},
 		{ID: "HSE-IMG-012", Title: "The image brings a health test, or the service has its own", Severity: finding.Info, Key: "health", Runtime: true,
-			Rationale:  "Whoever runs the image without the profile has no test either.",
+			Rationale:  "Without the profile, such an image runs untested.",
 			References: []string{"CIS 4.6", "dockle CIS-DI-0006", "trivy DS-0026"},
 			Remedy:     "write HEALTHCHECK in the Dockerfile; the service's own test is judged by HSE-HLT-001",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -95,19 +95,19 @@ func images() []policy.Control {
 				case f.Health.Known() && len(f.Health.Value.Test) > 0:
 					return policy.NotApplicable(f.Health.Tier, "the service has its own test")
 				}
-				return policy.Fail(f.Origin.Tier, "neither the image nor the service has one")
+				return policy.Fail(f.Origin.Tier, "neither the image nor the service has a health test")
 			}},
-		{ID: "HSE-IMG-014", Title: "Nothing turns off the check of certificates", Severity: finding.High, Key: "environment",
+		{ID: "HSE-IMG-014", Title: "Certificate verification is not disabled", Severity: finding.High, Key: "environment",
 			Rationale:  "Without certificate verification, TLS does not protect against an active attacker.",
 			References: []string{"checkov CKV2_DOCKER_2"},
 			Remedy:     "remove the variable; add the missing authority to the image instead",
 			Predicate:  certificateChecks},
-		{ID: "HSE-IMG-015", Title: "The image asks for no odd ports or volumes", Severity: finding.Low, Key: "image", Runtime: true,
+		{ID: "HSE-IMG-015", Title: "The image declares no unusual ports or volumes", Severity: finding.Low, Key: "image", Runtime: true,
 			Rationale:  "An image that exposes a remote shell, or keeps system directories in volumes, was made for something else.",
 			References: []string{"trivy DS-0004", "dockle DKL-DI-0002"},
 			Remedy:     "take EXPOSE or VOLUME out of the Dockerfile",
 			Predicate:  oddImage},
-		{ID: "HSE-IMG-018", Title: "What is pulled does not depend on the day", Severity: finding.Low, Key: "image", Static: true,
+		{ID: "HSE-IMG-018", Title: "Images are pulled only when missing, or by digest", Severity: finding.Low, Key: "image", Static: true,
 			Rationale:  "An image that is pulled at every start changes as soon as a new one is pushed.",
 			References: []string{"CIS 5.28"},
 			Remedy:     "leave pull_policy out, pin the digest with hsectl lock, and pull by deploying",
@@ -118,7 +118,7 @@ func images() []policy.Control {
 				case p == "" || p == "missing" || p == "never" || p == "if_not_present":
 					return policy.Pass(f.Declaration.Tier, "pulled when it is missing, or never")
 				case strings.Contains(f.Image.Value.Reference, "@sha256:"):
-					return policy.Pass(f.Declaration.Tier, "pull_policy is %s, and the digest is the same every day", p)
+					return policy.Pass(f.Declaration.Tier, "pull_policy is %s, and the digest is pinned", p)
 				default:
 					return policy.Fail(f.Declaration.Tier, "pull_policy is %s", p)
 				}
@@ -134,27 +134,27 @@ func Scanned() []policy.Control {
 	return []policy.Control{
 		row("HSE-IMG-001", "The image is pinned by its digest", finding.High, "A tag can be moved to a different image at any time.",
 			"write the lock: hsectl lock", "CIS 5.28", "CIS 4.2", "dockle DKL-DI-0006", "hadolint DL3006", "NIST SP 800-190 4.2.2"),
-		row("HSE-IMG-004", "No file gives privileges", finding.Medium, "A setuid program or a file capability turns any user into root where new privileges are not refused.",
+		row("HSE-IMG-004", "No file grants privileges", finding.Medium, "A setuid program or a file capability turns any user into root where new privileges are not refused.",
 			"take the bits away in the build: find / -xdev -perm /6000 -type f -exec chmod a-s {} +", "CIS 4.8", "dockle CIS-DI-0008", "OWASP Docker rule 4"),
 		row("HSE-IMG-006", "No shell, package manager or compiler", finding.Low, "What is not there cannot be used by an intruder.",
 			"copy the program into a distroless or empty base", "CIS 4.3", "dockle DKL-LI-0003", "NIST SP 800-190 4.1.2"),
 		row("HSE-IMG-007", "Size and number of layers are within the budget", finding.Low, "Unneeded files in an image are rarely updated.",
 			"leave build tools in an earlier stage", "CIS 4.3", "CIS 6.1"),
-		row("HSE-IMG-008", "The image is young enough, and its base still gets updates", finding.Medium, "An image that is not rebuilt has no fixes since.",
+		row("HSE-IMG-008", "The image is recent, and its base still gets updates", finding.Medium, "An image that is not rebuilt has no fixes since.",
 			"rebuild on a supported base: hsectl build --pull --no-cache", "CIS 4.4", "NIST SP 800-190 4.2.2"),
-		row("HSE-IMG-009", "The image comes from an allowed registry", finding.Medium, "Anybody may push to a public registry.",
+		row("HSE-IMG-009", "The image comes from an allowed registry", finding.Medium, "Anyone can push to a public registry.",
 			"use an image of an allowed registry, or add the registry to supply_chain.registries", "CIS 4.2", "hadolint DL3026", "NIST SP 800-190 4.1.5"),
-		row("HSE-IMG-010", "No vulnerability at or above the threshold", finding.High, "Known holes are tried first.",
+		row("HSE-IMG-010", "No vulnerability at or above the threshold", finding.High, "Attackers try known vulnerabilities first.",
 			"update what has a fix, then rebuild; hsectl scan shows each", "CIS 4.4", "OWASP Docker rule 9", "NIST SP 800-190 4.1.1"),
-		row("HSE-IMG-011", "The image is signed by the key of its registry", finding.Medium, "A signature says who built it, wherever it was pulled from.",
+		row("HSE-IMG-011", "The image is signed by the key of its registry", finding.Medium, "A signature proves the origin of an image, wherever it is pulled from.",
 			"sign when building, and name the key under supply_chain.signatures", "CIS 4.5", "CIS 4.12", "NIST SP 800-190 4.1.5"),
-		{ID: "HSE-IMG-013", Title: "The Dockerfile keeps good habits", Severity: finding.Low, Key: "build", By: "build, by hsectl lint, by hsectl review",
-			Rationale:  "What is downloaded without a checksum, updated in a layer of its own, or written twice is another image on another day.",
+		{ID: "HSE-IMG-013", Title: "The Dockerfile follows best practices", Severity: finding.Low, Key: "build", By: "build, by hsectl lint, by hsectl review",
+			Rationale:  "Downloads without a checksum, package updates in a separate layer and duplicate instructions make builds unpredictable.",
 			References: []string{"CIS 4.7", "CIS 4.9", "dockle CIS-DI-0007", "trivy DS-0017", "hadolint DL3008", "BuildKit checks"},
 			Remedy:     "see what each rule says: hsectl build --check"},
-		row("HSE-IMG-016", "Accounts are sane", finding.Medium, "An account with an empty password, or a second root, is a way in.",
+		row("HSE-IMG-016", "Accounts have their own uid and no empty password", finding.Medium, "An account with an empty password, or a second root, is a way in.",
 			"give each account its own uid, and lock its password", "dockle DKL-LI-0001", "dockle DKL-LI-0002"),
-		row("HSE-IMG-017", "Nothing is writable for everybody", finding.Low, "A file that everybody may change is changed by whoever breaks in.",
+		row("HSE-IMG-017", "No file is world-writable", finding.Low, "An intruder can change every world-writable file.",
 			"chmod o-w in the build, or set the sticky bit on directories", "NIST SP 800-190 4.1.2"),
 	}
 }

@@ -34,34 +34,34 @@ func presets() []policy.Control {
 		with(row(2, "The user is a number with a group", finding.Medium, "user"),
 			"Names resolve differently in each variant of an image, and a user without a group runs with group 0.",
 			`write user: "uid:gid"`, writtenUser),
-		with(row(3, "What starts as root can start twice, and be stopped", finding.High, "capabilities"),
+		with(row(3, "A service that starts as root can be stopped and restarted", finding.High, "capabilities"),
 			"Entry points that change the user fail at the second start, or cannot pass the stop signal on, without a few capabilities.",
 			"set user: to the image's own user; then no capability is needed", rootStart),
 		with(row(4, "A program keeps its file capability", finding.High, "capabilities"),
 			"The kernel refuses to start a program whose file capability is not in the bounding set, even for root.",
 			"add the capability with its reason, or name the preset of the image", fileCapability),
-		with(row(5, "An image that stays root without a word has a user", finding.High, "user"),
+		with(row(5, "An image that silently stays root has a user", finding.High, "user"),
 			"Redis 8 skips its change of user when it has no capability for it, and runs on as root.",
 			"set user:", silentRoot),
-		with(row(6, "Secrets come in a way that the image and the engine take", finding.Medium, "secrets"),
+		with(row(6, "Secrets are delivered in a way that the image and the engine support", finding.Medium, "secrets"),
 			"Compose refuses secrets that are not files on a read-only service; some images stop at a variable that ends in _FILE.",
 			"use files, and the image's own way to read them: hsectl presets NAME", secretWays),
 		with(row(7, "The health test can run in the image", finding.Medium, "health"),
-			"A test whose tool is missing never passes, and holds up everything that waits for it.",
+			"A test whose tool is missing never passes, and blocks every service that waits for it.",
 			"use the test of the preset: hsectl presets NAME", runnableTest),
-		with(row(8, "The image gets the time, the name and the place that it needs", finding.Medium, "shutdown"),
+		with(row(8, "The image gets the grace period, host name and data path that it needs", finding.Medium, "shutdown"),
 			"A database that is killed recovers at its next start; RabbitMQ and Kafka lose data that they wrote to the wrong place.",
 			"raise shutdown.grace, or set what the detail names", imageNeeds),
-		with(row(9, "The image is one that is still made", finding.Medium, "image"),
+		with(row(9, "The image is still maintained", finding.Medium, "image"),
 			"A tag that moves changes without notice, and one that is no longer built gets no security updates.",
 			"use the image of the preset: hsectl presets NAME", livingImage),
-		with(row(10, "A store of data is not open to the world", finding.High, "ports"),
+		with(row(10, "A data store is not open to the world", finding.High, "ports"),
 			"Databases, caches and brokers are found by scanners within minutes.",
 			"keep it on an internal network, and its port on 127.0.0.1 or unpublished", closedStore),
-		with(row(11, "The target takes what is declared", finding.Medium, ""),
+		with(row(11, "The target supports what is declared", finding.Medium, ""),
 			"docker stack deploy drops security options and short tmpfs entries without an error.",
 			"deploy with hsectl or docker compose", takenByTarget),
-		with(row(12, "Volumes belong to the user who writes them", finding.Medium, "writable"),
+		with(row(12, "Volumes belong to the user that writes them", finding.Medium, "writable"),
 			"A volume at a path that the image does not have is made for root.",
 			"deploy with hsectl, which prepares volumes, or add the path to the image", ownedVolumes),
 	}
@@ -245,7 +245,7 @@ func livingImage(f policy.Facts, in policy.Intent) policy.Verdict {
 	case name != "" && !strings.Contains(reference, "@sha256:") && (tag == "" || tag == "latest"):
 		return policy.Fail(f.Image.Tier, "%s: the tag moves from version to version", reference)
 	case stale != "" && (name != "" || in.Images.Mentions(repository)):
-		return policy.Undetermined(fmt.Sprintf("whether %s is still made: %s", reference, stale))
+		return policy.Undetermined(fmt.Sprintf("whether %s is still maintained: %s", reference, stale))
 	}
 	return policy.Pass(f.Image.Tier, "%s", reference)
 }
@@ -256,7 +256,7 @@ func closedStore(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	_, name, k := text(f, in)
 	if !k.Store {
-		return policy.NotApplicable(f.Ports.Tier, "the service is not known to be a store of data")
+		return policy.NotApplicable(f.Ports.Tier, "the service is not known to be a data store")
 	}
 	var wrong []string
 	for _, p := range f.Ports.Value {
@@ -286,7 +286,7 @@ func takenByTarget(f policy.Facts, _ policy.Intent) policy.Verdict {
 	}
 	d := f.Declaration.Value
 	if d.Target != "swarm" {
-		return policy.NotApplicable(f.Declaration.Tier, "the target is Compose, which takes all of it")
+		return policy.NotApplicable(f.Declaration.Tier, "the target is Compose, which supports all of it")
 	}
 	var wrong []string
 	for _, key := range d.Keys {
@@ -294,7 +294,7 @@ func takenByTarget(f policy.Facts, _ policy.Intent) policy.Verdict {
 			wrong = append(wrong, key+" is dropped by Swarm")
 		}
 	}
-	return all(f, wrong, "Swarm takes every key")
+	return all(f, wrong, "Swarm supports every key")
 }
 
 func ownedVolumes(f policy.Facts, in policy.Intent) policy.Verdict {

@@ -38,7 +38,7 @@ func judgeOpenings(m policy.Machine) policy.Verdict {
 		}
 		rules := firewall.New(lines.Value, nftables, port.IPv6())
 		if !rules.Engine && !port.IPv6() {
-			return policy.Fail(lines.Tier, "there is no chain %s that FORWARD leads to, so nothing stands before published ports", firewall.UserChain)
+			return policy.Fail(lines.Tier, "no chain %s is reached from FORWARD, so nothing filters published ports", firewall.UserChain)
 		}
 		for _, path := range rules.Paths(port, m.Proxied.Value) {
 			bad, unclear := against(rules, o, path)
@@ -77,10 +77,10 @@ func against(rules firewall.Rules, o policy.Opening, path firewall.Path) (wrong,
 		}
 	}
 	if len(tooOpen) > 0 {
-		wrong = append(wrong, fmt.Sprintf("%s lets in %s, and the profile does not", name, oneOf(tooOpen)))
+		wrong = append(wrong, fmt.Sprintf("%s allows %s, but the profile does not", name, oneOf(tooOpen)))
 	}
 	if len(tooClosed) > 0 {
-		wrong = append(wrong, fmt.Sprintf("%s refuses %s, and the profile lets it in", name, oneOf(tooClosed)))
+		wrong = append(wrong, fmt.Sprintf("%s refuses %s, but the profile allows it", name, oneOf(tooClosed)))
 	}
 	if len(open) > 0 {
 		unclear = append(unclear, fmt.Sprintf("%s from %s depends on what cannot be judged: %s", name, open[0], doubt))

@@ -38,24 +38,24 @@ func machine(engine lifecycle.Engine, today time.Time) []machineControl {
 	const by = "verify --engine"
 	return []machineControl{
 		{Control: policy.Control{ID: "HSE-OPS-002", Title: "The engine's API is not open to the network", Severity: finding.Critical, By: by,
-			Rationale:  "Whoever reaches it is root on the machine.",
+			Rationale:  "Access to it is equivalent to root on the machine.",
 			References: []string{"CIS 2.7", "OWASP Docker rule 1", "NIST SP 800-190 4.3.2"},
 			Remedy:     "take tcp:// out of the engine's hosts, or set tlsverify with a certificate authority of your own"},
 			judge: func(m policy.Machine) policy.Verdict {
 				return none(m.Plain, "the engine's addresses", "no address without TLS", "answers without TLS at %s")
 			}},
-		{Control: policy.Control{ID: "HSE-OPS-004", Title: "A firewall sees what is published", Severity: finding.High, By: by,
-			Rationale:  "Published ports are forwarded before ufw and firewalld are asked; only the chain DOCKER-USER comes first.",
+		{Control: policy.Control{ID: "HSE-OPS-004", Title: "A firewall filters published ports", Severity: finding.High, By: by,
+			Rationale:  "Published ports are forwarded before ufw and firewalld see them; only the chain DOCKER-USER comes first.",
 			References: []string{"CIS 2.4", "OWASP Docker rule 5"},
-			Remedy:     "say under firewall: who may reach each port, and load the rules that hsectl generate writes; or publish on 127.0.0.1"},
+			Remedy:     "declare under firewall: which networks may reach each port, and load the rules that hsectl generate writes; or publish on 127.0.0.1"},
 			judge: publishedGuarded},
 		{Control: policy.Control{ID: "HSE-OPS-005", Title: "Engine and runtime have the fixes of known escapes", Severity: finding.High, By: by,
 			Rationale:  "A container escape needs one old component.",
 			References: []string{"CIS 1.2.2", "NIST SP 800-190 4.4.1", "NIST SP 800-190 4.5.3"},
 			Remedy:     "update the engine and runc to releases with the fixes, which the detail names"},
 			judge: func(m policy.Machine) policy.Verdict { return versions(m, engine, today) }},
-		{Control: policy.Control{ID: "HSE-OPS-006", Title: "Root of a container is nobody on the host", Severity: finding.Info, By: by,
-			Rationale:  "With mapped user ids, or an engine that is not root, an escape ends as nobody.",
+		{Control: policy.Control{ID: "HSE-OPS-006", Title: "Root in a container has no privileges on the host", Severity: finding.Info, By: by,
+			Rationale:  "With mapped user ids, or a rootless engine, a process that escapes has no privileges on the host.",
 			References: []string{"CIS 2.9", "OWASP Docker rule 11"},
 			Remedy:     "run the engine rootless, or with userns-remap"},
 			judge: func(m policy.Machine) policy.Verdict {
@@ -73,7 +73,7 @@ func machine(engine lifecycle.Engine, today time.Time) []machineControl {
 			Remedy:     `in daemon.json: "icc": false, "live-restore": true, "no-new-privileges": true, no insecure-registries, no experimental`},
 			judge: engineDefaults},
 		{Control: policy.Control{ID: "HSE-OPS-008", Title: "The engine's files belong to root", Severity: finding.Medium, By: by,
-			Rationale:  "Who can write the engine's configuration or its socket is root.",
+			Rationale:  "Write access to the engine's configuration or socket is equivalent to root.",
 			References: []string{"CIS 3.1", "CIS 3.15", "CIS 3.17"},
 			Remedy:     "chown root, and take write access from group and others; the socket may be the group docker's"},
 			judge: engineFiles},
@@ -140,7 +140,7 @@ func publishedGuarded(m policy.Machine) policy.Verdict {
 	if len(rules) == 0 {
 		return policy.Fail(m.Forwarding.Tier, "nothing in DOCKER-USER refuses what comes to %s", strings.Join(m.Published.Value, ", "))
 	}
-	return policy.Pass(m.Forwarding.Tier, "%d rules refuse some of what comes to %s; that they are the right ones is not judged", len(rules), strings.Join(m.Published.Value, ", "))
+	return policy.Pass(m.Forwarding.Tier, "%d rules refuse some of what comes to %s; whether they are the right ones is not judged", len(rules), strings.Join(m.Published.Value, ", "))
 }
 
 // release reads the numbers at the beginning of a version, and whether a distribution has added its own.
@@ -212,7 +212,7 @@ func engineDefaults(m policy.Machine) policy.Verdict {
 		wrong = append(wrong, "new privileges are allowed by default")
 	}
 	if !slices.Contains(m.Security.Value, "seccomp") {
-		wrong = append(wrong, "there is no filter of system calls")
+		wrong = append(wrong, "seccomp is off")
 	}
 	if len(m.Insecure.Value) > 0 {
 		wrong = append(wrong, "registries without TLS: "+strings.Join(m.Insecure.Value, ", "))

@@ -41,13 +41,13 @@ type monitoringControl struct {
 func monitoring() []monitoringControl {
 	const by = "lint and verify"
 	return []monitoringControl{
-		{Control: policy.Control{ID: "HSE-MON-001", Title: "Each service is watched, over a network of its own", Severity: finding.Low, Key: "metrics", By: by,
+		{Control: policy.Control{ID: "HSE-MON-001", Title: "Each service is monitored, over a network of its own", Severity: finding.Low, Key: "metrics", By: by,
 			Rationale: "Failures of a service that is not measured go unnoticed. Metrics of a service help an attacker, " +
 				"so only Prometheus reads it, over an internal network.",
 			References: []string{"NIST SP 800-190 4.4", "NSA/CISA Kubernetes Hardening: logging"},
 			Remedy:     "give the service metrics: or a health test, leave prometheus and container-exporter on, and do not publish the port of its metrics"},
 			judge: monitoredServices},
-		{Control: policy.Control{ID: "HSE-MON-002", Title: "Somebody is told when a service is unwell", Severity: finding.Medium, Key: "monitoring.receivers", By: by,
+		{Control: policy.Control{ID: "HSE-MON-002", Title: "A receiver is notified when a service is unhealthy", Severity: finding.Medium, Key: "monitoring.receivers", By: by,
 			Rationale:  "An alert without a receiver is only a log line. A service that is killed for memory, restarts or fails its test must reach a person.",
 			References: []string{"NIST SP 800-190 4.4", "NSA/CISA Kubernetes Hardening: threat detection"},
 			Remedy:     "name a receiver under monitoring.receivers, and leave prometheus, alertmanager and container-exporter on"},
@@ -57,7 +57,7 @@ func monitoring() []monitoringControl {
 				}
 				return []about{{w.Name, "monitoring.receivers", told(w)}}
 			}},
-		{Control: policy.Control{ID: "HSE-MON-003", Title: "The running stack is verified again and again", Severity: finding.Medium, Key: "monitoring.verify", By: by,
+		{Control: policy.Control{ID: "HSE-MON-003", Title: "The running stack is verified regularly", Severity: finding.Medium, Key: "monitoring.verify", By: by,
 			Rationale:  "A control that held at deploy time may not hold today: a container, the engine or the host may have changed.",
 			References: []string{"NIST SP 800-190 4.4.5", "OWASP Docker rule 6"},
 			Remedy:     "set monitoring.verify: 1h, and install the timer that generate writes to monitoring/verify"},
@@ -74,11 +74,11 @@ func monitoredServices(w policy.Monitoring) []about {
 	one := func(v policy.Verdict) []about { return []about{{w.Name, "monitoring", v}} }
 	switch {
 	case !w.Asked:
-		return one(policy.Advise(finding.Declared, "the profile has no section monitoring: nothing of it watches the services"))
+		return one(policy.Advise(finding.Declared, "the profile has no section monitoring, so the services are not monitored"))
 	case w.Absent:
 		return one(policy.Advise(finding.Applied, "the monitoring stack is declared, and not deployed here"))
 	case !w.Services.Known():
-		return one(policy.Unknown(w.Services, "how the services are watched"))
+		return one(policy.Unknown(w.Services, "the monitoring of the services"))
 	}
 	var out []about
 	for _, s := range w.Services.Value {
@@ -89,7 +89,7 @@ func monitoredServices(w policy.Monitoring) []about {
 		case len(s.Silent) > 0:
 			a.Verdict = policy.Fail(w.Services.Tier, "Prometheus gets no answer: %s", strings.Join(s.Silent, ", "))
 		case len(s.Ways) == 0:
-			a.Verdict = policy.Fail(w.Services.Tier, "neither its metrics nor its health is asked for")
+			a.Verdict = policy.Fail(w.Services.Tier, "neither its metrics nor its health is collected")
 		}
 		out = append(out, a)
 	}
@@ -111,13 +111,13 @@ func told(w policy.Monitoring) policy.Verdict {
 	}
 	switch {
 	case len(w.Alerts.Value.Rules) == 0:
-		return policy.Fail(w.Alerts.Tier, "there is no alert")
+		return policy.Fail(w.Alerts.Tier, "no alert is defined")
 	case len(missing) > 0:
-		return policy.Fail(w.Alerts.Tier, "there is no alert %s", strings.Join(missing, ", "))
+		return policy.Fail(w.Alerts.Tier, "alert %s is not defined", strings.Join(missing, ", "))
 	case len(w.Alerts.Value.Receivers) == 0:
 		return policy.Fail(w.Alerts.Tier, "%d alerts, but no receiver is set", len(w.Alerts.Value.Rules))
 	}
-	return policy.Pass(w.Alerts.Tier, "%d alerts, told to %s", len(w.Alerts.Value.Rules), strings.Join(w.Alerts.Value.Receivers, ", "))
+	return policy.Pass(w.Alerts.Tier, "%d alerts, sent to %s", len(w.Alerts.Value.Rules), strings.Join(w.Alerts.Value.Receivers, ", "))
 }
 
 // lateBy is how many times its interval a verify may be old: one may fail to start.
@@ -125,7 +125,7 @@ const lateBy = 2
 
 func verified(w policy.Monitoring) policy.Verdict {
 	v := w.Verified.Value
-	last := "no result is kept on this machine"
+	last := "no result is stored on this machine"
 	if v.Any {
 		last = "the last result before this one is " + policy.Age(v.Age) + " old"
 	}

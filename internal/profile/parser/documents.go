@@ -137,7 +137,7 @@ func (d *documents) set(assignment string) *yamldoc.Node {
 	at := yamldoc.Position{File: profile.LayerFlag + " " + assignment}
 	path, value, ok := strings.Cut(assignment, "=")
 	if !ok {
-		d.c.Add(at, "write PATH=VALUE, such as services.app.limits.memory=2G", "there is no value")
+		d.c.Add(at, "write PATH=VALUE, such as services.app.limits.memory=2G", "the value is missing")
 		return nil
 	}
 	keys, ok := yamldoc.SplitPath(path)

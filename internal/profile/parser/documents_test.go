@@ -275,7 +275,7 @@ func TestMistakesInLayers(t *testing.T) {
 			o.Load = memory{"./a.yaml": "extends: ./b.yaml\n", "./b.yaml": "extends: ./a.yaml\n"}.load
 		}, []string{"b.yaml:1:10: cycle in extends: ./a.yaml → ./b.yaml → ./a.yaml"}},
 		"extends in an overlay":   {base, overlay("extends: production\n"), []string{"site.yaml:1:10: an overlay cannot have extends"}},
-		"a set without a value":   {base, set("services.app.restart"), []string{"--set services.app.restart: there is no value"}},
+		"a set without a value":   {base, set("services.app.restart"), []string{"--set services.app.restart: the value is missing"}},
 		"a set of nothing":        {base, set("services..app=1"), []string{"is not a path"}},
 		"a set of an item":        {base, set("services.app.ports[0]=1:1"), []string{"a single list item cannot be set"}},
 		"a set value":             {base, set("services.app.limits.memory=lots"), []string{`--set services.app.limits.memory=lots: services.app.limits.memory: "lots" is not an amount`}},

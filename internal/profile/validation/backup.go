@@ -39,7 +39,7 @@ func (v *validator) backups() {
 		path += ".backup"
 		switch {
 		case (b.To == "") == (b.By == ""):
-			v.bad(path, "write to: DIRECTORY for hsectl backup, or by: SYSTEM with reason: for another", "the backup of volume %q must say who makes it", name)
+			v.bad(path, "write to: DIRECTORY for hsectl backup, or by: SYSTEM with reason: for another", "the backup of volume %q needs to: or by:", name)
 		case b.By != "":
 			v.outside(*b, path)
 		default:

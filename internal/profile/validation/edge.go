@@ -73,7 +73,7 @@ func (v edgeValidator) unopened() {
 		for i, p := range s.Ports {
 			if p.Beyond() && checkPort(p) == nil && !slices.ContainsFunc(v.p.Firewall, func(o profile.Opening) bool { return opens(o, p) }) {
 				v.bad(fmt.Sprintf("services.%s.ports[%d]", name, i), fmt.Sprintf("add {port: %d, protocol: %s, from: [world]} or a network to firewall:", p.Host, p.Protocol),
-					"port %d/%s is published on %s, and firewall: does not say who may reach it", p.Host, p.Protocol, p.Address)
+					"port %d/%s is published on %s, and firewall: does not declare which networks may reach it", p.Host, p.Protocol, p.Address)
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func (v *serviceValidator) hostPaths() {
 			}
 		}
 		if reachesEngine(h.Host) {
-			v.bad(at+".host", "name the narrower path that is read", "%s of the host holds the engine's socket, which makes whoever reads it root", h.Host)
+			v.bad(at+".host", "name the narrower path that is read", "%s of the host holds the engine's socket, which gives root access", h.Host)
 		}
 		if strings.TrimSpace(h.Why) == "" {
 			v.bad(at, "add why: what is read there", "the path %s of the host has no reason", h.Host)

@@ -19,7 +19,7 @@ func (v *serviceValidator) choices() {
 		}
 	}
 	if v.root != "" && len(v.s.Profiles) > 0 {
-		v.bad(v.at("profiles"), "drop profiles:", "the parts of the monitoring stack come together")
+		v.bad(v.at("profiles"), "drop profiles:", "the parts of the monitoring stack cannot be chosen separately")
 	}
 	if v.p.Edge != nil && len(v.s.Profiles) > 0 && (v.name == profile.EdgeService || v.p.BehindEdge(v.name)) {
 		v.bad(v.at("profiles"), "drop profiles:, or take it out of the routes of the edge", "the edge always brings traffic to service %q", v.name)
@@ -54,7 +54,7 @@ func (v *serviceValidator) replicas() {
 	case n < 1:
 		v.bad(at, "a service that is not to run is left out of the profile; its volumes stay", "service %q cannot have %d containers", v.name, n)
 	case n > mostReplicas:
-		v.bad(at, "one engine is no cluster", "%d containers of service %q are more than %d", n, v.name, mostReplicas)
+		v.bad(at, "one engine is not a cluster", "%d containers of service %q are more than %d", n, v.name, mostReplicas)
 	case n > 1:
 		for _, o := range v.againstSecond() {
 			v.bad(at, o.hint, "service %q cannot have %d containers: %s", v.name, n, o.why)

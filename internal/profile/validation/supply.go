@@ -72,8 +72,8 @@ func (v supplyValidator) signature(path string, e profile.Signature) {
 	case keyless && (e.Identity == "") == (e.Pattern == ""):
 		v.bad(path+".identity", "write identity, or identity_pattern", "the signature for %s needs one identity", e.Images)
 	case keyless && e.Issuer == "":
-		v.bad(path+".issuer", "write the address of who issued the token, such as https://token.actions.githubusercontent.com",
-			"the signature for %s has no issuer: anybody can have a certificate for any name from some issuer", e.Images)
+		v.bad(path+".issuer", "write the address of the token's issuer, such as https://token.actions.githubusercontent.com",
+			"the signature for %s has no issuer: anyone can get a certificate for any name from some issuer", e.Images)
 	}
 	if (keyless || e.Logged) && e.Root == "" {
 		v.bad(path+".root", "write the file with: cosign trusted-root create, or take that of https://github.com/sigstore/root-signing",

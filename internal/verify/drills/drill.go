@@ -37,7 +37,7 @@ func JudgeRestart(s stack.Service, o Recovered, budget time.Duration) finding.Fi
 	if !o.Healthy {
 		detail = fmt.Sprintf("%s after %s", o.State, budget)
 	}
-	f := drilled(s, "HSE-LIF-014", "The service comes back after a restart", o.Healthy && o.Took <= budget, detail)
+	f := drilled(s, "HSE-LIF-014", "The service restarts with its data intact", o.Healthy && o.Took <= budget, detail)
 	f.Severity, f.Where, f.Remedy = finding.High, "restart", "let the program clean up after itself when it starts; raise --budget if it needs longer"
 	return f
 }
@@ -52,7 +52,7 @@ type Outage struct {
 
 // JudgeDependency wants the loss noticed, and mended without help.
 func JudgeDependency(s stack.Service, o Outage, budget time.Duration) finding.Finding {
-	f := drilled(s, "HSE-LIF-015", "The service notices that a dependency is gone, and recovers", false, "")
+	f := drilled(s, "HSE-LIF-015", "The service detects a lost dependency and recovers", false, "")
 	f.Where, f.Remedy = "health", "let the health test ask what the service needs, and let the service connect again"
 	switch {
 	case !o.Noticed:
@@ -93,7 +93,7 @@ type Taken struct {
 func JudgeMemory(s stack.Service, o Exhausted) []finding.Finding {
 	text := func(n int64) string { return units.BytesSize(float64(n)) }
 	want := s.Limits.Memory.Bytes
-	hold := drilled(s, "HSE-RES-010", "The kernel ends the service at its memory limit", o.OOM && o.ExitCode == 137 && o.Limit == want,
+	hold := drilled(s, "HSE-RES-010", "The kernel kills the service at its memory limit", o.OOM && o.ExitCode == 137 && o.Limit == want,
 		fmt.Sprintf("a copy with %s ended with code %d; killed for memory: %v; declared is %s", text(o.Limit), o.ExitCode, o.OOM, text(want)))
 	hold.Severity, hold.Where, hold.Remedy = finding.High, "limits", "deploy again; enable the memory controller on the host"
 	heap, found := HeapLimit(s)
@@ -219,7 +219,7 @@ func JudgeLoad(s stack.Service, o Loaded, b Budget) []finding.Finding {
 	}
 	if limit := s.Limits.Memory.Bytes; limit > 0 && most > 0 {
 		share := float64(most) / float64(limit)
-		out = append(out, row("HSE-RES-014", "The service keeps clear of its memory limit under load", share <= b.Memory, fmt.Sprintf("%s of %s, %.0f%%", units.BytesSize(float64(most)), units.BytesSize(float64(limit)), 100*share), "raise limits.memory"))
+		out = append(out, row("HSE-RES-014", "The service stays below its memory limit under load", share <= b.Memory, fmt.Sprintf("%s of %s, %.0f%%", units.BytesSize(float64(most)), units.BytesSize(float64(limit)), 100*share), "raise limits.memory"))
 	}
 	return out
 }
