@@ -126,7 +126,7 @@ func hintFor(err error) string {
 	if damaged, ok := errors.AsType[*record.DamagedError](err); ok {
 		return "nothing was changed; to continue without " + damaged.What + ", remove its volume"
 	}
-	if errors.Is(err, deploy.ErrMoved) {
+	if errors.Is(err, deploy.ErrMoved) || errors.Is(err, deploy.ErrEdited) {
 		return "nothing was changed; make and review a new plan: hsectl plan --out FILE"
 	}
 	if errors.Is(err, probe.ErrDynamic) {

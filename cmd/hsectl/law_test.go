@@ -57,7 +57,7 @@ func rooms() []room {
 		{"internal/image/audit", "judges an image: advisories and the image controls", []string{"internal/lifecycle", "internal/finding", "internal/image", "internal/image/lock", "internal/image/scan", "internal/image/vuln", "internal/policy"}},
 		{"internal/image/sbom", "a report as a bill of materials", []string{"internal/image/audit"}},
 		{"internal/image/scanners", "what other scanners found", []string{"internal/image/audit", "internal/image/scan", "internal/image/vuln"}},
-		{"internal/image/bundle", "a stack as one file, for machines without a network", nil},
+		{"internal/image/bundle", "a stack as one file, for machines without a network", []string{"internal/image"}},
 		{"internal/atomicfile", "writes files so that each is whole, or as it was", nil},
 		{"internal/image/cache", "the door to what is kept between scans, and to OSV's databases", []string{"internal/image/vuln", "internal/atomicfile"}},
 		{"internal/backup", "what lies in a directory of backups: archives, records, proofs; knows no file", nil},

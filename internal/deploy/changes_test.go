@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -177,7 +178,33 @@ func TestSavedPlan(t *testing.T) {
 	if got, err := deploy.DecodeSaved(data); err != nil || got.Fingerprint != first.Fingerprint {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range []string{"", "{}", `{"apiVersion":"hsectl/v2","kind":"Plan"}`, string(data[:len(data)/2]), string(data) + "x"} {
+	edited := strings.Replace(string(data), `"action":"replace"`, `"action":"keep"`, 1)
+	if edited == string(data) {
+		t.Fatalf("nothing is replaced: %s", data)
+	}
+	if _, err := deploy.DecodeSaved([]byte(edited)); !errors.Is(err, deploy.ErrEdited) {
+		t.Errorf("an edited plan: %v", err)
+	}
+	for name, c := range map[string]struct {
+		change func(*deploy.Saved)
+		want   error
+	}{
+		"the same":                           {func(*deploy.Saved) {}, nil},
+		"another fingerprint":                {func(s *deploy.Saved) { s.Fingerprint = "x" }, deploy.ErrMoved},
+		"other steps, with their own digest": {func(s *deploy.Saved) { s.Steps, s.SHA256 = nil, "x" }, deploy.ErrEdited},
+	} {
+		got := first
+		c.change(&got)
+		if err := got.Fits(first); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	theirs := first
+	theirs.Stack = "other"
+	if err := theirs.Fits(first); err == nil || !strings.Contains(err.Error(), "for stack other") {
+		t.Errorf("a plan of another stack: %v", err)
+	}
+	for _, bad := range []string{"", "{}", `{"apiVersion":"hsectl/v1","kind":"Plan","stack":"shop"}`, `{"apiVersion":"hsectl/v2","kind":"Plan"}`, string(data[:len(data)/2]), string(data) + "x"} {
 		if _, err := deploy.DecodeSaved([]byte(bad)); err == nil {
 			t.Errorf("%.40q is taken for a plan", bad)
 		}

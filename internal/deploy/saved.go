@@ -12,8 +12,8 @@ import (
 // PlanVersion is that of a saved plan.
 const PlanVersion = "hsectl/v1"
 
-// Saved is a plan as a file: what would happen, and a fingerprint of everything it was made from. It holds no value of a
-// secret or a variable.
+// Saved is a plan as a file: what would happen, a fingerprint of everything it was made from, and a digest of the file itself.
+// It holds no value of a secret or a variable.
 type Saved struct {
 	APIVersion  string           `json:"apiVersion"`
 	Kind        string           `json:"kind"`
@@ -25,6 +25,7 @@ type Saved struct {
 	Resources   []ResourceChange `json:"resources,omitempty"`
 	Intent      []string         `json:"intent,omitempty"` // settings that are recorded anew
 	Hooks       []SavedHook      `json:"hooks,omitempty"`  // that run on the machine that applies it
+	SHA256      string           `json:"sha256"`           // of all the rest
 }
 
 // SavedStep is a step without what it carries.
@@ -33,6 +34,9 @@ type SavedStep struct {
 	Subject string `json:"subject"`
 	Cause   string `json:"cause"`
 }
+
+// ErrEdited is a saved plan that was changed after it was written: what was reviewed is not what would happen.
+var ErrEdited = errors.New("the plan was edited after it was written")
 
 // ErrMoved is a saved plan that no longer fits: the profile, the images, the secrets or the engine have changed.
 var ErrMoved = errors.New("the plan is stale: the profile, the images, the secrets or the engine have changed since")
@@ -61,7 +65,31 @@ func Save(d Desired, o Observed, p Plan) (Saved, error) {
 		return Saved{}, fmt.Errorf("saving the plan: %w", err)
 	}
 	out.Fingerprint = record.Digest(data)
-	return out, nil
+	out.SHA256, err = out.sum()
+	return out, err
+}
+
+// sum is the digest over all of the plan but itself.
+func (s Saved) sum() (string, error) {
+	s.SHA256 = ""
+	data, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("saving the plan: %w", err)
+	}
+	return record.Digest(data), nil
+}
+
+// Fits refuses a saved plan that is not, in all that it shows, the one made now.
+func (s Saved) Fits(now Saved) error {
+	switch {
+	case s.Stack != now.Stack:
+		return fmt.Errorf("the plan is for stack %s, not %s", s.Stack, now.Stack)
+	case s.Fingerprint != now.Fingerprint:
+		return ErrMoved
+	case s.SHA256 != now.SHA256: // its steps are others, and its fingerprint is that of the plan made now
+		return ErrEdited
+	}
+	return nil
 }
 
 // DecodeSaved reads a saved plan.
@@ -72,6 +100,13 @@ func DecodeSaved(data []byte) (Saved, error) {
 	}
 	if s.APIVersion != PlanVersion || s.Kind != "Plan" {
 		return s, fmt.Errorf("reading the plan: it is a %s of %s, not a Plan of %s", s.Kind, s.APIVersion, PlanVersion)
+	}
+	sum, err := s.sum()
+	if err == nil && s.SHA256 != sum {
+		err = ErrEdited
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading the plan: %w", err)
 	}
 	return s, nil
 }

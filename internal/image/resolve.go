@@ -153,6 +153,15 @@ func Repository(reference string) (string, error) {
 	return registry + "/" + ref.Context().RepositoryStr(), nil
 }
 
+// Full returns a reference in full: two that are written otherwise and mean the same are equal.
+func Full(reference string) (string, error) {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return "", fmt.Errorf("image %q is not a reference: %w", reference, err)
+	}
+	return ref.Name(), nil
+}
+
 // Registry returns the registry of a reference, as Docker names it: docker.io where none is said.
 func Registry(reference string) (string, error) {
 	repository, err := Repository(reference)

@@ -30,9 +30,12 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, path, dir string)
 		return err
 	}
 	defer engine.Close()
-	m, files, err := bundle.Read(f, func(r io.Reader) error { return engine.Load(ctx, r) })
+	m, files, err := bundle.Read(f)
 	if err != nil {
-		return fmt.Errorf("reading the bundle %s: %w", path, err)
+		return fmt.Errorf("reading the bundle %s: %w; nothing was changed", path, err)
+	}
+	if err := bring(ctx, &app.Bundle{File: f, Manifest: m}, engine); err != nil {
+		return err
 	}
 	var out []generate.File
 	for _, file := range files {
@@ -67,8 +70,7 @@ func Open(name string) (l app.Loaded, done func(), err error) {
 			release()
 		}
 	}()
-	drain := func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }
-	m, files, err := bundle.Read(f, drain)
+	m, files, err := bundle.Read(f)
 	if err != nil {
 		return fail(&app.UsageError{Err: fmt.Errorf("reading the bundle %s: %w", name, err), Hint: "nothing was changed; copy the file again"})
 	}
@@ -105,14 +107,20 @@ func Bring(ctx context.Context, b *app.Bundle, s app.Streams, engine *docker.Eng
 	if err != nil || len(wrong) == 0 {
 		return err
 	}
+	s.Say("loading %s", app.Count(len(b.Manifest.Images), "image"))
+	return bring(ctx, b, engine)
+}
+
+// bring loads the images of a bundle that was found whole.
+func bring(ctx context.Context, b *app.Bundle, engine *docker.Engine) error {
 	if _, err := b.File.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading the bundle again: %w", err)
 	}
-	s.Say("loading %s", app.Count(len(b.Manifest.Images), "image"))
-	if _, _, err := bundle.Read(b.File, func(r io.Reader) error { return engine.Load(ctx, r) }); err != nil {
+	if err := bundle.LoadImages(b.File, b.Manifest, func(r io.Reader) error { return engine.Load(ctx, r) }); err != nil {
 		return fmt.Errorf("loading the bundle: %w", err)
 	}
-	if wrong, err = differing(ctx, b, engine); err != nil || len(wrong) == 0 {
+	wrong, err := differing(ctx, b, engine)
+	if err != nil || len(wrong) == 0 {
 		return err
 	}
 	return fmt.Errorf("loading the bundle: %w: the engine's %s is not the image that the manifest lists", bundle.ErrDamaged, wrong[0])

@@ -63,6 +63,11 @@ func (d *deployment) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	if o.Plan != "" {
+		if _, err := readPlan(o.Plan, l.Stack.Name); err != nil {
+			return err
+		}
+	}
 	if err := d.prepare(ctx, l); err != nil {
 		return err
 	}
@@ -73,13 +78,13 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.options.Load.aim(l.Stack, d.engine.Local()); err != nil {
 		return err
 	}
+	if err := d.gates(ctx, l); err != nil {
+		return err
+	}
 	if l.Bundle != nil {
 		if err := bundle.Bring(ctx, l.Bundle, s, d.engine); err != nil {
 			return err
 		}
-	}
-	if err := d.gates(ctx, l); err != nil {
-		return err
 	}
 	if err := d.stack(ctx, l, d.desired[0]); err != nil || !o.Monitoring {
 		return err

@@ -191,24 +191,34 @@ func shown(value string) string {
 	return value
 }
 
-// sameAsSaved refuses a saved plan when the one made now is another.
-func sameAsSaved(path string, d deploy.Desired, o deploy.Observed, p deploy.Plan) error {
+// readPlan reads a saved plan of a stack.
+func readPlan(path, stack string) (deploy.Saved, error) {
+	hint := "make one with: hsectl plan --out " + path
 	data, err := host.ReadFile(path, maxPlanBytes)
 	if err != nil {
-		return &app.UsageError{Err: fmt.Errorf("reading the plan: %w", err), Hint: "make one with: hsectl plan --out " + path}
+		return deploy.Saved{}, &app.UsageError{Err: fmt.Errorf("reading the plan: %w", err), Hint: hint}
 	}
 	saved, err := deploy.DecodeSaved(data)
+	if err == nil && saved.Stack != stack {
+		err = fmt.Errorf("reading the plan: it is for stack %s, not %s", saved.Stack, stack)
+	}
 	if err != nil {
-		return &app.UsageError{Err: err, Hint: "make one with: hsectl plan --out " + path}
+		return saved, &app.UsageError{Err: err, Hint: hint}
+	}
+	return saved, nil
+}
+
+// sameAsSaved refuses a saved plan when the one made now is another.
+func sameAsSaved(path string, d deploy.Desired, o deploy.Observed, p deploy.Plan) error {
+	saved, err := readPlan(path, p.Stack)
+	if err != nil {
+		return err
 	}
 	now, err := deploy.Save(d, o, p)
 	if err != nil {
 		return err
 	}
-	if now.Fingerprint != saved.Fingerprint {
-		return errors.Join(deploy.ErrMoved)
-	}
-	return nil
+	return saved.Fits(now)
 }
 
 // Plan shows what a deploy would do, of the stack of the profile and of the one that watches it when that is asked for.

@@ -130,8 +130,9 @@ func candidate(ctx context.Context, l app.Loaded, engine *docker.Engine, service
 		return audit.Candidate{}, err
 	}
 	c.Present, c.ID, c.RepoDigests = err == nil, facts.ID, facts.RepoDigests
-	if l.Bundle != nil { // it was compared with the bundle, under whatever id this engine has for it
+	if l.Bundle != nil { // its images are loaded when they were judged, whatever the engine has by that name now
 		i := l.Bundle.Image(reference)
+		c.Present = i.Config != ""
 		c.ID, c.RepoDigests = i.ID, []string{reference + "@" + i.ID, reference + "@" + i.Config}
 	}
 	for _, e := range l.Profile.Exceptions {

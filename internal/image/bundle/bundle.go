@@ -1,6 +1,6 @@
 // Package bundle is one archive of everything that a stack needs where there is no network: images, the rendered
 // files, the lock and bills of materials. It only reads and writes streams. The first entry lists the checksums of
-// all others, so that a bundle that was cut or changed is refused.
+// all others and the images, so that a bundle that was cut or changed, or that would bring other images, is refused.
 package bundle
 
 import (
@@ -23,8 +23,11 @@ const (
 	ImagesName   = "images.tar"
 )
 
-// maxFile bounds every entry but the images.
-const maxFile = 64 << 20
+// maxFile bounds every entry but the images, and maxFiles all of them together.
+const (
+	maxFile  = 64 << 20
+	maxFiles = 1 << 30
+)
 
 // apiVersion of the format.
 const apiVersion = "hsectl/v1"
@@ -125,17 +128,16 @@ func add(t *tar.Writer, name string, size int64, at time.Time, r io.Reader) erro
 	return nil
 }
 
-// Read reads a bundle and hands the images to load as they come. Files are returned after everything has been
-// compared with the manifest. Load may have been called when an error is returned: images that nothing refers to do
-// no harm, but nothing else may be used then.
-func Read(r io.Reader, load func(io.Reader) error) (Manifest, []File, error) {
+// Read reads a bundle to its end and compares all of it with its manifest: every entry, and the images that an engine would
+// load. It loads nothing, so that a bundle that is refused has changed nothing.
+func Read(r io.Reader) (Manifest, []File, error) {
 	t := tar.NewReader(r)
 	m, err := readManifest(t)
 	if err != nil {
 		return Manifest{}, nil, err
 	}
 	var files []File
-	seen := map[string]bool{}
+	seen, size := map[string]bool{}, int64(0)
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -145,27 +147,69 @@ func Read(r io.Reader, load func(io.Reader) error) (Manifest, []File, error) {
 			return Manifest{}, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		want, listed := m.Sums[h.Name]
-		if !listed || seen[h.Name] || h.Typeflag != tar.TypeReg || !local(h.Name) {
+		if !listed || seen[h.Name] || h.Typeflag != tar.TypeReg || sparse(h) || !local(h.Name) {
 			return Manifest{}, nil, fmt.Errorf("%w: its manifest does not list %q", ErrDamaged, h.Name)
 		}
 		seen[h.Name] = true
-		f, err := readEntry(t, h, want, load)
+		if h.Name == ImagesName {
+			check := func(r io.Reader) error { return checkImages(r, m.Images) }
+			if err := readImages(t, want, check); err != nil {
+				return Manifest{}, nil, err
+			}
+			continue
+		}
+		if size += h.Size; h.Size > maxFile || size > maxFiles {
+			return Manifest{}, nil, fmt.Errorf("%w: %s is too large", ErrDamaged, h.Name)
+		}
+		data, err := io.ReadAll(t)
 		if err != nil {
-			return Manifest{}, nil, err
+			return Manifest{}, nil, fmt.Errorf("%w: reading %s: %w", ErrDamaged, h.Name, err)
 		}
-		if h.Name != ImagesName {
-			files = append(files, f)
+		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want {
+			return Manifest{}, nil, fmt.Errorf("%w: %s is not what the manifest lists", ErrDamaged, h.Name)
 		}
+		files = append(files, File{h.Name, data})
 	}
-	if len(seen) != len(m.Sums) {
+	if len(seen) != len(m.Sums) || !seen[ImagesName] {
 		return Manifest{}, nil, fmt.Errorf("%w: %d of its %d entries are there", ErrDamaged, len(seen), len(m.Sums))
 	}
 	return m, files, nil
 }
 
+// LoadImages hands the images of a bundle that Read has found whole to load. It fails when the file is another one by now.
+func LoadImages(r io.Reader, m Manifest, load func(io.Reader) error) error {
+	t := tar.NewReader(r)
+	for {
+		h, err := t.Next()
+		if err != nil {
+			return fmt.Errorf("%w: looking for its images: %w", ErrDamaged, err)
+		}
+		if h.Name == ImagesName {
+			return readImages(t, m.Sums[ImagesName], load)
+		}
+	}
+}
+
+// readImages lets use have images.tar, and compares all of it with its checksum.
+func readImages(t io.Reader, want string, use func(io.Reader) error) error {
+	sum := sha256.New()
+	tee := io.TeeReader(t, sum)
+	err := use(tee)
+	if err == nil {
+		_, err = io.Copy(io.Discard, tee)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", ImagesName, err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != want {
+		return fmt.Errorf("%w: %s is not what the manifest lists", ErrDamaged, ImagesName)
+	}
+	return nil
+}
+
 func readManifest(t *tar.Reader) (Manifest, error) {
 	h, err := t.Next()
-	if err != nil || h.Name != ManifestName {
+	if err != nil || h.Name != ManifestName || h.Typeflag != tar.TypeReg || sparse(h) || h.Size > maxFile {
 		return Manifest{}, fmt.Errorf("%w: it does not begin with %s", ErrDamaged, ManifestName)
 	}
 	var m Manifest
@@ -176,30 +220,6 @@ func readManifest(t *tar.Reader) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: it is %s %s, not %s Bundle", ErrDamaged, m.APIVersion, m.Kind, apiVersion)
 	}
 	return m, nil
-}
-
-func readEntry(t io.Reader, h *tar.Header, want string, load func(io.Reader) error) (File, error) {
-	sum := sha256.New()
-	tee := io.TeeReader(t, sum)
-	var data []byte
-	var err error
-	switch {
-	case h.Name == ImagesName:
-		if err = load(tee); err == nil {
-			_, err = io.Copy(io.Discard, tee)
-		}
-	case h.Size > maxFile:
-		err = fmt.Errorf("%w: %s is too large", ErrDamaged, h.Name)
-	default:
-		data, err = io.ReadAll(tee)
-	}
-	if err != nil {
-		return File{}, fmt.Errorf("reading %s: %w", h.Name, err)
-	}
-	if hex.EncodeToString(sum.Sum(nil)) != want {
-		return File{}, fmt.Errorf("%w: %s is not what the manifest lists", ErrDamaged, h.Name)
-	}
-	return File{h.Name, data}, nil
 }
 
 // local tells whether a name stays within the directory that the bundle is unpacked to.

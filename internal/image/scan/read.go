@@ -57,6 +57,7 @@ func (s *Scanner) Read(ctx context.Context, r io.Reader, diffID string) (layer L
 
 // walk reads every entry. Names are only ever compared, so that one with .. leads nowhere.
 func (b *builder) walk(ctx context.Context, t *tar.Reader) error {
+	left := b.s.limits.Bytes // files count at their full size: a hole takes no room in an archive
 	for entries := 0; ; entries++ {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -65,7 +66,7 @@ func (b *builder) walk(ctx context.Context, t *tar.Reader) error {
 		if err != nil {
 			return err
 		}
-		if entries >= b.s.limits.Entries || len(h.Name) > maxPath {
+		if left -= h.Size; entries >= b.s.limits.Entries || len(h.Name) > maxPath || left < 0 {
 			return ErrTooLarge
 		}
 		if err := b.entry(ctx, h, t); err != nil {
