@@ -311,6 +311,7 @@ func owners() []owner {
 		{"github.com/opencontainers/go-digest", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for one"},
 		{"github.com/opencontainers/image-spec", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for a configuration"},
 		{"github.com/google/renameio/v2", []string{"internal/atomicfile"}, "a file is replaced in one step"},
+		{"mvdan.cc/sh/v3", []string{"internal/policy/controls"}, "what a health test does is written for a shell"},
 		{"golang.org/x/sys", []string{"internal/probe"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host", "internal/probe", "internal/ask"}, "processes are started at the edge"},
 		{"os", []string{"internal/host", "internal/atomicfile", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
