@@ -11,10 +11,15 @@ import (
 // Load reads a rendered Compose file strictly, with compose-go, as docker compose would. Environment holds the values
 // of its variables; nothing else is read.
 func Load(ctx context.Context, file []byte, environment map[string]string) (*types.Project, error) {
+	return LoadIn(ctx, "/", file, environment)
+}
+
+// LoadIn does the same for a file in a directory, next to which it names others.
+func LoadIn(ctx context.Context, dir string, file []byte, environment map[string]string) (*types.Project, error) {
 	details := types.ConfigDetails{
 		ConfigFiles: []types.ConfigFile{{Filename: ComposeFile, Content: file}},
 		Environment: types.Mapping(environment),
-		WorkingDir:  "/",
+		WorkingDir:  dir,
 	}
 	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
 		o.SkipResolveEnvironment = true

@@ -97,6 +97,7 @@ func rooms() []room {
 			"internal/profile/parser",
 			"internal/stack",
 			"internal/secret",
+			"internal/record",
 			"internal/redact",
 			"internal/image",
 			"internal/image/bundle",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -48,4 +49,13 @@ func untilNextTest(s stack.Stack) time.Duration {
 		}
 	}
 	return min(next, longestTest)
+}
+
+// RenderedOf is what the containers of a release were made from.
+func RenderedOf(r record.Release) *verify.Rendered {
+	out := &verify.Rendered{File: r.Compose, Environment: r.Environment, Images: map[string]string{}}
+	for reference, image := range r.Images {
+		out.Images[reference] = image.ID
+	}
+	return out
 }

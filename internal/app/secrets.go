@@ -12,10 +12,23 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 )
 
+// Variables are those that the stack takes from the environment, as far as they are set.
+func Variables(l Loaded) map[string]string {
+	out := map[string]string{}
+	for _, service := range l.Stack.Services {
+		for _, v := range service.Environment {
+			if value, ok := os.LookupEnv(v.Name); ok && (v.Required || v.Default != nil) {
+				out[v.Name] = value
+			}
+		}
+	}
+	return out
+}
+
 // Gather reads every variable and secret that the stack takes from the deploying environment. What is missing is
 // reported all at once, before anything changes. A value never leaves a deploy.Secret.
 func (g *Settings) Gather(ctx context.Context, l Loaded) (environment map[string]string, secrets map[string]deploy.Secret, err error) {
-	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
+	environment, secrets = Variables(l), map[string]deploy.Secret{}
 	v := g.vault(l)
 	var missing []string
 	lack := func(path, format string, args ...any) {
@@ -24,11 +37,7 @@ func (g *Settings) Gather(ctx context.Context, l Loaded) (environment map[string
 	for _, service := range l.Stack.Services {
 		for _, variable := range service.Environment {
 			name := variable.Name
-			value, ok := os.LookupEnv(name)
-			if ok && (variable.Required || variable.Default != nil) {
-				environment[name] = value
-			}
-			if variable.Required && value == "" {
+			if variable.Required && environment[name] == "" {
 				lack(l.Root+"services."+service.Name+".environment."+name, "service %s needs the variable %s, which is not set", service.Name, name)
 			}
 		}
@@ -84,7 +93,7 @@ func (g *Settings) ThrowAway(ctx context.Context, l Loaded) (map[string]string, 
 	if err == nil {
 		return environment, secrets
 	}
-	environment, secrets = map[string]string{}, map[string]deploy.Secret{}
+	environment, secrets = Variables(l), map[string]deploy.Secret{}
 	for _, name := range l.Stack.Required() {
 		environment[name] = "drill"
 	}

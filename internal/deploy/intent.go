@@ -6,6 +6,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/record"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // longestText is how much of a value of the intent is shown, in bytes.
@@ -16,11 +17,16 @@ func intentChanges(d Desired) ([]string, error) {
 	if d.Last == nil {
 		return nil, nil
 	}
-	before, err := flattened(d.Last.Release.Intent)
+	return Outdated(d.Last.Release, d.Stack)
+}
+
+// Outdated says what a stack grants otherwise than a release recorded.
+func Outdated(r record.Release, in stack.Stack) ([]string, error) {
+	before, err := flattened(r.Intent)
 	if err != nil {
 		return nil, err
 	}
-	after, err := flattened(record.NewIntent(d.Stack))
+	after, err := flattened(record.NewIntent(in))
 	if err != nil {
 		return nil, err
 	}

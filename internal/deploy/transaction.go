@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/record"
-	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // Ledger keeps the records of a stack on the engine. It stamps them with the engine's time, and refuses to write with a
@@ -27,8 +26,8 @@ type Transaction struct {
 	Stack  string
 	Engine Engine
 	Ledger Ledger
-	Lost   <-chan struct{}                                          // closed when the lock is lost
-	Verify func(context.Context, stack.Stack) (record.Proof, error) // nil: nothing is verified
+	Lost   <-chan struct{}                                             // closed when the lock is lost
+	Verify func(context.Context, record.Release) (record.Proof, error) // nil: nothing is verified
 	Report func(Event)
 	Undo   time.Duration // bounds the way back
 	Settle time.Duration // for which new containers must stay well
@@ -126,7 +125,7 @@ func (t Transaction) apply(ctx context.Context, j *record.Journal, c Change) (re
 		return record.Outcome{}, err
 	}
 	out := record.Outcome{Status: record.Deployed}
-	proof, err := t.verify(ctx, j, c.Release.Model())
+	proof, err := t.verify(ctx, j, c.Release)
 	if err != nil {
 		return out, err
 	}
@@ -190,21 +189,21 @@ func (t Transaction) record(ctx context.Context, j *record.Journal, steps ...str
 	return nil
 }
 
-func (t Transaction) verify(ctx context.Context, j *record.Journal, s stack.Stack) (*record.Proof, error) {
+func (t Transaction) verify(ctx context.Context, j *record.Journal, r record.Release) (*record.Proof, error) {
 	if t.Verify == nil {
 		return nil, nil
 	}
 	if err := t.record(ctx, j, "verify"); err != nil {
 		return nil, err
 	}
-	proof, err := t.Verify(ctx, s)
+	proof, err := t.Verify(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("verifying: %w", err)
 	}
 	if !proof.Proven {
 		return &proof, &UnprovenError{proof}
 	}
-	t.Report(Event{Subject: s.Name, Text: "verified", Done: true})
+	t.Report(Event{Subject: r.Stack, Text: "verified", Done: true})
 	return &proof, nil
 }
 
@@ -275,7 +274,7 @@ func (t Transaction) back(ctx context.Context, j *record.Journal, to record.Entr
 	if err := t.steps(ctx, j, plan); err != nil {
 		return err
 	}
-	if _, err := t.verify(ctx, j, to.Release.Model()); err != nil {
+	if _, err := t.verify(ctx, j, to.Release); err != nil {
 		return err
 	}
 	return t.Ledger.Close(ctx, to.Release, to.Outcome) // its containers are others now

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/record"
-	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // world is an engine and its ledger in memory. It writes down everything in order, and fails where it is told to.
@@ -64,7 +63,7 @@ func (w *world) Close(_ context.Context, r record.Release, o record.Outcome) err
 
 func (w *world) transaction(proven bool) deploy.Transaction {
 	return deploy.Transaction{Stack: "shop", Engine: w, Ledger: w, Lost: w.lost, Undo: time.Minute, Report: func(deploy.Event) {},
-		Verify: func(context.Context, stack.Stack) (record.Proof, error) {
+		Verify: func(context.Context, record.Release) (record.Proof, error) {
 			return record.Proof{Proven: proven, Failed: []string{"app HSE-FS-001 is fail"}}, w.note("verify")
 		}}
 }
@@ -193,7 +192,7 @@ func TestFirstTransactionFails(t *testing.T) {
 func TestTransactionLosesTheLock(t *testing.T) {
 	w := &world{lost: make(chan struct{})}
 	transaction := w.transaction(true)
-	transaction.Verify = func(ctx context.Context, _ stack.Stack) (record.Proof, error) {
+	transaction.Verify = func(ctx context.Context, _ record.Release) (record.Proof, error) {
 		close(w.lost)
 		<-ctx.Done()
 		return record.Proof{}, ctx.Err()

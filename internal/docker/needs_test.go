@@ -24,7 +24,7 @@ func TestNeedsOfARunningContainer(t *testing.T) {
 	for name, look := range map[string]func() verify.Look{"from beside": probe.Local, "by a probe": nil} {
 		t.Run(name, func(t *testing.T) {
 			e.LookLocally(look)
-			seen, err := e.Containers(t.Context(), s.Name, func(string) verify.Request { return verify.Request{} })
+			seen, err := e.Containers(t.Context(), s.Name, func(string) verify.Request { return verify.Request{} }, nil)
 			if err != nil || len(seen) != 1 {
 				t.Fatalf("%d containers: %v", len(seen), err)
 			}

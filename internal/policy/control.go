@@ -25,6 +25,12 @@ type Control struct {
 	Applies    func(Facts) bool    // whether it was to be answered at all; nil is always
 }
 
+// Controls whose answers other rooms give, or tell apart from the rest.
+const (
+	WholeComparison = "HSE-OPS-014"
+	NewestProfile   = "HSE-OPS-015"
+)
+
 // Verdict is the answer of a predicate.
 type Verdict struct {
 	Status finding.Status

@@ -63,8 +63,9 @@ type Facts struct {
 	Log          Fact[Log]
 	Image        Fact[Image]
 	Keeping      Fact[Keeping]
-	Sites        Fact[[]Site] // that the service serves to the world
-	Loaded       Fact[string] // digest of the configuration that an edge runs with
+	Sites        Fact[[]Site]   // that the service serves to the world
+	Loaded       Fact[string]   // digest of the configuration that an edge runs with
+	Differences  Fact[[]string] // of the container, its networks and its volumes from what was rendered; not set where nothing was compared
 	Surface
 	Declaration Fact[Declaration]
 }

@@ -21,7 +21,16 @@ import (
 // Observer sees the containers of a stack. A container that vanishes while it is looked at is returned with what was
 // seen and an Error, never left out.
 type Observer interface {
-	Containers(ctx context.Context, stack string, ask func(service string) Request) ([]Container, error)
+	Containers(ctx context.Context, stack string, ask func(service string) Request, rendered *Rendered) ([]Container, error)
+}
+
+// Rendered is what the containers of a stack were made from. All that differs from it is drift.
+type Rendered struct {
+	File        []byte
+	Environment map[string]string
+	Images      map[string]string // ids by reference; what is not known is compared by its name only
+	Plain       bool              // the file is for docker compose itself, which reads files next to it
+	Why         string            // why there is no file, and so nothing can be compared
 }
 
 // Container is one container as the engine and the kernel describe it.
@@ -45,7 +54,8 @@ type Evidence struct {
 
 // Options say how much is tried.
 type Options struct {
-	Deep bool // also try, on a copy of each container, what its settings allow
+	Deep     bool      // also try, on a copy of each container, what its settings allow
+	Rendered *Rendered // compare with this; nil compares nothing
 }
 
 // Verify judges every container of the stack. Services that have no container fail. What several containers of a service
@@ -60,7 +70,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		r := request(service)
 		r.Deep, r.Connect, r.Loaded = options.Deep, targets(s, name), s.Loaded(service)
 		return r
-	})
+	}, options.Rendered)
 	if err != nil {
 		return Evidence{}, fmt.Errorf("observing stack %q: %w", s.Name, err)
 	}
@@ -142,7 +152,7 @@ func judge(s stack.Stack, service stack.Service, c Container, users map[string][
 	f.SameUser = sameUser(c.Service, users)
 	out := controls.Check(f, in, true)
 	for i, f := range out {
-		if f.Status == finding.Fail && declared[f.Control] == finding.Pass {
+		if f.Status == finding.Fail && (declared[f.Control] == finding.Pass || f.Control == policy.WholeComparison) {
 			out[i].Status = finding.Drift
 			out[i].Severity = max(f.Severity, finding.High)
 			out[i].Remedy = "the profile is right and the container is not: hsectl deploy"

@@ -61,6 +61,7 @@ func container(s stack.Stack) Container {
 	applied.Health.Value.Status, applied.Health.Value.Proven = "healthy", true
 	applied.OOMKilled = policy.Seen(false, finding.Applied)
 	applied.Changes = policy.Seen([]string(nil), finding.Effective)
+	applied.Differences = policy.Seen([]string(nil), finding.Applied)
 	applied.Reach = policy.Seen([]policy.Reach(nil), finding.Applied)
 	applied.Origin = policy.Seen(policy.Origin{User: "1000"}, finding.Applied)
 	mountinfo := strings.Replace(mountinfoText, "1031 1018 254:1 /srv/with\\040space /srv/a\\040b ro,relatime shared:7 master:1 - ext4 /dev/vda1 rw\n", "", 1)
@@ -86,7 +87,7 @@ type seen struct {
 	asked      map[string]Request
 }
 
-func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request) ([]Container, error) {
+func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request, _ *Rendered) ([]Container, error) {
 	o.asked = map[string]Request{}
 	for _, c := range o.containers {
 		o.asked[c.Service] = ask(c.Service)
@@ -120,6 +121,21 @@ func askable() int {
 		}
 	}
 	return n
+}
+
+// What is not as it was rendered is drift, whatever it is; what was not compared is never proven where it was to be.
+func TestDifferencesAreDrift(t *testing.T) {
+	s := parse(t, small)
+	c := container(s)
+	c.Engine.Differences = policy.Seen([]string{`HostConfig.Mounts[/x]: {"Source":"/proc"} is there and was not rendered`}, finding.Applied)
+	f := byControl(judged(t, s, c).Findings)[policy.WholeComparison]
+	if f.Status != finding.Drift || f.Severity != finding.High || !strings.Contains(f.Detail, "HostConfig.Mounts[/x]") {
+		t.Errorf("got %+v", f)
+	}
+	c.Engine.Differences = policy.Unseen[[]string]("the releases cannot be read")
+	if f = byControl(judged(t, s, c).Findings)[policy.WholeComparison]; f.Status != finding.Unknown || !strings.Contains(f.Detail, "the releases cannot be read") {
+		t.Errorf("got %+v", f)
+	}
 }
 
 func TestAProperContainerIsProven(t *testing.T) {

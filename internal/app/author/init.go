@@ -300,7 +300,7 @@ func inspectRunning(ctx context.Context, g *app.Settings, s app.Streams, project
 		return nil, err
 	}
 	defer engine.Close()
-	containers, err := engine.Containers(ctx, project, func(string) verify.Request { return verify.Request{} })
+	containers, err := engine.Containers(ctx, project, func(string) verify.Request { return verify.Request{} }, nil)
 	if err != nil {
 		return nil, fmt.Errorf("inspecting the containers of %s: %w", project, err)
 	}

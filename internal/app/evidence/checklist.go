@@ -37,7 +37,11 @@ func Checklist(ctx context.Context, g *app.Settings, s app.Streams, o ChecklistO
 		return err
 	}
 	defer engine.Close()
-	evidence, err := verify.Verify(ctx, l.Stack, byContent{engine, l}, verify.Options{})
+	rendered, _, err := renderedOf(ctx, engine, l)
+	if err != nil {
+		return err
+	}
+	evidence, err := verify.Verify(ctx, l.Stack, byContent{engine, l}, verify.Options{Rendered: rendered})
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,8 @@ type byContent struct {
 }
 
 // Containers implements verify.Observer.
-func (o byContent) Containers(ctx context.Context, stack string, ask func(service string) verify.Request) ([]verify.Container, error) {
-	out, err := o.engine.Containers(ctx, stack, ask)
+func (o byContent) Containers(ctx context.Context, stack string, ask func(service string) verify.Request, rendered *verify.Rendered) ([]verify.Container, error) {
+	out, err := o.engine.Containers(ctx, stack, ask, rendered)
 	if err != nil {
 		return nil, err
 	}

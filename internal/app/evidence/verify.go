@@ -45,10 +45,15 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	if o.Survey {
 		engine.OneProbe()
 	}
-	evidence, err := app.Verify(ctx, byContent{engine, l}, l.Stack, verify.Options{Deep: o.Deep}, verifyTries)
+	rendered, outdated, err := renderedOf(ctx, engine, l)
 	if err != nil {
 		return err
 	}
+	evidence, err := app.Verify(ctx, byContent{engine, l}, l.Stack, verify.Options{Deep: o.Deep, Rendered: rendered}, verifyTries)
+	if err != nil {
+		return err
+	}
+	evidence.Findings = append(evidence.Findings, outdated...)
 	if n := engine.Probed(); n >= manyProbes && !o.Sidecars && !o.Survey {
 		s.Say("started a probe for each of %d containers; --one-probe inspects all containers with a single probe and is much faster", n)
 	}
@@ -90,9 +95,13 @@ func verifyMonitoring(ctx context.Context, l app.Loaded, s app.Streams, engine *
 		s.Say("skipping %s: it is not deployed; deploy it with: hsectl deploy --monitoring", beside.Stack.Name)
 		return nil, nil
 	}
-	evidence, err := app.Verify(ctx, byContent{engine, beside}, beside.Stack, verify.Options{}, verifyTries)
+	rendered, outdated, err := renderedOf(ctx, engine, beside)
 	if err != nil {
 		return nil, err
 	}
-	return app.Located(beside, evidence.Findings), nil
+	evidence, err := app.Verify(ctx, byContent{engine, beside}, beside.Stack, verify.Options{Rendered: rendered}, verifyTries)
+	if err != nil {
+		return nil, err
+	}
+	return app.Located(beside, append(evidence.Findings, outdated...)), nil
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
-	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -123,7 +122,7 @@ func (s *session) transaction() deploy.Transaction {
 	t := deploy.Transaction{Stack: s.stack, Engine: s.engine, Ledger: s.lock, Lost: s.lock.Lost(), Report: s.report,
 		Undo: s.options.Timeout, Settle: s.options.Settle, Keep: s.options.KeepOn, Judge: s.judge}
 	if s.options.Verify {
-		t.Verify = func(ctx context.Context, model stack.Stack) (record.Proof, error) { return prove(ctx, s.engine, model) }
+		t.Verify = func(ctx context.Context, r record.Release) (record.Proof, error) { return prove(ctx, s.engine, r) }
 	}
 	return t
 }
@@ -174,9 +173,9 @@ func (s *session) run(ctx context.Context, c deploy.Change) error {
 // a deploy. Health alone is asked again, this often.
 const proveTries = 4
 
-// prove verifies the running stack against its model.
-func prove(ctx context.Context, engine *docker.Engine, model stack.Stack) (record.Proof, error) {
-	evidence, err := app.Verify(ctx, engine, model, verify.Options{}, proveTries)
+// prove verifies the running stack against a release.
+func prove(ctx context.Context, engine *docker.Engine, r record.Release) (record.Proof, error) {
+	evidence, err := app.Verify(ctx, engine, r.Model(), verify.Options{Rendered: app.RenderedOf(r)}, proveTries)
 	return newProof(evidence.Findings), err
 }
 

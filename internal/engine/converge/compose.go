@@ -33,7 +33,7 @@ type up struct {
 
 // upFor loads the file of a step, and ends what an earlier run has begun.
 func (a *Applier) upFor(ctx context.Context, step *deploy.ComposeStep, report func(deploy.Event)) (up, error) {
-	p, err := expectation.Project(ctx, step.File, step.Environment)
+	p, err := expectation.Project(ctx, expectation.Source{File: step.File, Environment: step.Environment})
 	if err != nil {
 		return up{}, err
 	}

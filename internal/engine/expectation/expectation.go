@@ -3,6 +3,7 @@
 package expectation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,10 +25,17 @@ import (
 // bound is how long Compose may take to say what it wants. It waits for nothing but a few answers of the engine.
 const bound = 30 * time.Second
 
+// Source is a Compose file with what it is read with.
+type Source struct {
+	File        []byte
+	Environment map[string]string
+	Dir         string // where files that it names are; empty is the root, as deploy has it
+}
+
 // Project returns a file as Compose brings it up. Whoever gives a project to Compose takes it from here, so that what is
 // expected and what is done cannot differ.
-func Project(ctx context.Context, file []byte, environment map[string]string) (*types.Project, error) {
-	p, err := generate.Load(ctx, file, environment)
+func Project(ctx context.Context, from Source) (*types.Project, error) {
+	p, err := generate.LoadIn(ctx, cmp.Or(from.Dir, "/"), from.File, from.Environment)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +52,10 @@ func Project(ctx context.Context, file []byte, environment map[string]string) (*
 // Read returns what Compose asks an engine for to create the stack of a file. It asks the engine only what images, networks
 // and volumes of others are; nothing is changed. A request that it does not know is an error: what is not understood is not
 // expected.
-func Read(ctx context.Context, e *engine.Connection, file []byte, environment map[string]string) (drift.Requests, error) {
+func Read(ctx context.Context, e *engine.Connection, from Source) (drift.Requests, error) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	p, err := Project(ctx, file, environment)
+	p, err := Project(ctx, from)
 	if err != nil {
 		return drift.Requests{}, err
 	}

@@ -66,7 +66,7 @@ func connect(t *testing.T, answers enginetest.Answers) (*engine.Connection, *eng
 // Compose says what it wants of an engine, and the engine is asked nothing but questions.
 func TestRead(t *testing.T) {
 	e, server := connect(t, enginetest.Answers{})
-	got, err := expectation.Read(t.Context(), e, []byte(shop), map[string]string{"LEVEL": "7"})
+	got, err := expectation.Read(t.Context(), e, expectation.Source{File: []byte(shop), Environment: map[string]string{"LEVEL": "7"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestReadOlder(t *testing.T) {
 	}
 	e, _ := connect(t, enginetest.Answers{"GET /_ping": old(enginetest.Text("OK")), "HEAD /_ping": old(enginetest.Nothing()),
 		"GET /version": old(enginetest.JSON(map[string]any{"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64"}))})
-	got, err := expectation.Read(t.Context(), e, []byte(shop), nil)
+	got, err := expectation.Read(t.Context(), e, expectation.Source{File: []byte(shop)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestReadRefuses(t *testing.T) {
 		"no Compose file":  "services: [",
 	} {
 		e, server := connect(t, enginetest.Answers{})
-		got, err := expectation.Read(t.Context(), e, []byte(file), nil)
+		got, err := expectation.Read(t.Context(), e, expectation.Source{File: []byte(file)})
 		if err == nil || len(got.Containers) > 0 {
 			t.Errorf("%s: %v, %v", name, got.Containers, err)
 		}

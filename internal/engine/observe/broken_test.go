@@ -18,7 +18,7 @@ func TestBrokenAnswers(t *testing.T) {
 	t.Parallel()
 	looks := map[string]func(context.Context, *Observer) error{
 		"containers": func(ctx context.Context, o *Observer) error {
-			_, err := o.Containers(ctx, "shop", func(string) verify.Request { return verify.Request{} })
+			_, err := o.Containers(ctx, "shop", func(string) verify.Request { return verify.Request{} }, nil)
 			return err
 		},
 		"symptoms": func(ctx context.Context, o *Observer) error {
@@ -66,7 +66,7 @@ func TestEventsCutOff(t *testing.T) {
 	answers := enginetest.Containers("shop", enginetest.Container("0123456789ab", "shop-app-1", "app", nil))
 	answers["GET /events"] = enginetest.Half(`{"Type":"container","Action":"exec_create: sh","Actor":{"ID":"0123456789ab"}}`)
 	e, _ := connect(t, answers)
-	seen, err := observer(e).Containers(t.Context(), "shop", func(string) verify.Request { return verify.Request{} })
+	seen, err := observer(e).Containers(t.Context(), "shop", func(string) verify.Request { return verify.Request{} }, nil)
 	if err != nil || len(seen) != 1 {
 		t.Fatalf("%d containers, %v", len(seen), err)
 	}

@@ -109,7 +109,7 @@ func TestProbesOfOthers(t *testing.T) {
 		},
 		"DELETE /containers/{id}": enginetest.Nothing(),
 	})
-	if _, err := observer(e).Containers(t.Context(), "shop", func(string) verify.Request { return verify.Request{} }); err != nil {
+	if _, err := observer(e).Containers(t.Context(), "shop", func(string) verify.Request { return verify.Request{} }, nil); err != nil {
 		t.Fatal(err)
 	}
 	var removed []string

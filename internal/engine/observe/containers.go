@@ -49,7 +49,7 @@ const (
 )
 
 // Containers implements verify.Observer.
-func (obs *Observer) Containers(ctx context.Context, project string, ask func(string) verify.Request) ([]verify.Container, error) {
+func (obs *Observer) Containers(ctx context.Context, project string, ask func(string) verify.Request, rendered *verify.Rendered) ([]verify.Container, error) {
 	daemon, err := obs.engine.Daemon(ctx)
 	if err != nil {
 		return nil, err
@@ -65,6 +65,8 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 	if err != nil {
 		return nil, err
 	}
+	compared := make(chan map[string]policy.Fact[[]string], 1)
+	go func() { compared <- obs.compared(ctx, list, daemon.Info, rendered) }()
 	origins, entries := obs.origins(ctx, list), obs.entries(ctx, list, daemon.Now)
 	out := make([]verify.Container, len(list))
 	round := obs.probes.newRound(ctx, project)
@@ -100,6 +102,10 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 		})
 	}
 	_ = wg.Wait() // none returns an error
+	differ := <-compared
+	for i, c := range list {
+		out[i].Engine.Differences = differ[c.ID]
+	}
 	return out, ctx.Err()
 }
 

@@ -1,6 +1,7 @@
 package controls_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +270,9 @@ func stopping() []broken {
 		{"HSE-OPS-003", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Site] { return &f.Sites }), unknown, "the sites"},
 		{"HSE-OPS-013", "another version", shape(func(f *policy.Facts) { f.Loaded.Value = "beef" }), fail, "it has loaded beef, but the profile renders cafe"},
 		{"HSE-OPS-013", "blind", blind(func(f *policy.Facts) *policy.Fact[string] { return &f.Loaded }), unknown, "the loaded configuration"},
+		{"HSE-OPS-014", "something else", shape(func(f *policy.Facts) { f.Differences.Value = []string{"Config.Cmd: [a], not [b]"} }), fail, "Config.Cmd: [a], not [b]"},
+		{"HSE-OPS-014", "much else", shape(func(f *policy.Facts) { f.Differences.Value = slices.Repeat([]string{"x"}, 15) }), fail, "; and 3 more"},
+		{"HSE-OPS-014", "blind", blind(func(f *policy.Facts) *policy.Fact[[]string] { return &f.Differences }), unknown, "what differs from the rendered file"},
 		{"HSE-OPS-001", "one more volume", shape(func(f *policy.Facts) {
 			f.Keeping.Value.Volumes = append(f.Keeping.Value.Volumes, policy.Kept{Volume: "other"})
 		}), fail, "other: no backup is declared"},

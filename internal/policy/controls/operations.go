@@ -62,6 +62,35 @@ func operations() []policy.Control {
 			Rationale:  "What is not declared is not monitored.",
 			References: []string{"CIS 6.2", "NIST SP 800-190 4.4.5"},
 			Remedy:     "declare it, or remove it"},
+		{ID: policy.NewestProfile, Title: "The profile is deployed", Severity: finding.Info, By: "verify",
+			Rationale:  "A profile that has changed since the last release says what will run, not what runs.",
+			References: []string{"NIST SP 800-190 4.4.5"},
+			Remedy:     "deploy the profile: hsectl deploy"},
+	}
+}
+
+// mostDifferences bounds how many are told: who has read them knows that the container has to be made again.
+const mostDifferences = 12
+
+func rendered() []policy.Control {
+	return []policy.Control{
+		{ID: policy.WholeComparison, Title: "What runs is what was rendered", Severity: finding.High, Runtime: true,
+			Rationale:  "Each control knows some differences. What was added to a container, a network or a volume in any other way is found by comparing all of it.",
+			References: []string{"CIS 5.29", "NIST SP 800-190 4.4.5"},
+			Remedy:     "deploy again to replace what was changed: hsectl deploy",
+			Applies:    func(f policy.Facts) bool { return f.Differences.Known() || f.Differences.Why != "" },
+			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
+				found := f.Differences.Value
+				switch {
+				case !f.Differences.Known():
+					return policy.Unknown(f.Differences, "what differs from the rendered file")
+				case len(found) > mostDifferences:
+					return policy.Fail(f.Differences.Tier, "%s; and %d more", strings.Join(found[:mostDifferences], "; "), len(found)-mostDifferences)
+				case len(found) > 0:
+					return policy.Fail(f.Differences.Tier, "%s", strings.Join(found, "; "))
+				}
+				return policy.Pass(f.Differences.Tier, "every field is as it was rendered")
+			}},
 	}
 }
 

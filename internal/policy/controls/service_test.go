@@ -42,6 +42,7 @@ func proper() policy.Facts {
 		Service:      "app",
 		State:        seen(policy.State{Running: true}),
 		Loaded:       seen("cafe"),
+		Differences:  seen([]string(nil)),
 		Sites:        seen([]policy.Site{{Name: "shop.example", TLS: "acme"}}),
 		Keeping:      seen(policy.Keeping{Volumes: []policy.Kept{{Volume: "data", Declared: true}}}),
 		Containers:   seen([]string{"shop-app-1"}),

@@ -1,0 +1,62 @@
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
+	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/controls"
+	"github.com/hsectl/hsectl/internal/verify"
+)
+
+// renderedOf is what the containers of a stack should have been made from: the release that the stack is at, or else the file
+// that generate writes. Records that cannot be read leave the comparison unknown.
+func renderedOf(ctx context.Context, engine *docker.Engine, l app.Loaded) (*verify.Rendered, []finding.Finding, error) {
+	history, err := engine.History(ctx, l.Stack.Name)
+	if err == nil {
+		err = history.Newer()
+	}
+	current, deployed := history.Current()
+	if err == nil && deployed {
+		err = current.Err
+	}
+	switch {
+	case err != nil:
+		return &verify.Rendered{Why: "the releases cannot be read: " + err.Error()}, nil, nil
+	case deployed:
+		f, err := outdated(current.Number, func() ([]string, error) { return deploy.Outdated(current.Release, l.Stack) }, l.Stack.Name)
+		return app.RenderedOf(current.Release), f, err
+	}
+	file, err := generate.Compose(l.Stack, generate.Source{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &verify.Rendered{File: file, Environment: app.Variables(l), Plain: true}, nil, nil
+}
+
+// mostChanges bounds how many changes of a profile verify names; plan has all of them.
+const mostChanges = 3
+
+// outdated says when a profile has changed since it was deployed. That is no drift: nothing that runs was changed.
+func outdated(number int, changes func() ([]string, error), stack string) ([]finding.Finding, error) {
+	found, err := changes()
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	catalogue := controls.Catalogue()
+	control := catalogue[slices.IndexFunc(catalogue, func(c policy.Control) bool { return c.ID == policy.NewestProfile })]
+	shown := found[:min(mostChanges, len(found))]
+	text := fmt.Sprintf("the profile has changed since release %d: %s", number, strings.Join(shown, "; "))
+	if more := len(found) - len(shown); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return []finding.Finding{{Subject: stack, Control: control.ID, Title: control.Title, Severity: control.Severity, Status: finding.Advice, Tier: finding.Declared,
+		Detail: text, Remedy: control.Remedy}}, nil
+}
