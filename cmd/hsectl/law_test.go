@@ -189,7 +189,6 @@ func rooms() []room {
 			"internal/secret",
 			"internal/stack",
 			"internal/verify",
-			"internal/witness",
 		}},
 		{"internal/app/evidence", "what is written and what runs, judged: lint, review, verify, probe, doctor, checklist", []string{
 			"internal/verify/drills",
@@ -219,7 +218,6 @@ func rooms() []room {
 			"internal/verify",
 			"internal/yamldoc",
 			"profiles",
-			"internal/witness",
 		}},
 		{"internal/app/author", "profiles written, from presets and from Compose files; explained, formatted, generated", []string{
 			"generate",

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hsectl/hsectl/generate"
@@ -61,6 +62,24 @@ type Loaded struct {
 	Locked  lock.File
 	unset   []string
 	Bundle  *Bundle // what came with the profile in a bundle, or nothing
+
+	declare func() (witness.Declared, error) // of the stack, once
+}
+
+// of returns what was loaded, for a stack of it.
+func (l Loaded) of(s stack.Stack) Loaded {
+	l.Stack = s
+	// Everything is in memory: there is nothing to wait for.
+	l.declare = sync.OnceValues(func() (witness.Declared, error) { return witness.Declare(context.Background(), s) })
+	return l
+}
+
+// Declared is the rendered file of the stack, read back. However often it is asked for, the file is read once.
+func (l Loaded) Declared() (witness.Declared, error) {
+	if l.declare == nil {
+		return witness.Declare(context.Background(), l.Stack)
+	}
+	return l.declare()
 }
 
 // Reader returns the bytes of a file: of this machine, or of a commit.
@@ -101,8 +120,7 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 		return Loaded{}, err
 	}
 	l.Today, l.Now = today, time.Now()
-	l.Stack = l.dated(stack.New(l.Profile))
-	return l, nil
+	return l.of(l.dated(stack.New(l.Profile))), nil
 }
 
 // checkWritten is image.Check for a reference that may contain variables: what they stand for is not known.
@@ -116,9 +134,15 @@ func checkWritten(reference string) error {
 // Weakened returns what is passed through and breaks a control for which there is no exception, with the place of the key, or nil.
 // It is asked by what writes, judges and deploys the stack; verbs that recover or look at one work with any profile.
 func (l Loaded) Weakened() error {
+	if _, passes := witness.Plain(l.Stack); !passes {
+		return nil
+	}
 	var problems yamldoc.Collector
-	// An exception that has expired is for lint and deploy to refuse, so the day does not count here. Nothing is waited for.
-	broken, err := witness.Breaks(context.Background(), stack.New(l.Profile))
+	var broken []finding.Finding
+	declared, err := l.Declared()
+	if err == nil { // an exception that has expired is for lint and deploy to refuse, so the day does not count here
+		broken, err = declared.As(stack.New(l.Profile)).Breaks(context.Background())
+	}
 	if unreadable, ok := errors.AsType[*witness.UnreadableError](err); ok {
 		at := "passthrough"
 		for _, s := range l.Stack.Services {
@@ -204,8 +228,8 @@ func (l Loaded) Chosen(names []string) (Loaded, error) {
 	if err != nil {
 		return l, &UsageError{fmt.Errorf("choosing services of %s: %w", l.Path, err), "choose with --profiles NAME,NAME"}
 	}
-	l.Profile, l.Stack = p, l.dated(stack.New(p)).Pinned(l.Locked.Pins(l.Root))
-	return l, nil
+	l.Profile = p
+	return l.of(l.dated(stack.New(p)).Pinned(l.Locked.Pins(l.Root))), nil
 }
 
 // choices are the flags that change what the files say.
@@ -276,9 +300,8 @@ func (l Loaded) Watching() (Loaded, bool, error) {
 	if err != nil {
 		return Loaded{}, false, err
 	}
-	l.Stack, l.Root = l.dated(beside), "monitoring."
-	l.Stack = l.Stack.Pinned(l.Locked.Pins(l.Root))
-	return l, true, nil
+	l.Root = "monitoring."
+	return l.of(l.dated(beside).Pinned(l.Locked.Pins(l.Root))), true, nil
 }
 
 // Watchers returns the monitoring stack of a profile that must have one.

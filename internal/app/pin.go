@@ -52,8 +52,8 @@ func (l Loaded) Pinned() (Loaded, error) {
 	if stale := f.Stale(wanted); len(stale) > 0 {
 		return l, &UsageError{fmt.Errorf("%s does not match %s: %s", lock.Name, l.Path, stale[0]), "update it with: hsectl lock"}
 	}
-	l.Stack, l.Locked = l.Stack.Pinned(f.Pins("")), f
-	return l, nil
+	l.Locked = f
+	return l.of(l.Stack.Pinned(f.Pins(""))), nil
 }
 
 // Wanted are the images of the stack, and of the one that watches it. The names of the latter begin with monitoring.,

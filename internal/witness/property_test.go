@@ -231,7 +231,11 @@ networks: {open: {egress: true}}
 			if len(new) == 0 || control != "" && !slices.Contains(new, control) {
 				t.Errorf("it breaks %v, and should break %s", new, control)
 			}
-			broken, err := witness.Breaks(t.Context(), s)
+			declared, err := witness.Declare(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken, err := declared.Breaks(t.Context())
 			if err != nil || len(broken) == 0 {
 				t.Errorf("it breaks %v, %v", broken, err)
 			}

@@ -188,16 +188,22 @@ func (d Declared) Open() map[string][]string {
 	return out
 }
 
+// As is the same file, judged as that of a stack with other exceptions or another day, which the file does not show.
+func (d Declared) As(s stack.Stack) Declared {
+	d.stack = s
+	return d
+}
+
 // Breaks returns what fails of the services of a stack because of what is passed through, and what cannot be known because of
 // it: the same stack without it is judged as well, and what fails there too has another cause. What is waived is left out.
-func Breaks(ctx context.Context, s stack.Stack) ([]finding.Finding, error) {
-	plain, passes := Plain(s)
+func (d Declared) Breaks(ctx context.Context) ([]finding.Finding, error) {
+	plain, passes := Plain(d.stack)
 	if !passes {
 		return nil, nil
 	}
-	with, err := Check(ctx, s)
-	if err != nil {
-		return nil, err
+	broken := slices.DeleteFunc(d.Check(), func(f finding.Finding) bool { return f.Status != finding.Fail && f.Status != finding.Unknown })
+	if len(broken) == 0 {
+		return nil, nil
 	}
 	without, err := Check(ctx, plain)
 	if err != nil {
@@ -207,9 +213,9 @@ func Breaks(ctx context.Context, s stack.Stack) ([]finding.Finding, error) {
 	for _, f := range without {
 		before[f.Subject+" "+f.Control] = f.Status
 	}
-	return slices.DeleteFunc(with, func(f finding.Finding) bool {
+	return slices.DeleteFunc(broken, func(f finding.Finding) bool {
 		was, judged := before[f.Subject+" "+f.Control]
-		return f.Status != finding.Fail && f.Status != finding.Unknown || judged && f.Status == was
+		return judged && f.Status == was
 	}), nil
 }
 
@@ -254,7 +260,11 @@ func Passthrough(ctx context.Context, services map[string]map[string]any, extra 
 			s.Networks = append(s.Networks, stack.Network{Name: name, Egress: true})
 		}
 	}
-	found, err := Breaks(ctx, s)
+	declared, err := Declare(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	found, err := declared.Breaks(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func sayDraft(ctx context.Context, s app.Streams, in app.Inputs, path string, d 
 		return err
 	}
 	s.Say("before  %s", posture(before))
-	now, err := evidence.LintProfile(ctx, after)
+	now, err := evidence.LintProfile(after)
 	if err != nil {
 		return err
 	}

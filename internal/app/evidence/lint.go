@@ -14,7 +14,6 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/report"
-	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // LintOptions are the flags of lint.
@@ -76,14 +75,14 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 		if err := l.Refused(); err != nil {
 			return "", nil, err
 		}
-		if findings, err = LintProfile(ctx, l); err != nil {
+		if findings, err = LintProfile(l); err != nil {
 			return "", nil, err
 		}
 		findings = slices.Concat(findings, judgeSources(ctx, l, tree), supply.LintBuilds(ctx, tree.ReadFile, l))
 		if beside, ok, err := l.Watching(); err != nil {
 			return "", nil, err
 		} else if ok {
-			more, err := LintProfile(ctx, beside)
+			more, err := LintProfile(beside)
 			if err != nil {
 				return "", nil, err
 			}
@@ -110,9 +109,12 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 }
 
 // LintProfile judges the rendered file of the stack of a profile.
-func LintProfile(ctx context.Context, l app.Loaded) ([]finding.Finding, error) {
-	findings, err := witness.Check(ctx, l.Stack)
-	return app.Located(l, append(findings, opened(l)...)), err
+func LintProfile(l app.Loaded) ([]finding.Finding, error) {
+	declared, err := l.Declared()
+	if err != nil {
+		return nil, err
+	}
+	return app.Located(l, append(declared.Check(), opened(l)...)), nil
 }
 
 // opened judges whether the profile restricts which networks may reach the published ports of each service: HSE-OPS-004, as

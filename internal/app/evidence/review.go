@@ -20,7 +20,6 @@ import (
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // ReviewOptions are the flags of review.
@@ -175,7 +174,7 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sides{}, fmt.Errorf("reading the lock: %w", err)
 	}
-	declared, err := witness.Declare(ctx, l.Stack)
+	declared, err := l.Declared()
 	if err != nil {
 		return sides{}, err
 	}
@@ -187,7 +186,7 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	}
 	if watched {
 		source.Monitoring = &beside.Stack
-		watching, err := witness.Declare(ctx, beside.Stack)
+		watching, err := beside.Declared()
 		if err != nil {
 			return sides{}, err
 		}

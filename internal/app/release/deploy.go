@@ -16,7 +16,6 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
-	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // DeployOptions say what is deployed, and how.
@@ -119,7 +118,7 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 		if err := one.Expired(); err != nil {
 			return err
 		}
-		if err := refuse(ctx, d.Err, one); err != nil {
+		if err := refuse(d.Err, one); err != nil {
 			return err
 		}
 	}
@@ -329,13 +328,13 @@ func (s *session) release(ctx context.Context, l app.Loaded, d deploy.Desired, o
 }
 
 // refuse stops a deploy whose rendered stack already fails a control of high severity, or does not show whether it holds.
-func refuse(ctx context.Context, w io.Writer, l app.Loaded) error {
-	findings, err := witness.Check(ctx, l.Stack)
+func refuse(w io.Writer, l app.Loaded) error {
+	declared, err := l.Declared()
 	if err != nil {
 		return err
 	}
 	refused := false
-	for _, f := range findings {
+	for _, f := range declared.Check() {
 		if (f.Status == finding.Fail || f.Status == finding.Unknown) && f.Severity >= finding.High {
 			refused = true
 			about := f.Subject

@@ -11,8 +11,8 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
-	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/image/scan"
+	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // JudgeDockerfile returns what a Dockerfile does against the image controls, before anything is built. Where is its
