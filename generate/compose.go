@@ -239,7 +239,7 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 	out.configs(s, delivered)
 	out.secrets(s, delivered)
 	if delivered != nil && slices.Contains(delivered.HandOver, s.Name) {
-		// What listens while the edge loads another configuration takes over from what did before: connections that nobody has
+		// What listens while the edge loads another configuration takes over from what did before: connections that are not
 		// accepted yet are not reset (Linux, Documentation/networking/ip-sysctl.rst).
 		out.Sysctls = mapping[quoted]{{"net.ipv4.tcp_migrate_req", "1"}}
 	}

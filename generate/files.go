@@ -13,7 +13,7 @@ func configKey(service string, c stack.ConfigFile) string {
 	return service + "-" + strings.NewReplacer("/", "-", ".", "-").Replace(c.Path)
 }
 
-// configPath is where the file lies in the output directory: those of the edge beside the stack, all others with what
+// configPath is where the file lies in the output directory: those of the edge next to the stack, all others with what
 // watches it.
 func configPath(s stack.Stack, service string, c stack.ConfigFile) string {
 	if s.Edge != nil && service == s.Edge.Service {
@@ -47,7 +47,7 @@ func (c *composeService) configs(s stack.Service, delivered *Delivery) {
 	}
 }
 
-// Names of the files of the monitoring stack, beside the directory monitoring.
+// Names of the files of the monitoring stack, next to the directory monitoring.
 const (
 	MonitoringFile    = "docker-compose.monitoring.yml"
 	MonitoringEnvFile = ".env.monitoring.example"

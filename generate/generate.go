@@ -39,7 +39,7 @@ type Source struct {
 	BuildRoot  string       // path from the output directory to the directory of the profile, with forward slashes
 	Generator  string       // name and version of this program
 	SecretRoot string       // directory of the secret files for plain docker compose, relative to the output directory
-	Monitoring *stack.Stack // rendered beside the stack, when not nil
+	Monitoring *stack.Stack // rendered next to the stack, when not nil
 
 	Verify time.Duration // between two runs of verify; 0 for no schedule
 }
@@ -101,7 +101,7 @@ type Delivery struct {
 }
 
 // Delivered returns the Compose file that deploy applies: the rendered one, but with secrets from volumes on the
-// engine instead of files beside the Compose file, with volumes as deploy has prepared them, and without builds.
+// engine instead of files next to the Compose file, with volumes as deploy has prepared them, and without builds.
 func Delivered(s stack.Stack, d Delivery) ([]byte, error) {
 	file, err := extended(newComposeFile(s, Source{}, &d), s, Source{}, true)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// scheduleDir holds what runs verify again and again, beside the configuration of what watches the stack.
+// scheduleDir holds what runs verify again and again, next to the configuration of what watches the stack.
 const scheduleDir = "monitoring/verify/"
 
 // scheduleFiles are a unit and a timer for systemd, and a line for cron. The instance of the unit is the directory of the
-// profile, which nobody knows here: one file fits every machine.
+// profile, which is unknown here: one file fits every machine.
 func scheduleFiles(s stack.Stack, from Source) []File {
 	if from.Verify <= 0 {
 		return nil

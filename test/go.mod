@@ -1,4 +1,4 @@
-// Tests whose libraries nobody who uses hsectl as a module shall carry: Prometheus and Grafana judge what is rendered for them,
+// Tests whose libraries users of hsectl as a module must not carry: Prometheus and Grafana judge what is rendered for them,
 // and a browser opens the HTML report. The path lets them import what is internal to hsectl.
 module github.com/hsectl/hsectl/test
 

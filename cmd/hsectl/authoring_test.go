@@ -71,7 +71,7 @@ func TestLayersOnTheCommandLine(t *testing.T) {
 	}
 }
 
-// What a profile extends is found beside the file that says so.
+// What a profile extends is found next to the file that says so.
 func TestExtendsAFile(t *testing.T) {
 	file := directory(t, "shop.yaml", "extends: ./company.yaml\n"+shop, "company.yaml", "extends: production\ndefaults: {restart: always}\n")
 	stdout, _ := mustCLI(t, "generate", "-f", file, "--explain", "services.cache.restart")
@@ -95,7 +95,7 @@ func TestExplainNothing(t *testing.T) {
 	}
 }
 
-// fmt --check tells, fmt mends, and then there is nothing to tell.
+// fmt --check reports, fmt fixes, and then nothing is left to report.
 func TestFmt(t *testing.T) {
 	file := directory(t, "shop.yaml", "name: shop\nkind: Profile # ours\napiVersion: hsectl/v1\nservices: {cache: {preset: redis}}\n")
 	if code, stdout, _ := cli(t, "fmt", "-f", file, "--check"); code != exitFindings || stdout != file+"\n" {

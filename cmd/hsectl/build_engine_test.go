@@ -51,7 +51,7 @@ LABEL stage=second
 
 // Every flag of build, on the engine that is there. What an engine's image store cannot keep is refused, with the way out.
 func TestBuildOnAnEngine(t *testing.T) {
-	at, _ := shelf(t)
+	at, _ := localRegistry(t)
 	dir := written(t, map[string]string{"app/Dockerfile": everyStep, "witness.go": checker, "token": "s3cret-of-the-build", "key": privateKey(t),
 		"hsectl.yaml": `apiVersion: hsectl/v1
 kind: Profile

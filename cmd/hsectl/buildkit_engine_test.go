@@ -40,7 +40,7 @@ func newStandalone(t *testing.T, dockerfile string) standalone {
 	if address == "" {
 		t.Fatal("HSECTL_TEST_BUILDKIT is not set: run scripts/buildkit")
 	}
-	at, _ := shelf(t)
+	at, _ := localRegistry(t)
 	b := standalone{registry: at, reference: at + "/build/app:1", address: address}
 	b.dir = written(t, map[string]string{"app/Dockerfile": dockerfile, "checker.go": checker, "token": "s3cret-of-the-build", "key": privateKey(t),
 		"app/db/var/lib/dpkg/status": "Package: openssl\nStatus: install ok installed\nVersion: 3.0.16-1\nArchitecture: amd64\n\nPackage: zlib1g\nStatus: install ok installed\nVersion: 1:1.2.13\nArchitecture: amd64\n\n",
@@ -123,7 +123,7 @@ func TestBuildKitReproduces(t *testing.T) {
 	}
 }
 
-// What a Dockerfile asks to be described beside the image has a document of its own: a stage that was only built with, and the
+// What a Dockerfile asks to be described next to the image has a document of its own: a stage that was only built with, and the
 // build context; and nothing has when it does not ask.
 func TestBuildKitDescribesMore(t *testing.T) {
 	b := newStandalone(t, "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch AS tools\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY db/ /\nFROM scratch AS unused\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY db/ /\nFROM scratch\nCOPY --from=tools /etc/os-release /etc/os-release\nCOPY --chmod=755 checker /checker\nUSER 65532:65532\n")
@@ -210,7 +210,7 @@ func newGitHubCache(t *testing.T) *githubCache {
 	return c
 }
 
-// githubToken has the claims that a runner's has. Nobody checks its signature.
+// githubToken has the claims that a runner's has. Its signature is not checked.
 func githubToken() string {
 	part := func(v any) string {
 		data, _ := json.Marshal(v) // maps of strings and numbers

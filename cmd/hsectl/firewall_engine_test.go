@@ -20,7 +20,7 @@ import (
 )
 
 // The kernel takes the rules that are rendered, twice, and what iptables, ip6tables and nft print of them is judged to be what
-// the profile says; each rule that somebody adds by hand is noticed.
+// the profile says; each rule that is added by hand is detected.
 func TestFirewallInANamespace(t *testing.T) {
 	dir := written(t, map[string]string{"hsectl.yaml": `apiVersion: hsectl/v1
 kind: Profile
@@ -111,7 +111,7 @@ table ip mine {
 }
 NFT
 `, nil, finding.Pass, ""},
-		{"a set of which somebody else has the say", door("iptables") + loaded6 + `nft -f - <<'NFT'
+		{"a set that another program manages", door("iptables") + loaded6 + `nft -f - <<'NFT'
 table ip mine {
 	set good { type ipv4_addr; flags dynamic, timeout; }
 	chain f { type filter hook forward priority 0; policy accept; ip saddr @good accept; tcp dport 5432 drop; }

@@ -69,7 +69,7 @@ func (c *conversation) until(text string) {
 			}
 			c.seen.WriteString(more)
 		case <-deadline:
-			c.t.Fatalf("nobody said %q:\n%s", text, c.seen.String())
+			c.t.Fatalf("%q was not printed:\n%s", text, c.seen.String())
 		}
 	}
 }

@@ -542,7 +542,7 @@ func large() map[string]string {
 	return map[string]string{}
 }
 
-// No package is named after nothing in particular, and no file is so long that nobody reads it, or a scrap of another.
+// No package is named after nothing in particular, and no file is too long to read, or a fragment of another.
 func TestNamesAndSizes(t *testing.T) {
 	all, set := sources(t)
 	files := map[string]int{}

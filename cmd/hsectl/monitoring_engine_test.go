@@ -53,8 +53,8 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 	t.Cleanup(func() { removeStacks(t, file, monitoringStack+"-monitoring", monitoringStack) })
 	mustCLI(t, "build", "-f", file, "--network", "host", "app")
 	mustCLI(t, "deploy", "--monitoring", "-f", file, "--set", "services.app.labels.release=first")
-	mustCLI(t, "deploy", "-f", file) // the app is another container now, and nobody tells monitoring
-	fillMemory(t)                    // the alert about it takes its time, while the rest is asked
+	mustCLI(t, "deploy", "-f", file) // the app's container was replaced, and monitoring is not informed
+	exhaustMemory(t)                 // the alert about it takes its time, while the rest is asked
 
 	out := t.TempDir()
 	mustCLI(t, "generate", "-f", withGrafana(t, file), "--out", out)
@@ -62,7 +62,7 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 	eventually(t, 3*time.Minute, func() string { return panelsWithoutData(t, out) })
 	eventually(t, time.Minute, func() string { return measured(t, "app") })
 
-	watchingIsProven(t, file)
+	monitoringIsProven(t, file)
 	if stdout, _ := mustCLI(t, "status", "-f", file); !regexp.MustCompile(`prometheus +healthy +http://127.0.0.1:19090`).MatchString(stdout) {
 		t.Errorf("status does not say where to look:\n%s", stdout)
 	}
@@ -83,7 +83,7 @@ func TestMonitoringOnAnEngine(t *testing.T) {
 		}
 		return "no alert about the memory of redis has arrived: " + answered(t, `hse:memory_usage_bytes / hse:memory_limit_bytes`) + answered(t, `ALERTS`)
 	})
-	brokenWatchingIsTold(t, file)
+	brokenMonitoringIsReported(t, file)
 }
 
 // monitoringProfile is the reference profile with the parts that can be had from packages, and a cache of little memory.
@@ -120,7 +120,7 @@ func monitoringProfile(t *testing.T) string {
 	for _, e := range [][2]string{{"HSE-FS-003", "cadvisor"}, {"HSE-FS-003", "container-exporter"}, {"HSE-USR-001", "container-exporter"}, {"HSE-USR-002", "container-exporter"}} {
 		text += fmt.Sprintf("    - {control: %s, service: %s, reason: as in the reference profile, owner: tests, expires: 2999-12-31}\n", e[0], e[1])
 	}
-	return besideProfiles(t, text)
+	return nextToProfiles(t, text)
 }
 
 // hierarchies are the control groups that cAdvisor reads: on v1 each is a mount of its own, and is read-only only when it is
@@ -147,7 +147,7 @@ func engineData(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-func besideProfiles(t *testing.T, text string) string {
+func nextToProfiles(t *testing.T, text string) string {
 	t.Helper()
 	f, err := os.CreateTemp("../../profiles", ".test-*.yaml")
 	if err != nil {
@@ -170,7 +170,7 @@ func withGrafana(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return besideProfiles(t, strings.Replace(string(data), "off: [grafana, ", "off: [", 1))
+	return nextToProfiles(t, strings.Replace(string(data), "off: [grafana, ", "off: [", 1))
 }
 
 // webhook is a receiver that containers reach, and what it is sent.
@@ -347,9 +347,9 @@ func generatedIsKept(t *testing.T, file string) {
 	}
 }
 
-// fillMemory writes to the cache until the kernel counts 95 % of its limit: the alert is at 90 %, the kill at 100, and the client's
+// exhaustMemory writes to the cache until the kernel counts 95 % of its limit: the alert is at 90 %, the kill at 100, and the client's
 // own memory is given back.
-func fillMemory(t *testing.T) {
+func exhaustMemory(t *testing.T) {
 	t.Helper()
 	const script = `
 export REDISCLI_AUTH="$(cat /run/secrets/redis_password)"

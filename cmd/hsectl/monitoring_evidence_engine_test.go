@@ -48,9 +48,9 @@ func expect(t *testing.T, found map[string]finding.Finding, name string, status 
 	}
 }
 
-// watchingIsProven wants both stacks to be proven, and to hear it of Prometheus and Alertmanager themselves that everything is
-// watched and somebody is told.
-func watchingIsProven(t *testing.T, file string) {
+// monitoringIsProven wants both stacks to be proven, and to hear it of Prometheus and Alertmanager themselves that everything is
+// monitored and a receiver is notified.
+func monitoringIsProven(t *testing.T, file string) {
 	t.Helper()
 	entered := enter(t, monitoringStack+"-redis-1")
 	found, code := judged(t, "verify", "-f", file)
@@ -220,8 +220,8 @@ func replicasDown(t *testing.T) string {
 	return ""
 }
 
-// brokenWatchingIsTold stops an exporter, and then Prometheus itself: no control may be content with that.
-func brokenWatchingIsTold(t *testing.T, file string) {
+// brokenMonitoringIsReported stops an exporter, and then Prometheus itself: no control may be content with that.
+func brokenMonitoringIsReported(t *testing.T, file string) {
 	t.Helper()
 	onEngine(t, "stop", "--time", "5", monitoringStack+"-monitoring-redis-exporter-sessions-1")
 	eventually(t, time.Minute, func() string {

@@ -75,7 +75,7 @@ func TestReferenceStack(t *testing.T) {
 	mustCLI(t, "verify", "-f", file)
 }
 
-// freeAddress is an address of the loopback that nobody listens on now, so that two runs on one machine do not collide.
+// freeAddress is an unused address of the loopback, so that two runs on one machine do not collide.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -86,7 +86,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// referenceProfile is the reference profile under a name and a port of the test's own, beside the original, so that its
+// referenceProfile is the reference profile under a name and a port of the test's own, next to the original, so that its
 // paths hold.
 func referenceProfile(t *testing.T, stack, address string) string {
 	t.Helper()

@@ -103,7 +103,7 @@ func TestScan(t *testing.T) {
 	}{
 		{"vulnerable", []string{"old.tar"}, exitFindings, "CVE-2026-1  left 1.0.0  fixed in 2.0.0  layer 1: COPY . /app"},
 		{"below the threshold", []string{"old.tar", "--fail-on", "critical"}, exitOK, "0 at or above critical"},
-		{"mended", []string{"new.tar"}, exitOK, "0 vulnerabilities"},
+		{"fixed", []string{"new.tar"}, exitOK, "0 vulnerabilities"},
 		{"nothing new", []string{"old.tar", "--new-since", "old.tar"}, exitOK, "1 known"},
 		{"a bill of materials", []string{"old.tar", "--format", "spdx"}, exitOK, "pkg:npm/left@1.0.0"},
 		{"one with what is wrong", []string{"old.tar", "--format", "cyclonedx"}, exitOK, "pkg:npm/left@1.0.0"},

@@ -24,8 +24,8 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/images"
 )
 
-// shelf is a registry of the test's own, on loopback, which the engine reaches too.
-func shelf(t *testing.T) (string, *httptest.Server) {
+// localRegistry is a registry of the test's own, on loopback, which the engine reaches too.
+func localRegistry(t *testing.T) (string, *httptest.Server) {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 	t.Cleanup(server.Close)
@@ -51,7 +51,7 @@ func written(t *testing.T, files map[string]string) string {
 // What is built is pushed, locked and signed with a key; what was signed by another, or not at all, is refused before
 // anything changes.
 func TestSigningOnAnEngine(t *testing.T) {
-	at, _ := shelf(t)
+	at, _ := localRegistry(t)
 	dir := written(t, map[string]string{
 		"app/Dockerfile": "FROM scratch\nCOPY hello /hello\nUSER 65532:65532\nENTRYPOINT [\"/hello\"]\n",
 		"app/hello":      "made for TestSigningOnAnEngine at " + at,
@@ -120,7 +120,7 @@ func removeImages(t *testing.T, references ...string) {
 // A bundle is deployed where nothing can be asked: the registry is gone, and so are the images. One that was cut or
 // changed is refused before anything happens.
 func TestBundleOnAnEngine(t *testing.T) {
-	at, server := shelf(t)
+	at, server := localRegistry(t)
 	program := staticProgram(t, "../../internal/docker/testdata/workload")
 	dir := written(t, map[string]string{
 		"app/Dockerfile":  "FROM scratch\nCOPY --chmod=755 hello /hello\nUSER 65532:65532\nENTRYPOINT [\"/hello\"]\n",
@@ -169,7 +169,7 @@ func TestBundleOnAnEngine(t *testing.T) {
 	if _, err := imageFacts(t, at+"/shop/app:1"); err == nil {
 		t.Error("a damaged bundle has brought its image")
 	}
-	// The secret is at its place beside the bundle; without it nothing is begun.
+	// The secret is at its place next to the bundle; without it nothing is begun.
 	if code, _, stderr := cli(t, "deploy", "--bundle", file); code != exitUsage || !strings.Contains(stderr, "token") {
 		t.Errorf("without the secret: exit %d\n%s", code, stderr)
 	}
@@ -219,10 +219,10 @@ func compiled(t *testing.T, source, target, arch string) {
 	}
 }
 
-// What a bundle brought has no digest of a registry on the engine. Beside the lock it is known by its content, and another
+// What a bundle brought has no digest of a registry on the engine. Next to the lock it is known by its content, and another
 // content is not.
 func TestLockedContentOfABundle(t *testing.T) {
-	at, server := shelf(t)
+	at, server := localRegistry(t)
 	profile := strings.ReplaceAll(lockedProfile, "IMAGE", at+"/shop/pulled:1")
 	dir := written(t, map[string]string{
 		"app/Dockerfile": "FROM scratch\nCOPY --chmod=755 hello /hello\nUSER 65532:65532\nENTRYPOINT [\"/hello\"]\n",

@@ -10,7 +10,7 @@ import (
 // Bundle is a bundle that was found whole.
 type Bundle struct {
 	File     *os.File
-	Dir      string // where the bundle is: files of secrets are looked for beside it
+	Dir      string // where the bundle is: files of secrets are looked for next to it
 	Manifest bundle.Manifest
 	Files    map[string][]byte
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image/lock"
 )
 
-// ReadLock reads the lock beside the profile; without one it is empty.
+// ReadLock reads the lock next to the profile; without one it is empty.
 func ReadLock(l Loaded) (lock.File, error) {
 	data, err := host.ReadFile(filepath.Join(l.Dir(), lock.Name), lock.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {

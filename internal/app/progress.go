@@ -120,7 +120,7 @@ func (p *Progress) print(text string) {
 
 func (p *Progress) write(l line) {
 	l.Time = time.Now().UTC()
-	_ = p.json.Encode(l) // whoever reads the stream has gone; the deploy goes on
+	_ = p.json.Encode(l) // the reader of the stream has gone; the deploy goes on
 }
 
 func (p *Progress) fold(text string) {
@@ -155,7 +155,7 @@ func (p *Progress) Warn(text string) {
 	}
 }
 
-// annotate lets GitHub Actions show a text beside the run, as its commands are escaped.
+// annotate lets GitHub Actions show a text next to the run, as its commands are escaped.
 func (p *Progress) annotate(kind, text string) {
 	fmt.Fprintf(p.lines, "::%s title=hsectl deploy::%s\n", kind, strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text))
 }

@@ -27,11 +27,11 @@ func (k kept) KeptSecrets(context.Context, string) (map[string][]deploy.Secret, 
 	return out, nil
 }
 
-// deafKeeper is an engine that does not answer.
-type deafKeeper struct{}
+// unreachableKeeper is an engine that does not answer.
+type unreachableKeeper struct{}
 
 // KeptSecrets implements SecretKeeper.
-func (deafKeeper) KeptSecrets(context.Context, string) (map[string][]deploy.Secret, error) {
+func (unreachableKeeper) KeptSecrets(context.Context, string) (map[string][]deploy.Secret, error) {
 	return nil, errors.New("the engine does not answer")
 }
 
@@ -50,7 +50,7 @@ func TestFailureIsToldWithoutSecrets(t *testing.T) {
 		health string
 	}{
 		{"all known", kept{"made": "kept-by-engine"}, []string{"started", "with [secret]", "and [secret]"}, "GET /?t=[secret]2"},
-		{"engine does not answer", deafKeeper{}, []string{"[output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]"},
+		{"engine does not answer", unreachableKeeper{}, []string{"[output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]"},
 			"[output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]"},
 	} {
 		var out bytes.Buffer
@@ -67,7 +67,7 @@ func TestFailureIsToldWithoutSecrets(t *testing.T) {
 func TestErrorIsToldWithoutSecrets(t *testing.T) {
 	var out bytes.Buffer
 	p := NewProgress(Streams{Out: &out, Err: &out}, "json")
-	p.Hide(t.Context(), deafKeeper{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("hunter2"))})
+	p.Hide(t.Context(), unreachableKeeper{}, "shop", map[string]deploy.Secret{"token": deploy.NewSecret([]byte("hunter2"))})
 	cause := &deploy.FailedError{Err: errors.New("creating: bad value hunter2")}
 	err := p.Failed(cause)
 	if strings.Contains(err.Error()+out.String(), "hunter2") || !IsType[*deploy.FailedError](err) {
@@ -83,7 +83,7 @@ func TestOutputOfJobs(t *testing.T) {
 		want   string
 	}{
 		{"kept by the engine", kept{"made": "kept-by-engine"}, "         migrate                      | with [secret]\n         migrate                      | again\n"},
-		{"engine does not answer", deafKeeper{}, "         migrate                      | [output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]\n"},
+		{"engine does not answer", unreachableKeeper{}, "         migrate                      | [output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]\n"},
 	} {
 		var out bytes.Buffer
 		p := NewProgress(Streams{Out: &out, Err: &out}, "")

@@ -19,7 +19,7 @@ const artilleryTimeout = time.Hour
 // ErrNoArtillery says that this machine has no artillery program. It is never downloaded.
 var ErrNoArtillery = errors.New("artillery not found on this machine")
 
-// FindArtillery looks for the program as npx does, without its download: beside the script and above it, then in PATH.
+// FindArtillery looks for the program as npx does, without its download: next to the script and above it, then in PATH.
 func FindArtillery(script string) (string, error) {
 	script, err := filepath.Abs(script)
 	if err != nil {

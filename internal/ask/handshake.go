@@ -22,7 +22,7 @@ type Handshake struct {
 }
 
 // ShakeHands connects to an address as a visitor of a name does. The certificate is judged here, after the handshake, so
-// that each thing that is wrong with it can be told. Only an address that nobody listens on is an error.
+// that each thing that is wrong with it can be reported. Only an address on which nothing listens is an error.
 func ShakeHands(ctx context.Context, address, name string) (Handshake, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

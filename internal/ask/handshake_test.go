@@ -38,6 +38,6 @@ func TestShakeHands(t *testing.T) {
 	}
 	plain.Close()
 	if _, err := ask.ShakeHands(t.Context(), address, "example.com"); err == nil {
-		t.Error("where nobody listens is an answer")
+		t.Error("an address on which nothing listens gives an answer")
 	}
 }

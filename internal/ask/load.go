@@ -29,7 +29,7 @@ func Load(ctx context.Context, url string, perSecond int, duration time.Duration
 type Visit struct {
 	URL       string
 	Host      string // name of the site, where the address in URL is another; also for TLS
-	Insecure  bool   // nobody checks the certificate
+	Insecure  bool   // the certificate is not verified
 	PerSecond int
 }
 

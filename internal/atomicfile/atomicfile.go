@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// File is the new content of a file, which takes its place when it is committed. Whoever begins one discards it.
+// File is the new content of a file, which takes its place when it is committed. The caller that begins one discards it.
 type File struct {
 	*os.File
 	content pending

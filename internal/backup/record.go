@@ -1,4 +1,4 @@
-// Package backup is about what lies in a directory of backups: archives, and beside each a record that says what is in it.
+// Package backup is about what lies in a directory of backups: archives, and next to each a record that says what is in it.
 // It is pure: bytes go in and come out; who reads and writes files, and who speaks to an engine, is not its business.
 package backup
 

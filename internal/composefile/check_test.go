@@ -191,7 +191,7 @@ func TestKeysThatWeaken(t *testing.T) {
 		"a type that may do everything":  {"security_opt: ['label=type:spc_t']", "", "HSE-KRN-003", fail, "opts out"},
 		"another label":                  {"security_opt: ['label=level:s0:c1,c2']", "", "HSE-OPS-010", unknown, "security_opt label"},
 		"a seccomp profile of its own":   {"security_opt: ['seccomp=filter.json']", "", "HSE-KRN-002", fail, "custom"},
-		"whose content nobody knows":     {"security_opt: ['seccomp=filter.json']", "", "HSE-OPS-010", unknown, "security_opt seccomp"},
+		"of unknown content":             {"security_opt: ['seccomp=filter.json']", "", "HSE-OPS-010", unknown, "security_opt seccomp"},
 		"an option of a later engine":    {"security_opt: ['novelty=1']", "", "HSE-OPS-010", unknown, "security_opt novelty"},
 		"writable-cgroups":               {"security_opt: ['writable-cgroups=true']", "", "HSE-KRN-007", fail, "can be written"},
 		"writable-cgroups off":           {"security_opt: ['writable-cgroups=true', 'writable-cgroups=false']", "", "HSE-KRN-007", pass, ""},

@@ -11,7 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
-// Fixed is a file with what was mended in it. All other bytes are as they were, comments included.
+// Fixed is a file and what was fixed in it. All other bytes are as they were, comments included.
 type Fixed struct {
 	Path  string
 	Data  []byte

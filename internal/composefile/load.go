@@ -91,7 +91,7 @@ func Load(ctx context.Context, from Source) (*Project, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the Compose file: %w", err)
 	}
-	return r.filled(loaded), nil
+	return r.complete(loaded), nil
 }
 
 // Environment says where a file is, and what its variables are.
@@ -129,7 +129,7 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	r.blind = "the file must be self-contained"
-	return r.filled(loaded), nil
+	return r.complete(loaded), nil
 }
 
 // parse keeps the documents of a file with the places of what is written.
@@ -151,7 +151,7 @@ func (r *reader) parse(name string, data []byte) error {
 	}
 }
 
-func (r *reader) filled(loaded *types.Project) *Project {
+func (r *reader) complete(loaded *types.Project) *Project {
 	slices.Sort(r.unset)
 	return &Project{Name: loaded.Name, Unset: slices.Compact(r.unset), Blind: r.blind, types: loaded, catalogue: r.catalogue, novel: r.novel, written: r.written}
 }

@@ -127,7 +127,7 @@ func TestServicesComeAndGo(t *testing.T) {
 	if r := deploy.NewRelease(narrow, o, plan, 2); r.Images["shop-app:latest"].ID != "sha256:a" || r.Secrets["app"] != "shop_app_secrets_3" {
 		t.Errorf("the release has %+v", r)
 	}
-	if _, err := deploy.Narrow(d, []string{"nobody"}); err == nil {
+	if _, err := deploy.Narrow(d, []string{"missing"}); err == nil {
 		t.Error("a service that does not exist may be deployed alone")
 	}
 	d.Last = nil

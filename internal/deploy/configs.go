@@ -39,7 +39,7 @@ func configsStep(d Desired, s stack.Service, have SecretState) (*Step, string) {
 	}}, volume
 }
 
-// Maintenance reports whether an edge with this configuration shows its maintenance page to everybody.
+// Maintenance reports whether an edge with this configuration shows its maintenance page.
 func (s SecretState) Maintenance() bool {
 	_, on := s.Digests[stack.MaintenancePage().Path]
 	return on

@@ -46,12 +46,12 @@ func Execute(ctx context.Context, p Plan, e Engine, report func(Event)) error {
 	return nil
 }
 
-// batches cuts steps where one needs what another has done. Volumes are prepared and filled at once: nobody reads them
+// batches cuts steps where one needs what another has done. Volumes are prepared and filled at once: nothing reads them
 // before containers are made.
 func batches(steps []Step) [][]Step {
 	var out [][]Step
 	for i, s := range steps {
-		if i > 0 && s.Kind.Fills() && steps[i-1].Kind.Fills() {
+		if i > 0 && s.Kind.WritesVolume() && steps[i-1].Kind.WritesVolume() {
 			out[len(out)-1] = append(out[len(out)-1], s)
 			continue
 		}

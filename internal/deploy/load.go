@@ -10,8 +10,8 @@ import (
 )
 
 // What a live service reads changes while it runs. Its container has volumes that stay: another version is copied into them
-// from the volumes of a release, which nobody changes, and then the service loads it. A file of the version and a file that
-// is written when the service has loaded it say how far that came, so that whoever comes after a crash knows.
+// from the volumes of a release, which never change, and then the service loads it. A file of the version and a file that
+// is written when the service has loaded it say how far that came, so that the state is known after a crash.
 
 // LoadedFile is written next to the configuration when the service has loaded it; its content is that of the version.
 const LoadedFile = "loaded"
@@ -148,7 +148,7 @@ func stays(running []Running, want Fields, image string) bool {
 	return len(running) > 0
 }
 
-// Maintenance reports whether the edge of a release shows its maintenance page to everybody.
+// Maintenance reports whether the edge of a release shows its maintenance page.
 func (o Observed) Maintenance(r record.Release) bool {
 	edge := r.Intent.Edge
 	return edge != nil && o.Delivered[mounts(r).Configs[edge.Service]].Maintenance()

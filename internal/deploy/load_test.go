@@ -186,7 +186,7 @@ func named(p deploy.Plan) []string {
 	return out
 }
 
-// What is not surely loaded is loaded again, and a file that somebody changed is put right.
+// What is not surely loaded is loaded again, and a file that was changed outside hsectl is restored.
 func TestTheEdgeLoadsAgain(t *testing.T) {
 	live := "shop_edge_config_live"
 	for name, c := range map[string]struct {

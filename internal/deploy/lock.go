@@ -66,8 +66,8 @@ func (e *HeldError) Error() string {
 		e.Holder.By, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.DateTime), e.Age.Round(time.Second))
 }
 
-// LostError is a lock that may no longer be ours: somebody who took us for dead has it, or the engine did not answer for so
-// long that somebody may. Nothing may be changed any more.
+// LostError is a lock that may be lost: another deploy took it over as stale, or the engine did not answer for so
+// long that another may have. Nothing may be changed any more.
 type LostError struct{ Stack string }
 
 // Error implements error.

@@ -66,7 +66,7 @@ func (o Observed) Use(r record.Release) {
 type Records struct {
 	Journal record.Journal
 	History record.History
-	Quiet   bool // nobody deployed while they were read: they and what was observed with them are of one moment
+	Quiet   bool // no deploy ran while they were read: they and what was observed with them are consistent
 }
 
 // Running is a container of the stack.
@@ -111,8 +111,10 @@ const (
 	StopStack      Kind = "stop"
 )
 
-// Fills tells whether a step only prepares or fills a volume.
-func (k Kind) Fills() bool { return k == PrepareVolume || k == DeliverSecrets || k == DeliverConfigs }
+// WritesVolume tells whether a step only prepares or fills a volume.
+func (k Kind) WritesVolume() bool {
+	return k == PrepareVolume || k == DeliverSecrets || k == DeliverConfigs
+}
 
 // Step is one change of the engine, and why. Which payload is set follows from Kind.
 type Step struct {

@@ -16,10 +16,10 @@ type Gate struct {
 	Upstreams []string   // services that have slots
 }
 
-// RollStep replaces the containers of one service start-first, one after the other: the next one is started beside those that
+// RollStep replaces the containers of one service start-first, one after the other: the next one is started next to those that
 // answer and must become healthy, then the edge sends it its share of the traffic, and then an old one is stopped, unless
 // there were too few. A container that is already what it should be stays, and what is too many goes. Without an edge in front
-// the same happens, but nobody moves traffic.
+// the same happens, but no traffic is moved.
 type RollStep struct {
 	Compose ComposeStep   // whose only service it is
 	Gate    Gate          // without a volume when the edge does not lead to the service
@@ -40,7 +40,7 @@ func gate(in stack.Stack, configs map[string]string) (Gate, bool) {
 // GateOf returns where the edge of a release looks for its slots, or false when it has no edge.
 func GateOf(r record.Release) (Gate, bool) { return gate(r.Model(), mounts(r).Configs) }
 
-// startsFirst tells whether the next container of a service can start beside those that run, and replaces one of them: the
+// startsFirst tells whether the next container of a service can start next to those that run, and replaces one of them: the
 // edge moves the traffic, or there are others that answer.
 func startsFirst(in stack.Stack, s stack.Service, running []Running) bool {
 	return s.Rollout.StopFirst == "" && len(running) > 0 && (in.Behind(s.Name) || s.Wanted() > 1)

@@ -32,7 +32,7 @@ type Transaction struct {
 	Undo   time.Duration // bounds the way back
 	Settle time.Duration // for which new containers must stay well
 	Keep   bool          // leave a first deploy that failed running
-	Judge  func() error  // says what visitors saw of it, at the end; nil: nobody looked
+	Judge  func() error  // judges the responses to the probe load at the end; nil without one
 }
 
 // Change is what a transaction does.
@@ -288,13 +288,13 @@ func (t Transaction) planReturn(ctx context.Context, to record.Release) (Plan, e
 	return NewReturn(to, observed, t.Undo)
 }
 
-// Restore lets references mean again what they meant before a transaction that was cut off, so that what is planned next
+// Restore lets references mean again what they meant before an interrupted transaction, so that what is planned next
 // is about the newest images. The journal stays open.
 func (t Transaction) Restore(ctx context.Context, j record.Journal) error {
 	return t.restore(ctx, j.Tags)
 }
 
-// Resume ends a transaction that was cut off, and whose record, if it has one, is cut. With undo the stack returns to the
+// Resume ends an interrupted transaction, whose record, if it has one, is of an interrupted release. With undo the stack returns to the
 // release it came from; without, only references get their meaning back, because the next deploy brings everything else
 // to where it should be. A release that was closed before the crash counts as deployed, and is not undone.
 func (t Transaction) Resume(ctx context.Context, j record.Journal, cut record.Entry, from *record.Entry, undo bool) (record.Journal, error) {

@@ -127,7 +127,7 @@ func TestTransactionGoesBack(t *testing.T) {
 	}
 }
 
-// A deploy that visitors noticed goes back as well; on the way back nobody asks them again.
+// A deploy that visitors noticed goes back as well; on the way back the probe load is not judged again.
 func TestTransactionNoticedByVisitors(t *testing.T) {
 	w := &world{}
 	transaction := w.transaction(true)
@@ -204,7 +204,7 @@ func TestTransactionLosesTheLock(t *testing.T) {
 	}
 }
 
-// What was cut off is closed by a new deploy and undone by a rollback; what was committed before the crash stays.
+// What was interrupted is closed by a new deploy and undone by a rollback; what was committed before the crash stays.
 func TestResume(t *testing.T) {
 	j := record.Journal{Sequence: 9, From: 1, To: 2, Phase: record.Applying, Step: "converge shop", Tags: map[string]string{"app": "sha256:new"}}
 	undone := []string{"journal: undoing name image app", "name image app = sha256:old", "journal: undoing converge shop", "converge shop",

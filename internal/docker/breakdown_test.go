@@ -185,7 +185,7 @@ func TestJournalCut(t *testing.T) {
 	f.leftovers()
 }
 
-// A look without the lock tells that it is not of one moment: while somebody has the lock, after a run was cut off, and when
+// A look without the lock tells that it is not consistent: while another deploy holds the lock, after an interrupted run, and when
 // the journal was written while it looked.
 func TestLookIsOfOneMoment(t *testing.T) {
 	t.Parallel()
@@ -200,14 +200,14 @@ func TestLookIsOfOneMoment(t *testing.T) {
 		return r
 	}
 	if r := look(); !r.Quiet || r.Journal.Open() || len(r.History) != 1 {
-		t.Errorf("nobody deploys: %+v", r.Journal)
+		t.Errorf("no deploy runs: %+v", r.Journal)
 	}
 	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if look().Quiet {
-		t.Error("somebody has the lock")
+		t.Error("another deploy holds the lock")
 	}
 	j, err := lock.Journal(t.Context())
 	if err != nil {
@@ -219,19 +219,19 @@ func TestLookIsOfOneMoment(t *testing.T) {
 	}
 	j.Sequence++
 	if err := f.e.Read(t.Context(), &s, func() error { return lock.Write(t.Context(), j) }); err != nil || s.Unchanged {
-		t.Errorf("the journal was written meanwhile, and nobody noticed: %v", err)
+		t.Errorf("the journal was written meanwhile, and that was not detected: %v", err)
 	}
 	if err := lock.Unlock(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if r := look(); !r.Quiet || r.Journal.Sequence != j.Sequence {
-		t.Errorf("nobody deploys any more: %+v", r.Journal)
+		t.Errorf("no deploy runs any more: %+v", r.Journal)
 	}
 }
 
 // What is read on this machine is what the engine says of the same volumes, and nothing is believed of a directory that is
 // another one.
-func TestNearbySeesWhatTheEngineSees(t *testing.T) {
+func TestLocalSeesWhatTheEngineSees(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
 	f.must("old", "deploy", "--verify=false", "-f", f.profile("old", "serve", "serve"))
@@ -278,7 +278,7 @@ func (f *fault) cut(slot int) {
 	}
 }
 
-// A record of the current release that somebody changed stops every verb that would need it, before anything changes.
+// A record of the current release that was changed stops every verb that would need it, before anything changes.
 func TestTamperedRelease(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)

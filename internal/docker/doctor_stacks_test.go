@@ -34,7 +34,7 @@ import (
 const brokenParallel = 6
 
 // Each stack of testdata/doctor is broken in one way. Its first lines say which cause is found, at which key, and whether
-// the profile that the doctor mends then works and is proven; # HERE is on the line that is named.
+// the profile that the doctor fixes then works and is proven; # HERE is on the line that is named.
 func TestDoctorOnBrokenStacks(t *testing.T) {
 	files, err := filepath.Glob("testdata/doctor/*.yaml")
 	if err != nil || len(files) < 15 {
@@ -52,13 +52,13 @@ func TestDoctorOnBrokenStacks(t *testing.T) {
 			b.deploy(b.text)
 			d := b.diagnosis()
 			b.atTheRightLine(d)
-			if b.expect["mended"] != "yes" {
+			if b.expect["fixed"] != "yes" {
 				if d.Patch.Certain() || d.Advice == "" {
 					t.Errorf("a person decides, but the doctor says %+v", d)
 				}
 				return
 			}
-			b.mends(d)
+			b.fixes(d)
 		})
 	}
 }
@@ -89,7 +89,7 @@ func newBroken(t *testing.T, e *Engine, file string) *broken {
 	if err := e.LoadStatic(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
-	taken, err := net.Listen("tcp", "127.0.0.1:0") // a port that somebody has
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // a port that is in use
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +184,8 @@ func (b *broken) atTheRightLine(d verify.Diagnosis) {
 	}
 }
 
-// mends writes what the doctor says, and proves that it works then.
-func (b *broken) mends(d verify.Diagnosis) {
+// fixes writes what the doctor says, and proves that it works then.
+func (b *broken) fixes(d verify.Diagnosis) {
 	b.t.Helper()
 	text := []byte(b.text)
 	var err error
@@ -209,11 +209,11 @@ func (b *broken) mends(d verify.Diagnosis) {
 		d = b.diagnosis()
 	}
 	if err != nil {
-		b.t.Fatalf("mended, and does not work: %v\n%s", err, text)
+		b.t.Fatalf("fixed, and does not work: %v\n%s", err, text)
 	}
 	for _, f := range judge(b.t, b.e, b.stack) {
 		if !f.Proven() {
-			b.t.Errorf("mended, but %s is %s: %s", f.Control, f.Status, f.Detail)
+			b.t.Errorf("fixed, but %s is %s: %s", f.Control, f.Status, f.Detail)
 		}
 	}
 }

@@ -152,7 +152,7 @@ secrets:
   token: {env: TOKEN}
 `
 
-// impatient is for a service that is to fail its health test: nobody waits for it to recover.
+// impatient is for a service that is to fail its health test, with short intervals.
 func impatient(text string) string { return strings.Replace(text, "retries: 8", "retries: 2", 1) }
 
 const tokenValue = "never-to-be-seen-8c1f"
@@ -450,7 +450,7 @@ func weakenings() []weakening {
 	}
 }
 
-// recreate makes the container again with a change, as somebody with a shell on the host would.
+// recreate makes the container again with a change, as a user with a shell on the host would.
 func recreate(t *testing.T, e *Engine, c engine.Container, change func(*container.Config, *container.HostConfig)) {
 	t.Helper()
 	ctx := t.Context()

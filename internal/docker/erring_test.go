@@ -75,7 +75,7 @@ func erring(t *testing.T, e *Engine, original engine.Container) []erringRow {
 	// A privileged hook is refused by some kernels that engines run on; whose it is shows in any case.
 	execed := row("post_start hook as root", nothing, bad, "HSE-USR-001", "HSE-USR-004")
 	execed.after = func(t *testing.T, e *Engine, s stack.Stack) {
-		made, err := e.API.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "deaf"}})
+		made, err := e.API.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "ignore-signals"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ type fault struct {
 	dir     string
 	name    string
 	image   string
-	env     []string // beside the environment of the test
+	env     []string // next to the environment of the test
 	through []string // starts the program where the engine is reached; nil for here
 }
 
@@ -368,13 +368,13 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
-	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"},
+	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Holder: deploy.Holder{By: "other", Host: "remote"},
 		Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	code, out := f.run("old", "deploy", "-f", old)
-	if code != 4 || !strings.Contains(out, "somebody on elsewhere") {
+	if code != 4 || !strings.Contains(out, "other on remote") {
 		t.Errorf("exit %d, want 4 and the holder's name:\n%s", code, out)
 	}
 	waiting := f.command("old", "deploy", "-f", old, "--lock-wait", "2m")
@@ -407,7 +407,7 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 func TestStaleLock(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
-	options := records.LockOptions{Holder: deploy.Holder{By: "somebody", Host: "elsewhere"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
+	options := records.LockOptions{Holder: deploy.Holder{By: "other", Host: "remote"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
 	w := newWire(t)
 	first, err := testEngineAt(t, "unix://"+w.path).Lock(t.Context(), f.name, options)
 	if err != nil {
@@ -524,7 +524,7 @@ func TestSavedPlan(t *testing.T) {
 	}
 }
 
-// What somebody changed on a running container is seen, named, and put right.
+// What was changed by hand on a running container is detected, named, and restored.
 func TestDriftIsPutRight(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)

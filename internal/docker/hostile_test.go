@@ -44,7 +44,7 @@ func to(r *http.Request, method, end string) bool {
 	return r.Method == method && strings.HasSuffix(r.URL.Path, end)
 }
 
-// What goes wrong while somebody looks is unknown or failed, never proven, and no probe is left behind.
+// What goes wrong during an inspection is unknown or failed, never proven, and no probe is left behind.
 func TestVerifyOnABadDay(t *testing.T) {
 	direct := testEngine(t)
 	s := testStack(t, direct, web, "serve")
@@ -68,7 +68,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		noLeftovers(t, direct, s)
 	})
 
-	t.Run("it disappears from beside whoever looks", func(t *testing.T) {
+	t.Run("it disappears during an inspection from the host", func(t *testing.T) {
 		renew(t)
 		e := through(t, direct, &enginetest.Proxy{})
 		e.LookLocally(func() verify.Look {
@@ -108,7 +108,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		e := through(t, direct, &enginetest.Proxy{Before: func(r *http.Request) bool {
 			if to(r, http.MethodPost, "/wait") {
-				// Whoever waits gives up at last: the deadline of a pipeline, or somebody at the keyboard.
+				// Waiting ends at last: by the deadline of a pipeline, or an interrupt.
 				time.AfterFunc(time.Second, cancel)
 				<-r.Context().Done()
 				return false
@@ -125,7 +125,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		renew(t)
 		p := &enginetest.Proxy{}
 		p.Before = func(r *http.Request) bool {
-			if to(r, http.MethodPost, "/start") { // it is started, and nobody hears of it
+			if to(r, http.MethodPost, "/start") { // it is started, and the answer is lost
 				parts := strings.Split(r.URL.Path, "/")
 				if _, err := direct.API.ContainerStart(t.Context(), parts[len(parts)-2], client.ContainerStartOptions{}); err != nil {
 					t.Error(err)
@@ -138,7 +138,7 @@ func TestVerifyOnABadDay(t *testing.T) {
 		if evidence, err := verify.Verify(t.Context(), s, through(t, direct, p), verify.Options{}); err == nil && finding.Proven(evidence.Findings) {
 			t.Error("proven by an engine that died")
 		}
-		// Nobody could take the probe away. The next look does, and is not disturbed by it.
+		// The probe could not be removed. The next inspection removes it, and is not disturbed by it.
 		awaitProbesEnd(t, direct, s)
 		for _, f := range judge(t, direct, s) {
 			if !f.Proven() && f.Control != "HSE-HLT-002" && f.Control != "HSE-HLT-003" {

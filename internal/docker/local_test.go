@@ -15,9 +15,9 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// Whoever looks from the machine itself, by one probe on it, or by a probe beside each container sees the same, whatever is
+// Inspection from the machine itself, by one probe on it, or by a probe next to each container gives the same result, whatever is
 // wrong.
-func TestBesideSeesWhatProbesSee(t *testing.T) {
+func TestLocalInspectionMatchesProbes(t *testing.T) {
 	e, surveyor := testEngine(t), testEngine(t)
 	surveyor.OneProbe()
 	s := testStack(t, e, web, "serve")
@@ -39,7 +39,7 @@ func TestBesideSeesWhatProbesSee(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			recreate(t, e, original, change)
-			made, err := e.API.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{Cmd: []string{"/program", "deaf"}})
+			made, err := e.API.ExecCreate(t.Context(), only(t, e, s, "web").ID, client.ExecCreateOptions{Cmd: []string{"/program", "ignore-signals"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func TestBesideSeesWhatProbesSee(t *testing.T) {
 			probed := verdicts(t, e, s)
 			same(t, "by one probe for all", probed, verdicts(t, surveyor, s))
 			e.LookLocally(probe.Local)
-			same(t, "from beside", probed, verdicts(t, e, s))
+			same(t, "from the host", probed, verdicts(t, e, s))
 		})
 	}
 	noLeftovers(t, e, s)
@@ -74,7 +74,7 @@ func verdicts(t *testing.T, e *Engine, s stack.Stack) []string {
 	var out []string
 	for _, f := range judge(t, e, s) {
 		switch f.Control {
-		case "HSE-NS-003": // only beside the container is there a host's namespace to compare with
+		case "HSE-NS-003": // only next to the container is there a host's namespace to compare with
 			f.Tier, f.Detail = finding.Applied, ""
 		case "HSE-USR-006": // how many health tests are just running
 			f.Detail = ""

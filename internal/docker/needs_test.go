@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// A container that nobody has hardened shows what its service needs: to who looks from beside it, and to a probe.
+// A container that is not hardened shows what its service needs: to an inspection from the host, and to a probe.
 func TestNeedsOfARunningContainer(t *testing.T) {
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
@@ -21,7 +21,7 @@ func TestNeedsOfARunningContainer(t *testing.T) {
 	if err := e.Put(t.Context(), only(t, e, s, "web").ID, "/state", []byte("written")); err != nil {
 		t.Fatal(err)
 	}
-	for name, look := range map[string]func() verify.Look{"from beside": probe.Local, "by a probe": nil} {
+	for name, look := range map[string]func() verify.Look{"from the host": probe.Local, "by a probe": nil} {
 		t.Run(name, func(t *testing.T) {
 			e.LookLocally(look)
 			seen, err := e.Containers(t.Context(), s.Name, func(string) verify.Request { return verify.Request{} }, nil)
@@ -32,8 +32,8 @@ func TestNeedsOfARunningContainer(t *testing.T) {
 			if !slices.Equal(n.Users, []string{"10001:10001"}) || !slices.Equal(n.Written, []string{"/"}) || !slices.Contains(n.Listening, 8080) || len(n.Test) < 2 {
 				t.Errorf("%+v", n)
 			}
-			if n.Memory <= 0 && name == "from beside" { // a probe sees its own control group's directory only where the engine mounts them
-				t.Error("nobody saw the memory that it held")
+			if n.Memory <= 0 && name == "from the host" { // a probe sees its own control group's directory only where the engine mounts them
+				t.Error("the memory that it held is missing")
 			}
 		})
 	}

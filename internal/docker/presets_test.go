@@ -26,7 +26,7 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// presetAtWork is a preset as somebody uses it, and work that shows that its program does what it is for. What is written
+// presetAtWork is a preset in use, and work that shows that its program does what it is for. What is written
 // before a restart is read back after it.
 type presetAtWork struct {
 	preset              string

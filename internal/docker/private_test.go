@@ -23,7 +23,7 @@ import (
 const privateSize = "256m"
 
 // private is an engine of the test's own, which may be killed and whose disk may be filled. It lives in namespaces of
-// processes, mounts and the network that end with the test, however that ends, and nobody else's engine sees it.
+// processes, mounts and the network that end with the test, however that ends, and no other engine sees it.
 type private struct {
 	t    *testing.T
 	dir  string

@@ -276,7 +276,7 @@ func TestReplicasGoOnAfterAKill(t *testing.T) {
 		}
 	}
 	if got := idsOf(t, e, s, "web"); len(got) != 4 {
-		t.Fatalf("the cut-off run left %d containers", len(got))
+		t.Fatalf("the interrupted run left %d containers", len(got))
 	}
 	if _, err = applyTo(t, e, next, secrets, record); err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func certificate(t *testing.T, name string) (chain, key []byte, trust *x509.Cert
 	return chain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), trust
 }
 
-// visit asks a site of the edge over TLS, or without when there is nobody to trust, and follows no redirect.
+// visit asks a site of the edge over TLS, or without when it has no certificate, and follows no redirect.
 func visit(t *testing.T, name, port, scheme string, trust *x509.CertPool) (status int, protocol string, header http.Header, err error) {
 	t.Helper()
 	client := &http.Client{
@@ -349,7 +349,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 		}
 	}
 	if list, err := e.Service(t.Context(), s.Name, "web"); err != nil || len(list) != 2 {
-		t.Fatalf("the cut-off run left %d containers, %v", len(list), err)
+		t.Fatalf("the interrupted run left %d containers, %v", len(list), err)
 	}
 	if record, err = applyTo(t, e, s, secrets, record); err != nil {
 		t.Fatal(err)

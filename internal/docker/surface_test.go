@@ -43,7 +43,7 @@ func surfaces() []weakening {
 		{"check of certificates off", []string{"HSE-IMG-014"}, func(c *container.Config, _ *container.HostConfig) {
 			c.Env = append(slices.Clone(c.Env), "NODE_TLS_REJECT_UNAUTHORIZED=0")
 		}},
-		{"signal that is not handled", []string{"HSE-LIF-001"}, func(c *container.Config, _ *container.HostConfig) { c.Cmd = []string{"deaf"} }},
+		{"signal that is not handled", []string{"HSE-LIF-001"}, func(c *container.Config, _ *container.HostConfig) { c.Cmd = []string{"ignore-signals"} }},
 		{"test without its program", []string{"HSE-HLT-003"}, func(c *container.Config, _ *container.HostConfig) {
 			health := *c.Healthcheck
 			health.Test = []string{"CMD", "curl", "-f", "http://127.0.0.1:8080/"}
@@ -87,14 +87,14 @@ func findingOf(t *testing.T, findings []finding.Finding, control string) finding
 	return findings[i]
 }
 
-// A command that somebody runs inside as root is a process like any other, and seen.
+// A command that is run inside as root is a process like any other, and detected.
 func TestVerifySeesExec(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
 	s := testStack(t, e, web, "serve")
 	mustDeploy(t, e, s)
 	id := only(t, e, s, "web").ID
-	made, err := e.API.ExecCreate(t.Context(), id, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "deaf"}})
+	made, err := e.API.ExecCreate(t.Context(), id, client.ExecCreateOptions{User: "0:0", Cmd: []string{"/program", "ignore-signals"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestVerifySeesExec(t *testing.T) {
 	}
 }
 
-// two services that share no network; nobody reaches the other.
+// two services that share no network; neither reaches the other.
 const apart = `
 apiVersion: hsectl/v1
 kind: Profile
@@ -125,8 +125,8 @@ networks:
   right: {}
 `
 
-// Connections between services are tried: those on one network answer, others do not, and a network that somebody
-// joins by hand is seen.
+// Connections between services are tried: those on one network answer, others do not, and a network that is
+// joined by hand is detected.
 func TestVerifySeesReach(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)

@@ -139,7 +139,7 @@ func TestChanges(t *testing.T) {
 		"a trivial test":          {"Config/Healthcheck/Test", []string{"CMD", "true"}, `Config.Healthcheck.Test: ["CMD","true"], not ["CMD","redis-cli","ping"]`},
 		"a peer's name":           {"HostConfig/ExtraHosts/+", "web:10.0.0.9", `HostConfig.ExtraHosts[web:10.0.0.9] is there and was not rendered`},
 		"a host's directory":      {"HostConfig/Binds/+", "/proc:/x", `HostConfig.Mounts[/x]: {"Source":"/proc","Type":"bind"} is there and was not rendered`},
-		"a mount nobody asked":    {"Mounts/+", map[string]any{"Type": "bind", "Source": "/root", "Destination": "/data/x", "RW": true}, `Mounts[/data/x]: {"Destination":"/data/x","RW":true,"Source":"/root","Type":"bind"} is there and was not rendered`},
+		"an unrequested mount":    {"Mounts/+", map[string]any{"Type": "bind", "Source": "/root", "Destination": "/data/x", "RW": true}, `Mounts[/data/x]: {"Destination":"/data/x","RW":true,"Source":"/root","Type":"bind"} is there and was not rendered`},
 		"another volume":          {"Mounts/0/Source", "/proc", `Mounts[/data].Source: "/proc", not "/var/lib/docker/data/volumes/shop_data/_data"`},
 		"a writable secret":       {"Mounts/1/RW", true, `Mounts[/run/secrets].RW: true is there and was not rendered`},
 		"an alias":                {"NetworkSettings/Networks/shop_backend/Aliases/+", "web", `NetworkSettings.Networks[shop_backend].Aliases[web] is there and was not rendered`},

@@ -127,8 +127,8 @@ func containerTable() []Exemption {
 		{Path: "Mounts[*].Mode", Why: "SELinux relabels a volume (z); whether it can be written is RW", may: func(c change) bool {
 			return strings.Trim(plain(c.got), "zZ,") == "" || plain(c.got) == "ro" || plain(c.got) == "rw"
 		}},
-		{Path: "Mounts[*].Name", Why: "a volume without a name gets one that nobody else has", may: unnamed},
-		{Path: "Mounts[*].Source", Why: "a volume without a name gets one that nobody else has", may: unnamedSource},
+		{Path: "Mounts[*].Name", Why: "a volume without a name gets a unique one", may: unnamed},
+		{Path: "Mounts[*].Source", Why: "a volume without a name gets a unique one", may: unnamedSource},
 		{Path: "Mounts[*].Propagation", Why: "the engine makes a bind of what holds its own files a slave of the machine's", may: func(c change) bool { return c.want == "rprivate" && c.got == "rslave" }},
 		{Path: "NetworkSettings.SandboxID", Why: engineChosen},
 		{Path: "NetworkSettings.SandboxKey", Why: engineChosen},

@@ -1,5 +1,5 @@
 // Package drift tells what an engine has apart from what it was asked for: containers, networks and volumes, field by field.
-// Everything that differs counts, unless a table says that it may and why; so does a field that nobody knew when this was written.
+// Everything that differs counts, unless a table says that it may and why; so does a field that was unknown when this was written.
 package drift
 
 import (

@@ -97,12 +97,12 @@ func (v volume) answering(slots int) []string {
 	return out
 }
 
-// A service of any number of containers is rolled, one after the other: at no moment is nobody named, nobody answers who was
+// A service of any number of containers is rolled, one after the other: at no moment is no container named, and no container answers that was
 // not meant to yet or no longer, and no bank is written while it counts. Whatever is cut off is where it starts from again.
 func TestSwap(t *testing.T) {
 	for containers := 1; containers <= 13; containers++ {
 		slots := Slots(containers)
-		var steps [][]string // who is to answer; nobody in particular at rest
+		var steps [][]string // which containers answer; unspecified at rest
 		var now []string
 		for i := range containers {
 			now = append(now, fmt.Sprintf("old-%d", i+1))
@@ -161,7 +161,7 @@ func TestShares(t *testing.T) {
 			names = append(names, fmt.Sprint(i))
 		}
 		shares := map[string]int{}
-		for _, s := range filled("web", nowBank, Slots(n), names) {
+		for _, s := range bankOf("web", nowBank, Slots(n), names) {
 			shares[string(s.Data)]++
 		}
 		least, most := Slots(n), 0

@@ -11,7 +11,7 @@ import (
 // open, and "next" counts before "now". A switch is a file when it is open, and a directory when it is closed, because files
 // can be put into a volume from outside and not be taken out. Caddy looks at them for each request.
 //
-// A bank is written while it does not count, so no request meets half of one. Only where an earlier run was cut off may it
+// A bank is written while it does not count, so no request meets half of one. Only where an earlier run was interrupted may it
 // count: a file that is replaced is missing for an instant, an address without a name cannot be dialled, and the next try
 // takes another slot.
 const (
@@ -44,8 +44,8 @@ func slot(service, bank string, n int) string {
 
 func switchOf(service, bank string) string { return path.Join(SlotDir, service, bank+".on") }
 
-// filled writes a bank: every slot names a container, each as often as the others as far as that goes.
-func filled(service, bank string, slots int, containers []string) []Switch {
+// bankOf writes a bank: every slot names a container, each as often as the others as far as that goes.
+func bankOf(service, bank string, slots int, containers []string) []Switch {
 	var out []Switch
 	for i := range slots {
 		out = append(out, Switch{Path: slot(service, bank, i+1), Data: []byte(containers[i%len(containers)])})
@@ -56,9 +56,9 @@ func filled(service, bank string, slots int, containers []string) []Switch {
 // Point sends all new requests of a service to some of its containers, named in a way that Docker's DNS knows; what another
 // one has begun, it ends. There is at least one, and at no moment is none named. Slots is what Slots says of the service.
 func Point(service string, slots int, containers ...string) []Switch {
-	out := filled(service, nextBank, slots, containers)
+	out := bankOf(service, nextBank, slots, containers)
 	out = append(out, opened(service, nextBank))
-	out = append(out, filled(service, nowBank, slots, containers)...)
+	out = append(out, bankOf(service, nowBank, slots, containers)...)
 	return append(out, opened(service, nowBank), closed(service, nextBank))
 }
 
@@ -75,7 +75,7 @@ func closed(service, bank string) Switch {
 	return Switch{Path: switchOf(service, bank), Closed: true}
 }
 
-// Maintenance shows the page to everybody, or lets the services answer again.
+// Maintenance shows the page, or lets the services answer again.
 func Maintenance(on bool) []Switch {
 	s := Switch{Path: path.Join(SlotDir, maintenanceSlot), Closed: !on}
 	if on {

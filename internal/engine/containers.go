@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Create creates a container to its end even when the work is interrupted: a request that is cut off may still make a
+// Create creates a container to its end even when the work is interrupted: an interrupted request may still make a
 // container, which nothing would remove.
 func (e *Connection) Create(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
 	if err := ctx.Err(); err != nil {

@@ -28,9 +28,9 @@ func TestBaseline(t *testing.T) {
 	if len(fresh) != 2 || known != 1 || stale != 1 || fresh[0].Detail != more.Detail {
 		t.Errorf("fresh %+v, %d known, %d stale", fresh, known, stale)
 	}
-	mended := port
-	mended.Status = finding.Pass
-	if fresh, known, stale = b.Apart([]finding.Finding{mended}); len(fresh) != 1 || known != 0 || stale != 2 {
+	fixed := port
+	fixed.Status = finding.Pass
+	if fresh, known, stale = b.Apart([]finding.Finding{fixed}); len(fresh) != 1 || known != 0 || stale != 2 {
 		t.Errorf("a pass is taken for known: %+v, %d, %d", fresh, known, stale)
 	}
 }

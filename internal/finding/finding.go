@@ -1,7 +1,7 @@
 // Package finding holds the result of judging one control against one subject:
-// what was judged, with which evidence, what came out, and what mends it.
+// what was judged, with which evidence, the result, and the fix.
 //
-// The zero Status is Unknown, so a verdict nobody set can never be read as a pass.
+// The zero Status is Unknown, so a verdict that was never set cannot be read as a pass.
 package finding
 
 import (

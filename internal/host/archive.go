@@ -19,8 +19,8 @@ import (
 // maxRecordBytes bounds the record of a backup.
 const maxRecordBytes = 1 << 20
 
-// StoreBackup lets pack write an archive into a directory, which is made when it is missing, and puts the record beside it.
-// Both are readable by this user only, and neither is there by half: what was cut off leaves no record.
+// StoreBackup lets pack write an archive into a directory, which is made when it is missing, and puts the record next to it.
+// Both are readable by this user only, and neither is there by half: what was interrupted leaves no record.
 func StoreBackup(dir string, r backup.Record, pack func(w io.Writer) (backup.Content, error)) (backup.Record, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return r, fmt.Errorf("storing a backup: %w", err)
@@ -37,7 +37,7 @@ func StoreBackup(dir string, r backup.Record, pack func(w io.Writer) (backup.Con
 	return r, writeRecord(dir, backup.RecordName(r.Archive), r)
 }
 
-// StoreProof keeps what came of a restore beside the backups.
+// StoreProof keeps what came of a restore next to the backups.
 func StoreProof(dir string, p backup.Proof) error {
 	return writeRecord(dir, backup.ProofName(p.Stack, p.Volume), p)
 }

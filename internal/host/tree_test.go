@@ -123,7 +123,7 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// A failure leaves yesterday's files as they were, and nothing beside them.
+// A failure leaves yesterday's files as they were, and nothing next to them.
 func TestWriteTreeIsAllOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.yml"), "yesterday")

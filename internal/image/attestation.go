@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// Attested is one statement about the image of one platform that lies beside it in its index, as BuildKit keeps them
+// Attested is one statement about the image of one platform that lies next to it in its index, as BuildKit keeps them
 // (github.com/moby/buildkit, docs/attestations/attestation-storage.md). It is not signed: it tells what the builder
 // said, to who trusts the index.
 type Attested struct {

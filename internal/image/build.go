@@ -34,7 +34,7 @@ type BuildRequest struct {
 // type=registry,ref=…, type=local,dest=…, type=gha or type=inline.
 type BuildCaches struct{ From, To []string }
 
-// RemoteBuild is a BuildKit of its own, beside the one within the engine.
+// RemoteBuild is a BuildKit of its own, next to the one within the engine.
 type RemoteBuild struct {
 	Address string // unix:///run/buildkit/buildkitd.sock, tcp://…, docker-container://…
 	Push    bool   // to the registry of the reference; otherwise the image goes to the engine

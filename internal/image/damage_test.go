@@ -125,7 +125,7 @@ func TestACutTarFileIsAnError(t *testing.T) {
 	}
 }
 
-// A credential helper is a program beside Docker's, named in its configuration. Who asks without it is refused.
+// A credential helper is a program next to Docker's, named in its configuration. Who asks without it is refused.
 func TestCredentialsComeFromAHelper(t *testing.T) {
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -250,7 +250,7 @@ func newConfig(f *v1.ConfigFile) Config {
 	return out
 }
 
-// Known returns an image whose layers nobody has to read again.
+// Known returns an image whose layers need not be read again.
 func Known(named, digest string, c Config) Image {
 	out := Image{Name: named, Digest: digest, Config: c}
 	for _, id := range c.DiffIDs {

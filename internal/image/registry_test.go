@@ -124,7 +124,7 @@ func TestARegistryThatMisbehaves(t *testing.T) {
 	}
 }
 
-// A registry, or somebody before it, gives another configuration than the manifest names.
+// A registry, or a proxy in front of it, gives another configuration than the manifest names.
 func TestAWrongDigestIsRefused(t *testing.T) {
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	var swap []byte

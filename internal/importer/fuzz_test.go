@@ -9,7 +9,7 @@ import (
 	"github.com/hsectl/hsectl/profiles"
 )
 
-// FuzzImport wants no file, however broken, to bring the import, the judging or the mending down.
+// FuzzImport wants no file, however broken, to bring the import, the judging or the fixing down.
 func FuzzImport(f *testing.F) {
 	matches, err := filepath.Glob("../../testdata/compose/*.yml")
 	if err != nil {

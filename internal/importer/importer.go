@@ -28,7 +28,7 @@ type Draft struct {
 	Passed    map[string][]string // the keys of each service that are passed through; "" is the stack itself
 	Filed     []string            // variables that became secrets, as in the comments: SERVICE: WHAT IS NOW
 	Questions []string            // what could not be decided, as in the comments: SERVICE: QUESTION
-	Problems  []*yamldoc.Problem  // what must be mended before the profile is one
+	Problems  []*yamldoc.Problem  // what must be fixed before the profile is valid
 }
 
 // Target is what a profile is made for.
@@ -37,7 +37,7 @@ type Target struct {
 	Source   string // name of the Compose file, for comments
 	Today    time.Time
 	Library  parser.Library
-	Observed map[string]Observation // what running containers show, by service; empty when nobody looked
+	Observed map[string]Observation // what running containers show, by service; empty without --running
 	Excepts  []Except               // further exceptions, each for the time of an import
 }
 
@@ -185,7 +185,7 @@ func (i *importer) waive(control, service, reason string) {
 	}
 }
 
-// stack writes what stands beside the services: secrets, networks, volumes, exceptions, and what is passed through.
+// stack writes what stands next to the services: secrets, networks, volumes, exceptions, and what is passed through.
 func (i *importer) stack(out ordered) {
 	i.secrets(out)
 	i.networks(out)

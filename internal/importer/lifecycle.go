@@ -55,7 +55,7 @@ func (m lifetime) health() {
 	if !tested {
 		inPreset, _ := m.preset["health"].(map[string]any)
 		hasTest := slices.ContainsFunc([]string{"command", "shell", "http", "tcp", "none"}, func(k string) bool { return inPreset[k] != nil })
-		own := h == nil && !hasTest && m.testSeen()
+		own := h == nil && !hasTest && m.observedTest()
 		if h != nil && !hasTest {
 			if len(h.Test) > 0 || h.Disable { // otherwise only times of the image's own test: they stay as they are
 				m.rest["healthcheck"] = map[string]any{"disable": true}

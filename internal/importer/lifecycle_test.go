@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The times of a health test stay those of the file. A time-out that nobody wrote is the engine's, 30 s, and gives way to a
+// The times of a health test stay those of the file. A time-out that is not set is the engine's, 30 s, and gives way to a
 // shorter interval, because a profile has none that is longer.
 func TestHealthTimes(t *testing.T) {
 	for name, c := range map[string]struct{ written, want string }{

@@ -23,7 +23,7 @@ func (m bounds) limits() {
 			limits[l.key] = l.value
 		case defaults[l.key] != nil || l.key == "pids":
 		default:
-			if limit, comment, ok := m.memorySeen(); ok && l.key == "memory" {
+			if limit, comment, ok := m.observedMemory(); ok && l.key == "memory" {
 				limits[l.key], comments = limit, append(comments, comment)
 				continue
 			}

@@ -51,7 +51,7 @@ func (m storage) writable() {
 		if m.temporary() {
 			list = append(list, flow(map[string]any{"path": "/tmp", "tmpfs": "64M", "mode": "1777"}))
 		}
-		more, asked, looked := m.writtenSeen()
+		more, asked, looked := m.observedWrites()
 		if !looked {
 			asked = []string{m.ask("where else does the service write? The root file system is read-only now")}
 		}

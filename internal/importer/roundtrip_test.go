@@ -339,7 +339,7 @@ func TestMissing(t *testing.T) {
 		"everything": nil, "the inside": map[string]any{"a": 1, "b": []any{"x", map[string]any{"c": "e"}}},
 	} {
 		if missing(old, now) == "" {
-			t.Errorf("%s is lost, and nobody noticed", name)
+			t.Errorf("%s is lost, and that was not reported", name)
 		}
 	}
 	if lost := missing(old, map[string]any{"a": 1, "b": []any{map[string]any{"c": "d", "more": 1}, "x"}, "z": 1}); lost != "" {

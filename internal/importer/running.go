@@ -18,7 +18,7 @@ type Observation struct {
 	Test      []string // the test of health that it has, as the engine has it
 }
 
-// seen is what was seen of the service, or nil where nobody looked.
+// seen is what was seen of the service, or nil without an inspection.
 func (m *moving) seen() *Observation {
 	if s, ok := m.t.Observed[m.s.Name]; ok {
 		return &s
@@ -28,8 +28,8 @@ func (m *moving) seen() *Observation {
 
 const rootUser = "0:0"
 
-// userSeen takes the user of the running processes. It returns false when nobody saw them.
-func (m *moving) userSeen() bool {
+// observedUser takes the user of the running processes. It returns false when they were not observed.
+func (m *moving) observedUser() bool {
 	seen := m.seen()
 	if seen == nil || len(seen.Users) == 0 {
 		return false
@@ -47,9 +47,9 @@ func (m *moving) userSeen() bool {
 	return true
 }
 
-// writtenSeen returns writable paths for what the service was seen to write, and what must be asked about them. It returns
-// false when nobody looked.
-func (m storage) writtenSeen() (list []any, questions []string, looked bool) {
+// observedWrites returns writable paths for what the service was seen to write, and what must be asked about them. It returns
+// false without an inspection.
+func (m storage) observedWrites() (list []any, questions []string, looked bool) {
 	seen := m.seen()
 	if seen == nil {
 		return nil, nil, false
@@ -89,7 +89,7 @@ func ofTheSystem(dir string) bool {
 	return slices.Contains([]string{"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys", "usr"}, first)
 }
 
-// passing are directories whose content nobody misses after a restart (hier(7)).
+// passing are directories whose content is not needed after a restart (hier(7)).
 func passing(dir string) bool {
 	return slices.ContainsFunc([]string{"/run", "/var/run", "/var/cache", "/var/tmp", "/var/log", "/var/lock", "/tmp"}, func(d string) bool {
 		return dir == d || strings.HasPrefix(dir, d+"/")
@@ -101,8 +101,8 @@ func (m storage) holdsMount(dir string) bool {
 	return slices.ContainsFunc(m.p.Mounts(m.s), func(o policy.Mount) bool { return strings.HasPrefix(path.Clean(o.Path), dir+"/") })
 }
 
-// memorySeen is a limit of twice what the container held at most, in steps of 64 MiB; false when that is not known.
-func (m bounds) memorySeen() (limit, comment string, ok bool) {
+// observedMemory is a limit of twice what the container held at most, in steps of 64 MiB; false when that is not known.
+func (m bounds) observedMemory() (limit, comment string, ok bool) {
 	const step = 64 << 20
 	seen := m.seen()
 	if seen == nil || seen.Memory <= 0 || seen.Memory > 1<<50 {
@@ -111,8 +111,8 @@ func (m bounds) memorySeen() (limit, comment string, ok bool) {
 	return size((2*seen.Memory + step - 1) / step * step), fmt.Sprintf("its container was seen to hold %dM at most; the limit leaves room for twice that", max(seen.Memory>>20, 1)), true
 }
 
-// testSeen moves the image's own test of health, with its words; false when there is none.
-func (m lifetime) testSeen() bool {
+// observedTest moves the image's own test of health, with its words; false when there is none.
+func (m lifetime) observedTest() bool {
 	seen := m.seen()
 	if seen == nil || len(seen.Test) < 2 {
 		return false

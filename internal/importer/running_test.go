@@ -18,7 +18,7 @@ func TestSeenAnswersQuestions(t *testing.T) {
 		want, not     []string
 	}{
 		{
-			"nobody looked", `image: example.org/app:1`, nil,
+			"no inspection", `image: example.org/app:1`, nil,
 			[]string{"which user does the image run as?", "where else does the service write?", "cpus and memory? This is a guess", "Write health:"}, nil,
 		},
 		{

@@ -206,7 +206,7 @@ func (m *moving) identity() {
 	case uids[0] == 0:
 		m.runAs("0:0", m.ask("which user can the service run as? It runs as root"))
 		m.waive("HSE-USR-001", m.name, "imported: user is root in "+m.t.Source)
-	case m.userSeen():
+	case m.observedUser():
 	default:
 		where := "docker image inspect --format '{{.Config.User}}' " + m.s.Image
 		if m.s.Image == "" {

@@ -215,7 +215,7 @@ func (s alertRules) availabilityAlerts() []rule {
 }
 
 // health is one for each service that runs and passes its health tests, inside its container and from outside, and zero
-// otherwise. Empty when nobody asks.
+// otherwise. Empty when nothing asks for it.
 func (s alertRules) health() string {
 	var asked []string
 	if s.p.On(profile.PartContainers) {

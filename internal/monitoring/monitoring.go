@@ -1,4 +1,4 @@
-// Package monitoring turns the monitoring section of a profile into a hardened stack of its own, beside the stack that
+// Package monitoring turns the monitoring section of a profile into a hardened stack of its own, next to the stack that
 // it watches: which parts there are, how they are wired, and every file that they read.
 //
 // It is pure. Dashboards, rules and scrape settings are derived from the same model as the Compose file, so they know
@@ -18,7 +18,7 @@ import (
 const (
 	networkInside = profile.NetworkBackend
 	networkEdge   = profile.NetworkEdge
-	networkOut    = "out" // the only way out, for the parts that tell or ask somebody outside
+	networkOut    = "out" // the only way out, for the parts that connect to the outside
 )
 
 // suite is what all parts are made from.

@@ -62,17 +62,17 @@ type (
 	}
 )
 
-// nobody is the receiver of what no receiver wants.
-const nobody = "nobody"
+// noReceiver takes the alerts that no receiver wants.
+const noReceiver = "nobody"
 
 func (s storeParts) alertmanager(part *stack.Service) error {
 	c := alertmanagerConfig{
-		Route: route{Receiver: nobody, GroupBy: []string{"stack", "alertname", "service"}, GroupWait: "10s", GroupInterval: "1m", RepeatInterval: "4h"},
-		// Whoever knows that a service is down need not be told that it is slow.
+		Route: route{Receiver: noReceiver, GroupBy: []string{"stack", "alertname", "service"}, GroupWait: "10s", GroupInterval: "1m", RepeatInterval: "4h"},
+		// An alert that a service is down suppresses the alert that it is slow.
 		Inhibit: []inhibit{{
 			Source: []string{`alertname=~"TargetDown|ServiceUnhealthy"`}, Target: []string{`severity="warning"`}, Equal: []string{"stack", "service"},
 		}},
-		Receivers: []receiver{{Name: nobody}},
+		Receivers: []receiver{{Name: noReceiver}},
 	}
 	for _, r := range s.m.Receivers {
 		to := route{Receiver: r.Name, Continue: true}

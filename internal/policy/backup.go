@@ -5,7 +5,7 @@ import "time"
 // Keeping is what is known of the backups of a service's volumes.
 type Keeping struct {
 	Volumes []Kept
-	Silent  bool // nobody said of any volume of the stack how it is backed up
+	Silent  bool // no volume of the stack declares how it is backed up
 }
 
 // Kept is a volume, what is declared about its backups, and what was seen of them.
@@ -17,7 +17,7 @@ type Kept struct {
 	MaxAge      time.Duration
 	MaxUntested time.Duration
 
-	Looked   bool                // somebody looked for what follows
+	Looked   bool                // what follows was looked for
 	Age      Fact[time.Duration] // since the volume was made
 	Last     Fact[Past]          // the last backup
 	Restored Fact[Past]          // the last tested restore

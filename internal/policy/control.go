@@ -38,7 +38,7 @@ type Verdict struct {
 	Detail string
 }
 
-// Asked reports whether a control was to be answered: some only are where somebody could look.
+// Asked reports whether a control was to be answered: some only are where an inspection is possible.
 func (c Control) Asked(f Facts) bool { return c.Applies == nil || c.Applies(f) }
 
 // Judge applies one control. What fails at Info is advice.

@@ -41,7 +41,7 @@ type SourceFile struct {
 	Missing bool
 	Mode    int
 	Owner   int  // uid
-	Reader  int  // uid of whoever deploys
+	Reader  int  // uid of the deploying user
 	Kept    bool // git does not ignore it
 }
 

@@ -17,10 +17,10 @@ func TestForeign(t *testing.T) {
 		mode os.FileMode
 		want bool
 	}{
-		"the machine's root, not mapped": {nobody, 0o644, true},
+		"the machine's root, not mapped": {overflowUID, 0o644, true},
 		"the container's root":           {0, 0o644, false},
 		"another user of the container":  {10001, 0o644, false},
-		"anybody may write":              {nobody, 0o646, false},
+		"world-writable":                 {overflowUID, 0o646, false},
 	} {
 		root := t.TempDir()
 		for _, file := range []string{"memory.max", "pids/pids.max"} {
@@ -43,6 +43,6 @@ func TestForeign(t *testing.T) {
 		}
 	}
 	if foreign(t.TempDir()) {
-		t.Error("no file at all is taken for one that nobody may write")
+		t.Error("no file at all is taken for one that is not writable")
 	}
 }

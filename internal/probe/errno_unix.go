@@ -22,5 +22,5 @@ func errnoName(err error) string {
 	return err.Error()
 }
 
-// nonblock opens a pipe that nobody reads without waiting for a reader.
+// nonblock opens a pipe without a reader without waiting for a reader.
 const nonblock = syscall.O_NONBLOCK

@@ -24,13 +24,13 @@ import (
 // root reads /proc, and a thread that enters a container's file system and network, and then has no more rights than the
 // container's own user, tries what is asked. The processes of the machine are listed once, at the first look.
 //
-// It answers verify.ErrElsewhere when the container is not proven to be here: its process must be in the control group
+// It answers verify.ErrRemote when the container is not proven to be here: its process must be in the control group
 // that carries the container's whole id, and in this program's user namespace, where user ids mean the same.
 func Local() verify.Look {
 	list := sync.OnceValues(machineProcesses)
 	return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
 		if os.Geteuid() != 0 || !owns(pid, id) {
-			return nil, verify.ErrElsewhere
+			return nil, verify.ErrRemote
 		}
 		all, err := list()
 		if err != nil {

@@ -11,6 +11,6 @@ import (
 // Local finds no container: they run on Linux.
 func Local() verify.Look {
 	return func(context.Context, int, string, verify.Request) (*verify.Dump, error) {
-		return nil, verify.ErrElsewhere
+		return nil, verify.ErrRemote
 	}
 }

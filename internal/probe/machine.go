@@ -91,12 +91,12 @@ func NftRules(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the rules of nftables: %w", err)
 	}
-	return string(out), tablesAwake(string(out), string(text))
+	return string(out), activeTables(string(out), string(text))
 }
 
-// tablesAwake refuses rules of which some do nothing, where that is said in words only: nft before 1.0.9 leaves the flags of a
+// activeTables refuses rules of which some do nothing, where that is said in words only: nft before 1.0.9 leaves the flags of a
 // table out of its JSON.
-func tablesAwake(inJSON, inWords string) error {
+func activeTables(inJSON, inWords string) error {
 	for line := range strings.Lines(inWords) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == "flags" && words[1] == "dormant" && !strings.Contains(inJSON, `"dormant"`) {
 			return errors.New("reading the rules of nftables: a table is dormant, and this nft does not say which")

@@ -108,7 +108,7 @@ func TestProbeKeepsNoSecret(t *testing.T) {
 		t.Errorf("the value is kept: %s", text)
 	}
 	if dump := probe.Run(root, verify.Request{}); dump.Secrets != nil {
-		t.Errorf("secrets nobody asked for: %+v", dump.Secrets)
+		t.Errorf("secrets that were not asked for: %+v", dump.Secrets)
 	}
 }
 

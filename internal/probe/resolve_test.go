@@ -39,7 +39,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// A pipe that nobody reads does not hold the probe up.
+// A pipe without a reader does not block the probe.
 func TestTryWritePipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -11,7 +11,7 @@ import (
 // surveyParallel bounds the containers that a survey looks at at once.
 const surveyParallel = 8
 
-// Survey looks at containers of this machine from beside them, and tells of each that it could look at. What it may not
+// Survey looks at containers of this machine from the host, and reports each that it could inspect. What it may not
 // enter is left to others.
 func Survey(ctx context.Context, subjects []verify.Subject, tell func(any) error) error {
 	look := Local()

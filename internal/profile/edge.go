@@ -141,10 +141,10 @@ type Opening struct {
 	From     []string `yaml:"from" doc:"addresses and networks that may reach it, such as 10.0.0.0/8; or world"`
 }
 
-// World is everybody.
+// World is every address.
 const World = "world"
 
-// Sources returns the networks of an opening, and whether everybody may come. What cannot be read is left out; the
+// Sources returns the networks of an opening, and whether every address may come. What cannot be read is left out; the
 // validator has refused it.
 func (o Opening) Sources() (from []netip.Prefix, world bool) {
 	for _, text := range o.From {

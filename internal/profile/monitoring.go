@@ -75,7 +75,7 @@ func (p *Profile) PartNames() []string {
 	return slices.Sorted(slices.Values(out))
 }
 
-// Monitoring says how the stack is watched. Its services are a stack of their own, beside the one they watch.
+// Monitoring says how the stack is watched. Its services are a stack of their own, next to the one they watch.
 type Monitoring struct {
 	Off             []string           `yaml:"off" doc:"parts to switch off, such as tempo; all other parts are on"`
 	Interval        Duration           `yaml:"interval" doc:"time between two scrapes; default 15s"`

@@ -171,7 +171,7 @@ type Saying struct {
 }
 
 // Explain returns, for every plain value at or below a path, what each layer says about it, strongest first.
-// It returns false when no layer says anything there; what hsectl derives itself was written by nobody.
+// It returns false when no layer says anything there; what hsectl derives itself is in no layer.
 func (p *Profile) Explain(path string) ([][]Saying, bool) {
 	n, ok := p.Tree.Find(path)
 	if !ok {

@@ -196,7 +196,7 @@ type (
 	}
 )
 
-// The parts of a stack beside its services.
+// The parts of a stack next to its services.
 type (
 	// Secret says where a value came from; the value is in no record.
 	Secret struct {

@@ -8,14 +8,14 @@ import (
 // Phase is how far a transaction has come.
 type Phase string
 
-// The phases of a transaction. It is open in the first two: a journal that says so and has no living holder was cut off.
+// The phases of a transaction. It is open in the first two: a journal that says so and has no living holder was interrupted.
 const (
 	Applying Phase = "applying"
 	Undoing  Phase = "undoing"
 	Closed   Phase = "closed"
 )
 
-// Journal says what a transaction is about to do. It is written before each step, so that whoever comes after a crash
+// Journal says what a transaction is about to do. It is written before each step, so that the next run after a crash
 // knows what may have happened.
 type Journal struct {
 	Sequence int               `json:"sequence"` // grows by one with each writing

@@ -58,7 +58,7 @@ type Image struct {
 // Status is how the deploy of a release ended.
 type Status string
 
-// The ends of a deploy. A release without an end was cut off.
+// The ends of a deploy. A release without an end was interrupted.
 const (
 	Deployed Status = "deployed"
 	Undone   Status = "undone"

@@ -96,7 +96,7 @@ func of(findings []finding.Finding, subject string) []finding.Finding {
 	return out
 }
 
-// unproven returns what needs somebody's attention, the most severe first.
+// unproven returns what needs attention, most severe first.
 func unproven(findings []finding.Finding) []finding.Finding {
 	out := slices.DeleteFunc(slices.Clone(findings), finding.Finding.Proven)
 	slices.SortStableFunc(out, func(a, b finding.Finding) int { return int(b.Severity) - int(a.Severity) })

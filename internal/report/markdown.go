@@ -52,7 +52,7 @@ func markdownChanges(b *strings.Builder, changes []Change) {
 	}
 }
 
-// cell keeps text from ending a table's cell, becoming markup, loading a picture or calling somebody: values come from
+// cell keeps text from ending a table's cell, becoming markup, loading a picture or mentioning a user: values come from
 // containers and pull requests, and may be anything.
 func cell(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", ">", "&gt;", "@", "@\u200b", "[", `\[`, "!", `\!`, "*", `\*`, "_", `\_`, "`", "'").Replace(s)

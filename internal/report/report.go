@@ -112,7 +112,7 @@ func (d Document) rule(f finding.Finding) Rule {
 	return Rule{ID: f.Control, Title: f.Title, Severity: f.Severity, Rationale: f.Title + ".", Remedy: f.Remedy}
 }
 
-// owner is who answers for the subject of the findings; empty when nobody is named.
+// owner is the owner of the subject of the findings; empty when none is named.
 func owner(findings []finding.Finding) string {
 	for _, f := range findings {
 		if f.Owner != "" {

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func observed() report.Document {
 	find := func(subject, control, title string, severity finding.Severity, status finding.Status, tier finding.Tier, detail string) finding.Finding {
 		return finding.Finding{Subject: subject, Control: control, Title: title, Severity: severity, Status: status, Tier: tier, Detail: detail,
-			Remedy: "mend it", Where: "shop.yaml:7:5"}
+			Remedy: "fix it", Where: "shop.yaml:7:5"}
 	}
 	waived := find("db", "HSE-USR-001", "No process runs as root", finding.High, finding.Waived, finding.Effective, "process postgres runs with uid 0")
 	waived.Waiver = &finding.Waiver{Reason: "until the volume is handed over", Owner: "ops", Expires: "2027-01-31"}

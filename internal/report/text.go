@@ -17,7 +17,7 @@ type TextOptions struct {
 }
 
 // Text writes the document for a terminal: one line per service when all is well, and below it only what is not. Advice is
-// one line each; what mends it is among all the rest.
+// one line each; its fix is among all the rest.
 func Text(w io.Writer, d Document, o TextOptions) error {
 	p := painter(o.Colour)
 	var b strings.Builder
@@ -88,7 +88,7 @@ func column(names []string) int {
 	return min(width, most)
 }
 
-// ownerOf says whom to turn to about findings that are not proven.
+// ownerOf names the owner of findings that are not proven.
 func ownerOf(findings []finding.Finding) string {
 	if who := owner(findings); who != "" && !finding.Proven(findings) {
 		return "; owner: " + who

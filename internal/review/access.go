@@ -111,7 +111,7 @@ func (s accessComparison) gained(key string, c stack.Capability) {
 	s.change(Change{Rule: RuleGrant, Control: "HSE-CAP-001", Direction: Weaker, Severity: severity, What: "capability", New: c.Name, Key: key, Reason: reason})
 }
 
-// withoutReason returns the names in the second list that are not in the first, and that nobody gave a reason for.
+// withoutReason returns the names in the second list that are not in the first, and that have no reason.
 func (s accessComparison) withoutReason(known, names []string) []string {
 	var out []string
 	for _, name := range names {

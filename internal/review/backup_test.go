@@ -12,7 +12,7 @@ const (
 	keptData = `volumes:
   db-data:
     backup: {to: /backups, dump: [pg_dump], restore: [pg_restore], check: [psql], schedule: "@daily", keep: 7, max_age: 26h, max_untested: 720h}
-  logs: {ephemeral: nobody reads old logs}
+  logs: {ephemeral: old logs are not read}
 `
 	dataKey = `{to: /backups, dump: [pg_dump], restore: [pg_restore], check: [psql], schedule: "@daily", keep: 7, max_age: 26h, max_untested: 720h}`
 )
@@ -24,21 +24,21 @@ func TestBackupChanges(t *testing.T) {
 		from, to string
 		want     string
 	}{
-		"nothing":                 {"@daily", "@daily", ""},
-		"no backup any more":      {"    backup: " + dataKey, "    external: false", "weaker high backup of volume db-data"},
-		"the data may be lost":    {"backup: " + dataKey, "ephemeral: it is a copy", "weaker high backup of volume db-data"},
-		"an outside system":       {dataKey, "{by: restic, reason: one for all}", "neutral medium backup of volume db-data|weaker medium longest time without a restore of volume db-data|stronger low number of backups of volume db-data|neutral low schedule of the backup of volume db-data|weaker medium check of the restored data of volume db-data|neutral medium programs of the backup of volume db-data"},
-		"an older one will do":    {"max_age: 26h", "max_age: 50h", "weaker medium greatest age of the backup of volume db-data"},
-		"a younger one":           {"max_age: 26h", "max_age: 2h", "stronger low greatest age of the backup of volume db-data"},
-		"restored more seldom":    {"max_untested: 720h", "max_untested: 1440h", "weaker medium longest time without a restore of volume db-data"},
-		"fewer kept":              {"keep: 7", "keep: 3", "weaker low number of backups of volume db-data"},
-		"all kept":                {", keep: 7", "", "stronger low number of backups of volume db-data"},
-		"another check":           {"check: [psql]", `check: ["true"]`, "neutral low check of the restored data of volume db-data"},
-		"another program":         {"dump: [pg_dump]", "dump: [pg_dump, -a]", "neutral medium programs of the backup of volume db-data"},
-		"another time":            {"@daily", "@weekly", "neutral low schedule of the backup of volume db-data"},
-		"encrypted":               {"keep: 7", "keep: 7, encrypt: [" + alice + "]", "stronger medium readers of the backup of volume db-data"},
-		"what was lost is kept":   {"{ephemeral: nobody reads old logs}", "{backup: {to: /backups}}", "stronger medium backup of volume logs"},
-		"nobody says it any more": {"{ephemeral: nobody reads old logs}", "{}", "neutral low backup of volume logs"},
+		"nothing":               {"@daily", "@daily", ""},
+		"no backup any more":    {"    backup: " + dataKey, "    external: false", "weaker high backup of volume db-data"},
+		"the data may be lost":  {"backup: " + dataKey, "ephemeral: it is a copy", "weaker high backup of volume db-data"},
+		"an outside system":     {dataKey, "{by: restic, reason: one for all}", "neutral medium backup of volume db-data|weaker medium longest time without a restore of volume db-data|stronger low number of backups of volume db-data|neutral low schedule of the backup of volume db-data|weaker medium check of the restored data of volume db-data|neutral medium programs of the backup of volume db-data"},
+		"an older one will do":  {"max_age: 26h", "max_age: 50h", "weaker medium greatest age of the backup of volume db-data"},
+		"a younger one":         {"max_age: 26h", "max_age: 2h", "stronger low greatest age of the backup of volume db-data"},
+		"restored more seldom":  {"max_untested: 720h", "max_untested: 1440h", "weaker medium longest time without a restore of volume db-data"},
+		"fewer kept":            {"keep: 7", "keep: 3", "weaker low number of backups of volume db-data"},
+		"all kept":              {", keep: 7", "", "stronger low number of backups of volume db-data"},
+		"another check":         {"check: [psql]", `check: ["true"]`, "neutral low check of the restored data of volume db-data"},
+		"another program":       {"dump: [pg_dump]", "dump: [pg_dump, -a]", "neutral medium programs of the backup of volume db-data"},
+		"another time":          {"@daily", "@weekly", "neutral low schedule of the backup of volume db-data"},
+		"encrypted":             {"keep: 7", "keep: 7, encrypt: [" + alice + "]", "stronger medium readers of the backup of volume db-data"},
+		"what was lost is kept": {"{ephemeral: old logs are not read}", "{backup: {to: /backups}}", "stronger medium backup of volume logs"},
+		"no longer declared":    {"{ephemeral: old logs are not read}", "{}", "neutral low backup of volume logs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -69,10 +69,10 @@ func TestReadersOfABackup(t *testing.T) {
 		from, to edit
 		want     string
 	}{
-		"nobody any more": {with(alice), edit{"keep: 7", "keep: 7"}, "weaker high"},
-		"one more":        {with(alice), with(alice + ", " + bob), "weaker medium"},
-		"another one":     {with(alice), with(bob), "weaker medium"},
-		"one less":        {with(alice + ", " + bob), with(bob), "stronger low"},
+		"none any more": {with(alice), edit{"keep: 7", "keep: 7"}, "weaker high"},
+		"one more":      {with(alice), with(alice + ", " + bob), "weaker medium"},
+		"another one":   {with(alice), with(bob), "weaker medium"},
+		"one less":      {with(alice + ", " + bob), with(bob), "stronger low"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := shop + keptData

@@ -16,7 +16,7 @@ import (
 func TestDockerfiles(t *testing.T) {
 	const build = "    build: {context: app}\n"
 	at := func(control, detail, where string) finding.Finding {
-		return finding.Finding{Control: control, Title: "The Dockerfile follows best practices", Detail: detail, Remedy: "mend it", Severity: finding.Low, Status: finding.Fail, Where: where}
+		return finding.Finding{Control: control, Title: "The Dockerfile follows best practices", Detail: detail, Remedy: "fix it", Severity: finding.Low, Status: finding.Fail, Where: where}
 	}
 	sudo, curl := at("HSE-IMG-013", "uses sudo", "app/Dockerfile:3"), at("HSE-IMG-013", "runs what it downloads", "app/Dockerfile:9")
 	moved := at("HSE-IMG-013", "uses sudo", "app/Dockerfile:4")
@@ -41,7 +41,7 @@ func TestDockerfiles(t *testing.T) {
 		"new, with its own exception": {none, []finding.Finding{waived}, nil},
 		"it cannot be read any more":  {none, nil, []string{"neutral low : differs "}},
 		"it could not be read before": {nil, []finding.Finding{sudo}, []string{"weaker low HSE-IMG-013: uses sudo (new) app/Dockerfile:3", "neutral info : differs "}},
-		"nobody ever could":           {nil, nil, nil},
+		"it never could":              {nil, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			with := func(findings []finding.Finding) review.Side {

@@ -71,7 +71,7 @@ func (c *comparison) secretSources() {
 	}
 }
 
-// volumes notes volumes that became somebody else's, or the stack's own.
+// volumes notes volumes that became external, or the stack's own.
 func (c *comparison) volumes() {
 	for _, now := range c.head.Stack.Volumes {
 		i := slices.IndexFunc(c.base.Stack.Volumes, func(v stack.Volume) bool { return v.Name == now.Name })

@@ -24,8 +24,8 @@ func TestFirewallChanges(t *testing.T) {
 		{"a wider network", with("10.0.0.0/8"), with("10.0.0.0/7"), "weaker high 10.0.0.0/7 may reach it now; reload the rules"},
 		{"a part of it", with("10.0.0.0/8"), with("10.1.0.0/16"), "stronger low fewer networks may reach it; reload the rules"},
 		{"no longer the world", with("world"), with("10.0.0.0/8"), "stronger low fewer networks may reach it; reload the rules"},
-		{"nobody says it any more", with("10.0.0.0/8"), side(t, shop, open), "weaker high access to the published ports is no longer declared"},
-		{"somebody says it", side(t, shop, open), with("10.0.0.0/8"), "stronger medium access to the published ports is declared, and judged"},
+		{"no longer declared", with("10.0.0.0/8"), side(t, shop, open), "weaker high access to the published ports is no longer declared"},
+		{"declared", side(t, shop, open), with("10.0.0.0/8"), "stronger medium access to the published ports is declared, and judged"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""

@@ -9,7 +9,7 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// hooks notes what runs on the machine that deploys: somebody must read each of them.
+// hooks notes what runs on the machine that deploys: each must be reviewed.
 func (c *comparison) hooks() {
 	for _, now := range c.head.Stack.Hooks {
 		row := Change{Rule: RuleHook, Severity: finding.High, What: "hook " + now.Name, New: hookText(now), Key: "hooks." + now.Name,

@@ -70,7 +70,7 @@ func sameBuild(a, b *stack.Build) bool {
 	return a.Context == b.Context && a.Dockerfile == b.Dockerfile && a.Target == b.Target && maps.Equal(a.Args, b.Args)
 }
 
-// buildText names the arguments without their values: somebody may have put a secret there.
+// buildText names the arguments without their values: they may contain a secret.
 func buildText(b *stack.Build) string {
 	if b == nil {
 		return ""

@@ -58,7 +58,7 @@ func (c *comparison) watch(change Change) {
 	c.changes = append(c.changes, change)
 }
 
-// loss is what nobody sees any more when a part is off.
+// loss is what is no longer seen when a part is off.
 type loss struct {
 	severity finding.Severity
 	control  string

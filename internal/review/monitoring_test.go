@@ -116,7 +116,7 @@ func TestMonitoringVerdicts(t *testing.T) {
 		"only critical for all":   {[]edit{{"webhook: hook}", "webhook: hook, severity: critical}"}, {"name: office,", "name: office, severity: critical,"}}, []string{"weaker medium HSE-MON-002 alerts for operators: all → critical (no receiver", "weaker medium HSE-MON-002 alerts for office"}},
 		"all in words":            {[]edit{{"webhook: hook}", "webhook: hook, severity: all}"}}, nil},
 		"alerts go elsewhere":     {[]edit{{"webhook: hook}", "webhook: other_hook}"}}, []string{"neutral medium HSE-MON-002 receiver operators: webhook of secret hook → webhook of secret other_hook", "stronger medium HSE-SEC-002 alertmanager secret: hook →", "neutral info HSE-SEC-002 alertmanager secret: → other_hook"}},
-		"mail to somebody else":   {[]edit{{"to: a@example.org", "to: mallory@example.org"}}, []string{"neutral medium HSE-MON-002 receiver office: mail to a@example.org by mail.example.org:465 → mail to mallory@example.org"}},
+		"mail to another address": {[]edit{{"to: a@example.org", "to: mallory@example.org"}}, []string{"neutral medium HSE-MON-002 receiver office: mail to a@example.org by mail.example.org:465 → mail to mallory@example.org"}},
 		"a receiver renamed":      {[]edit{{"name: operators", "name: people"}}, []string{"neutral info HSE-MON-002 name of a receiver: operators → people"}},
 		"metrics kept shorter":    {[]edit{{"metrics: 15", "metrics: 10"}}, []string{"weaker low retention of metrics: 15 days → 10 days", "neutral info HSE-SEC-004 prometheus command"}},
 		"metrics kept for a day":  {[]edit{{"metrics: 15", "metrics: 1"}}, []string{"weaker medium retention of metrics: 15 days → 1 day ", "neutral info HSE-SEC-004 prometheus command"}},
@@ -141,8 +141,8 @@ func TestMonitoringVerdicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			base, watching := pair(t, watched)
-			head, watchingNow := pair(t, watched, c.edits...)
-			lines := append(printed(review.Compare(base, head, today)), printed(review.Compare(watching, watchingNow, today))...)
+			head, monitoringNow := pair(t, watched, c.edits...)
+			lines := append(printed(review.Compare(base, head, today)), printed(review.Compare(watching, monitoringNow, today))...)
 			for i, line := range lines {
 				if i >= len(c.want) || c.want[i] != "?" && !strings.HasPrefix(line, c.want[i]) {
 					t.Errorf("got  %q", line)

@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/review"
 )
 
-// Whoever answers for a service that became weaker is named, before and after the change, and nobody else.
+// The owners of a service that became weaker are named, before and after the change, and no others.
 func TestOwnersOfChanges(t *testing.T) {
 	owned := []edit{{"  app:\n", "  app:\n    owner: team-web\n"}, {"  db:\n", "  db:\n    owner: \"@data\"\n"}}
 	weaker := append(slices.Clone(owned), edit{`["8080:8080"]`, `["0.0.0.0:8080:8080"]`})
@@ -33,9 +33,9 @@ func TestOwnersOfChanges(t *testing.T) {
 		from, to []edit
 		want     string
 	}{
-		"somebody":      {nil, owned, "neutral info"},
-		"nobody":        {owned, nil, "neutral low"},
-		"somebody else": {owned, append(slices.Clone(owned), edit{"owner: team-web", "owner: team-app"}), "neutral low"},
+		"a new owner":   {nil, owned, "neutral info"},
+		"no owner":      {owned, nil, "neutral low"},
+		"another owner": {owned, append(slices.Clone(owned), edit{"owner: team-web", "owner: team-app"}), "neutral low"},
 	} {
 		changes := review.Compare(side(t, shop, c.from...), side(t, shop, c.to...), today).Changes
 		i := slices.IndexFunc(changes, func(c review.Change) bool { return c.What == "owner" && c.Service == "app" })

@@ -75,7 +75,7 @@ type Change struct {
 	New       string           `json:"new,omitempty"`     // empty when there is nothing any more
 	Reason    string           `json:"reason"`
 	Key       string           `json:"key"`             // path of the value in the profile
-	Where     string           `json:"where,omitempty"` // file:line:column, filled in by whoever knows the profile
+	Where     string           `json:"where,omitempty"` // file:line:column, filled in by the caller, which knows the profile
 }
 
 // Side is one of the two versions.
@@ -84,12 +84,12 @@ type Side struct {
 	Rendered []byte // the Compose file of the stack
 	Lock     []byte // the lock of its images; empty when there is none
 
-	// Judged is what the controls say of a Compose file that nobody rendered from a profile: there a control may well
+	// Judged is what the controls say of a Compose file that was not rendered from a profile: there a control may well
 	// not hold before and after. It is nil for a profile.
 	Judged []finding.Finding
 
 	// Declared is what the controls say of the rendered file of a profile, and Open names the keys that no control judges, by
-	// service; "" stands for the keys beside the services.
+	// service; "" stands for the keys next to the services.
 	Declared []finding.Finding
 	Open     map[string][]string
 

@@ -211,7 +211,7 @@ func section(rendered []byte, name string) string {
 	return strings.Join(out, "\n")
 }
 
-// owner notes that somebody else answers for the service, or nobody does any more.
+// owner notes that the service has a different owner, or none any more.
 func (s *serviceComparison) owner() {
 	old, now := s.old.Owner, s.new.Owner
 	change := Change{Rule: RuleOther, What: "owner", Old: old, New: now, Key: "owner", Severity: finding.Low}

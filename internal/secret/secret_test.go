@@ -99,7 +99,7 @@ func TestStreams(t *testing.T) {
 		}
 	}
 	if _, err := secret.Encrypting(&file, []string{"age1nobody"}); err == nil {
-		t.Error("it is encrypted for nobody")
+		t.Error("it is encrypted without a recipient")
 	}
 }
 

@@ -40,7 +40,7 @@ type Route struct {
 	Port    int
 }
 
-// Own reports whether the certificate is of the edge's own making, so that nobody trusts it.
+// Own reports whether the certificate is self-signed, so that no client trusts it.
 func (s Site) Own() bool { return s.TLS == profile.TLSInternal }
 
 // Rollout says how the next container of a service takes the place of the last.
@@ -134,7 +134,7 @@ func (s Stack) Sites(service Service) []policy.Site {
 // Moving reports whether a configuration file is a slot, which changes while the edge runs.
 func Moving(file string) bool { return strings.HasPrefix(file, edge.SlotDir+"/") }
 
-// MaintenancePage is the slot by which the edge shows its maintenance page to everybody.
+// MaintenancePage is the slot by which the edge shows its maintenance page.
 func MaintenancePage() ConfigFile {
 	on := edge.Maintenance(true)[0]
 	return ConfigFile{Path: on.Path, Data: on.Data}

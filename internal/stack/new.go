@@ -144,7 +144,7 @@ func newResources(r profile.Resources) Resources {
 	return Resources{CPUs: r.CPUs.Text, Nano: r.CPUs.Nano, Memory: size(r.Memory), PIDs: r.PIDs}
 }
 
-// newWritable gives a directory to the service's user, and to nobody else, unless the profile says otherwise.
+// newWritable gives a directory to the service's user only, unless the profile says otherwise.
 func newWritable(w profile.Writable, user User) Writable {
 	out := Writable{Path: w.Path, Volume: w.Volume, Size: size(w.Tmpfs), Mode: 0o700, Owner: user, Exec: w.Exec}
 	if w.Mode.Set {

@@ -26,7 +26,7 @@ type Stack struct {
 	Jobs     []Job          // sorted by name
 	Hooks    []Hook         // sorted by name
 	Edge     *Edge          // nil when nothing stands before the services
-	Firewall []Opening      // sorted by port; nil when nobody said who may reach what is published
+	Firewall []Opening      // sorted by port; nil when access to published ports is not declared
 
 	images lifecycle.Images // what is known of the life of images
 	judged time.Time        // the day on which that is asked
@@ -36,7 +36,7 @@ type Stack struct {
 type Service struct {
 	Name         string
 	Preset       string
-	Owner        string // who answers for it; empty when nobody said
+	Owner        string // empty when none is declared
 	Image        string
 	Build        *Build
 	Entrypoint   []string
@@ -220,7 +220,7 @@ type Volume struct {
 	Name      string
 	External  bool
 	Ephemeral string  // why the data may be lost; empty when it must not
-	Backup    *Backup // nil when nobody said
+	Backup    *Backup // nil when none is declared
 }
 
 // Exception lets a control fail for a time.

@@ -83,7 +83,7 @@ func TestTheReferenceToTheDigit(t *testing.T) {
 	}
 }
 
-func TestWritableDirectoriesBelongToNobodyElse(t *testing.T) {
+func TestWritableDirectoriesBelongToTheServicesUser(t *testing.T) {
 	s := parse(t, head+`services:
   cache:
     preset: redis
@@ -209,8 +209,8 @@ secrets: {token: {env: TOKEN}}
 	if !reflect.DeepEqual(before, s) {
 		t.Error("the original has changed")
 	}
-	if empty := s.Twin("x", "nobody"); len(empty.Services) != 0 {
-		t.Errorf("a twin of nobody has %v", empty.Services)
+	if empty := s.Twin("x", "missing"); len(empty.Services) != 0 {
+		t.Errorf("a twin of an unknown service has %v", empty.Services)
 	}
 }
 

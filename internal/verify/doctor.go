@@ -37,7 +37,7 @@ func (s Symptom) Sick() bool {
 	return s.Missing || s.Short != "" || s.OOM || s.Restarts > 0 || s.Error != "" || s.Health != "" || !slices.Contains([]string{"running", "healthy", "starting", "exited"}, s.State) || s.State == "exited" && s.ExitCode != 0
 }
 
-// Diagnosis is a cause that was recognised, what shows it, and what mends it.
+// Diagnosis is a cause that was recognised, what shows it, and the fix.
 type Diagnosis struct {
 	Service  string
 	Cause    string
@@ -53,7 +53,7 @@ type Patch struct {
 	Item  string // or an entry to add to a list
 }
 
-// Certain reports whether the patch can be written without asking anybody.
+// Certain reports whether the patch can be written without a question.
 func (p Patch) Certain() bool { return p.Value != "" || p.Item != "" }
 
 // Diagnose recognises causes, the most certain first. A sick service whose cause is not recognised says so.
@@ -91,7 +91,7 @@ func diagnose(s stack.Stack, service stack.Service, symptom Symptom) []Diagnosis
 	out := byState(service, symptom)
 	tested := strings.Split(symptom.Health, "\n")
 	for i, line := range slices.Concat(symptom.Logs, tested, []string{symptom.Error}) {
-		if d, ok := deaf(service, line); ok && i >= len(symptom.Logs) {
+		if d, ok := unreachable(service, line); ok && i >= len(symptom.Logs) {
 			out = append(out, d)
 			continue
 		}
@@ -360,8 +360,8 @@ func missingVariable(in stack.Stack, s stack.Service, m []string) (Diagnosis, bo
 // ownAddress finds the service's own address in what its health test says.
 var ownAddress = regexp.MustCompile(`\b(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?`)
 
-// deaf is a health test that finds nobody at the service's own address.
-func deaf(s stack.Service, line string) (Diagnosis, bool) {
+// unreachable is a health test that finds nothing at the service's own address.
+func unreachable(s stack.Service, line string) (Diagnosis, bool) {
 	own := ownAddress.FindString(line)
 	if own == "" || !lineRefused().MatchString(line) {
 		return Diagnosis{}, false

@@ -49,7 +49,7 @@ func TestDiagnose(t *testing.T) {
 		"heap":                    {ended("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory"), "heap", Patch{Path: "services.app.limits.memory", Value: "128M"}},
 		"other processor":         {ended("exec /app: exec format error"), "another processor", Patch{}},
 		"health test":             {Symptom{State: "unhealthy", Health: `OCI runtime exec failed: exec failed: unable to start container process: exec: "curl": executable file not found in $PATH: unknown`}, "health test", Patch{}},
-		"health test asks nobody": {Symptom{State: "unhealthy", Health: `Get "http://127.0.0.1:8080/": dial tcp 127.0.0.1:8080: connect: connection refused`}, "nothing listens at 127.0.0.1:8080", Patch{}},
+		"nothing listens":         {Symptom{State: "unhealthy", Health: `Get "http://127.0.0.1:8080/": dial tcp 127.0.0.1:8080: connect: connection refused`}, "nothing listens at 127.0.0.1:8080", Patch{}},
 		"name server is silent":   {ended("cannot start: lookup db on 127.0.0.11:53: dial udp 127.0.0.11:53: i/o timeout"), "no network with db", Patch{Path: "services.app.networks", Item: "back"}},
 		"program":                 {Symptom{State: "created", Error: `exec: "serve": executable file not found in $PATH`}, "not in the image: serve", Patch{}},
 		"port":                    {Symptom{State: "created", Error: "Bind for 127.0.0.1:80 failed: port is already allocated"}, "port is taken", Patch{}},
@@ -91,7 +91,7 @@ func TestDiagnoseLeavesTheHealthyAlone(t *testing.T) {
 	}
 }
 
-// A line of a log may hold what nobody should read.
+// A line of a log may hold a secret.
 func TestDiagnoseHidesSecrets(t *testing.T) {
 	got := Diagnose(sickStack(), []Symptom{{Service: "app", State: "exited", ExitCode: 1, Logs: []string{"connecting to postgres://hse:hunter2@db: connection refused"}}})
 	if len(got) != 1 || strings.Contains(got[0].Evidence, "hunter2") {

@@ -8,8 +8,8 @@ import (
 // Look looks at a container whose first process has a number on this machine. Id is the container's whole id.
 type Look func(ctx context.Context, pid int, id string, r Request) (*Dump, error)
 
-// ErrElsewhere is a container that does not run on this machine, or that this program may not look at.
-var ErrElsewhere = errors.New("the container runs elsewhere")
+// ErrRemote is a container that does not run on this machine, or that this program may not look at.
+var ErrRemote = errors.New("the container runs on another machine")
 
 // Subject is a container that a survey of a whole machine looks at, and what was seen of it, if it could be entered.
 type Subject struct {
@@ -24,7 +24,7 @@ type Subject struct {
 type Dump struct {
 	Processes []RawProcess      `json:"processes"`
 	Cgroup    map[string]string `json:"cgroup"`  // content of the files of PID 1's control group, by name
-	Foreign   bool              `json:"foreign"` // the files of the limits belong to nobody whom the container knows
+	Foreign   bool              `json:"foreign"` // the files of the limits belong to a user outside the container's namespace
 	Trials    []Trial           `json:"trials"`  // writes
 	Secrets   []SecretFile      `json:"secrets"` // files under /run/secrets
 	Kernel    []string          `json:"kernel"`  // those of KernelPaths that this kernel has
@@ -51,7 +51,7 @@ const (
 	LookChanged = "changed"
 )
 
-// Target is a port of another service. Whoever runs the probe knows the address.
+// Target is a port of another service. The caller knows the address.
 type Target struct {
 	Service string `json:"service"`
 	Address string `json:"address"`
@@ -91,7 +91,7 @@ type Request struct {
 	Connect []Target `json:"connect"` // ports of other services
 	Deep    bool     `json:"deep"`    // try on a copy of the container what its settings allow
 	Attempt bool     `json:"attempt"` // this is the copy
-	Take    int64    `json:"take"`    // only take this much memory, in bytes, until somebody ends it
+	Take    int64    `json:"take"`    // only take this much memory, in bytes, until it is killed
 	Loaded  string   `json:"-"`       // configuration that the service should have loaded, where it tells
 	Ask     *Check   `json:"ask"`     // only put this question, from the network namespace that the probe is in
 }

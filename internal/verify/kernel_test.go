@@ -100,12 +100,12 @@ func TestWritableGroups(t *testing.T) {
 		c.Dump.Namespaces, c.Dump.Foreign = map[string]string{"cgroup": "cgroup:[4026532300]"}, foreign
 		c.Dump.Processes[0].Files["mountinfo"] += "1032 1018 0:29 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw\n"
 		if f := byControl(judged(t, s, c).Findings)["HSE-KRN-007"]; f.Status != want {
-			t.Errorf("files of somebody else %v: %s: %s", foreign, f.Status, f.Detail)
+			t.Errorf("files of another user %v: %s: %s", foreign, f.Status, f.Detail)
 		}
 	}
 }
 
-// What Linux 6.1 with control groups version 2 and AppArmor shows of containers, word for word, as seen from beside them in
+// What Linux 6.1 with control groups version 2 and AppArmor shows of containers, word for word, as seen from the host in
 // the machine of scripts/vm (Debian 12, engine 20.10.24, runc 1.1.5, 2026-11-27).
 func TestControlGroups2AndAppArmor(t *testing.T) {
 	text, err := os.ReadFile("testdata/cgroup2-apparmor.json")

@@ -15,7 +15,7 @@ import (
 // WatchAnswer is what one part of the monitoring said, as JSON, or why it said nothing.
 type WatchAnswer struct{ Body, Why string }
 
-// Addresses at which the parts are asked, from beside Prometheus.
+// Addresses at which the parts are asked, over Prometheus' network.
 const (
 	askQuery     = "http://127.0.0.1:9090/api/v1/query?query="
 	AskRules     = "http://127.0.0.1:9090/api/v1/rules?type=alert"
@@ -114,19 +114,19 @@ func runningAlerts(rules, receivers WatchAnswer) policy.Fact[policy.Alerts] {
 	switch {
 	case receivers.Why != "":
 		return policy.Unseen[policy.Alerts](receivers.Why)
-	case receivers.Body == "": // there is nobody to ask
+	case receivers.Body == "": // Alertmanager cannot be queried
 	default:
 		if err := json.Unmarshal([]byte(receivers.Body), &names); err != nil {
 			return policy.Unseen[policy.Alerts](fmt.Sprintf("the answer of Alertmanager cannot be read: %v", err))
 		}
 	}
 	for _, n := range names {
-		if n.Name != Nobody {
+		if n.Name != NoReceiver {
 			out.Receivers = append(out.Receivers, Printable(n.Name))
 		}
 	}
 	return policy.Seen(out, finding.Effective)
 }
 
-// Nobody is the name of Alertmanager's receiver of what no receiver wants.
-const Nobody = "nobody"
+// NoReceiver is the name of Alertmanager's receiver of what no receiver wants.
+const NoReceiver = "nobody"

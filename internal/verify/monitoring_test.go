@@ -49,7 +49,7 @@ func TestWatched(t *testing.T) {
 		}
 	}
 	if f := judge(says(upAnswer), says(rulesAnswer), says(`[{"name":"nobody"}]`))["shop-monitoring HSE-MON-002"]; f.Status != finding.Fail {
-		t.Errorf("nobody is told: %s", f.Status)
+		t.Errorf("no receiver: %s", f.Status)
 	}
 	broken := strings.Replace(rulesAnswer, `"OOMKilled","health":"ok"`, `"OOMKilled","health":"err"`, 1)
 	if f := judge(says(upAnswer), says(broken), says(`[{"name":"operators"}]`))["shop-monitoring HSE-MON-002"]; f.Status != finding.Fail || !strings.Contains(f.Detail, "OOMKilled") {

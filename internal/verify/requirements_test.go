@@ -52,6 +52,6 @@ func TestNeedsOf(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 	if n := NeedsOf(Container{Service: "gone", Error: "the container is exited"}); len(n.Users)+len(n.Written)+len(n.Listening)+int(n.Memory) != 0 {
-		t.Errorf("needs of a container that nobody saw: %+v", n)
+		t.Errorf("needs of a container that was not inspected: %+v", n)
 	}
 }

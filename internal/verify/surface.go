@@ -32,7 +32,7 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 	} else if d.Namespaces["cgroup"] != "" {
 		group := f.Cgroup.Value
 		group.Host, group.V2 = host("cgroup"), strings.HasPrefix(first.Files["cgroup"], "0::")
-		// Where user ids are mapped engines mount them writable, and the files belong to the machine's root: to nobody here.
+		// Where user ids are mapped engines mount them writable, and the files belong to the machine's root, which has no id here.
 		group.Writable = groupsWritable(first.Files["mountinfo"]) && !d.Foreign
 		f.Cgroup = policy.Seen(group, finding.Effective)
 	}
@@ -70,7 +70,7 @@ func surface(f *policy.Facts, d *Dump, first RawProcess) {
 }
 
 // outsideRoot returns which user root of a container is outside it, by /proc/PID/uid_map (user_namespaces(7)): lines of an id
-// inside, the id outside, and how many. A rootless engine's has several. Root that is not mapped at all is nobody outside.
+// inside, the id outside, and how many. A rootless engine's has several. Root that is not mapped is the user nobody outside.
 func outsideRoot(text string) (string, bool) {
 	root := "nobody"
 	for line := range strings.Lines(text) {

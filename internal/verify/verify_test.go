@@ -262,7 +262,7 @@ func TestWithoutADumpNothingOfTheKernelsPasses(t *testing.T) {
 		}
 	}
 	if finding.Proven(evidence.Findings) {
-		t.Error("a container that nobody looked into is proven")
+		t.Error("a container that was not inspected is proven")
 	}
 	// Not even the engine's word is left.
 	for _, f := range judged(t, s, Container{Name: "x", Service: "app"}).Findings {

@@ -170,7 +170,7 @@ func (d Declared) passed(s stack.Service, control string) string {
 	return ""
 }
 
-// Open returns the keys that no control judges, by service; "" stands for the keys beside the services.
+// Open returns the keys that no control judges, by service; "" stands for the keys next to the services.
 func (d Declared) Open() map[string][]string {
 	out := map[string][]string{}
 	for _, s := range d.stack.Services {
@@ -238,7 +238,7 @@ type Weakness struct {
 }
 
 // Passthrough judges keys of Compose services, by the names of the services, each on a service that is hardened in every other way.
-// Extra are the keys beside the services.
+// Extra are the keys next to the services.
 func Passthrough(ctx context.Context, services map[string]map[string]any, extra map[string]any) (map[string]Weakness, error) {
 	s := stack.Stack{Name: "passthrough", Extra: extra, Networks: []stack.Network{{Name: "default", Egress: true}}}
 	networks, volumes := map[string]bool{}, map[string]bool{}

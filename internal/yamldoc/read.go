@@ -182,7 +182,7 @@ func (g *grower) mapping(n *yaml.Node, out *Node, depth int) {
 	}
 }
 
-// merge adds what a merge key (<<) brings; keys written beside it win, as YAML says.
+// merge adds what a merge key (<<) brings; keys written next to it win, as YAML says.
 func (g *grower) merge(from, into *Node) {
 	switch from.Kind {
 	case Sequence:

@@ -102,7 +102,7 @@ func TestAlerts(t *testing.T) {
 		{"the database refuses", map[string]string{`pg_up{service="postgres"}`: "0x30"}, []string{"PostgresDown"}},
 		{"connections run out", map[string]string{`pg_stat_database_numbackends{service="postgres",datname="hse"}`: "90x30"}, []string{"PostgresConnectionsNearMax"}},
 		{"the cache refuses", map[string]string{`redis_up{service="redis"}`: "0x30"}, []string{"RedisDown"}},
-		{"nobody is told", map[string]string{`alertmanager_notifications_failed_total{integration="webhook"}`: "0+1x30"}, []string{"AlertsNotDelivered"}},
+		{"no receiver", map[string]string{`alertmanager_notifications_failed_total{integration="webhook"}`: "0+1x30"}, []string{"AlertsNotDelivered"}},
 		{"requests are slow", map[string]string{`hse_digital_http_request_duration_seconds_bucket{service="app",le="0.1"}`: "0x30"}, []string{"LatencyObjectiveMissed"}},
 		{"one request in ten fails", map[string]string{`hse_digital_http_requests_total{service="app",status="500"}`: "0+67x30"}, []string{"ErrorBudgetBurnFast", "ErrorBudgetBurnSlow"}},
 		{"one request in twenty fails", map[string]string{`hse_digital_http_requests_total{service="app",status="500"}`: "0+32x30"}, []string{"ErrorBudgetBurnSlow"}},

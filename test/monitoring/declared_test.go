@@ -32,9 +32,9 @@ func TestDeclared(t *testing.T) {
 	}{
 		"as it is":              {"name: hse-digital", "name: hse-digital", app, finding.Pass},
 		"the database":          {"name: hse-digital", "name: hse-digital", "postgres HSE-MON-001", finding.Pass},
-		"somebody is told":      {"name: hse-digital", "name: hse-digital", all, finding.Pass},
+		"a receiver":            {"name: hse-digital", "name: hse-digital", all, finding.Pass},
 		"metrics for everybody": {`- "3001:3001"`, `- "0.0.0.0:3001:3001"`, app, finding.Fail},
-		"nobody is told":        {"    - {name: operators, webhook: alert_webhook}", "    []", all, finding.Fail},
+		"no receiver":           {"    - {name: operators, webhook: alert_webhook}", "    []", all, finding.Fail},
 		"no alertmanager":       {"monitoring:\n", "monitoring:\n  off: [alertmanager]\n", all, finding.Fail},
 		"no schedule":           {"name: hse-digital", "name: hse-digital", again, finding.Advice},
 		"a schedule":            {"monitoring:\n", "monitoring:\n  verify: 6h\n", again, finding.Pass},

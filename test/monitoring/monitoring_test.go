@@ -118,7 +118,7 @@ func exceptions(off string) string {
 			if b.Len() == 0 {
 				b.WriteString("  exceptions:\n")
 			}
-			b.WriteString("    - {control: " + e[0] + ", service: " + e[1] + ", reason: a test, owner: nobody, expires: 2030-01-01}\n")
+			b.WriteString("    - {control: " + e[0] + ", service: " + e[1] + ", reason: a test, owner: team, expires: 2030-01-01}\n")
 		}
 	}
 	return b.String()
@@ -219,7 +219,7 @@ networks: {front: {}, middle: {}, back: {}, alone: {}}
 	}
 }
 
-func TestOnlyWhoTellsSomebodyOutsideHasAWayOut(t *testing.T) {
+func TestOnlyPartsThatNotifyHaveAWayOut(t *testing.T) {
 	_, s := watch(t)
 	for _, service := range s.Services {
 		if out := s.Intent(service).Egress; out != (service.Name == "alertmanager") {

@@ -25,7 +25,7 @@ import (
 const browserTimeout = 2 * time.Minute
 
 // browserDir is a directory for what a browser keeps. Its children may still write there when it has ended, so that
-// nobody can promise that it goes.
+// its removal cannot be guaranteed.
 func browserDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hsectl-browser-")

@@ -116,7 +116,7 @@ func backupVolume(ctx context.Context, s app.Streams, engine *docker.Engine, l a
 	return err
 }
 
-// packFor packs the tar of a directory for those who may read it: everybody, or the recipients.
+// packFor packs the tar of a directory, for its recipients when it is encrypted.
 func packFor(w io.Writer, tar io.Reader, recipients []string) (backup.Content, error) {
 	if len(recipients) == 0 {
 		return backup.Pack(w, tar)

@@ -36,7 +36,7 @@ func Restore(ctx context.Context, g *app.Settings, s app.Streams, names []string
 	return d.finish("restore", o.ReportOptions)
 }
 
-// restore tries the newest backup of one volume, judges it, and keeps the proof beside it.
+// restore tries the newest backup of one volume, judges it, and keeps the proof next to it.
 func (d *run) restore(ctx context.Context, v stack.Volume, o RecoveryOptions) error {
 	dir := d.loaded.Resolve(v.Backup.To)
 	records, err := host.Backups(dir, d.loaded.Stack.Name, v.Name)
@@ -92,7 +92,7 @@ func (d *run) tryRestore(ctx context.Context, v stack.Volume, dir string, r back
 		if err := d.engine.CreateVolume(ctx, name, twin.Name, v.Name); err != nil {
 			return err
 		}
-		return d.fill(ctx, name, archive, r)
+		return d.restoreVolume(ctx, name, archive, r)
 	}
 	return d.withPrepared(ctx, service, o.Timeout, before, func(twin string) error {
 		if r.Form == backup.Dump {
@@ -104,9 +104,9 @@ func (d *run) tryRestore(ctx context.Context, v stack.Volume, dir string, r back
 	})
 }
 
-// fill brings an archive back into a volume, and compares what is there then with what was taken.
-func (d *run) fill(ctx context.Context, volume string, archive io.Reader, r backup.Record) error {
-	err := d.engine.FillVolume(ctx, volume, func(w io.Writer, dir string) error {
+// restoreVolume brings an archive back into a volume, and compares what is there then with what was taken.
+func (d *run) restoreVolume(ctx context.Context, volume string, archive io.Reader, r backup.Record) error {
+	err := d.engine.WriteVolume(ctx, volume, func(w io.Writer, dir string) error {
 		if _, err := backup.Unpack(w, archive, dir); err != nil {
 			return &differsError{err}
 		}
@@ -132,7 +132,7 @@ func (d *run) fill(ctx context.Context, volume string, archive io.Reader, r back
 // undump lets the profile's program bring back what its other program dumped.
 func (d *run) undump(ctx context.Context, twin string, v stack.Volume, archive io.Reader, r backup.Record) error {
 	return d.engine.WithScratch(ctx, twin, func(scratch string) error {
-		if err := d.fill(ctx, scratch, archive, r); err != nil {
+		if err := d.restoreVolume(ctx, scratch, archive, r); err != nil {
 			return err
 		}
 		if len(v.Backup.Restore) == 0 {

@@ -49,7 +49,7 @@ func Checklist(ctx context.Context, g *app.Settings, s app.Streams, o ChecklistO
 	if err != nil {
 		return err
 	}
-	watching, err := verifyWatching(ctx, l, engine)
+	watching, err := judgeMonitoring(ctx, l, engine)
 	if err != nil {
 		return err
 	}

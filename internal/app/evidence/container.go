@@ -21,7 +21,7 @@ func ProbeMachine(ctx context.Context, s app.Streams) error {
 	return probe.Survey(ctx, subjects, json.NewEncoder(s.Out).Encode)
 }
 
-// ProbeContainer answers one request, from a probe beside a container.
+// ProbeContainer answers one request, from a probe next to a container.
 func ProbeContainer(ctx context.Context, s app.Streams, request string) error {
 	var r verify.Request
 	if err := json.Unmarshal([]byte(request), &r); err != nil {

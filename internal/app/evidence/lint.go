@@ -88,7 +88,7 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 			}
 			findings = append(findings, more...)
 		}
-		watching, err := lintWatching(l)
+		watching, err := lintMonitoring(l)
 		if err != nil {
 			return "", nil, err
 		}

@@ -227,7 +227,7 @@ func (v *snapshot) dockerfiles(ctx context.Context, name string, s stack.Stack) 
 	return out
 }
 
-// lockFile holds the digests of a stack's images, beside its profile.
+// lockFile holds the digests of a stack's images, next to its profile.
 const lockFile = "hsectl.lock"
 
 func writeReview(s app.Streams, o ReviewOptions, reviews []review.Review) error {

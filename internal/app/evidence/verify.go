@@ -62,7 +62,7 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	if err != nil {
 		return err
 	}
-	watching, err := verifyWatching(ctx, l, engine)
+	watching, err := judgeMonitoring(ctx, l, engine)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.options.Load.aim(l.Stack, d.engine.Local()); err != nil {
 		return err
 	}
-	if err := d.gates(ctx, l); err != nil {
+	if err := d.checkImages(ctx, l); err != nil {
 		return err
 	}
 	if l.Bundle != nil {
@@ -146,8 +146,8 @@ func (o DeployOptions) read(g *app.Settings) (app.Loaded, func(), error) {
 	return l, func() {}, err
 }
 
-// gates judges the images of all stacks before the first one changes.
-func (d *deployment) gates(ctx context.Context, l app.Loaded) error {
+// checkImages judges the images of all stacks before the first one changes.
+func (d *deployment) checkImages(ctx context.Context, l app.Loaded) error {
 	stacks := []app.Loaded{l}
 	if beside, ok, err := l.Watching(); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (d *deployment) unchanged(desired deploy.Desired, seen view) (release int, 
 
 // deploy plans and applies, and returns the number of the release that the stack is at.
 func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desired, o DeployOptions) (int, error) {
-	if s.journal.Open() { // it is closed once there is a plan: until then, what was cut off must be seen to be
+	if s.journal.Open() { // it is closed once there is a plan: until then, what was interrupted must be seen to be
 		if err := s.transaction().Restore(ctx, s.journal); err != nil {
 			return 0, err
 		}

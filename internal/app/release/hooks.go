@@ -47,7 +47,7 @@ func (e *HookError) Unwrap() error { return e.err }
 func newHooks(l app.Loaded, secrets map[string]deploy.Secret, skip bool, tell *app.Progress) *hooks {
 	h := &hooks{list: l.Stack.Hooks, dir: l.Dir(), secrets: secrets, skip: skip, tell: tell, base: withoutSecrets(os.Environ(), l.Stack, secrets)}
 	if l.Bundle != nil {
-		h.dir = l.Bundle.Dir // its programs are beside it
+		h.dir = l.Bundle.Dir // its programs are next to it
 	}
 	return h
 }

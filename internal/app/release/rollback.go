@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/record"
 )
 
-// abort undoes what a run that was cut off has left.
+// abort reverts what an interrupted run has left.
 func abort(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptions) error {
 	p := app.NewProgress(s, o.Format)
 	name, interrupted, err := revert(ctx, g, p, o)

@@ -152,7 +152,7 @@ func (r *resolver) entry(ctx context.Context, w lock.Wanted) (lock.Entry, error)
 	return e, nil
 }
 
-// local locks what the engine has, whoever made it.
+// local locks what the engine has, whatever its origin.
 func (r *resolver) local(ctx context.Context, e lock.Entry) (lock.Entry, error) {
 	if r.engine == nil {
 		engine, err := r.g.Connect(ctx)

@@ -49,7 +49,7 @@ func runFrom(g *app.Settings, s app.Streams, changed func(string) bool, o ScanOp
 		base = old.Report.Vulnerabilities
 	}
 	r.Weigh(policy, base)
-	r.Findings = audit.JudgeTold(r, audit.Told{Looked: found.Looked, Secrets: found.Secrets, EndOfLife: found.EndOfLife}, policy)
+	r.Findings = audit.JudgeReported(r, audit.Reported{Looked: found.Looked, Secrets: found.Secrets, EndOfLife: found.EndOfLife}, policy)
 	if err := writeScan(s, r, policy, o); err != nil {
 		return err
 	}

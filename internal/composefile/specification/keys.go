@@ -7,7 +7,7 @@ import "strings"
 // Treatment is what becomes of a key.
 type Treatment int
 
-// The zero treatment is that of a key that nobody has looked at.
+// The zero treatment is that of a key that was never classified.
 const (
 	Open    Treatment = iota // no control judges it: a service that has it gets an unknown
 	Judged                   // controls judge what it says

@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// LookUp returns the key and the value of a mapping, following aliases and merge keys. A key written beside a merge wins.
+// LookUp returns the key and the value of a mapping, following aliases and merge keys. A key written next to a merge wins.
 func LookUp(n *yaml.Node, key string) (k, v *yaml.Node) { return lookUpWithin(n, key, 0) }
 
 func lookUpWithin(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {

@@ -28,7 +28,7 @@ func TestDockerfileAgainstTheImageControls(t *testing.T) {
 		"root":                         {"FROM scratch\nUSER 0:0", "", []string{"HSE-IMG-003:2"}},
 		"root by name":                 {"FROM scratch\nUSER root", "", []string{"HSE-IMG-003:2"}},
 		"a name":                       {"FROM scratch\nUSER app", "", []string{"HSE-IMG-003:2"}},
-		"nobody said":                  {"FROM scratch\nUSER 1\nFROM scratch", "", []string{"HSE-IMG-003:3"}},
+		"no user is set":               {"FROM scratch\nUSER 1\nFROM scratch", "", []string{"HSE-IMG-003:3"}},
 		"the user of an earlier stage": {"FROM scratch AS a\nUSER 1\nFROM a\nENV X=1", "", nil},
 		"another target":               {"FROM scratch AS a\nUSER 0\nFROM scratch\nUSER 1", "a", []string{"HSE-IMG-003:2"}},
 		"a token":                      {"FROM scratch\nENV GITHUB_TOKEN=ghp_" + strings.Repeat("a1", 18) + "\nUSER 1", "", []string{"HSE-IMG-005:2", "HSE-IMG-005:2"}},

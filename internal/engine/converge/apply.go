@@ -31,15 +31,15 @@ func New(e *engine.Connection, v *volumes.Archive, r *records.Store, i *images.T
 
 // Apply implements deploy.Engine.
 func (a *Applier) Apply(ctx context.Context, steps []deploy.Step, report func(deploy.Event)) error {
-	var fill []deploy.Step
+	var volumes []deploy.Step
 	for _, s := range steps {
-		if s.Kind.Fills() {
-			fill = append(fill, s)
+		if s.Kind.WritesVolume() {
+			volumes = append(volumes, s)
 		} else if err := a.apply(ctx, s, report); err != nil {
 			return err
 		}
 	}
-	return a.delivery.fill(ctx, fill, report)
+	return a.delivery.prepare(ctx, volumes, report)
 }
 
 func (a *Applier) apply(ctx context.Context, s deploy.Step, report func(deploy.Event)) error {

@@ -120,7 +120,7 @@ func (a *Applier) converge(ctx context.Context, project string, step *deploy.Com
 	return a.settle(ctx, project)
 }
 
-// settle ends what a deploy that was cut off has begun while Compose was replacing containers. Compose makes the new one
+// settle ends what an interrupted deploy has begun while Compose was replacing containers. Compose makes the new one
 // next to the old one, removes the old one and renames the new one: where the old one is still there, the new one goes,
 // because it has never run; where it is gone, the new one gets its name.
 func (a *Applier) settle(ctx context.Context, project string) error {

@@ -56,17 +56,17 @@ func packConfigs(w *tar.Writer, dir string, owner stack.User, files []stack.Conf
 	return err
 }
 
-// fillParallel bounds the transfer containers that work at once.
-const fillParallel = 4
+// parallelVolumes bounds the transfer containers that work at once.
+const parallelVolumes = 4
 
 // givenAt is where a transfer container has the volumes of secrets that are passed on.
 const givenAt = "/given"
 
-// fill prepares volumes, those of one image through one transfer container, and meanwhile delivers all secrets and configuration files
+// prepare prepares volumes, those of one image through one transfer container, and meanwhile delivers all secrets and configuration files
 // through one more, in one piece: each transfer container, and each time that it gets something, costs the engine a process.
-func (d *delivery) fill(ctx context.Context, steps []deploy.Step, report func(deploy.Event)) error {
+func (d *delivery) prepare(ctx context.Context, steps []deploy.Step, report func(deploy.Event)) error {
 	working, worked := errgroup.WithContext(ctx)
-	working.SetLimit(fillParallel)
+	working.SetLimit(parallelVolumes)
 	var volumes []*deploy.VolumeStep
 	var deliveries []deploy.Step
 	for _, s := range steps {

@@ -34,7 +34,7 @@ func (obs *Observer) loaded(ctx context.Context, c engine.Container, expected st
 		if err != nil {
 			return policy.Unseen[string](err.Error())
 		}
-		told = edge.Told(again)
+		told = edge.LoadedVersion(again)
 	}
 	if told == "" {
 		return policy.Unseen[string]("its health test does not report it")
@@ -48,7 +48,7 @@ func lastTold(c engine.Container) string {
 		return ""
 	}
 	for _, test := range slices.Backward(c.State.Health.Log) {
-		if told := edge.Told(test.Output); told != "" {
+		if told := edge.LoadedVersion(test.Output); told != "" {
 			return told
 		}
 	}

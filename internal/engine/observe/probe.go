@@ -117,7 +117,7 @@ func (ps *Probes) newRound(ctx context.Context, stack string) round {
 }
 
 func elsewhere(context.Context, int, string, verify.Request) (*verify.Dump, error) {
-	return nil, verify.ErrElsewhere
+	return nil, verify.ErrRemote
 }
 
 // look inspects a container from this machine, where it runs here, and otherwise by a probe in its pid namespace.
@@ -134,7 +134,7 @@ func (r round) look(ctx context.Context, c engine.Container, ask verify.Request)
 	switch {
 	case err == nil && !ask.Deep:
 		return dump, nil
-	case err != nil && !errors.Is(err, verify.ErrElsewhere):
+	case err != nil && !errors.Is(err, verify.ErrRemote):
 		return nil, err
 	}
 	r.slots <- struct{}{}

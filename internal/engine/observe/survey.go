@@ -73,6 +73,6 @@ func (ps *Probes) surveyed(ctx context.Context, stack string, list []engine.Cont
 		if d := seen[id]; d != nil {
 			return d, nil
 		}
-		return nil, verify.ErrElsewhere
+		return nil, verify.ErrRemote
 	}, nil
 }

@@ -47,8 +47,8 @@ func notThere(volume string, there bool) error {
 
 var errNoMore = errors.New("the engine stopped reading")
 
-// FillVolume lets f write the tar of a directory of the name it is told, which becomes the content of the volume.
-func (a *Archive) FillVolume(ctx context.Context, volume string, f func(w io.Writer, dir string) error) error {
+// WriteVolume lets f write the tar of a directory of the name it is told, which becomes the content of the volume.
+func (a *Archive) WriteVolume(ctx context.Context, volume string, f func(w io.Writer, dir string) error) error {
 	return a.Mounted(ctx, map[string]string{MountPoint: volume}, func(id string) error {
 		reader, writer := io.Pipe()
 		written := make(chan error, 1)
@@ -66,7 +66,7 @@ func (a *Archive) FillVolume(ctx context.Context, volume string, f func(w io.Wri
 			return wrote // the cause; what the engine says then is about half a tar
 		}
 		if err != nil {
-			return fmt.Errorf("filling volume %s: %w", volume, err)
+			return fmt.Errorf("writing volume %s: %w", volume, err)
 		}
 		return nil
 	})

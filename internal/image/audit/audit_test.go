@@ -22,10 +22,10 @@ import (
 
 var today = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// shelf is a database in memory.
-type shelf map[string][]string
+// database is a database in memory.
+type database map[string][]string
 
-func (s shelf) Find(_ context.Context, ecosystem string, names map[string]bool) (vuln.Info, map[string][]vuln.Advisory, error) {
+func (s database) Find(_ context.Context, ecosystem string, names map[string]bool) (vuln.Info, map[string][]vuln.Advisory, error) {
 	records, ok := s[ecosystem]
 	if !ok {
 		return vuln.Info{}, nil, errors.New("no database of " + ecosystem)
@@ -45,11 +45,11 @@ func (s shelf) Find(_ context.Context, ecosystem string, names map[string]bool) 
 	return vuln.Info{Ecosystem: ecosystem, Checked: today, Records: len(records)}, out, nil
 }
 
-func advisories() shelf {
+func advisories() database {
 	npm := func(id, extra, name, fixed string) string {
 		return `{"id":"` + id + `",` + extra + `"affected":[{"package":{"ecosystem":"npm","name":"` + name + `"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}` + fixed + `]}]}]}`
 	}
-	return shelf{
+	return database{
 		"npm": {
 			npm("GHSA-1", `"aliases":["CVE-2026-1"],"database_specific":{"severity":"CRITICAL"},`, "left", `,{"fixed":"2.0.0"}`),
 			npm("GHSA-1b", `"aliases":["CVE-2026-1"],"database_specific":{"severity":"LOW"},`, "left", `,{"fixed":"2.0.0"}`),
@@ -145,7 +145,7 @@ func TestWhatCounts(t *testing.T) {
 
 func TestAMissingDatabaseIsAnError(t *testing.T) {
 	r := audit.New(picture(), nil, contents())
-	if err := r.Match(context.Background(), shelf{"npm": nil}); err == nil {
+	if err := r.Match(context.Background(), database{"npm": nil}); err == nil {
 		t.Error("no error")
 	}
 }

@@ -51,15 +51,15 @@ func Judge(s Subject, p Policy) []finding.Finding {
 	return out
 }
 
-// Told is what another scanner said about an image, besides its vulnerabilities.
-type Told struct {
+// Reported is what another scanner said about an image, besides its vulnerabilities.
+type Reported struct {
 	Looked    bool // packages were looked up
 	Secrets   []scan.Secret
 	EndOfLife bool
 }
 
-// JudgeTold returns findings for the controls that another scanner's report can answer, and for no others.
-func JudgeTold(r Report, t Told, p Policy) []finding.Finding {
+// JudgeReported returns findings for the controls that another scanner's report can answer, and for no others.
+func JudgeReported(r Report, t Reported, p Policy) []finding.Finding {
 	var out []finding.Finding
 	for _, f := range Judge(Subject{Reference: r.Image, Report: r, Matched: t.Looked, Contents: scan.Contents{Packages: r.Packages, Secrets: t.Secrets}}, p) {
 		switch {

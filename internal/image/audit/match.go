@@ -144,7 +144,7 @@ func (r *Report) Weigh(p Policy, base []Vulnerability) {
 }
 
 // Rejudge weighs the vulnerabilities of a report anew, by today's rules, and brings the finding about them up to date.
-// One that was unknown stays unknown: nobody has looked again.
+// One that was unknown stays unknown: nothing was scanned again.
 func (r *Report) Rejudge(p Policy) {
 	for i := range r.Vulnerabilities {
 		r.Vulnerabilities[i].Status, r.Vulnerabilities[i].Reason = Affected, ""
@@ -155,7 +155,7 @@ func (r *Report) Rejudge(p Policy) {
 		if f.Control != "HSE-IMG-010" || f.Status == finding.Unknown {
 			continue
 		}
-		r.Findings[i] = JudgeTold(*r, Told{Looked: true}, p)[0]
+		r.Findings[i] = JudgeReported(*r, Reported{Looked: true}, p)[0]
 	}
 }
 

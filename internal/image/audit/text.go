@@ -122,7 +122,7 @@ func (v Vulnerability) origin() string {
 	return fmt.Sprintf("layer %d: %s", v.Layer+1, instruction(v.CreatedBy))
 }
 
-// name prefers the name that everybody knows.
+// name prefers the best-known name.
 func (v Vulnerability) name() string {
 	if strings.HasPrefix(v.ID, "CVE-") {
 		return v.ID

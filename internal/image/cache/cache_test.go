@@ -238,7 +238,7 @@ func TestManyAtOnce(t *testing.T) {
 	group.Wait()
 }
 
-func TestRecordsAreBoundedAndMend(t *testing.T) {
+func TestRecordsAreBoundedAndRecover(t *testing.T) {
 	dir := t.TempDir()
 	kept, err := cache.OpenRecords(dir, 600)
 	if err != nil {

@@ -104,7 +104,7 @@ func (s Records) Put(name string, value any) error {
 	return s.shrink()
 }
 
-// abandoned is the age at which a file that is still being written belongs to nobody.
+// abandoned is the age at which a temporary file counts as left behind.
 const abandoned = time.Hour
 
 // shrink removes the entries that were not used for longest until the rest fits.

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Name of the file, beside the profile.
+// Name of the file, next to the profile.
 const Name = "hsectl.lock"
 
 // MaxBytes bounds the file.
@@ -179,7 +179,7 @@ func (f File) Stale(wanted []Wanted) []string {
 // Pins returns the reference that each service is rendered with. An image that only an engine knows keeps its name:
 // a file with the engine's own id would mean nothing on another machine. Deploy compares its id; see Recognises.
 //
-// A stack beside the main one has its services under a prefix, such as monitoring.; without one, only the names
+// A stack next to the main one has its services under a prefix, such as monitoring.; without one, only the names
 // without a dot are returned.
 func (f File) Pins(prefix string) map[string]string {
 	out := map[string]string{}

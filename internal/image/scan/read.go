@@ -22,7 +22,7 @@ type Limits struct {
 // DefaultLimits take images of common sizes: 16 GiB and a million files in one layer.
 func DefaultLimits() Limits { return Limits{Bytes: 16 << 30, Entries: 1 << 20} }
 
-// ErrTooLarge is a layer beyond the limits: a bomb, or an image that nobody wants to run.
+// ErrTooLarge is a layer beyond the limits: a decompression bomb, or an image too large to run.
 var ErrTooLarge = errors.New("the layer is larger than the limit")
 
 // ErrDigest is a layer whose content is not what its digest says.

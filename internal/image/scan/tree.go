@@ -13,7 +13,7 @@ import (
 )
 
 // Tree reads a directory as if it were the only layer of an image. Links are not followed. The record is named after
-// what was found, because nobody has a digest of a tree.
+// what was found, because a tree has no digest.
 func (s *Scanner) Tree(ctx context.Context, tree fs.FS) (layer Layer, err error) {
 	b := newBuilder(s)
 	defer func() { err = errors.Join(err, b.close()) }()

@@ -39,7 +39,7 @@ func judged(f scanners.Found, p audit.Policy) ([]string, map[string]finding.Stat
 		counting = append(counting, v.ID)
 	}
 	status := map[string]finding.Status{}
-	for _, one := range audit.JudgeTold(f.Report, audit.Told{Looked: f.Looked, Secrets: f.Secrets, EndOfLife: f.EndOfLife}, p) {
+	for _, one := range audit.JudgeReported(f.Report, audit.Reported{Looked: f.Looked, Secrets: f.Secrets, EndOfLife: f.EndOfLife}, p) {
 		status[one.Control] = one.Status
 	}
 	return counting, status

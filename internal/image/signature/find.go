@@ -94,7 +94,7 @@ func newPlace(ctx context.Context, reference, digest string) (place, error) {
 	return place{digest: at, options: image.RemoteOptions(ctx)}, nil
 }
 
-// find collects what is attached to an image: referrers, and the tags beside it. What cannot be read is returned as
+// find collects what is attached to an image: referrers, and the tags next to it. What cannot be read is returned as
 // well; it hides nothing that can.
 func (p place) find() ([]candidate, []error) {
 	var out []candidate

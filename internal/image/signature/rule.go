@@ -51,12 +51,12 @@ func (p Proof) String() string {
 	return text + " (" + p.Form + ")"
 }
 
-// ErrUnsigned is an image to which nobody put a signature.
+// ErrUnsigned is an image without a signature.
 var ErrUnsigned = errors.New("no signature found")
 
 // RefusedError is an image whose signatures do not show what the rule asks for.
 type RefusedError struct {
-	Missing []string // predicates that nobody signed whom the rule names
+	Missing []string // predicates without a signature of the rule's signer
 	Why     []error  // what is wrong with the signatures that are there
 }
 

@@ -139,7 +139,7 @@ func Attest(ctx context.Context, reference, digest string, key Key, s Statement)
 	return nil
 }
 
-// SignTag signs in cosign's older form, at a tag beside the image, for verifiers that do not know bundles.
+// SignTag signs in cosign's older form, at a tag next to the image, for verifiers that do not know bundles.
 func SignTag(ctx context.Context, reference, digest string, key Key) error {
 	at, err := newPlace(ctx, reference, digest)
 	if err != nil {

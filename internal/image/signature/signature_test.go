@@ -46,15 +46,15 @@ const (
 	provenance = "https://slsa.dev/provenance/v1"
 )
 
-// shelf is a registry in memory that holds one image.
-type shelf struct {
+// fakeRegistry is a registry in memory that holds one image.
+type fakeRegistry struct {
 	t         *testing.T
 	reference string
 	digest    string
 	subject   v1.Image
 }
 
-func newShelf(t *testing.T, referrers bool) shelf {
+func newFakeRegistry(t *testing.T, referrers bool) fakeRegistry {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
 	t.Cleanup(server.Close)
@@ -62,7 +62,7 @@ func newShelf(t *testing.T, referrers bool) shelf {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := shelf{t: t, reference: strings.TrimPrefix(server.URL, "http://") + "/example/app:1", subject: img}
+	s := fakeRegistry{t: t, reference: strings.TrimPrefix(server.URL, "http://") + "/example/app:1", subject: img}
 	ref, err := name.ParseReference(s.reference)
 	if err != nil {
 		t.Fatal(err)
@@ -78,12 +78,12 @@ func newShelf(t *testing.T, referrers bool) shelf {
 	return s
 }
 
-func (s shelf) verify(rule signature.Rule) (signature.Proof, error) {
+func (s fakeRegistry) verify(rule signature.Rule) (signature.Proof, error) {
 	return signature.Verify(context.Background(), s.reference, s.digest, rule)
 }
 
-// tag adds a layer to the tag beside the image, as cosign does.
-func (s shelf) tag(suffix string, data []byte, mediaType string, annotations map[string]string) {
+// tag adds a layer to the tag next to the image, as cosign does.
+func (s fakeRegistry) tag(suffix string, data []byte, mediaType string, annotations map[string]string) {
 	s.t.Helper()
 	repository, _, _ := strings.Cut(s.reference, "/app:")
 	tag, err := name.NewTag(repository + "/app:" + strings.Replace(s.digest, ":", "-", 1) + suffix)
@@ -104,7 +104,7 @@ func (s shelf) tag(suffix string, data []byte, mediaType string, annotations map
 }
 
 // refer attaches a bundle as a referrer.
-func (s shelf) refer(data []byte) {
+func (s fakeRegistry) refer(data []byte) {
 	s.t.Helper()
 	const mediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), mediaType) // stands for the artifact's type, too
@@ -285,16 +285,16 @@ func TestKeyless(t *testing.T) {
 		}
 		return r
 	}
-	plain := func(v *ca.VirtualSigstore, subject, by, digest string) func(shelf) {
-		return func(s shelf) {
+	plain := func(v *ca.VirtualSigstore, subject, by, digest string) func(fakeRegistry) {
+		return func(s fakeRegistry) {
 			if digest == "" {
 				digest = s.digest
 			}
 			s.tag(".sig", payloadOf(digest), simple, keyless(s.t, v, subject, by, payloadOf(digest)))
 		}
 	}
-	bundled := func(v *ca.VirtualSigstore, subject, by, predicate, digest string) func(shelf) {
-		return func(s shelf) {
+	bundled := func(v *ca.VirtualSigstore, subject, by, predicate, digest string) func(fakeRegistry) {
+		return func(s fakeRegistry) {
 			if digest == "" {
 				digest = s.digest
 			}
@@ -308,53 +308,53 @@ func TestKeyless(t *testing.T) {
 		return func(r *signature.Rule) { r.Predicates = predicates }
 	}
 	for name, tt := range map[string]struct {
-		put    []func(shelf)
+		put    []func(fakeRegistry)
 		change func(*signature.Rule)
 		fails  string // part of the message; empty is verified
 	}{
-		"at a tag":                    {put: []func(shelf){plain(mine, workflow, issuer, "")}},
-		"in a bundle":                 {put: []func(shelf){bundled(mine, workflow, issuer, signature.Signed, "")}},
-		"by a pattern":                {put: []func(shelf){plain(mine, workflow, issuer, "")}, change: pattern(`^https://github\.com/example/.*$`)},
-		"after one that is not valid": {put: []func(shelf){plain(theirs, workflow, issuer, ""), plain(mine, workflow, issuer, "")}},
-		"a tag beside a bad bundle":   {put: []func(shelf){func(s shelf) { s.refer([]byte("{")) }, plain(mine, workflow, issuer, "")}},
-		"attested":                    {put: []func(shelf){bundled(mine, workflow, issuer, provenance, "")}, change: asks(provenance)},
-		"attested and signed": {put: []func(shelf){bundled(mine, workflow, issuer, provenance, ""), plain(mine, workflow, issuer, "")},
+		"at a tag":                    {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")}},
+		"in a bundle":                 {put: []func(fakeRegistry){bundled(mine, workflow, issuer, signature.Signed, "")}},
+		"by a pattern":                {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")}, change: pattern(`^https://github\.com/example/.*$`)},
+		"after one that is not valid": {put: []func(fakeRegistry){plain(theirs, workflow, issuer, ""), plain(mine, workflow, issuer, "")}},
+		"a tag beside a bad bundle":   {put: []func(fakeRegistry){func(s fakeRegistry) { s.refer([]byte("{")) }, plain(mine, workflow, issuer, "")}},
+		"attested":                    {put: []func(fakeRegistry){bundled(mine, workflow, issuer, provenance, "")}, change: asks(provenance)},
+		"attested and signed": {put: []func(fakeRegistry){bundled(mine, workflow, issuer, provenance, ""), plain(mine, workflow, issuer, "")},
 			change: asks(provenance, signature.Signed)},
 
 		"nothing":                      {fails: "no signature found"},
-		"another authority":            {put: []func(shelf){plain(theirs, workflow, issuer, "")}, fails: "none of the signatures is valid"},
-		"another authority, bundle":    {put: []func(shelf){bundled(theirs, workflow, issuer, signature.Signed, "")}, fails: "none of the signatures is valid"},
-		"another workflow":             {put: []func(shelf){plain(mine, workflow+"x", issuer, "")}, fails: "SAN"},
-		"another issuer":               {put: []func(shelf){plain(mine, workflow, issuer+".evil.org", "")}, fails: "issuer"},
-		"another image":                {put: []func(shelf){plain(mine, workflow, issuer, other)}, fails: "another image"},
-		"another image, bundle":        {put: []func(shelf){bundled(mine, workflow, issuer, signature.Signed, other)}, fails: "none of the signatures"},
-		"provenance is no signature":   {put: []func(shelf){bundled(mine, workflow, issuer, provenance, "")}, fails: "valid for a signature"},
-		"a signature is no provenance": {put: []func(shelf){plain(mine, workflow, issuer, "")}, change: asks(provenance), fails: provenance},
-		"provenance by another": {put: []func(shelf){bundled(theirs, workflow, issuer, provenance, ""), plain(mine, workflow, issuer, "")},
+		"another authority":            {put: []func(fakeRegistry){plain(theirs, workflow, issuer, "")}, fails: "none of the signatures is valid"},
+		"another authority, bundle":    {put: []func(fakeRegistry){bundled(theirs, workflow, issuer, signature.Signed, "")}, fails: "none of the signatures is valid"},
+		"another workflow":             {put: []func(fakeRegistry){plain(mine, workflow+"x", issuer, "")}, fails: "SAN"},
+		"another issuer":               {put: []func(fakeRegistry){plain(mine, workflow, issuer+".evil.org", "")}, fails: "issuer"},
+		"another image":                {put: []func(fakeRegistry){plain(mine, workflow, issuer, other)}, fails: "another image"},
+		"another image, bundle":        {put: []func(fakeRegistry){bundled(mine, workflow, issuer, signature.Signed, other)}, fails: "none of the signatures"},
+		"provenance is no signature":   {put: []func(fakeRegistry){bundled(mine, workflow, issuer, provenance, "")}, fails: "valid for a signature"},
+		"a signature is no provenance": {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")}, change: asks(provenance), fails: provenance},
+		"provenance by another": {put: []func(fakeRegistry){bundled(theirs, workflow, issuer, provenance, ""), plain(mine, workflow, issuer, "")},
 			change: asks(provenance, signature.Signed), fails: provenance},
-		"an open pattern":   {put: []func(shelf){plain(mine, workflow, issuer, "")}, change: pattern(`https://github.com/example/`), fails: "must begin with ^"},
-		"no root":           {put: []func(shelf){plain(mine, workflow, issuer, "")}, change: func(r *signature.Rule) { r.Root = nil }, fails: "needs a trusted root"},
+		"an open pattern":   {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")}, change: pattern(`https://github.com/example/`), fails: "must begin with ^"},
+		"no root":           {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")}, change: func(r *signature.Rule) { r.Root = nil }, fails: "needs a trusted root"},
 		"nonsense for root": {change: func(r *signature.Rule) { r.Root = []byte("{}") }, fails: "trusted root"},
-		"without the log": {put: []func(shelf){func(s shelf) {
+		"without the log": {put: []func(fakeRegistry){func(s fakeRegistry) {
 			a := keyless(s.t, mine, workflow, issuer, payloadOf(s.digest))
 			delete(a, "dev.sigstore.cosign/bundle")
 			s.tag(".sig", payloadOf(s.digest), simple, a)
 		}}, fails: "log"},
-		"another's log entry": {put: []func(shelf){func(s shelf) {
+		"another's log entry": {put: []func(fakeRegistry){func(s fakeRegistry) {
 			a, b := keyless(s.t, mine, workflow, issuer, payloadOf(s.digest)), keyless(s.t, mine, workflow, issuer, payloadOf(other))
 			a["dev.sigstore.cosign/bundle"] = b["dev.sigstore.cosign/bundle"]
 			s.tag(".sig", payloadOf(s.digest), simple, a)
 		}}, fails: "transparency log"},
-		"a log that ran before its entry was signed": {put: []func(shelf){func(s shelf) {
+		"a log that ran before its entry was signed": {put: []func(fakeRegistry){func(s fakeRegistry) {
 			a := keyless(s.t, mine, workflow, issuer, payloadOf(s.digest))
 			a["dev.sigstore.cosign/bundle"] = strings.Replace(a["dev.sigstore.cosign/bundle"], `"integratedTime":1`, `"integratedTime":2`, 1)
 			s.tag(".sig", payloadOf(s.digest), simple, a)
 		}}, fails: "log inclusion"},
-		"an authority whose certificates must be logged": {put: []func(shelf){plain(mine, workflow, issuer, "")},
+		"an authority whose certificates must be logged": {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")},
 			change: func(r *signature.Rule) { r.Root = rootOf(t, mine, mine.CTLogs()) }, fails: "signed certificate timestamp"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newShelf(t, len(name)%2 == 0) // registries with and without the referrers API
+			s := newFakeRegistry(t, len(name)%2 == 0) // registries with and without the referrers API
 			for _, put := range tt.put {
 				put(s)
 			}
@@ -391,7 +391,7 @@ func TestSignAndVerifyWithAKey(t *testing.T) {
 	_, stranger := newKey(t, "")
 	for form, sign := range map[string]func(context.Context, string, string, signature.Key) error{"bundle": signature.Sign, "tag": signature.SignTag} {
 		for _, referrers := range []bool{true, false} {
-			s := newShelf(t, referrers)
+			s := newFakeRegistry(t, referrers)
 			if _, err := s.verify(signature.Rule{Key: public}); !errors.Is(err, signature.ErrUnsigned) {
 				t.Errorf("%s: unsigned: %v", form, err)
 			}
@@ -423,7 +423,7 @@ func TestSignaturesTravel(t *testing.T) {
 	ctx := context.Background()
 	key, public := newKey(t, "")
 	_, stranger := newKey(t, "")
-	s := newShelf(t, true)
+	s := newFakeRegistry(t, true)
 	if _, err := signature.Collect(ctx, s.reference, s.digest); !errors.Is(err, signature.ErrUnsigned) {
 		t.Errorf("unsigned: %v", err)
 	}
@@ -456,7 +456,7 @@ func TestSignaturesTravel(t *testing.T) {
 
 func TestAttest(t *testing.T) {
 	key, public := newKey(t, "")
-	s := newShelf(t, true)
+	s := newFakeRegistry(t, true)
 	err := signature.Attest(context.Background(), s.reference, s.digest, key, signature.Statement{Predicate: provenance, Content: json.RawMessage(`{"a":1}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -471,7 +471,7 @@ func TestAttest(t *testing.T) {
 
 func TestNothingIsSignedThatIsNotThere(t *testing.T) {
 	key, _ := newKey(t, "")
-	s := newShelf(t, true)
+	s := newFakeRegistry(t, true)
 	if err := signature.Sign(context.Background(), s.reference, "sha256:"+strings.Repeat("0", 64), key); err == nil {
 		t.Error("content that the registry does not have is signed")
 	}
@@ -500,7 +500,7 @@ func TestKeysOfOtherKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for form, sign := range map[string]func(context.Context, string, string, signature.Key) error{"bundle": signature.Sign, "tag": signature.SignTag} {
-			s := newShelf(t, true)
+			s := newFakeRegistry(t, true)
 			if err := sign(context.Background(), s.reference, s.digest, key); err != nil {
 				t.Fatal(kind, form, err)
 			}

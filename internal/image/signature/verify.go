@@ -21,7 +21,7 @@ import (
 )
 
 // Verify checks that the content with a digest is signed as the rule asks. It asks the registry of the reference for
-// signatures, and nobody else. The error is a RefusedError, ErrUnsigned, or says why the registry could not be asked.
+// signatures, and no other. The error is a RefusedError, ErrUnsigned, or says why the registry could not be asked.
 func Verify(ctx context.Context, reference, digest string, rule Rule) (Proof, error) {
 	judge, err := newJudge(rule)
 	if err != nil {

@@ -83,7 +83,7 @@ type Target struct{ Ecosystem, Name, Version string }
 
 // Match is an advisory that applies.
 type Match struct {
-	Fixed     string // lowest version that mends it; empty when there is none
+	Fixed     string // lowest version with the fix; empty when there is none
 	Undecided string // why the versions could not be compared; the package counts as affected
 	Affected  Affected
 }
@@ -230,7 +230,7 @@ func major(cpe string) string {
 // Names returns the id and all other names of the advisory.
 func (a Advisory) Names() []string { return slices.Concat([]string{a.ID}, a.Aliases, a.Upstream) }
 
-// maxLine is what fits beside a name in a terminal.
+// maxLine is what fits next to a name in a terminal.
 const maxLine = 120
 
 // Line says in one short line what an advisory is about.

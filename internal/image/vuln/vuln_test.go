@@ -39,7 +39,7 @@ func TestApplies(t *testing.T) {
 		{"the fix itself", "npm", "npm", "1.2.0", []string{"introduced=0", "fixed=1.2.0"}, false, ""},
 		{"ten is after nine", "npm", "npm", "1.10.0", []string{"introduced=0", "fixed=1.9.0"}, false, ""},
 		{"before it came", "npm", "npm", "0.9.0", []string{"introduced=1.0.0"}, false, ""},
-		{"never mended", "npm", "npm", "9.0.0", []string{"introduced=0"}, true, ""},
+		{"never fixed", "npm", "npm", "9.0.0", []string{"introduced=0"}, true, ""},
 		{"a pre-release comes before", "npm", "npm", "1.2.0-rc.1", []string{"introduced=0", "fixed=1.2.0"}, true, "1.2.0"},
 		{"the last one affected", "npm", "npm", "1.5.0", []string{"introduced=0", "last_affected=1.5.0"}, true, ""},
 		{"after the last one", "npm", "npm", "1.5.1", []string{"introduced=0", "last_affected=1.5.0"}, false, ""},

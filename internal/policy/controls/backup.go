@@ -21,7 +21,7 @@ func backups() []policy.Control {
 	}
 }
 
-// backedUp wants a declaration for each volume, and, where somebody looked, a backup and a restore that are young enough.
+// backedUp wants a declaration for each volume, and, where backups were inspected, a backup and a restore that are young enough.
 // What a new volume owes is not yet due.
 func backedUp(f policy.Facts, _ policy.Intent) policy.Verdict {
 	if !f.Keeping.Known() {

@@ -51,7 +51,7 @@ func TestWhatTheTextSays(t *testing.T) {
 		"never killed for memory":                      {"HSE-RES-006", surface(policy.Surface{OOM: policy.Seen(policy.OOM{Disabled: true}, finding.Declared)}), as, finding.Fail, "stops the host"},
 		"killed after others":                          {"HSE-RES-006", surface(policy.Surface{OOM: policy.Seen(policy.OOM{Score: -1}, finding.Declared)}), as, finding.Fail, "others are killed"},
 		"killed first":                                 {"HSE-RES-006", surface(policy.Surface{OOM: policy.Seen(policy.OOM{Score: 500}, finding.Declared)}), as, finding.NotApplicable, ""},
-		"something that nobody judges":                 {"HSE-OPS-010", surface(policy.Surface{Unjudged: policy.Seen([]string{"novelty"}, finding.Declared)}), as, finding.Unknown, "no control judges novelty"},
+		"something that is not judged":                 {"HSE-OPS-010", surface(policy.Surface{Unjudged: policy.Seen([]string{"novelty"}, finding.Declared)}), as, finding.Unknown, "no control judges novelty"},
 		"everything is judged":                         {"HSE-OPS-010", surface(policy.Surface{Unjudged: policy.Seen([]string(nil), finding.Declared)}), as, finding.NotApplicable, ""},
 		"a metadata service of Azure":                  {"HSE-NET-008", surface(policy.Surface{ExtraHosts: policy.Seen([]string{"meta:168.63.129.16"}, finding.Declared)}), as, finding.Fail, "meta leads to"},
 		"a metadata service by IPv6":                   {"HSE-NET-008", surface(policy.Surface{ExtraHosts: policy.Seen([]string{"meta=[fd00:ec2::254]"}, finding.Declared)}), as, finding.Fail, "meta leads to"},

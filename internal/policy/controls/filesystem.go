@@ -262,7 +262,7 @@ func publicFile(source string, writable bool) bool {
 	return !writable && slices.Contains([]string{"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt"}, source)
 }
 
-// anonymous is the name that an engine gives a volume nobody named.
+// anonymous is the name that an engine gives an unnamed volume.
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func readOnlyBinds(f policy.Facts, in policy.Intent) policy.Verdict {

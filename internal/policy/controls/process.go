@@ -83,7 +83,7 @@ func entries() []policy.Control {
 				switch {
 				case !f.Entries.Known():
 					return policy.Unknown(f.Entries, "the engine's events")
-				case len(e.Commands) > 0: // it may have been right: somebody has to say so
+				case len(e.Commands) > 0: // it may have been legitimate: a person has to decide
 					return policy.Advise(f.Entries.Tier, fmt.Sprintf("%d times: %s", len(e.Commands), strings.Join(shortened(e.Commands), "; ")))
 				}
 				return policy.Pass(f.Entries.Tier, "none in the last %s, which the engine's events cover", policy.Age(e.Covered))

@@ -63,7 +63,7 @@ func TestSecretsInTheEnvironment(t *testing.T) {
 		{"SECRET", "none", false},
 		{"COMPASS", "north", false},
 		{"PASSENGERS", "4", false},
-		{"AUTHOR", "somebody", false},
+		{"AUTHOR", "a person", false},
 		{"TOKENIZER", "bpe", false},
 		{"DATABASE_URL", "postgres://db:5432/app", false},
 		{"PROXY", "http://user@proxy:8080/", false},

@@ -70,7 +70,7 @@ func TestAServiceMadeRightPassesEverything(t *testing.T) {
 
 // Without evidence no control passes. What the intent alone decides may not apply.
 func TestNothingSeenIsNothingProven(t *testing.T) {
-	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run"), Sources: policy.Unseen[[]policy.SourceFile]("nobody looked"),
+	nothing := policy.Facts{Service: "app", Surface: policy.Surface{Attempts: policy.Unseen[[]policy.Trial]("no probe could run"), Sources: policy.Unseen[[]policy.SourceFile]("no inspection"),
 		Entries: policy.Unseen[policy.Entries]("the engine does not tell")}}
 	for _, f := range controls.Check(nothing, goodIntent(), true) {
 		if f.Status != finding.Unknown || f.Tier != finding.None || f.Proven() {
@@ -228,7 +228,7 @@ func wrongs() []wrong {
 		{"secret missing", "HSE-SEC-002", changed(func(f *policy.Facts) { f.Secrets = seen([]policy.Secret(nil)) })},
 		{"secret in the command", "HSE-SEC-004", changed(func(f *policy.Facts) { f.Arguments = seen([]string{"app", "--password", "hunter2"}) })},
 		{"secret in a process's arguments", "HSE-SEC-004", changed(func(f *policy.Facts) { f.Exposed = seen([]string{"process app: argument 3"}) })},
-		{"secret nobody declared", "HSE-SEC-005 HSE-SEC-002", changed(func(f *policy.Facts) {
+		{"undeclared secret", "HSE-SEC-005 HSE-SEC-002", changed(func(f *policy.Facts) {
 			f.Secrets = seen([]policy.Secret{{Name: "token", Readable: true}, {Name: "more", Readable: true}})
 		})},
 		{"secret in a process's environment", "HSE-SEC-006", changed(func(f *policy.Facts) { f.Exposed = seen([]string{"process app: variable PASSWORD"}) })},
@@ -239,11 +239,11 @@ func wrongs() []wrong {
 		{"exec as root", "HSE-USR-006 HSE-USR-001", entering(func(p *policy.Process) { p.UIDs[1] = 0 })},
 		{"exec with a capability", "HSE-USR-006 HSE-CAP-001", entering(func(p *policy.Process) { p.Bounding = 1 })},
 		{"exec without a filter", "HSE-USR-006 HSE-KRN-001", entering(func(p *policy.Process) { p.Seccomp = 0 })},
-		{"exec that nobody tells of", "HSE-MON-004", changed(func(f *policy.Facts) { f.Entries = seen(policy.Entries{Commands: []string{"bash"}}) })},
+		{"exec without a record", "HSE-MON-004", changed(func(f *policy.Facts) { f.Entries = seen(policy.Entries{Commands: []string{"bash"}}) })},
 		{"network of the host, by the kernel", "HSE-NS-003", changed(func(f *policy.Facts) { f.HostNet = seen(true) })},
 		{"ids that are not mapped", "HSE-NS-005", changed(func(f *policy.Facts) { f.Remap = seen(policy.Remap{Engine: true, Identity: true}) })},
 		{"secret that all may read", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o444})},
-		{"secret of somebody else", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Owner: 33, Reader: 1000})},
+		{"secret of another user", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Owner: 33, Reader: 1000})},
 		{"secret in the repository", "HSE-SEC-003", source(policy.SourceFile{Path: "x", Mode: 0o400, Kept: true})},
 		{"log that waits for a server", "HSE-LOG-004", changed(func(f *policy.Facts) { f.Log = seen(policy.Log{Driver: "syslog", Bounded: true}) })},
 		{"no test in the image, nor in the service", "HSE-IMG-012 HSE-HLT-001", changed(func(f *policy.Facts) { f.Health, f.Origin = seen(policy.Health{}), seen(policy.Origin{}) })},
@@ -341,7 +341,7 @@ func TestEntries(t *testing.T) {
 		return control(t, "HSE-MON-004").Judge(f, policy.Intent{})
 	}
 	if v := judge(seen(policy.Entries{Covered: 7 * time.Minute})); v.Status != finding.Pass || !strings.Contains(v.Detail, "7 minutes") {
-		t.Errorf("nobody: %+v", v)
+		t.Errorf("no container: %+v", v)
 	}
 	long := strings.Repeat("x", 100)
 	if v := judge(seen(policy.Entries{Commands: []string{"a", "bash", "psql", "sh -c " + long}})); v.Status != finding.Advice || !strings.Contains(v.Detail, "4 times: bash; psql; sh -c xxx") || strings.Contains(v.Detail, long) {
@@ -351,6 +351,6 @@ func TestEntries(t *testing.T) {
 		t.Errorf("blind: %+v", v)
 	}
 	if control(t, "HSE-MON-004").Asked(policy.Facts{}) {
-		t.Error("it is judged where nobody looked")
+		t.Error("it is judged without an inspection")
 	}
 }

@@ -50,7 +50,7 @@ func TestOpenings(t *testing.T) {
 		{"perhaps back", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -i eth0 -j RETURN"}, right[1:]...), unknown, "-i eth0 -j RETURN"},
 		{"perhaps to the log", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -i eth0 -j LOG"}, right[1:]...), pass, ""},
 		{"by a set", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -m set --match-set bad src -j DROP"}, right[1:]...), unknown, "--match-set bad"},
-		{"by a chain that nobody has", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -j NOWHERE"}, right[1:]...), unknown, "NOWHERE"},
+		{"by a chain that does not exist", append([]string{"-N DOCKER-USER", "-A DOCKER-USER -j NOWHERE"}, right[1:]...), unknown, "NOWHERE"},
 		{"with words in quotes", append([]string{"-N DOCKER-USER", `-A DOCKER-USER -s 198.51.100.0/24 -m comment --comment "let \"them\" -j ACCEPT" -j DROP`}, right[1:]...), fail, "443→8443/tcp refuses 198.51.100.0"},
 		{"after a log", append([]string{"-N DOCKER-USER", `-A DOCKER-USER -j LOG --log-prefix "new: "`}, right[1:]...), pass, ""},
 		{"by goto", []string{"-N DOCKER-USER", "-N A", "-A DOCKER-USER -p tcp " + dnat + " -g A", "-A A -s 10.0.0.0/8 -j RETURN", "-A A -s 192.0.2.7/32 -j ACCEPT", "-A A -j DROP"}, pass, ""},
@@ -73,7 +73,7 @@ func TestOpenings(t *testing.T) {
 				}
 			}
 			if !judged {
-				t.Error("nobody judged it")
+				t.Error("it was not judged")
 			}
 		})
 	}

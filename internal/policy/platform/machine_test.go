@@ -50,7 +50,7 @@ func TestTheEngineAndItsMachine(t *testing.T) {
 	}
 	for _, f := range platform.CheckMachine(policy.Machine{}, engines(), today()) {
 		if f.Status != unknown {
-			t.Errorf("an engine that nobody saw: %s is %s: %s", f.Control, f.Status, f.Detail)
+			t.Errorf("an engine that was not inspected: %s is %s: %s", f.Control, f.Status, f.Detail)
 		}
 	}
 	version := func(engine, runc string) func(*policy.Machine) {

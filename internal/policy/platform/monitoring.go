@@ -8,7 +8,7 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// NeededAlerts are the alerts without which nobody hears that a service is unwell: its health, its memory, its restarts.
+// NeededAlerts are the alerts that report an unhealthy service: its health, its memory, its restarts.
 func NeededAlerts() []string {
 	return []string{"ServiceUnhealthy", "OOMKilled", "RestartLoop", "TargetDown"}
 }

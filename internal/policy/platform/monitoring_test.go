@@ -10,8 +10,8 @@ import (
 	"github.com/hsectl/hsectl/internal/policy/platform"
 )
 
-// wellWatched is a stack that is watched as it should be, as Prometheus itself says.
-func wellWatched() policy.Monitoring {
+// wellMonitored is a stack that is watched as it should be, as Prometheus itself says.
+func wellMonitored() policy.Monitoring {
 	return policy.Monitoring{Name: "shop-monitoring", Asked: true,
 		Services: seen([]policy.MonitoredService{{Service: "app", Ways: []string{"its metrics on 8080/metrics"}}, {Service: "db", Ways: []string{"postgres-exporter"}}}),
 		Alerts:   seen(policy.Alerts{Rules: append(platform.NeededAlerts(), "VolumeNearlyFull"), Receivers: []string{"operators"}}),
@@ -27,10 +27,10 @@ func TestHowAStackIsWatched(t *testing.T) {
 		want    finding.Status
 		detail  string
 	}{
-		"as it should be":    {"HSE-MON-001", func(*policy.Monitoring) {}, pass, "its metrics on 8080/metrics"},
-		"nobody asks for it": {"HSE-MON-001", func(w *policy.Monitoring) { w.Asked = false }, advice, "no section monitoring"},
-		"not deployed":       {"HSE-MON-001", func(w *policy.Monitoring) { w.Absent = true }, advice, "not deployed here"},
-		"nobody looked": {"HSE-MON-001", func(w *policy.Monitoring) {
+		"as it should be": {"HSE-MON-001", func(*policy.Monitoring) {}, pass, "its metrics on 8080/metrics"},
+		"not asked for":   {"HSE-MON-001", func(w *policy.Monitoring) { w.Asked = false }, advice, "no section monitoring"},
+		"not deployed":    {"HSE-MON-001", func(w *policy.Monitoring) { w.Absent = true }, advice, "not deployed here"},
+		"not inspected": {"HSE-MON-001", func(w *policy.Monitoring) {
 			w.Services = policy.Unseen[[]policy.MonitoredService]("Prometheus is down")
 		}, unknown, "Prometheus is down"},
 		"in no way":                   {"HSE-MON-001", func(w *policy.Monitoring) { w.Services.Value[0].Ways = nil }, fail, "neither its metrics nor its health"},
@@ -40,8 +40,8 @@ func TestHowAStackIsWatched(t *testing.T) {
 		"alerts of no stack":          {"HSE-MON-002", func(w *policy.Monitoring) { w.Absent = true }, advice, "not deployed here"},
 		"no alert":                    {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Rules = nil }, fail, "no alert is defined"},
 		"an alert less":               {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Rules = []string{"OOMKilled", "RestartLoop", "TargetDown"} }, fail, "ServiceUnhealthy"},
-		"nobody is told":              {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Receivers = nil }, fail, "no receiver is set"},
-		"alerts that nobody saw":      {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts = policy.Fact[policy.Alerts]{} }, unknown, "the alerts"},
+		"no receiver":                 {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts.Value.Receivers = nil }, fail, "no receiver is set"},
+		"alerts that were not seen":   {"HSE-MON-002", func(w *policy.Monitoring) { w.Alerts = policy.Fact[policy.Alerts]{} }, unknown, "the alerts"},
 		"verified":                    {"HSE-MON-003", func(*policy.Monitoring) {}, pass, "40 minutes old"},
 		"verified long ago":           {"HSE-MON-003", func(w *policy.Monitoring) { w.Verified.Value.Age = 5 * 24 * time.Hour }, fail, "5 days old"},
 		"one run missed":              {"HSE-MON-003", func(w *policy.Monitoring) { w.Verified.Value.Age = 2 * time.Hour }, pass, "2 hours old"},
@@ -53,7 +53,7 @@ func TestHowAStackIsWatched(t *testing.T) {
 		"results out of sight": {"HSE-MON-003", func(w *policy.Monitoring) { w.Verified = policy.Unseen[policy.Verification]("no home directory") }, unknown, "no home directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := wellWatched()
+			w := wellMonitored()
 			c.change(&w)
 			for _, f := range platform.CheckMonitoring(w) {
 				if f.Control == c.control {
@@ -77,7 +77,7 @@ func TestWhoAsksForNothingIsAdvised(t *testing.T) {
 }
 
 // Without evidence nothing passes.
-func TestWatchingThatNobodySaw(t *testing.T) {
+func TestMonitoringWithoutInspection(t *testing.T) {
 	for _, f := range platform.CheckMonitoring(policy.Monitoring{Asked: true}) {
 		if f.Status != finding.Unknown || f.Tier != finding.None {
 			t.Errorf("%s is %s on %s", f.Control, f.Status, f.Tier)

@@ -72,7 +72,7 @@ func printing(p *profile.Probes) *profile.Probes {
 	return &out
 }
 
-// keepEdge says of the volumes of the edge that nobody backs them up, where the profile says nothing else.
+// keepEdge declares the volumes of the edge ephemeral, where the profile says nothing else.
 func keepEdge(p *profile.Profile, edge profile.Service) {
 	for _, w := range edge.Writable {
 		if v := p.Volumes[w.Volume]; w.Volume != "" && v.Ephemeral == "" && v.Backup == nil {
@@ -123,7 +123,7 @@ func edgeSecrets(e *profile.Edge, known map[string]profile.Secret) []profile.Sec
 	return out
 }
 
-// watched reports whether somebody of the monitoring stack talks to the service, so that both need one network.
+// watched reports whether a part of the monitoring stack talks to the service, so that both need one network.
 func watched(p *profile.Profile, s profile.Service) bool {
 	return s.Metrics != nil ||
 		s.Preset == "postgres" && p.On(profile.PartPostgresExporter) ||
@@ -187,7 +187,7 @@ func monitoringDefaults(p *profile.Profile) {
 	}
 }
 
-// complete fills what follows from other values, and is nobody's to write.
+// complete sets what follows from other values, and cannot be written.
 func complete(p *profile.Profile) {
 	for name, s := range p.Services {
 		if len(s.Networks) == 0 && (p.Edge == nil || name != profile.EdgeService) {

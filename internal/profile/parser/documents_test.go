@@ -312,7 +312,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// TestExplainFindsWhatIsWritten: parts of a path, lists, keys with dots; and says when nobody wrote it.
+// TestExplainFindsWhatIsWritten: parts of a path, lists, keys with dots; and says when it was not written.
 func TestExplainFindsWhatIsWritten(t *testing.T) {
 	p := parseWith(t, strings.Replace(base, "user:", "labels: {com.example.a: b}\n    user:", 1), nil)
 	for path, want := range map[string]int{

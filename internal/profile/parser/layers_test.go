@@ -91,7 +91,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	}
 	text := `{apiVersion: hsectl/v1, kind: Profile, name: x}`
 	text = strings.Trim(strings.ReplaceAll(text, ", ", "\n"), "{}") + "\n" +
-		"exceptions: [{control: HSE-FS-003, service: app, reason: a test, owner: nobody, expires: 2099-01-01}]\nsecrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
+		"exceptions: [{control: HSE-FS-003, service: app, reason: a test, owner: team, expires: 2099-01-01}]\nsecrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
 		"services:\n  peer: {image: example/peer:1, user: \"1:1\", health: {command: [x]}}\n"
 	alone := text + "  app:\n" + layer(1, "    ")
 	weakDefaults := layer(0, "  ", "image", "build", "command", "entrypoint", "hostname", "ports", "host_paths", "metrics", "slo", "replicas")

@@ -72,7 +72,7 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// Every invalid profile has beside it exactly what people are told about it.
+// Every invalid profile has next to it exactly what people are told about it.
 func TestInvalidProfiles(t *testing.T) {
 	for _, path := range files(t, "invalid-*.yaml") {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {

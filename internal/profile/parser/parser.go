@@ -43,7 +43,7 @@ type Options struct {
 type Document struct {
 	File    string // its name, for messages and for what it extends itself
 	Data    []byte
-	Library bool // comes with hsectl, and is nobody's to change
+	Library bool // comes with hsectl, and cannot be changed
 }
 
 // Loader reads what the file from extends: a baseline by its name, or a file by its path relative to from.

@@ -86,7 +86,7 @@ func TestNetworksByDefault(t *testing.T) {
 	}
 }
 
-// Aliases and merge keys are resolved before layers are merged; keys written beside a merge key win.
+// Aliases and merge keys are resolved before layers are merged; keys written next to a merge key win.
 func TestAnchors(t *testing.T) {
 	path := filepath.Join(testProfiles, "valid-anchors.yaml")
 	p, err := parser.Parse(read(t, path), options("anchors.yaml"))

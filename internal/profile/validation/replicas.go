@@ -44,7 +44,7 @@ func alwaysWith(s, other profile.Service) bool {
 // mostReplicas keeps a slip of the finger from starting containers until the engine ends.
 const mostReplicas = 100
 
-// obstacle is what stands against a second container of a service, and what mends it.
+// obstacle is what prevents a second container of a service, and the fix.
 type obstacle struct{ why, hint string }
 
 // replicas refuses several containers where they would fight for something that only one can have.

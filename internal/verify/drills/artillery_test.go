@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
-// The reports in testdata were written by Artillery 2.0.21: one in which half the pages were not there, one in which nobody answered.
+// The reports in testdata were written by Artillery 2.0.21: one in which half the pages were not there, one in which nothing answered.
 func TestArtillery(t *testing.T) {
 	budget := Budget{P95: 500 * time.Millisecond}
 	for _, c := range []struct {
@@ -21,7 +21,7 @@ func TestArtillery(t *testing.T) {
 		{"all good", "artillery.json", `"http.codes.404": 6`, `"http.codes.204": 6`, finding.Pass, finding.Pass, "12 requests, 100.0% good"},
 		{"half not found", "artillery.json", "", "", finding.Fail, finding.Pass, "12 requests, 50.0% good"},
 		{"slow", "artillery.json", `"p95": 7.9`, `"p95": 700`, finding.Fail, finding.Fail, ""},
-		{"nobody answers", "artillery-refused.json", "", "", finding.Fail, finding.Unknown, "6 requests, 0.0% good, 0.0 per second; ECONNREFUSED"},
+		{"no answer", "artillery-refused.json", "", "", finding.Fail, finding.Unknown, "6 requests, 0.0% good, 0.0 per second; ECONNREFUSED"},
 	} {
 		data, err := os.ReadFile("testdata/" + c.file)
 		if err != nil {

@@ -50,7 +50,7 @@ type Outage struct {
 	Recovered  Recovered
 }
 
-// JudgeDependency wants the loss noticed, and mended without help.
+// JudgeDependency wants the loss detected, and a recovery without help.
 func JudgeDependency(s stack.Service, o Outage, budget time.Duration) finding.Finding {
 	f := drilled(s, "HSE-LIF-015", "The service detects a lost dependency and recovers", false, "")
 	f.Where, f.Remedy = "health", "let the health test ask what the service needs, and let the service connect again"

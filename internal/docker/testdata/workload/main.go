@@ -1,4 +1,4 @@
-// Command workload is the program of the images that the engine tests run: a server without a shell beside it, and the
+// Command workload is the program of the images that the engine tests run: a server without a shell next to it, and the
 // ways in which servers go wrong.
 package main
 
@@ -19,7 +19,7 @@ func main() {
 	switch os.Args[1] {
 	case "serve":
 		serve(syscall.SIGTERM)
-	case "deaf": // catches nothing at all
+	case "ignore-signals": // catches nothing at all
 		for n := 1; n < 32; n++ {
 			signal.Ignore(syscall.Signal(n))
 		}

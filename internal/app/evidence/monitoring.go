@@ -17,16 +17,16 @@ import (
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// lintWatching judges how the profile has its stack watched.
-func lintWatching(l app.Loaded) ([]finding.Finding, error) {
-	return watchingFindings(l, monitoring.Declared(l.Profile, l.Stack))
+// lintMonitoring judges how the profile has its stack watched.
+func lintMonitoring(l app.Loaded) ([]finding.Finding, error) {
+	return monitoringFindings(l, monitoring.Declared(l.Profile, l.Stack))
 }
 
-// verifyWatching judges how the stack is watched now: Prometheus and Alertmanager are asked themselves, from beside them.
-func verifyWatching(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]finding.Finding, error) {
+// judgeMonitoring judges how the stack is watched now: Prometheus and Alertmanager are queried themselves, from their own network.
+func judgeMonitoring(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]finding.Finding, error) {
 	w := monitoring.Declared(l.Profile, l.Stack)
 	if !w.Asked {
-		return watchingFindings(l, w)
+		return monitoringFindings(l, w)
 	}
 	ids, err := engine.Identities(ctx, w.Name)
 	if err != nil {
@@ -34,7 +34,7 @@ func verifyWatching(ctx context.Context, l app.Loaded, engine *docker.Engine) ([
 	}
 	w.Verified = lastVerify(l, time.Now())
 	if w.Absent = len(ids) == 0; w.Absent || !l.Profile.On(profile.PartPrometheus) {
-		return watchingFindings(l, w)
+		return monitoringFindings(l, w)
 	}
 	ask := func(url string) verify.WatchAnswer {
 		answer, err := engine.Ask(ctx, w.Name, profile.PartPrometheus, verify.Check{URL: url, Timeout: 10 * time.Second, Keep: true})
@@ -50,7 +50,7 @@ func verifyWatching(ctx context.Context, l app.Loaded, engine *docker.Engine) ([
 	if l.Profile.On(profile.PartAlertmanager) {
 		receivers = ask(verify.AskReceivers)
 	}
-	return watchingFindings(l, verify.Watched(w, l.Stack.Name, ask(verify.AskUp(l.Profile.Monitoring.Interval.D)), ask(verify.AskRules), receivers))
+	return monitoringFindings(l, verify.Watched(w, l.Stack.Name, ask(verify.AskUp(l.Profile.Monitoring.Interval.D)), ask(verify.AskRules), receivers))
 }
 
 // lastVerify is the result that the last verify of this stack has kept on this machine.
@@ -72,8 +72,8 @@ func lastVerify(l app.Loaded, now time.Time) policy.Fact[policy.Verification] {
 // kindVerify is the name under which the last result of verify is kept.
 const kindVerify = "verify"
 
-// watchingFindings applies the controls, with the exceptions of the services and of Alertmanager, and their places.
-func watchingFindings(l app.Loaded, w policy.Monitoring) ([]finding.Finding, error) {
+// monitoringFindings applies the controls, with the exceptions of the services and of Alertmanager, and their places.
+func monitoringFindings(l app.Loaded, w policy.Monitoring) ([]finding.Finding, error) {
 	beside, watched, err := l.Watching()
 	if err != nil {
 		return nil, err
