@@ -124,9 +124,11 @@ an image in its registry, or a path: a tar file of docker save or a directory in
 reads the images of the profile and stores the result for the checklist.
 
 Advisories come from OSV's databases, which are cached on this machine. When a database is missing or too old, scan
-fails instead of reporting no vulnerabilities. SPDX lists only the contents of the image, and needs no database.`,
+fails instead of reporting no vulnerabilities. What cannot be seen in an image is unknown and never a pass: a missing
+package database or os-release, an unknown distribution, programs that cannot be read. SPDX lists only the contents of the image, and needs no database.`,
 		Example: `  hsectl scan                                  # the images of the profile
   hsectl scan registry:redis:8 --fail-on critical
+  hsectl scan --format sarif > scan.sarif      # for code scanning
   hsectl scan app.tar --format cyclonedx       # a bill of materials
   hsectl scan app:new --new-since app:old      # only what this build added
   hsectl scan --from trivy.json --only-fixed   # apply the same rules to a report of Trivy or Grype`,
@@ -139,7 +141,7 @@ fails instead of reporting no vulnerabilities. SPDX lists only the contents of t
 	f.StringVar(&o.FailOn, "fail-on", "high", "lowest severity that fails: low, medium, high or critical")
 	f.BoolVar(&o.OnlyFixed, "only-fixed", false, "count only vulnerabilities with a fix")
 	f.StringVar(&o.NewSince, "new-since", "", "count only vulnerabilities that this image does not have")
-	f.StringVar(&o.Format, "format", "text", "text, json, cyclonedx or spdx")
+	f.StringVar(&o.Format, "format", "text", "text, json, sarif, cyclonedx or spdx")
 	f.BoolVar(&o.All, "all", false, "list every vulnerability and every control")
 	f.StringVar(&o.DB, "db", cache.DefaultURL, "address or directory of the OSV databases")
 	f.BoolVar(&o.Offline, "offline", false, "use the databases on this machine only")

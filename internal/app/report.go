@@ -35,7 +35,7 @@ func (o *ReportOptions) Check() error {
 
 // Write completes the document and writes it. Findings that are not proven end the verb with ErrFindings.
 func (o *ReportOptions) Write(s Streams, d report.Document) error {
-	d.Tool, d.Rules = Version(), rules()
+	d.Tool, d.Rules, d.Sources = Version(), rules(), Sources()
 	if o.Since != "" {
 		before, err := earlier(o.Since)
 		if err != nil {
@@ -50,6 +50,15 @@ func (o *ReportOptions) Write(s Streams, d report.Document) error {
 		return ErrFindings
 	}
 	return nil
+}
+
+// Sources says where the files are that reports name: in the repository around the working directory.
+func Sources() report.Sources {
+	dir, err := filepath.Abs(".")
+	if err != nil {
+		return report.Sources{} // then paths stay as they were written
+	}
+	return report.Sources{Root: host.SourceRoot(dir), Dir: dir}
 }
 
 func earlier(path string) (*report.Snapshot, error) {

@@ -40,13 +40,8 @@ func kept(ctx context.Context, path string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("inspecting the file of a secret: %w", err)
 	}
-	for above := dir; ; above = filepath.Dir(above) {
-		if _, err := os.Lstat(filepath.Join(above, ".git")); err == nil {
-			break
-		}
-		if above == filepath.Dir(above) {
-			return false, nil
-		}
+	if _, ok := repository(dir); !ok {
+		return false, nil
 	}
 	_, err = askGit(ctx, dir, nil, 1<<16, "check-ignore", "--quiet", "--", filepath.Base(path))
 	if errors.Is(err, errNo) {
@@ -56,4 +51,23 @@ func kept(ctx context.Context, path string) (bool, error) {
 		return false, &RepositoryError{What: "what it ignores", Err: err}
 	}
 	return false, nil
+}
+
+// SourceRoot returns the root of the git repository that a directory is in, or the directory itself.
+func SourceRoot(dir string) string {
+	if root, ok := repository(dir); ok {
+		return root
+	}
+	return dir
+}
+
+func repository(dir string) (string, bool) {
+	for above := dir; ; above = filepath.Dir(above) {
+		if _, err := os.Lstat(filepath.Join(above, ".git")); err == nil {
+			return above, true
+		}
+		if above == filepath.Dir(above) {
+			return "", false
+		}
+	}
 }

@@ -105,7 +105,7 @@ func TestSARIFKeepsTheSchema(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{
 		"example": func(w io.Writer) error { return SARIF(w, example()) },
 		"empty":   func(w io.Writer) error { return SARIF(w, Document{Kind: "Lint", Subject: "shop"}) },
-		"review":  func(w io.Writer) error { return ReviewSARIF(w, hostile()) },
+		"review":  func(w io.Writer) error { return ReviewSARIF(w, hostile(), Sources{}) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -240,4 +240,33 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("read %+v from what is not JSON", d)
 		}
 	})
+}
+
+// Every path is relative to the root of the sources, wherever hsectl was called and however the profile was named.
+func TestSARIFPathsAreRelative(t *testing.T) {
+	t.Parallel()
+	inside := Sources{Root: "/work/shop", Dir: "/work/shop/deploy"}
+	for file, want := range map[string]string{
+		"hsectl.yaml": "deploy/hsectl.yaml", "../hsectl.yaml": "hsectl.yaml", "/work/shop/a/hsectl.yaml": "a/hsectl.yaml",
+		"/home/someone/hsectl.yaml": "hsectl.yaml", "../../other/hsectl.yaml": "hsectl.yaml", "./x/../hsectl.yaml": "deploy/hsectl.yaml",
+	} {
+		if got := inside.path(file); got != want {
+			t.Errorf("%s is %s, want %s", file, got, want)
+		}
+	}
+	for file, want := range map[string]string{"a/./hsectl.yaml": "a/hsectl.yaml", "/home/someone/hsectl.yaml": "hsectl.yaml", "../hsectl.yaml": "hsectl.yaml"} {
+		if got := (Sources{}).path(file); got != want {
+			t.Errorf("without a root %s is %s, want %s", file, got, want)
+		}
+	}
+	d := example()
+	d.Sources, d.Profile = inside, "/work/shop/deploy/hsectl.yaml"
+	for i := range d.Findings {
+		d.Findings[i].Where = "/work/shop/deploy/hsectl.yaml:7:3"
+	}
+	for _, r := range sarifRun(d).Results {
+		if at := r.Locations[0].PhysicalLocation.ArtifactLocation; *at.URI != "deploy/hsectl.yaml" || *at.URIBaseID != "%SRCROOT%" {
+			t.Errorf("%s is at %s of %v", *r.RuleID, *at.URI, at.URIBaseID)
+		}
+	}
 }

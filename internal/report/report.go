@@ -21,6 +21,7 @@ type Document struct {
 	Rules    []Rule    // what the controls mean; a finding without a rule explains itself
 	Tool     string    // version of hsectl
 	Profile  string    // path of the profile
+	Sources  Sources   // where the files are that findings name
 	Engine   string    // version of the engine, where one was asked
 	Made     time.Time // zero when it does not matter
 	Before   *Snapshot // an earlier report to compare with

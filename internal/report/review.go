@@ -17,7 +17,7 @@ import (
 func ReviewFormats() []string { return []string{"text", "markdown", "json", "sarif"} }
 
 // WriteReviews writes comparisons of stacks in one of ReviewFormats.
-func WriteReviews(w io.Writer, format string, reviews []review.Review) error {
+func WriteReviews(w io.Writer, format string, reviews []review.Review, sources Sources) error {
 	switch format {
 	case "text":
 		return ReviewText(w, reviews)
@@ -26,7 +26,7 @@ func WriteReviews(w io.Writer, format string, reviews []review.Review) error {
 	case "json":
 		return ReviewJSON(w, reviews)
 	case "sarif":
-		return ReviewSARIF(w, reviews)
+		return ReviewSARIF(w, reviews, sources)
 	}
 	return unknownFormat(format, ReviewFormats())
 }
@@ -203,7 +203,7 @@ func ReviewJSON(w io.Writer, reviews []review.Review) error {
 }
 
 // ReviewSARIF writes what deserves attention on the lines of the profile, for code scanning.
-func ReviewSARIF(w io.Writer, reviews []review.Review) error {
+func ReviewSARIF(w io.Writer, reviews []review.Review, sources Sources) error {
 	run := newSARIFRun("")
 	index := map[string]int{}
 	for i, id := range slices.Sorted(maps.Keys(review.Rules())) {
@@ -213,14 +213,14 @@ func ReviewSARIF(w io.Writer, reviews []review.Review) error {
 	for _, r := range reviews {
 		for _, c := range r.Changes {
 			if c.Counts() {
-				run.AddResult(changeResult(r.Stack, index[c.Rule], c))
+				run.AddResult(changeResult(r.Stack, index[c.Rule], c, sources))
 			}
 		}
 	}
 	return writeSARIF(w, run)
 }
 
-func changeResult(stack string, rule int, c review.Change) *sarif.Result {
+func changeResult(stack string, rule int, c review.Change, sources Sources) *sarif.Result {
 	about := map[string]any{}
 	if c.Control != "" {
 		about["control"] = c.Control
@@ -235,7 +235,7 @@ func changeResult(stack string, rule int, c review.Change) *sarif.Result {
 	// The same change of the same value is the same alert, wherever its line moves.
 	out.WithPartialFingerprints(fingerprint("hsectlReview/v1", stack, c.Service, c.Rule, c.Control, c.What, c.Key))
 	if file, line, column := place(c.Where); file != "" {
-		out.AddLocation(sarif.NewLocation().WithPhysicalLocation(physicalLocation(file, line, column)))
+		out.AddLocation(sarif.NewLocation().WithPhysicalLocation(physicalLocation(sources.path(file), line, column)))
 	}
 	return out
 }

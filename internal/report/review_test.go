@@ -60,7 +60,7 @@ func TestMarkdownIsBounded(t *testing.T) {
 
 func TestSARIF(t *testing.T) {
 	var b bytes.Buffer
-	if err := ReviewSARIF(&b, hostile()); err != nil {
+	if err := ReviewSARIF(&b, hostile(), Sources{}); err != nil {
 		t.Fatal(err)
 	}
 	var log sarif.Report
@@ -70,7 +70,7 @@ func TestSARIF(t *testing.T) {
 	run := log.Runs[0]
 	r := run.Results[0]
 	at := r.Locations[0].PhysicalLocation
-	if *r.RuleID != review.RuleGrant || r.Level != "error" || *at.ArtifactLocation.URI != "dir:a/hsectl.yaml" || *at.Region.StartLine != 7 || *at.Region.StartColumn != 3 ||
+	if *r.RuleID != review.RuleGrant || r.Level != "error" || *at.ArtifactLocation.URI != "./dir:a/hsectl.yaml" || *at.Region.StartLine != 7 || *at.Region.StartColumn != 3 ||
 		len(run.Tool.Driver.Rules) != len(review.Rules()) || *run.Tool.Driver.Rules[r.RuleIndex].ID != *r.RuleID || r.PartialFingerprints["primaryLocationLineHash"] == "" {
 		t.Errorf("got %+v", r)
 	}
@@ -87,7 +87,7 @@ func TestPlaces(t *testing.T) {
 func TestEmptyOutputs(t *testing.T) {
 	for name, write := range map[string]func(*bytes.Buffer) error{
 		"markdown": func(b *bytes.Buffer) error { return ReviewMarkdown(b, nil) }, "json": func(b *bytes.Buffer) error { return ReviewJSON(b, nil) },
-		"sarif": func(b *bytes.Buffer) error { return ReviewSARIF(b, nil) }, "json without changes": func(b *bytes.Buffer) error { return ReviewJSON(b, []review.Review{{Stack: "x"}}) },
+		"sarif": func(b *bytes.Buffer) error { return ReviewSARIF(b, nil, Sources{}) }, "json without changes": func(b *bytes.Buffer) error { return ReviewJSON(b, []review.Review{{Stack: "x"}}) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil || strings.Contains(b.String(), "null") {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -13,6 +14,29 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 )
+
+// Sources is where the reported files are: the root of their repository, and the directory to which relative paths belong. Both are
+// absolute.
+type Sources struct{ Root, Dir string }
+
+// path returns a path relative to the root, with slashes: code scanning shows nothing on any other one, and where the files are on a
+// machine is not its business. A file outside of the root keeps only its name.
+func (s Sources) path(file string) string {
+	whole := file
+	if !filepath.IsAbs(whole) {
+		whole = filepath.Join(s.Dir, whole)
+	}
+	if s.Root != "" && filepath.IsAbs(whole) {
+		if relative, err := filepath.Rel(s.Root, whole); err == nil && filepath.IsLocal(relative) {
+			return filepath.ToSlash(relative)
+		}
+		return filepath.Base(file)
+	}
+	if !filepath.IsLocal(file) {
+		return filepath.Base(file)
+	}
+	return filepath.ToSlash(filepath.Clean(file))
+}
 
 // home is where the tool is described.
 const home = "https://github.com/hsectl/hsectl"
@@ -139,7 +163,7 @@ func sarifLocation(d Document, f finding.Finding) *sarif.Location {
 		file, line, column = d.Profile, 1, 1
 	}
 	logical := sarif.NewLogicalLocation().WithName(f.Subject).WithFullyQualifiedName(d.Subject + "." + f.Subject).WithKind("module")
-	return sarif.NewLocation().WithPhysicalLocation(physicalLocation(file, line, column)).AddLogicalLocation(logical)
+	return sarif.NewLocation().WithPhysicalLocation(physicalLocation(d.Sources.path(file), line, column)).AddLogicalLocation(logical)
 }
 
 // fingerprint names an alert by what it is about, also under the name by which GitHub knows it.
@@ -149,12 +173,9 @@ func fingerprint(name string, parts ...string) map[string]string {
 	return map[string]string{name: digest, "primaryLocationLineHash": digest[:16] + ":1"}
 }
 
-// physicalLocation is a place in a file; line and column are 0 where they are not known.
+// physicalLocation is a place in a file, whose path is relative to the root of the sources; line and column are 0 where they are not known.
 func physicalLocation(file string, line, column int) *sarif.PhysicalLocation {
-	artifact := sarif.NewArtifactLocation().WithURI(filepath.ToSlash(filepath.Clean(file)))
-	if !filepath.IsAbs(file) {
-		artifact.WithURIBaseID("%SRCROOT%")
-	}
+	artifact := sarif.NewArtifactLocation().WithURI((&url.URL{Path: file}).String()).WithURIBaseID("%SRCROOT%")
 	physical := sarif.NewPhysicalLocation().WithArtifactLocation(artifact)
 	if line == 0 {
 		return physical

@@ -26,7 +26,7 @@ func TestOwnersOfChanges(t *testing.T) {
 		t.Errorf("%v\n%s", err, markdown.String())
 	}
 	var sarif bytes.Buffer
-	if err := report.ReviewSARIF(&sarif, []review.Review{r}); err != nil || !strings.Contains(sarif.String(), `. Owner: team-web"`) || !strings.Contains(sarif.String(), `"owner": "team-web"`) {
+	if err := report.ReviewSARIF(&sarif, []review.Review{r}, report.Sources{}); err != nil || !strings.Contains(sarif.String(), `. Owner: team-web"`) || !strings.Contains(sarif.String(), `"owner": "team-web"`) {
 		t.Errorf("%v\n%s", err, sarif.String())
 	}
 	for name, c := range map[string]struct {

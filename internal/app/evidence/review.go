@@ -232,13 +232,13 @@ const lockFile = "hsectl.lock"
 
 func writeReview(s app.Streams, o ReviewOptions, reviews []review.Review) error {
 	if o.Format != "text" {
-		return report.WriteReviews(s.Out, o.Format, reviews)
+		return report.WriteReviews(s.Out, o.Format, reviews, app.Sources())
 	}
 	if len(reviews) == 0 {
 		s.Say("nothing changes")
 		return nil
 	}
-	if err := report.WriteReviews(s.Out, o.Format, reviews); err != nil {
+	if err := report.WriteReviews(s.Out, o.Format, reviews, app.Sources()); err != nil {
 		return err
 	}
 	for _, r := range reviews {

@@ -23,6 +23,8 @@ type Rules struct {
 	images   []string // of the services, each once
 	Section  *profile.SupplyChain
 	Dir      string
+	path     string            // of the profile
+	places   map[string]string // where the profile names an image, by image
 }
 
 // RulesOf reads the profile. Scanning a single image needs none.
@@ -34,7 +36,8 @@ func RulesOf(g *app.Settings, wanted bool) (Rules, error) {
 	if err != nil {
 		return Rules{}, err
 	}
-	out := Rules{stack: l.Stack.Name, services: l.Stack.Services, Section: l.Profile.SupplyChain, Dir: l.Dir()}
+	out := Rules{stack: l.Stack.Name, services: l.Stack.Services, Section: l.Profile.SupplyChain, Dir: l.Dir(),
+		path: l.Path, places: map[string]string{}}
 	if out.Section == nil {
 		out.Section = &profile.SupplyChain{}
 	}
@@ -43,6 +46,7 @@ func RulesOf(g *app.Settings, wanted bool) (Rules, error) {
 		if !seen[service.Image] {
 			seen[service.Image] = true
 			out.images = append(out.images, service.Image)
+			out.places[service.Image] = l.Profile.Written(l.Root + "services." + service.Name + ".image").String()
 		}
 	}
 	return out, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ type ScanOptions struct {
 
 // Scan judges what is in images. changed tells whether a flag was typed, and so wins over the profile.
 func Scan(ctx context.Context, g *app.Settings, s app.Streams, changed func(string) bool, o ScanOptions) error {
+	if formats := []string{"text", "json", "sarif", "cyclonedx", "spdx"}; !slices.Contains(formats, o.Format) {
+		return &app.UsageError{Err: fmt.Errorf("unknown format %q", o.Format), Hint: "write --format with one of: " + strings.Join(formats, ", ")}
+	}
 	if o.From != "" {
 		return runFrom(g, s, changed, o)
 	}
@@ -60,17 +64,26 @@ func Scan(ctx context.Context, g *app.Settings, s app.Streams, changed func(stri
 		base = old.Vulnerabilities
 	}
 	good, reports := true, map[string]audit.Report{}
+	var all []audit.Report
 	for _, ref := range o.Images {
 		started := time.Now()
 		r, err := sc.Report(ctx, ref, policy, base)
 		if err != nil {
 			return err
 		}
-		if err := writeScan(s, r, policy, o); err != nil {
-			return err
+		all = append(all, r)
+		if o.Format != "sarif" { // one run has the results of all images
+			if err := writeScan(s, r, policy, o); err != nil {
+				return err
+			}
 		}
 		s.Say("scanned %s in %s", ref, time.Since(started).Round(10*time.Millisecond))
 		good, reports[ref] = good && passes(r), r
+	}
+	if o.Format == "sarif" {
+		if err := writeSARIF(s, p, all, policy); err != nil {
+			return err
+		}
 	}
 	if whole && !sc.contents {
 		keepScan(s, p, reports, changed)
@@ -101,8 +114,10 @@ func writeScan(s app.Streams, r audit.Report, p audit.Policy, o ScanOptions) err
 		return sbom.CycloneDX(s.Out, r)
 	case "spdx":
 		return sbom.SPDX(s.Out, r)
+	case "sarif":
+		return writeSARIF(s, Rules{}, []audit.Report{r}, p)
 	}
-	return &app.UsageError{Err: fmt.Errorf("unknown format %q", o.Format), Hint: "write text, json, cyclonedx or spdx"}
+	return fmt.Errorf("unknown format %q", o.Format)
 }
 
 // Scanner is what a scan needs, opened once.
@@ -187,6 +202,7 @@ func (sc *Scanner) Report(ctx context.Context, ref string, p audit.Policy, base 
 	if err := r.Match(ctx, sc.database); err != nil {
 		return audit.Report{}, fmt.Errorf("scanning %s: %w", ref, err)
 	}
+	r.Cover(contents.Release, p.Lives)
 	r.Weigh(p, base)
 	r.Findings = audit.Judge(audit.Subject{Reference: img.Name, Config: img.Config, Contents: contents, Report: r, Matched: true}, p)
 	return r, nil

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -26,6 +27,8 @@ type Report struct {
 	Findings        []finding.Finding `json:"findings"`
 	Unmatched       []string          `json:"unmatched,omitempty"` // why some packages could not be looked up
 	Problems        []scan.Problem    `json:"problems,omitempty"`  // files that could not be read for packages
+
+	uncovered []string // releases of distributions about which no advisory was found
 }
 
 // Layer is a layer and what made it.
@@ -113,7 +116,8 @@ func (v Vulnerability) named(id string) bool {
 // New assembles a report from what was read.
 func New(img image.Image, layers []scan.Layer, contents scan.Contents) Report {
 	r := Report{Image: img.Name, Digest: img.Digest, Platform: img.Config.OS + "/" + img.Config.Architecture, Created: img.Config.Created,
-		Release: contents.Release["PRETTY_NAME"], Packages: contents.Packages, Problems: contents.Problems, Databases: []vuln.Info{}, Vulnerabilities: []Vulnerability{}}
+		Release: contents.Release["PRETTY_NAME"], Packages: contents.Packages, Problems: contents.Problems, Databases: []vuln.Info{}, Vulnerabilities: []Vulnerability{},
+		Unmatched: slices.Clone(contents.Unseen)}
 	for i, l := range layers {
 		r.Layers = append(r.Layers, Layer{DiffID: l.DiffID, CreatedBy: img.Config.Maker(i), Size: l.Size})
 	}

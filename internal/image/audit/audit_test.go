@@ -315,3 +315,49 @@ func FuzzParseVEX(f *testing.F) {
 		}
 	})
 }
+
+// What could not be seen is unknown, also where nothing else was found; what was found stays found.
+func TestWhatCouldNotBeSeenIsUnknown(t *testing.T) {
+	t.Parallel()
+	policy := audit.Policy{FailOn: finding.High, Today: today, Lives: lives()}
+	judge := func(c scan.Contents, db shelf) finding.Status {
+		r := audit.New(picture(), nil, c)
+		if err := r.Match(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		r.Cover(c.Release, policy.Lives)
+		r.Weigh(policy, nil)
+		for _, f := range audit.Judge(audit.Subject{Reference: "shop:1", Config: picture().Config, Contents: c, Report: r, Matched: true}, policy) {
+			if f.Control == "HSE-IMG-010" {
+				return f.Status
+			}
+		}
+		return finding.Pass
+	}
+	deb := func(release string) scan.Contents {
+		return scan.Contents{Release: map[string]string{"ID": "debian", "VERSION_ID": release}, Files: true,
+			Packages: []scan.Package{{Type: "deb", Name: "libssl3", Source: "openssl", Version: "3.0.9", Ecosystem: "Debian:" + release}}}
+	}
+	unseen := deb("12")
+	unseen.Unseen = []string{"the image has packages of a distribution, and no os-release says of which"}
+	vulnerable := unseen
+	vulnerable.Packages = []scan.Package{{Type: "deb", Name: "libssl3", Source: "openssl", Version: "3.0.1", Ecosystem: "Debian:12"}}
+	nowhere := deb("12")
+	nowhere.Packages[0].Ecosystem = ""
+	for name, c := range map[string]struct {
+		contents scan.Contents
+		db       shelf
+		want     finding.Status
+	}{
+		"all seen":           {deb("12"), advisories(), finding.Pass},
+		"something not seen": {unseen, advisories(), finding.Unknown},
+		"something not seen, and a vulnerability":   {vulnerable, advisories(), finding.Fail},
+		"a package of no ecosystem":                 {nowhere, advisories(), finding.Unknown},
+		"a release without advisories":              {deb("42"), advisories(), finding.Unknown},
+		"a known release without advisories so far": {deb("12"), shelf{"Debian": nil}, finding.Pass},
+	} {
+		if got := judge(c.contents, c.db); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

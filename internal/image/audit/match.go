@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image/scan"
 	"github.com/hsectl/hsectl/internal/image/vuln"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 )
 
 // Finder looks advisories up. It is an error when it cannot.
@@ -42,6 +43,17 @@ func (r *Report) Match(ctx context.Context, db Finder) error {
 	return nil
 }
 
+// Cover notes the releases about which no advisory was found and that the data about distributions does not know either: a
+// database that has nothing of a release does not say that nothing is wrong with it.
+func (r *Report) Cover(release map[string]string, lives lifecycle.Distributions) {
+	if _, _, known := lives.End(release["ID"], release["VERSION_ID"]); known {
+		return
+	}
+	for _, u := range r.uncovered {
+		r.Unmatched = append(r.Unmatched, "no advisory is about the release "+u)
+	}
+}
+
 // Sort puts first what is exploited, then the worst.
 func (r *Report) Sort() {
 	slices.SortStableFunc(r.Vulnerabilities, func(a, b Vulnerability) int {
@@ -60,11 +72,30 @@ func (r *Report) matchFamily(ctx context.Context, db Finder, ecosystem string, p
 		return err
 	}
 	r.Databases = append(r.Databases, info)
+	asked := map[string]bool{} // releases
 	for _, p := range packages {
 		name, version := p.Advisory()
+		if _, release, _ := strings.Cut(p.Ecosystem, ":"); release != "" && !asked[p.Ecosystem] {
+			asked[p.Ecosystem] = true
+			if !anyAbout(advisories, p.Ecosystem) {
+				r.uncovered = append(r.uncovered, p.Ecosystem)
+			}
+		}
 		r.Vulnerabilities = append(r.Vulnerabilities, r.about(p, vuln.Target{Ecosystem: p.Ecosystem, Name: name, Version: version}, advisories[name])...)
 	}
 	return nil
+}
+
+// anyAbout tells whether any advisory is about a release.
+func anyAbout(advisories map[string][]vuln.Advisory, ecosystem string) bool {
+	for _, list := range advisories {
+		for _, a := range list {
+			if slices.ContainsFunc(a.Affected, func(f vuln.Affected) bool { return vuln.SameEcosystem(f.Package.Ecosystem, ecosystem) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // about returns the advisories that apply to a package, each vulnerability once: several records of one database may

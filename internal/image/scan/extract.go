@@ -113,7 +113,10 @@ func (p *Package) distribution(release map[string]string) {
 		return
 	}
 	meta.PURLType, meta.Name, meta.Version = p.Type, p.Name, p.Version
-	p.Ecosystem = meta.Ecosystem().String()
+	// Where the distribution is not known the extractors take another one, or the list of the kernel, which names no package.
+	if p.Ecosystem = ""; kindOf(release["ID"]) == p.Type {
+		p.Ecosystem = meta.Ecosystem().String()
+	}
 	if u := meta.PURL(); u != nil {
 		p.PURL = u.String()
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Version of the records. A record of another version is made anew.
-const Version = 1
+const Version = 2
 
 // Layer is what one layer brings and takes away.
 type Layer struct {

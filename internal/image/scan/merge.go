@@ -17,6 +17,7 @@ type Contents struct {
 	Tools    []string          `json:"tools,omitempty"` // shells, package managers and compilers
 	Accounts []string          `json:"accounts,omitempty"`
 	Problems []Problem         `json:"problems,omitempty"`
+	Unseen   []string          `json:"unseen,omitempty"` // why its packages are not all there
 	Size     int64             `json:"size"`
 	Files    bool              `json:"-"` // any file at all
 	passwd   bool
@@ -25,6 +26,7 @@ type Contents struct {
 // Merge lays the layers over each other, lowest first.
 func Merge(layers []Layer) Contents {
 	out := Contents{Release: parseRelease(text(layers, "etc/os-release"), text(layers, "usr/lib/os-release")), Packages: []Package{}}
+	trace := ""
 	for i, l := range layers {
 		out.Size += l.Size
 		out.Files = out.Files || len(l.Paths) > 0
@@ -64,6 +66,9 @@ func Merge(layers []Layer) Contents {
 			if isTool(path) && seen(path) {
 				out.Tools = append(out.Tools, path)
 			}
+			if trace == "" && isTrace(path) && seen(path) {
+				trace = path
+			}
 		}
 	}
 	slices.SortStableFunc(out.Packages, func(a, b Package) int {
@@ -71,6 +76,7 @@ func Merge(layers []Layer) Contents {
 	})
 	slices.Sort(out.Tools)
 	out.Tools = slices.Compact(out.Tools)
+	out.Unseen = out.unseen(trace)
 	passwd := text(layers, "etc/passwd")
 	out.passwd = passwd != ""
 	out.Accounts = checkAccounts(passwd, text(layers, "etc/shadow"))

@@ -291,3 +291,80 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// What an image must have and does not show is said: nothing may be concluded from the packages that are left.
+func TestWhatCannotBeSeen(t *testing.T) {
+	t.Parallel()
+	node := file{name: "app/node_modules/left/package.json", data: `{"name":"left","version":"1.0.0"}`}
+	status := file{name: "var/lib/dpkg/status", data: dpkg("openssl=3.0.1")}
+	libc := file{name: "lib/x86_64-linux-gnu/libc.so.6", data: "x"}
+	release := func(text string) file { return file{name: "etc/os-release", data: text} }
+	for name, c := range map[string]struct {
+		files []file
+		want  string
+	}{
+		"all there":                       {[]file{release(bookworm), status, node, libc}, ""},
+		"no distribution":                 {[]file{node}, ""},
+		"no package database":             {[]file{release(bookworm), node}, "has no package database of the type deb"},
+		"another one's package database":  {[]file{release("ID=alpine\nVERSION_ID=3.22.1\n"), status}, "has no package database of the type apk"},
+		"an empty package database":       {[]file{release(bookworm), {name: "var/lib/dpkg/status"}, node}, "has no package database"},
+		"no os-release":                   {[]file{status, node}, "no os-release says of which"},
+		"neither, and a C library":        {[]file{node, libc}, "libc.so.6, and neither"},
+		"neither, and a shell":            {[]file{node, {name: "bin/sh", data: "x"}}, "/bin/sh, and neither"},
+		"an unknown distribution":         {[]file{release("ID=homegrown\nVERSION_ID=1\n"), status}, `no advisories are known for the distribution "homegrown"`},
+		"a distribution that is like one": {[]file{release("ID=raspbian\nID_LIKE=debian\nVERSION_ID=12\n"), status}, `for the distribution "raspbian"`},
+	} {
+		got := merged(t, layer(t, c.files...))
+		if text := strings.Join(got.Unseen, "; "); !strings.Contains(text, c.want) || (c.want == "") != (text == "") {
+			t.Errorf("%s: got %q, want %q", name, text, c.want)
+		}
+	}
+	gone := merged(t, layer(t, release(bookworm), status, node), layer(t, file{name: "var/lib/.wh.dpkg"}))
+	if len(gone.Unseen) != 1 {
+		t.Errorf("a later layer took the database away: %v", gone.Unseen)
+	}
+}
+
+// Packages of a distribution that is not known are looked up nowhere: neither in the kernel's list nor in that of another one.
+func TestAPackageWithoutDistributionHasNoAdvisories(t *testing.T) {
+	t.Parallel()
+	apk := file{name: "lib/apk/db/installed", data: "P:musl\nV:1.2.5-r0\nA:x86_64\n\n"}
+	for _, files := range [][]file{
+		{{name: "var/lib/dpkg/status", data: dpkg("linux=6.1", "openssl=3.0.1")}},
+		{apk},
+		{apk, {name: "etc/os-release", data: "ID=chimera\nVERSION_ID=1\n"}},
+	} {
+		for _, p := range merged(t, layer(t, files...)).Packages {
+			if p.Ecosystem != "" {
+				t.Errorf("%s is looked up in %s", p.Name, p.Ecosystem)
+			}
+		}
+	}
+}
+
+// A program whose packages cannot be seen is a problem, not a program without packages.
+func TestUnreadablePrograms(t *testing.T) {
+	t.Parallel()
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := bytes.ReplaceAll(program, []byte("\xff Go buildinf:"), []byte("\xff Go nothing!:"))
+	packed := slices.Clone(program[:4096])
+	copy(packed[40:48], make([]byte, 8)) // no sections
+	copy(packed[60:64], make([]byte, 4))
+	copy(packed[1000:], "UPX!")
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"a program in order": {program, ""}, "a cut program": {program[:100], "cannot be read"},
+		"a Go program without a list of modules": {silent, "does not say which modules"}, "a packed program": {packed, "packed"},
+		"a script": {[]byte("#!/bin/sh\n"), ""},
+	} {
+		got := merged(t, layer(t, file{name: "app", mode: 0o755, data: string(c.data)}))
+		if c.want == "" && len(got.Problems) > 0 || c.want != "" && (len(got.Problems) != 1 || !strings.Contains(got.Problems[0].Text, c.want)) {
+			t.Errorf("%s: %+v", name, got.Problems)
+		}
+	}
+}

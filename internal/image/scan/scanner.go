@@ -91,11 +91,17 @@ func (b *builder) file(ctx context.Context, name string, h *tar.Header, content 
 	if text {
 		b.out.Texts = append(b.out.Texts, Text{Path: name, Data: b.buf.String()})
 	}
+	before := len(b.out.Packages)
 	for _, e := range wanted {
 		if _, err := whole.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("reading %s again: %w", name, err)
 		}
 		b.extract(ctx, e, &filesystem.ScanInput{FS: noFiles{}, Path: name, Info: h.FileInfo(), Reader: whole})
+	}
+	if slices.ContainsFunc(wanted, readsPrograms) && len(b.out.Packages) == before {
+		if why := unreadable(whole); why != "" {
+			b.problem(name, why)
+		}
 	}
 	return ctx.Err()
 }

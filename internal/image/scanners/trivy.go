@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -83,6 +84,9 @@ func parseTrivy(data []byte) (Found, error) {
 			place(&v, report.Layers, s.Layer.DiffID)
 			out.Secrets = append(out.Secrets, scan.Secret{Rule: s.RuleID, Title: s.Title, Path: location(r.Target), Line: s.StartLine, Layer: v.Layer})
 		}
+	}
+	if os := in.Metadata.OS; os.Family != "" && !slices.ContainsFunc(in.Results, func(r trivyResult) bool { return r.Class == "os-pkgs" }) {
+		report.Unmatched = append(report.Unmatched, "Trivy lists no packages of the distribution "+os.Family)
 	}
 	out.Report = report
 	return out, nil
