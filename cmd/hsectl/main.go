@@ -19,7 +19,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once; the next run cleans up.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	code := run(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: app.Stream(os.Stdout), Err: app.Stream(os.Stderr)})
 	stop()
 	os.Exit(code)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 // live shows one line for each subject on a terminal, and writes it anew when something happens to it. It uses three
@@ -23,15 +25,15 @@ type live struct {
 
 // newLive returns a view for a terminal, or nil where lines are better: in files, pipelines and on dumb terminals.
 func newLive(w io.Writer) *live {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" || os.Getenv("CI") != "" || !term.IsTerminal(int(f.Fd())) {
+	f, ok := Terminal(w)
+	if !ok || os.Getenv("TERM") == "dumb" || os.Getenv("CI") != "" {
 		return nil
 	}
 	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || width < 20 {
 		return nil
 	}
-	return &live{out: w, width: width, text: map[string]string{}}
+	return &live{out: f, width: width, text: map[string]string{}}
 }
 
 // set changes the line of a subject.
@@ -39,14 +41,14 @@ func (l *live) set(subject, text string, since time.Duration) {
 	if !slices.Contains(l.rows, subject) {
 		l.rows = append(l.rows, subject)
 	}
-	l.text[subject] = fmt.Sprintf("%6.1fs  %-28s %s", since.Seconds(), subject, text)
+	l.text[subject] = sanitize.Line(fmt.Sprintf("%6.1fs  %-28s %s", since.Seconds(), subject, text))
 	l.draw()
 }
 
 // above prints a line that stays, over the view.
 func (l *live) above(text string) {
 	l.erase()
-	fmt.Fprintln(l.out, text)
+	fmt.Fprintln(l.out, sanitize.Text(text))
 	l.draw()
 }
 

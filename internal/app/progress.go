@@ -99,7 +99,7 @@ func (p *Progress) Event(e deploy.Event) {
 	case e.Kind == deploy.StepEvent && !p.group, e.Kind == "" && p.last[e.Subject] == e.Text:
 		return
 	case e.Kind == deploy.StepEvent:
-		p.fold("::group::" + e.Subject + ": " + e.Text)
+		p.fold(e.Subject + ": " + e.Text)
 		return
 	}
 	p.last[e.Subject] = e.Text
@@ -123,14 +123,25 @@ func (p *Progress) write(l line) {
 	_ = p.json.Encode(l) // the reader of the stream has gone; the deploy goes on
 }
 
-func (p *Progress) fold(text string) {
+// fold ends the group of lines before, and begins one with a title, unless it is empty.
+func (p *Progress) fold(title string) {
 	if p.within {
-		fmt.Fprintln(p.lines, "::endgroup::")
+		p.command("::endgroup::", "")
 	}
-	p.within = strings.HasPrefix(text, "::group::")
-	if text != "" {
-		fmt.Fprintln(p.lines, text)
+	if p.within = title != ""; p.within {
+		p.command("::group::", title)
 	}
+}
+
+// command tells GitHub Actions to do something. Nothing else that is printed can.
+func (p *Progress) command(prefix, text string) {
+	if w, ok := p.lines.(interface {
+		Command(prefix, text string) error
+	}); ok {
+		_ = w.Command(prefix, text) // as for every other line: whoever reads the stream has gone
+		return
+	}
+	fmt.Fprintln(p.lines, prefix+text)
 }
 
 // Say prints a line that is not an event.
@@ -157,7 +168,7 @@ func (p *Progress) Warn(text string) {
 
 // annotate lets GitHub Actions show a text next to the run, as its commands are escaped.
 func (p *Progress) annotate(kind, text string) {
-	fmt.Fprintf(p.lines, "::%s title=hsectl deploy::%s\n", kind, strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text))
+	p.command("::"+kind+" title=hsectl deploy::", strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text))
 }
 
 // Unchanged tells that there was nothing to do.

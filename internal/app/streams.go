@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 // Streams are the program's input and outputs: results go to Out, progress and errors to Err.
@@ -15,10 +17,23 @@ type Streams struct {
 	Err io.Writer
 }
 
+// Stream returns how the program writes to one of its streams: nothing that it prints, wherever that comes from, can control a
+// terminal, hide or turn text around, or be taken for a command by a pipeline.
+func Stream(f *os.File) io.Writer { return sanitize.NewWriter(f, term.IsTerminal(int(f.Fd()))) }
+
+// Terminal returns the terminal behind a stream, for what draws on it.
+func Terminal(stream any) (*os.File, bool) {
+	if w, wrapped := stream.(interface{ Unwrap() io.Writer }); wrapped {
+		stream = w.Unwrap()
+	}
+	f, ok := stream.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
 // colour tells whether a writer is a terminal that wants colours: https://no-color.org.
 func colour(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	_, ok := Terminal(w)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // Say prints a line of progress.

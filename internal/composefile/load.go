@@ -89,9 +89,25 @@ func Load(ctx context.Context, from Source) (*Project, error) {
 	}
 	loaded, err := r.project(ctx, from)
 	if err != nil {
-		return nil, fmt.Errorf("loading the Compose file: %w", err)
+		return nil, fmt.Errorf("loading the Compose file: %w", discreetly(err, from.Variables))
 	}
 	return r.complete(loaded), nil
+}
+
+// discreetly returns an error in which the names of variables stand for their values, except for short ones, which are words of
+// their own.
+func discreetly(err error, variables map[string]string) error {
+	const short = 4
+	text := err.Error()
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if value := variables[name]; len(value) >= short {
+			text = strings.ReplaceAll(text, value, "${"+name+"}")
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // Environment says where a file is, and what its variables are.

@@ -15,6 +15,9 @@ import (
 // directories are refused before they are opened: reading one may block, never end, or change something.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: failed.Err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +128,7 @@ func (b Below) named(path, name string, err error) error {
 		return b.outside(path)
 	}
 	if inner, ok := errors.AsType[*fs.PathError](err); ok && inner.Path == name {
-		return &fs.PathError{Op: "read", Path: path, Err: inner.Err}
+		return &fs.PathError{Op: "open", Path: path, Err: inner.Err}
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -26,8 +27,8 @@ func Markdown(w io.Writer, d Document) error {
 	if open := unproven(d.Findings); len(open) > 0 {
 		b.WriteString("\n### Not proven\n\n")
 		for _, f := range open {
-			fmt.Fprintf(&b, "- %s **%s** %s (%s, %s) — %s: %s  \n  `%s` %s\n", symbol(f.Status), f.Control, cell(f.Subject), f.Severity, f.Status,
-				cell(f.Title), cell(f.Detail), strings.ReplaceAll(f.Where, "`", "'"), cell(f.Remedy))
+			fmt.Fprintf(&b, "- %s **%s** %s (%s, %s) — %s: %s  \n  %s %s\n", symbol(f.Status), cell(f.Control), cell(f.Subject), f.Severity, f.Status,
+				cell(f.Title), cell(f.Detail), inline(f.Where), cell(f.Remedy))
 		}
 	}
 	if d.Before != nil {
@@ -35,7 +36,7 @@ func Markdown(w io.Writer, d Document) error {
 	}
 	fmt.Fprintf(&b, "\n<details><summary>All evidence: %s</summary>\n\n| | service | control | severity | evidence | detail |\n|---|---|---|---|---|---|\n", summary(finding.Tally(d.Findings), len(d.Findings)))
 	for _, f := range d.Findings {
-		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s |\n", symbol(f.Status), cell(f.Subject), f.Control, cell(f.Title), f.Severity, f.Tier, cell(f.Detail))
+		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s |\n", symbol(f.Status), cell(f.Subject), cell(f.Control), cell(f.Title), f.Severity, f.Tier, cell(f.Detail))
 	}
 	b.WriteString("\n</details>\n")
 	_, err := io.WriteString(w, b.String())
@@ -48,14 +49,33 @@ func markdownChanges(b *strings.Builder, changes []Change) {
 		b.WriteString("Nothing changed.\n")
 	}
 	for _, c := range changes {
-		fmt.Fprintf(b, "- %s **%s** %s: %s → %s\n", symbol(c.Now), c.Control, cell(c.Subject), c.Was, c.Answer())
+		fmt.Fprintf(b, "- %s **%s** %s: %s → %s\n", symbol(c.Now), cell(c.Control), cell(c.Subject), cell(c.Was), c.Answer())
 	}
 }
 
 // cell keeps text from ending a table's cell, becoming markup, loading a picture or mentioning a user: values come from
 // containers and pull requests, and may be anything.
 func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", ">", "&gt;", "@", "@\u200b", "[", `\[`, "!", `\!`, "*", `\*`, "_", `\_`, "`", "'").Replace(s)
+	s = oneLine(s)
+	var b strings.Builder
+	for {
+		at := link.FindStringIndex(s)
+		if at == nil {
+			break
+		}
+		b.WriteString(plain(s[:at[0]]) + inline(s[at[0]:at[1]]))
+		s = s[at[1]:]
+	}
+	return b.String() + plain(s)
+}
+
+// link finds what GitHub and GitLab make links of by themselves: addresses, mail addresses, and references to issues. As code they
+// are text.
+var link = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S*|\bwww\.\S*|\bmailto:\S*|[a-z0-9._/-]*#[0-9]\S*|[a-z0-9._%+-]+@[a-z0-9-]+\.\S*`)
+
+// plain escapes markup. The comment after @ keeps a name from being called.
+func plain(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "@", "@<!-- -->", "[", `\[`, "]", `\]`, "!", `\!`, "*", `\*`, "_", `\_`, "~", `\~`, "`", "'").Replace(s)
 }
 
 func symbol(s finding.Status) string {

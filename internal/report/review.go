@@ -11,6 +11,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/review"
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 // ReviewFormats lists what WriteReviews can write.
@@ -41,6 +42,7 @@ func ReviewText(w io.Writer, reviews []review.Review) error {
 		if i > 0 {
 			b.WriteString("\n")
 		}
+		r = reviewInLines(r)
 		fmt.Fprintf(b, "%s: %s\n", r.Stack, reviewSummary(r))
 		if owners := r.Owners(); len(owners) > 0 {
 			fmt.Fprintf(b, "to be reviewed by %s\n", strings.Join(owners, ", "))
@@ -153,7 +155,7 @@ func markdownRows(b *strings.Builder, r review.Review) {
 func changeTable(b *strings.Builder, changes []review.Change) {
 	b.WriteString("| | service | change | control | why | line |\n|---|---|---|---|---|---|\n")
 	for _, c := range changes {
-		fmt.Fprintf(b, "| %s %s | %s | %s: %s | %s | %s | %s |\n", c.Direction, severityText(c), cell(serviceTitle(c.Service)), cell(c.What), inline(difference(c)), c.Control, cell(c.Reason), cell(c.Where))
+		fmt.Fprintf(b, "| %s %s | %s | %s: %s | %s | %s | %s |\n", c.Direction, severityText(c), cell(serviceTitle(c.Service)), cell(c.What), inline(difference(c)), cell(c.Control), cell(c.Reason), cell(c.Where))
 	}
 }
 
@@ -161,6 +163,7 @@ func markdownDiff(b *strings.Builder, diff string) {
 	if diff == "" {
 		return
 	}
+	diff = sanitize.Text(diff)
 	note := ""
 	if len(diff) > maxDiff {
 		diff, note = diff[:strings.LastIndexByte(diff[:maxDiff], '\n')+1], "\nThe rest is left out; see it with: `hsectl review --format text --diff`\n"
@@ -172,9 +175,12 @@ func markdownDiff(b *strings.Builder, diff string) {
 	fmt.Fprintf(b, "\n<details><summary>What is rendered</summary>\n\n%sdiff\n%s%s\n%s\n</details>\n", fence, diff, fence, note)
 }
 
-// inline shows a value as it was written.
+// inline shows a value as it was written. A table reads \| before it reads code, and takes two backslashes for one.
 func inline(s string) string {
-	return "`" + strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ", "`", "'").Replace(s) + "`"
+	if s = oneLine(s); strings.TrimSpace(s) == "" {
+		return s
+	}
+	return "`" + strings.NewReplacer(`\|`, `\ \|`, "|", `\|`, "`", "'").Replace(s) + "`"
 }
 
 // ReviewJSON writes the reviews with their version, for machines.
@@ -231,7 +237,7 @@ func changeResult(stack string, rule int, c review.Change, sources Sources) *sar
 		text += ". Owner: " + c.Owner
 	}
 	out := sarif.NewRuleResult(c.Rule).WithRuleIndex(rule).WithKind("fail").WithLevel(level(c.Severity)).
-		WithMessage(sarif.NewTextMessage(text)).WithProperties(properties(about))
+		WithMessage(sarif.NewTextMessage(sarifPlain(text))).WithProperties(properties(about))
 	// The same change of the same value is the same alert, wherever its line moves.
 	out.WithPartialFingerprints(fingerprint("hsectlReview/v1", stack, c.Service, c.Rule, c.Control, c.What, c.Key))
 	if file, line, column := place(c.Where); file != "" {

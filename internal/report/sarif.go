@@ -123,7 +123,7 @@ func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
 		about["owner"] = f.Owner
 	}
 	out := sarif.NewRuleResult(f.Control).WithRuleIndex(rule).WithKind("fail").WithLevel(level(f.Severity)).
-		WithMessage(sarif.NewTextMessage(sarifText(f))).WithProperties(properties(about))
+		WithMessage(sarif.NewTextMessage(sarifPlain(sarifText(f)))).WithProperties(properties(about))
 	// The same control of the same service is the same alert, wherever its line moves.
 	out.WithPartialFingerprints(fingerprint("hsectlControl/v1", d.Subject, f.Subject, f.Control))
 	out.AddLocation(sarifLocation(d, f))
@@ -132,6 +132,11 @@ func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
 			WithJustification(fmt.Sprintf("until %s: %s", f.Waiver.Expires, f.Waiver.Reason)))
 	}
 	return out
+}
+
+// sarifPlain keeps brackets in a message from making a link: SARIF 2.1.0, section 3.11.6.
+func sarifPlain(text string) string {
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`).Replace(text)
 }
 
 func sarifText(f finding.Finding) string {

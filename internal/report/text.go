@@ -19,6 +19,10 @@ type TextOptions struct {
 // Text writes the document for a terminal: one line per service when all is well, and below it only what is not. Advice is
 // one line each; its fix is among all the rest.
 func Text(w io.Writer, d Document, o TextOptions) error {
+	d.Subject, d.Findings = oneLine(d.Subject), inLines(d.Findings)
+	if d.Before != nil {
+		d.Before = &Snapshot{Made: d.Before.Made, Findings: inLines(d.Before.Findings)}
+	}
 	p := painter(o.Colour)
 	var b strings.Builder
 	width := column(subjects(d.Findings))

@@ -11,19 +11,19 @@ import (
 	"strings"
 
 	"charm.land/huh/v2"
-	"golang.org/x/term"
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/evidence"
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/sanitize"
 	"github.com/hsectl/hsectl/profiles"
 )
 
 // isTerminal reports whether a stream is a terminal; in a script it is not.
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	_, ok := app.Terminal(stream)
+	return ok
 }
 
 // askInit prompts for missing flags of init when input and error stream are both a terminal. In a script it asks nothing and
@@ -100,7 +100,7 @@ func composeFiles(dir string) []string {
 		for _, file := range append([]string{filepath.Join(dir, name)}, more...) {
 			data, err := host.ReadFile(file, app.MaxProfileBytes)
 			if err == nil && composefile.IsCompose(data) && !evidence.Rendered(data) {
-				out = append(out, filepath.Base(file))
+				out = append(out, sanitize.Line(filepath.Base(file)))
 			}
 		}
 	}
@@ -109,7 +109,11 @@ func composeFiles(dir string) []string {
 
 // form prompts on the terminal, line by line on a dumb one.
 func form(ctx context.Context, s app.Streams, questions ...*huh.Group) error {
-	f := huh.NewForm(questions...).WithInput(s.In).WithOutput(s.Err).WithShowHelp(true).WithAccessible(os.Getenv("TERM") == "dumb")
+	screen := s.Err
+	if terminal, ok := app.Terminal(s.Err); ok {
+		screen = terminal // the form draws on it
+	}
+	f := huh.NewForm(questions...).WithInput(s.In).WithOutput(screen).WithShowHelp(true).WithAccessible(os.Getenv("TERM") == "dumb")
 	err := f.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) || errors.Is(err, io.EOF) {
 		return errLeft()

@@ -10,6 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 // GenerateOptions are the flags of generate.
@@ -76,7 +77,7 @@ func explainValue(s app.Streams, l app.Loaded, path string) error {
 	}
 	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	for _, chain := range values {
-		fmt.Fprintf(table, "%s: %s\n", chain[0].Path, chain[0].Value)
+		fmt.Fprintf(table, "%s: %s\n", sanitize.Line(chain[0].Path), sanitize.Line(chain[0].Value))
 		for _, said := range chain {
 			explainSaying(table, said)
 		}
@@ -89,6 +90,7 @@ func explainSaying(w io.Writer, said profile.Saying) {
 	if said.Text != "" {
 		value = said.Text
 	}
+	value = sanitize.Line(value)
 	if place := said.At.String(); place != said.Layer && said.At.Line > 0 {
 		fmt.Fprintf(w, "\t%s\t%s\t%s\n", said.Layer, place, value)
 		return

@@ -16,6 +16,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/bundle"
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 // Load loads the images of a bundle into the engine, and writes its files.
@@ -47,7 +48,7 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, path, dir string)
 	for _, i := range m.Images {
 		fmt.Fprintln(s.Out, i.Reference)
 	}
-	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", app.Count(len(m.Images), "image"), m.Stack, m.Version, m.Created.Format(time.DateOnly), runtime.GOOS)
+	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", app.Count(len(m.Images), "image"), sanitize.Line(m.Stack), sanitize.Line(m.Version), m.Created.Format(time.DateOnly), runtime.GOOS)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/record"
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 // releaseLine is a release as the list shows it.
@@ -78,8 +79,8 @@ func List(ctx context.Context, g *app.Settings, s app.Streams, format string) er
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RELEASE\tSTATUS\tVERIFIED\tWHEN (engine)\tBY\tREVISION\tNOTE")
 	for _, l := range lines {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s@%s\t%s\t%s\n", l.Release, l.Status, l.Verified, l.At.Format(time.DateTime), l.By, l.Host,
-			shortRevision(l.Revision), note(l))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s@%s\t%s\t%s\n", l.Release, l.Status, l.Verified, l.At.Format(time.DateTime),
+			sanitize.Line(l.By), sanitize.Line(l.Host), sanitize.Line(shortRevision(l.Revision)), sanitize.Line(note(l)))
 	}
 	return w.Flush()
 }

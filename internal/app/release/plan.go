@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
+	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
 const maxPlanBytes = 4 << 20
@@ -127,13 +128,13 @@ func printPlan(s app.Streams, p deploy.Saved) error {
 	for _, r := range p.Resources {
 		fmt.Fprintf(w, "%s\trecreate\t%s\n", r.Kind+" "+r.Name, "takes down "+strings.Join(r.Services, ", "))
 		for _, cause := range r.Causes {
-			fmt.Fprintf(w, "\t\t· %s\n", cause)
+			fmt.Fprintf(w, "\t\t· %s\n", sanitize.Line(cause))
 		}
 	}
 	for _, c := range p.Services {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Service, c.Action, c.How)
 		for _, cause := range c.Causes {
-			fmt.Fprintf(w, "\t\t· %s\n", cause)
+			fmt.Fprintf(w, "\t\t· %s\n", sanitize.Line(cause))
 		}
 	}
 	if len(p.Hooks) > 0 {
@@ -163,7 +164,7 @@ func printDrift(s app.Streams, p deploy.Saved) error {
 				titled = true
 			}
 			running, release, file := onlyOwn(f.Running, f.Release, f.File)
-			fmt.Fprintln(w, strings.Join([]string{c.Service, f.Field, shown(running), shown(release), shown(file)}, "\t"))
+			fmt.Fprintln(w, strings.Join([]string{c.Service, f.Field, sanitize.Line(shown(running)), sanitize.Line(shown(release)), sanitize.Line(shown(file))}, "\t"))
 		}
 	}
 	return w.Flush()
