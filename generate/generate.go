@@ -59,11 +59,11 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 	}
 	files = slices.Concat(files, configFiles(s), cronFiles(s, from), firewallFiles(s, from))
 	if from.Monitoring != nil {
-		beside, err := monitoringFiles(*from.Monitoring, from)
+		monitor, err := monitoringFiles(*from.Monitoring, from)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, beside...)
+		files = append(files, monitor...)
 	}
 	files = append(files, scheduleFiles(s, from)...)
 	manifest, err := newManifest(s, from, files)

@@ -39,7 +39,7 @@ func main() {
 `
 
 const everyStep = `FROM scratch AS first
-ARG WHO=nobody
+ARG WHO=none
 LABEL who=$WHO
 COPY --chmod=755 witness /witness
 RUN --mount=type=secret,id=token ["/witness", "/run/secrets/token=s3cret-of-the-build"]

@@ -218,7 +218,7 @@ func githubToken() string {
 	}
 	return part(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." +
 		part(map[string]any{"ac": `[{"Scope":"refs/heads/main","Permission":3}]`, "exp": time.Now().Add(time.Hour).Unix(), "nbf": time.Now().Add(-time.Hour).Unix()}) + "." +
-		base64.RawURLEncoding.EncodeToString([]byte("nobody"))
+		base64.RawURLEncoding.EncodeToString([]byte("unsigned"))
 }
 
 func (c *githubCache) entries() []string {

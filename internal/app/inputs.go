@@ -125,8 +125,8 @@ func (i Inputs) Variables() (map[string]string, error) {
 // ComposeVariables returns the values that a Compose file may use. The .env next to it counts where none is named and git has
 // it: then it is as public as the file. Skipped is the one that does not count, or empty.
 func (i Inputs) ComposeVariables(ctx context.Context, file string) (values map[string]string, skipped string, err error) {
-	beside := filepath.Join(filepath.Dir(file), dotenv)
-	if _, err := os.Stat(beside); len(i.EnvFiles) > 0 || errors.Is(err, fs.ErrNotExist) {
+	envFile := filepath.Join(filepath.Dir(file), dotenv)
+	if _, err := os.Stat(envFile); len(i.EnvFiles) > 0 || errors.Is(err, fs.ErrNotExist) {
 		values, err := i.Variables()
 		return values, "", err
 	}
@@ -134,24 +134,24 @@ func (i Inputs) ComposeVariables(ctx context.Context, file string) (values map[s
 	if err != nil {
 		return nil, "", err
 	}
-	if !tree.Holds(beside) || !host.Tracked(ctx, beside) {
+	if !tree.Holds(envFile) || !host.Tracked(ctx, envFile) {
 		values, err = i.Variables()
-		return values, beside, err
+		return values, envFile, err
 	}
-	i.EnvFiles = []string{beside}
+	i.EnvFiles = []string{envFile}
 	values, err = i.Variables()
 	return values, "", err
 }
 
 // Project returns inputs with the .env next to a Compose file among them, where none is named and there is one in the tree.
 func (i Inputs) Project(file string) (Inputs, error) {
-	beside := filepath.Join(filepath.Dir(file), dotenv)
+	envFile := filepath.Join(filepath.Dir(file), dotenv)
 	tree, err := i.Tree(file)
 	if err != nil {
 		return i, err
 	}
-	if _, err := os.Stat(beside); err == nil && len(i.EnvFiles) == 0 && tree.Holds(beside) {
-		i.EnvFiles = []string{beside}
+	if _, err := os.Stat(envFile); err == nil && len(i.EnvFiles) == 0 && tree.Holds(envFile) {
+		i.EnvFiles = []string{envFile}
 	}
 	return i, nil
 }

@@ -291,26 +291,26 @@ func (read Reader) extend(name, from string) (parser.Document, error) {
 // Dir is the directory that paths in the profile are relative to.
 func (l Loaded) Dir() string { return filepath.Dir(l.Path) }
 
-// Watching returns the monitoring stack of the profile, or false when it has none.
-func (l Loaded) Watching() (Loaded, bool, error) {
+// MonitoringStack returns the monitoring stack of the profile, or false when it has none.
+func (l Loaded) MonitoringStack() (Loaded, bool, error) {
 	if l.Profile.Monitoring == nil {
 		return Loaded{}, false, nil
 	}
-	beside, err := monitoring.New(l.Profile, l.Stack)
+	monitor, err := monitoring.New(l.Profile, l.Stack)
 	if err != nil {
 		return Loaded{}, false, err
 	}
 	l.Root = "monitoring."
-	return l.of(l.dated(beside).Pinned(l.Locked.Pins(l.Root))), true, nil
+	return l.of(l.dated(monitor).Pinned(l.Locked.Pins(l.Root))), true, nil
 }
 
-// Watchers returns the monitoring stack of a profile that must have one.
-func (l Loaded) Watchers() (Loaded, error) {
-	beside, ok, err := l.Watching()
+// RequireMonitoring returns the monitoring stack of a profile that must have one.
+func (l Loaded) RequireMonitoring() (Loaded, error) {
+	monitor, ok, err := l.MonitoringStack()
 	if err == nil && !ok {
 		err = &UsageError{fmt.Errorf("%s has no monitoring section", l.Path), "add monitoring: {} to the profile; see docs/monitoring.md"}
 	}
-	return beside, err
+	return monitor, err
 }
 
 // Resolve is a path of the profile, seen from the profile.

@@ -66,9 +66,9 @@ func (l Loaded) Wanted() ([]lock.Wanted, error) {
 		}
 	}
 	add(l)
-	beside, ok, err := l.Watching()
+	monitor, ok, err := l.MonitoringStack()
 	if ok && err == nil {
-		add(beside)
+		add(monitor)
 	}
 	return out, err
 }

@@ -25,12 +25,12 @@ func Render(l Loaded, out string) ([]generate.File, error) {
 		Profile: filepath.ToSlash(filepath.Base(l.Path)), Data: l.Data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
 		Inputs: l.Inputs, Choices: l.Choices,
 	}
-	beside, ok, err := l.Watching()
+	monitor, ok, err := l.MonitoringStack()
 	if err != nil {
 		return nil, err
 	}
 	if ok {
-		source.Monitoring = &beside.Stack
+		source.Monitoring = &monitor.Stack
 		source.Verify = l.Profile.Monitoring.Verify.D
 	}
 	return generate.Render(l.Stack, source)

@@ -62,7 +62,7 @@ func (g *Settings) Gather(ctx context.Context, l Loaded) (environment map[string
 func (g *Settings) vault(l Loaded) Vault {
 	v := Vault{Dir: l.Dir(), Identity: g.Identity}
 	if l.Bundle != nil {
-		v.beside = l.Bundle.Dir
+		v.bundleDir = l.Bundle.Dir
 	}
 	return v
 }

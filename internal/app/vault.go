@@ -16,9 +16,9 @@ import (
 
 // Vault reads the values of secrets from where the profile says they are.
 type Vault struct {
-	Dir      string // of the profile
-	beside   string // where else its files may be; empty is nowhere
-	Identity string // file of the age identity, or the key itself
+	Dir       string // of the profile
+	bundleDir string // where else its files may be; empty is nowhere
+	Identity  string // file of the age identity, or the key itself
 }
 
 // Value returns the value of a secret that is not made from another. Errors complete the sentence "secret NAME…", and
@@ -58,9 +58,9 @@ func (v Vault) Path(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
-	if v.beside != "" {
+	if v.bundleDir != "" {
 		if _, err := os.Stat(filepath.Join(v.Dir, path)); err != nil {
-			return filepath.Join(v.beside, path)
+			return filepath.Join(v.bundleDir, path)
 		}
 	}
 	return filepath.Join(v.Dir, path)

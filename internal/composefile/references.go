@@ -100,7 +100,7 @@ func (f *follower) try(ref reference, base string) error {
 	}
 	if ref.kind == directory {
 		f.base(path)
-		return f.beside(path)
+		return f.envFile(path)
 	}
 	if _, ok := f.seen[path]; ok {
 		return nil
@@ -123,7 +123,7 @@ func (f *follower) try(ref reference, base string) error {
 		return fmt.Errorf("reading %s: more than %d files include or extend each other", path, maxFiles)
 	}
 	f.base(filepath.Dir(path))
-	if err := f.beside(filepath.Dir(path)); err != nil {
+	if err := f.envFile(filepath.Dir(path)); err != nil {
 		return err
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -142,8 +142,8 @@ func (f *follower) try(ref reference, base string) error {
 	}
 }
 
-// beside looks at the .env that Compose reads in the directory of what is included.
-func (f *follower) beside(dir string) error { return f.variables(filepath.Join(dir, ".env")) }
+// envFile reads the .env that Compose reads in the directory of what is included.
+func (f *follower) envFile(dir string) error { return f.variables(filepath.Join(dir, ".env")) }
 
 // variables looks at a file of variables. The values of one that is not as public as the Compose file are not put into it.
 func (f *follower) variables(path string) error {

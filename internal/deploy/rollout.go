@@ -47,7 +47,7 @@ func startsFirst(in stack.Stack, s stack.Service, running []Running) bool {
 }
 
 // transition brings the containers to a file: first everything that is replaced stop-first, the edge among it, then each
-// service that starts first, and at last the whole, by which final `compose up`.
+// service that starts first, and at last the whole, in a final `compose up`.
 type transition struct {
 	whole  ComposeStep
 	load   *Step           // by which the edge loads what was delivered to it; nil when it has

@@ -83,7 +83,7 @@ func lines(p deploy.Plan) []string {
 	return out
 }
 
-// What stops first changes before anything is swapped, each swap is a step of its own, and final `compose up`.
+// What stops first changes before anything is swapped, each swap is a step of its own, and a final `compose up` ends it.
 func TestSwapsArePlanned(t *testing.T) {
 	plan, release := changedBehindEdge(t)
 	want := []string{"converge shop edge,files,hidden,last", "roll uploads", "roll web", "converge shop edge,files,hidden,last,uploads,web"}

@@ -348,7 +348,7 @@ func TestUnreachableHost(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
 	old := f.profile("old", "serve", "serve")
-	for _, host := range []string{"unix:///nonexistent/engine.sock", "tcp://127.0.0.1:1", "ssh://nobody@127.0.0.1:1"} {
+	for _, host := range []string{"unix:///nonexistent/engine.sock", "tcp://127.0.0.1:1", "ssh://user@127.0.0.1:1"} {
 		code, out := f.run("old", "deploy", "-f", old, "--host", host)
 		if code != 1 || !strings.Contains(out, "reaching the engine") || !strings.Contains(out, "hint: ") {
 			t.Errorf("%s: exit %d\n%s", host, code, out)

@@ -19,10 +19,10 @@ import (
 // attested pushes the index of the registry again, with statements about its first image.
 func attested(t *testing.T, at string, index v1.ImageIndex, about v1.Image, statements ...string) string {
 	t.Helper()
-	beside := empty.Image
+	statement := empty.Image
 	var err error
 	for _, s := range statements {
-		if beside, err = mutate.Append(beside, mutate.Addendum{Layer: static.NewLayer([]byte(s), "application/vnd.in-toto+json")}); err != nil {
+		if statement, err = mutate.Append(statement, mutate.Addendum{Layer: static.NewLayer([]byte(s), "application/vnd.in-toto+json")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -30,7 +30,7 @@ func attested(t *testing.T, at string, index v1.ImageIndex, about v1.Image, stat
 	if err != nil {
 		t.Fatal(err)
 	}
-	index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: beside, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"},
+	index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: statement, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"},
 		Annotations: map[string]string{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest.String()}}})
 	ref, err := name.ParseReference(at + "/app:attested")
 	if err != nil {

@@ -60,7 +60,7 @@ func (m storage) observedWrites() (list []any, questions []string, looked bool) 
 		case dir == "/tmp" || strings.HasPrefix(dir, "/tmp/") && m.temporary():
 			continue
 		case !movable(dir) || ofTheSystem(dir) || m.holdsMount(dir):
-			questions = append(questions, m.ask("it was seen to write in %s, which is read-only now; can it write elsewhere?", dir))
+			questions = append(questions, m.ask("it was seen to write in %s, which is read-only now; can it write to another path?", dir))
 			continue
 		case passing(dir):
 			entry["tmpfs"] = "64M"

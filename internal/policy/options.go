@@ -109,7 +109,7 @@ func Borrowed(pid, ipc, network string) []string {
 		case strings.HasPrefix(n.mode, "service:") || strings.HasPrefix(n.mode, "container:"):
 			out = append(out, n.kind)
 		case n.kind == "ipc" && n.mode == "shareable":
-			out = append(out, "ipc, by whoever joins")
+			out = append(out, "ipc, shareable")
 		}
 	}
 	return out

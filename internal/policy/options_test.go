@@ -39,7 +39,7 @@ func TestSecurityOptions(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
-	if got := policy.Borrowed("service:a", "shareable", "container:b"); !slices.Equal(got, []string{"ipc, by whoever joins", "network", "pid"}) {
+	if got := policy.Borrowed("service:a", "shareable", "container:b"); !slices.Equal(got, []string{"ipc, shareable", "network", "pid"}) {
 		t.Errorf("borrowed: %q", got)
 	}
 	if got := policy.Borrowed("host", "private", "shop_default"); got != nil {

@@ -24,7 +24,7 @@ secrets:
   own: {env: OWN}
   source: {env: SOURCE}
   made: {from: source, format: "x{}"}
-  nobody: {env: NOBODY}
+  unread: {env: UNREAD}
 jobs:
   tidy: {service: batch, command: [tidy]}
   migrate: {service: web, command: [migrate]}
@@ -37,11 +37,11 @@ func TestChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	for choice, want := range map[string]string{
-		"":                  "web / migrate / both nobody",
-		"nightly":           "batch web / migrate tidy / both made nobody own source",
-		"all-day debug":     "batch debug web / migrate tidy / both made nobody own source",
-		"debug":             "debug web / migrate / both nobody",
-		profile.EveryChoice: "batch debug web / migrate tidy / both made nobody own source",
+		"":                  "web / migrate / both unread",
+		"nightly":           "batch web / migrate tidy / both made unread own source",
+		"all-day debug":     "batch debug web / migrate tidy / both made unread own source",
+		"debug":             "debug web / migrate / both unread",
+		profile.EveryChoice: "batch debug web / migrate tidy / both made unread own source",
 	} {
 		got, err := p.Choose(strings.Fields(choice))
 		if err != nil {

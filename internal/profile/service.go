@@ -71,7 +71,7 @@ type Writable struct {
 type HostPath struct {
 	Host string `yaml:"host" doc:"path on the host"`
 	Path string `yaml:"path" doc:"path in the container; the same unless written"`
-	Why  string `yaml:"why" doc:"what is read there, and why there is no narrower way"`
+	Why  string `yaml:"why" doc:"what is read there, and why no narrower way works"`
 }
 
 // Capability is a Linux capability that the service keeps, and why.

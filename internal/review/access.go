@@ -39,7 +39,7 @@ func (s accessComparison) user() {
 	case s.new.User.UID == 0 && s.old.User.UID != 0:
 		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the service runs as root: root on the host as soon as one layer of isolation fails"
 	case s.old.User.UID == 0 && s.new.User.UID != 0:
-		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "the service does not run as root any more"
+		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "the service no longer runs as root"
 	case s.new.User.GID == 0 && s.old.User.GID != 0:
 		c.Direction, c.Severity, c.Control, c.Reason = Weaker, finding.Medium, "HSE-USR-002", "files of the image often grant more to group 0 than to others"
 	case s.old.User.GID == 0 && s.new.User.GID != 0:
@@ -173,7 +173,7 @@ func (s accessComparison) writable() {
 	for _, w := range s.old.Writable {
 		if _, ok := gone[w.Path]; ok {
 			s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Stronger, Severity: finding.Medium, What: "writable path", Old: writableText(w), Key: "writable",
-				Reason: "the service cannot write there any more"})
+				Reason: "the service can no longer write there"})
 		}
 	}
 }
@@ -291,7 +291,7 @@ func (s accessComparison) secretUses() {
 	for _, use := range s.old.Secrets {
 		if !slices.ContainsFunc(s.new.Secrets, func(u stack.SecretFile) bool { return u.Name == use.Name }) {
 			s.change(Change{Rule: RuleGrant, Control: "HSE-SEC-002", Direction: Stronger, Severity: finding.Medium, What: "secret", Old: use.Name, Key: "secrets",
-				Reason: "the service does not read it any more"})
+				Reason: "the service no longer reads it"})
 		}
 	}
 }

@@ -53,11 +53,11 @@ func (v volumeComparison) compare() {
 	case was != nil && is == nil:
 		v.change(Change{What: "backup", Old: old, New: now, Direction: Weaker, Severity: finding.High, Reason: cmp.Or(v.new.Ephemeral, "the data is no longer backed up")})
 	case was == nil && is != nil:
-		v.change(Change{What: "backup", Old: old, New: now, Direction: Stronger, Severity: finding.Medium, Reason: "its data is kept elsewhere"})
+		v.change(Change{What: "backup", Old: old, New: now, Direction: Stronger, Severity: finding.Medium, Reason: "its data is kept in another place"})
 	case was == nil && old != now:
 		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Low, Reason: cmp.Or(v.new.Ephemeral, "whether its data may be lost is no longer declared")})
 	case was != nil && old != now:
-		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Medium, Reason: cmp.Or(is.Reason, "backups are made elsewhere; check that the older ones are kept")})
+		v.change(Change{What: "backup", Old: old, New: now, Severity: finding.Medium, Reason: cmp.Or(is.Reason, "backups go to a different place; check that the older ones are kept")})
 	}
 	if was != nil && is != nil {
 		v.limits(*was, *is)

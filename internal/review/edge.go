@@ -53,7 +53,7 @@ func (c *comparison) site(old, now stack.Site) {
 		case is < was && is == 0:
 			change.Direction, change.Severity, change.Reason = Weaker, finding.High, "everyone on the path can read and change the traffic"
 		case is < was:
-			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "clients cannot tell the edge from an impostor"
+			change.Direction, change.Severity, change.Reason = Weaker, finding.Medium, "clients cannot distinguish the edge from an impostor"
 		case is > was:
 			change.Direction, change.Severity, change.Reason = Stronger, finding.Medium, "clients can verify the edge"
 		}

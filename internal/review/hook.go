@@ -31,9 +31,9 @@ func (c *comparison) hooks() {
 	}
 	for _, old := range c.base.Stack.Hooks {
 		if !slices.ContainsFunc(c.head.Stack.Hooks, func(h stack.Hook) bool { return h.Name == old.Name }) {
-			row := Change{Rule: RuleHook, What: "hook " + old.Name, Old: hookText(old), Key: "hooks", Reason: "it does not run any more"}
+			row := Change{Rule: RuleHook, What: "hook " + old.Name, Old: hookText(old), Key: "hooks", Reason: "it no longer runs"}
 			if old.When == stack.Before {
-				row.Severity, row.Reason = finding.Low, "it does not run any more, and stops no deploy"
+				row.Severity, row.Reason = finding.Low, "it no longer runs, and stops no deploy"
 			}
 			c.changes = append(c.changes, row)
 		}
@@ -59,7 +59,7 @@ func (c *comparison) jobs() {
 	}
 	for _, old := range c.base.Stack.Jobs {
 		if !slices.ContainsFunc(c.head.Stack.Jobs, func(j stack.Job) bool { return j.Name == old.Name }) {
-			c.changes = append(c.changes, Change{Rule: RuleImage, What: "job " + old.Name, Old: jobText(old), Key: "jobs", Reason: "it does not run any more"})
+			c.changes = append(c.changes, Change{Rule: RuleImage, What: "job " + old.Name, Old: jobText(old), Key: "jobs", Reason: "it no longer runs"})
 		}
 	}
 }

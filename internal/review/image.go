@@ -49,7 +49,7 @@ func (s imageComparison) reference() {
 	c := Change{Rule: RuleImage, Control: "HSE-IMG-001", What: "image", Old: s.old.Image, New: s.new.Image, Key: "image", Reason: "a different image runs"}
 	switch {
 	case oldDigest != "" && newDigest == "":
-		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the image is not pinned by its digest any more: the same name can become another image"
+		c.Direction, c.Severity, c.Reason = Weaker, finding.High, "the image is no longer pinned by its digest: the same name can become another image"
 	case oldDigest == "" && newDigest != "":
 		c.Direction, c.Severity, c.Reason = Stronger, finding.High, "the image is pinned by its digest"
 	case registry(oldName) != registry(newName):

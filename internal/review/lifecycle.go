@@ -110,7 +110,7 @@ func (s lifecycleComparison) dependencies() {
 	}
 	for _, d := range s.old.DependsOn {
 		if !slices.ContainsFunc(s.new.DependsOn, func(o stack.Dependency) bool { return o.Service == d.Service }) {
-			s.change(Change{Rule: RuleHealth, What: "dependency", Old: d.Service + " " + d.Condition, Key: "depends_on", Reason: "it does not wait for it any more"})
+			s.change(Change{Rule: RuleHealth, What: "dependency", Old: d.Service + " " + d.Condition, Key: "depends_on", Reason: "it no longer waits for it"})
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (s lifecycleComparison) dependencies() {
 func (s lifecycleComparison) proofs() {
 	for _, p := range s.old.Denied {
 		if !slices.Contains(s.new.Denied, p) {
-			s.change(Change{Rule: RuleControl, Control: "HSE-FS-010", Direction: Weaker, Severity: finding.Low, What: "denied path", Old: p, Key: "verify.denied", Reason: "verify does not prove any more that it cannot be written"})
+			s.change(Change{Rule: RuleControl, Control: "HSE-FS-010", Direction: Weaker, Severity: finding.Low, What: "denied path", Old: p, Key: "verify.denied", Reason: "verify no longer proves that it cannot be written"})
 		}
 	}
 	for i, p := range s.new.Denied {
@@ -133,7 +133,7 @@ func (s lifecycleComparison) proofs() {
 	c := Change{Rule: RuleControl, Control: "HSE-NET-007", Direction: Weaker, Severity: finding.Low, What: "listening ports", Old: listenText(s.old.Listen), New: listenText(s.new.Listen), Key: "verify.listen", Reason: "the service may listen on more ports"}
 	switch {
 	case s.new.Listen == nil:
-		c.Reason = "verify does not look at listening ports any more"
+		c.Reason = "verify no longer checks listening ports"
 	case s.old.Listen == nil:
 		c.Direction, c.Reason = Stronger, "verify proves that no other port is open"
 	case !slices.ContainsFunc(s.new.Listen, func(p int) bool { return !slices.Contains(s.old.Listen, p) }):

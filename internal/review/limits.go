@@ -51,6 +51,6 @@ func (s *serviceComparison) limits() {
 		s.change(Change{Rule: RuleLimit, What: "reservations", Old: resourcesText(old.Reservations), New: resourcesText(now.Reservations), Key: "reservations", Reason: "resources reserved for the service"})
 	}
 	if old.Log.Driver != now.Log.Driver {
-		s.change(Change{Rule: RuleOther, Control: "HSE-LOG-002", What: "log driver", Old: old.Log.Driver, New: now.Log.Driver, Key: "logging.driver", Reason: "logs go elsewhere"})
+		s.change(Change{Rule: RuleOther, Control: "HSE-LOG-002", What: "log driver", Old: old.Log.Driver, New: now.Log.Driver, Key: "logging.driver", Reason: "logs go to a different place"})
 	}
 }

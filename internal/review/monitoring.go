@@ -212,7 +212,7 @@ func (s *serviceComparison) observation() {
 	c := Change{Rule: RuleWatch, Control: controlWatched, What: "metrics", Key: "metrics", Severity: finding.Low}
 	switch {
 	case old != nil && now == nil:
-		c.Direction, c.Old, c.Reason = Weaker, fmt.Sprintf("%d%s", old.Port, old.Path), "Prometheus does not ask it any more: what it counts is not seen"
+		c.Direction, c.Old, c.Reason = Weaker, fmt.Sprintf("%d%s", old.Port, old.Path), "Prometheus no longer scrapes it: its metrics are missing"
 		s.change(c)
 	case old == nil && now != nil:
 		c.Direction, c.New, c.Reason = Stronger, fmt.Sprintf("%d%s", now.Port, now.Path), "Prometheus asks it"
@@ -236,7 +236,7 @@ func (s *serviceComparison) objective(key, what string, old, now float64, oldTex
 	c := Change{Rule: RuleWatch, Control: controlAlerts, What: what, Old: oldText, New: newText, Key: key, Direction: Stronger, Severity: finding.Low, Reason: "an alert fires sooner"}
 	switch {
 	case now == 0:
-		c.Direction, c.New, c.Key, c.Reason = Weaker, "", "slo", "no alert fires for it any more"
+		c.Direction, c.New, c.Key, c.Reason = Weaker, "", "slo", "alerts no longer fire for it"
 	case old == 0:
 		c.Old, c.Reason = "", "an alert fires when it is missed"
 	case now > old != more:
@@ -309,7 +309,7 @@ func (c *comparison) receiver(i int, old, now profile.Receiver) {
 	default:
 		change := Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Low, What: "alerts for " + now.Name, Old: was, New: is, Key: key + ".severity", Reason: "it is no longer notified of warnings"}
 		if !slices.ContainsFunc(c.head.Monitoring.Receivers, func(r profile.Receiver) bool { return cmp.Or(r.Severity, "all") == "all" }) {
-			change.Severity, change.Reason = finding.Medium, "no receiver gets warnings any more"
+			change.Severity, change.Reason = finding.Medium, "receivers no longer get warnings"
 		}
 		c.watch(change)
 	}

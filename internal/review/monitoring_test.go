@@ -50,7 +50,7 @@ monitoring:
 `
 
 // pair returns both stacks of a profile: the one that is watched, and the one that watches, which may be empty.
-func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
+func pair(t *testing.T, text string, edits ...edit) (of, monitor review.Side) {
 	t.Helper()
 	for _, e := range edits {
 		if !strings.Contains(text, e.from) {
@@ -70,7 +70,7 @@ func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
 			t.Fatal(err)
 		}
 		source.Monitoring = &s
-		beside = declare(t, review.Side{Stack: s, Monitoring: p.Monitoring})
+		monitor = declare(t, review.Side{Stack: s, Monitoring: p.Monitoring})
 	}
 	files, err := generate.Render(of.Stack, source)
 	if err != nil {
@@ -81,10 +81,10 @@ func pair(t *testing.T, text string, edits ...edit) (of, beside review.Side) {
 		case generate.ComposeFile:
 			of.Rendered = f.Data
 		case generate.MonitoringFile:
-			beside.Rendered = f.Data
+			monitor.Rendered = f.Data
 		}
 	}
-	return of, beside
+	return of, monitor
 }
 
 // Each case is one change of how a stack is watched, and what the review says: of the stack itself, then of the one that
@@ -158,9 +158,9 @@ func TestMonitoringVerdicts(t *testing.T) {
 // Where logs go is judged by whether others on the way can read them.
 func TestLogSink(t *testing.T) {
 	to := func(sink string) review.Side {
-		_, beside := pair(t, watched, edit{"  off: [alloy, loki]\n", "  logs: " + sink + "\n"},
+		_, monitor := pair(t, watched, edit{"  off: [alloy, loki]\n", "  logs: " + sink + "\n"},
 			edit{"  exceptions:\n", "  exceptions:\n    - {control: HSE-FS-003, service: alloy, reason: x, owner: ops, expires: 2027-04-01}\n    - {control: HSE-USR-001, service: alloy, reason: x, owner: ops, expires: 2027-04-01}\n    - {control: HSE-USR-002, service: alloy, reason: x, owner: ops, expires: 2027-04-01}\n"})
-		return beside
+		return monitor
 	}
 	const tls, plain = `{to: elasticsearch, url: "https://logs.example:9200", user: hse, password: hook}`, `{to: elasticsearch, url: "http://logs.example:9200", user: hse, password: hook}`
 	for _, c := range []struct{ from, to, want string }{

@@ -159,7 +159,7 @@ func (s networkComparison) egress() {
 			Reason: "the service can connect to the outside: fetch tools, and send data"})
 	case len(was) > 0 && len(is) == 0:
 		s.change(Change{Rule: RuleGrant, Control: "HSE-NET-005", Direction: Stronger, Severity: finding.High, What: "way out", Old: strings.Join(was, ", "), Key: "networks",
-			Reason: "the service cannot connect to the outside any more"})
+			Reason: "the service can no longer connect to the outside"})
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *serviceComparison) extra(old, now map[string]any, key string, note func
 		case !had:
 			c.Old, c.Reason = "", "it goes into the rendered file as it is"
 		case !has:
-			c.New, c.Severity, c.Reason = "", finding.Info, "it is not passed through any more"
+			c.New, c.Severity, c.Reason = "", finding.Info, "it is no longer passed through"
 		}
 		if s.head.Judged != nil && strings.HasPrefix(name, "x-") {
 			c.Severity = finding.Info

@@ -98,7 +98,7 @@ func TestStreams(t *testing.T) {
 			t.Errorf("%s: it is decrypted", name)
 		}
 	}
-	if _, err := secret.Encrypting(&file, []string{"age1nobody"}); err == nil {
+	if _, err := secret.Encrypting(&file, []string{"age1invalid"}); err == nil {
 		t.Error("it is encrypted without a recipient")
 	}
 }

@@ -55,11 +55,11 @@ func directories(paths []string) []string {
 	}
 	for merged := true; merged; {
 		merged = false
-		beside := map[string]int{}
+		siblings := map[string]int{}
 		for dir := range found {
-			beside[path.Dir(dir)]++
+			siblings[path.Dir(dir)]++
 		}
-		for parent, n := range beside {
+		for parent, n := range siblings {
 			if n >= crowd && strings.Count(parent, "/") > 1 && !found[parent] {
 				found[parent], merged = true, true
 			}

@@ -57,9 +57,9 @@ func (v *snapshot) source(ctx context.Context, files []string, root string) (com
 		return composefile.Source{}, err
 	}
 	in := v.inputs
-	beside := filepath.Join(filepath.Dir(files[0]), ".env")
-	if _, err := os.Stat(beside); err == nil && len(in.EnvFiles) == 0 {
-		in.EnvFiles = []string{beside}
+	envFile := filepath.Join(filepath.Dir(files[0]), ".env")
+	if _, err := os.Stat(envFile); err == nil && len(in.EnvFiles) == 0 {
+		in.EnvFiles = []string{envFile}
 	}
 	variables, err := in.Variables()
 	return composefile.Source{Files: files, Variables: variables, Read: tree.ReadFile, Public: func(string) bool { return true }, AsWritten: true}, err

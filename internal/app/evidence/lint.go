@@ -79,10 +79,10 @@ func subject(ctx context.Context, s app.Streams, o LintOptions, from app.Selecti
 			return "", nil, err
 		}
 		findings = slices.Concat(findings, judgeSources(ctx, l, tree), supply.LintBuilds(ctx, tree.ReadFile, l))
-		if beside, ok, err := l.Watching(); err != nil {
+		if monitor, ok, err := l.MonitoringStack(); err != nil {
 			return "", nil, err
 		} else if ok {
-			more, err := LintProfile(beside)
+			more, err := LintProfile(monitor)
 			if err != nil {
 				return "", nil, err
 			}

@@ -74,7 +74,7 @@ const kindVerify = "verify"
 
 // monitoringFindings applies the controls, with the exceptions of the services and of Alertmanager, and their places.
 func monitoringFindings(l app.Loaded, w policy.Monitoring) ([]finding.Finding, error) {
-	beside, watched, err := l.Watching()
+	monitor, watched, err := l.MonitoringStack()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func monitoringFindings(l app.Loaded, w policy.Monitoring) ([]finding.Finding, e
 			continue
 		}
 		out[i].Where = l.Profile.Written(f.Where).String()
-		if teller, ok := beside.Stack.Service(profile.PartAlertmanager); watched && ok {
+		if teller, ok := monitor.Stack.Service(profile.PartAlertmanager); watched && ok {
 			out[i] = teller.Waive(out[i : i+1])[0]
 		}
 	}

@@ -180,17 +180,17 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	}
 	out := sides{stack: review.Side{Stack: l.Stack, Declared: declared.Check(), Open: declared.Open(), Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.Stack)}, from: l}
 	source := generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"}
-	beside, watched, err := l.Watching()
+	monitor, watched, err := l.MonitoringStack()
 	if err != nil {
 		return sides{}, err
 	}
 	if watched {
-		source.Monitoring = &beside.Stack
-		watching, err := beside.Declared()
+		source.Monitoring = &monitor.Stack
+		watching, err := monitor.Declared()
 		if err != nil {
 			return sides{}, err
 		}
-		out.watching = review.Side{Stack: beside.Stack, Declared: watching.Check(), Open: watching.Open(), Lock: lock, Monitoring: l.Profile.Monitoring}
+		out.watching = review.Side{Stack: monitor.Stack, Declared: watching.Check(), Open: watching.Open(), Lock: lock, Monitoring: l.Profile.Monitoring}
 	}
 	files, err := generate.Render(l.Stack, source)
 	if err != nil {

@@ -58,7 +58,7 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 		s.Say("started a probe for each of %d containers; --one-probe inspects all containers with a single probe and is much faster", n)
 	}
 	evidence.Findings = app.Located(l, evidence.Findings)
-	beside, err := verifyMonitoring(ctx, l, s, engine)
+	monitor, err := verifyMonitoring(ctx, l, s, engine)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	if err != nil {
 		return err
 	}
-	evidence.Findings = slices.Concat(evidence.Findings, beside, watching, judgeSources(ctx, l, app.Everything()), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
+	evidence.Findings = slices.Concat(evidence.Findings, monitor, watching, judgeSources(ctx, l, app.Everything()), judgeBackups(ctx, l, engine), judgeSites(ctx, l, engine))
 	if o.Engine {
 		machine, err := judgeMachine(ctx, l, engine)
 		if err != nil {
@@ -83,25 +83,25 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 
 // verifyMonitoring judges the monitoring stack when it is deployed. A profile may have one that is not wanted here.
 func verifyMonitoring(ctx context.Context, l app.Loaded, s app.Streams, engine *docker.Engine) ([]finding.Finding, error) {
-	beside, ok, err := l.Watching()
+	monitor, ok, err := l.MonitoringStack()
 	if err != nil || !ok {
 		return nil, err
 	}
-	ids, err := engine.Identities(ctx, beside.Stack.Name)
+	ids, err := engine.Identities(ctx, monitor.Stack.Name)
 	if err != nil {
 		return nil, err
 	}
 	if len(ids) == 0 {
-		s.Say("skipping %s: it is not deployed; deploy it with: hsectl deploy --monitoring", beside.Stack.Name)
+		s.Say("skipping %s: it is not deployed; deploy it with: hsectl deploy --monitoring", monitor.Stack.Name)
 		return nil, nil
 	}
-	rendered, outdated, err := renderedOf(ctx, engine, beside)
+	rendered, outdated, err := renderedOf(ctx, engine, monitor)
 	if err != nil {
 		return nil, err
 	}
-	evidence, err := app.Verify(ctx, byContent{engine, beside}, beside.Stack, verify.Options{Rendered: rendered}, verifyTries)
+	evidence, err := app.Verify(ctx, byContent{engine, monitor}, monitor.Stack, verify.Options{Rendered: rendered}, verifyTries)
 	if err != nil {
 		return nil, err
 	}
-	return app.Located(beside, append(evidence.Findings, outdated...)), nil
+	return app.Located(monitor, append(evidence.Findings, outdated...)), nil
 }

@@ -105,11 +105,11 @@ type deployment struct {
 func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 	stacks := []app.Loaded{l}
 	if d.options.Monitoring {
-		beside, err := l.Watchers()
+		monitor, err := l.RequireMonitoring()
 		if err != nil {
 			return err
 		}
-		stacks = append(stacks, beside)
+		stacks = append(stacks, monitor)
 	}
 	if err := l.Weakened(); err != nil {
 		return err
@@ -149,10 +149,10 @@ func (o DeployOptions) read(g *app.Settings) (app.Loaded, func(), error) {
 // checkImages judges the images of all stacks before the first one changes.
 func (d *deployment) checkImages(ctx context.Context, l app.Loaded) error {
 	stacks := []app.Loaded{l}
-	if beside, ok, err := l.Watching(); err != nil {
+	if monitor, ok, err := l.MonitoringStack(); err != nil {
 		return err
 	} else if ok && d.options.Monitoring {
-		stacks = append(stacks, beside)
+		stacks = append(stacks, monitor)
 	}
 	for _, one := range stacks {
 		if _, err := supply.Gate(ctx, d.Settings, d.Streams, one, d.engine); err != nil {
@@ -164,15 +164,15 @@ func (d *deployment) checkImages(ctx context.Context, l app.Loaded) error {
 
 // watch deploys the monitoring stack.
 func (d *deployment) watch(ctx context.Context, l app.Loaded) error {
-	beside, _, err := l.Watching()
+	monitor, _, err := l.MonitoringStack()
 	if err != nil {
 		return err
 	}
 	d.options.Only = nil // it names services of the other stack
-	if err := d.stack(ctx, beside, d.desired[1]); err != nil || d.options.DryRun {
+	if err := d.stack(ctx, monitor, d.desired[1]); err != nil || d.options.DryRun {
 		return err
 	}
-	return showAddresses(d.Streams, beside)
+	return showAddresses(d.Streams, monitor)
 }
 
 // stack brings one stack to what it should be, or prints how it would.

@@ -41,11 +41,11 @@ func planned(ctx context.Context, g *app.Settings, s app.Streams, monitoring boo
 	l.WarnExpired(s)
 	stacks := []app.Loaded{l}
 	if monitoring {
-		beside, err := l.Watchers()
+		monitor, err := l.RequireMonitoring()
 		if err != nil {
 			return nil, err
 		}
-		stacks = append(stacks, beside)
+		stacks = append(stacks, monitor)
 	}
 	return g.GatherAll(ctx, stacks)
 }

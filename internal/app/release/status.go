@@ -57,12 +57,12 @@ func Status(ctx context.Context, g *app.Settings, s app.Streams, format string) 
 	if err != nil {
 		return err
 	}
-	beside, err := newStackStatus(ctx, engine, profile.MonitoringName(name))
+	monitor, err := newStackStatus(ctx, engine, profile.MonitoringName(name))
 	if err != nil {
 		return err
 	}
-	if beside.Release != nil || len(beside.Services) > 0 {
-		status.Monitoring = &beside
+	if monitor.Release != nil || len(monitor.Services) > 0 {
+		status.Monitoring = &monitor
 	}
 	if format == "json" {
 		err = writeJSON(s.Out, status)
@@ -188,15 +188,15 @@ func addresses(service stack.Service) []string {
 }
 
 // showAddresses says where to look after monitoring was deployed.
-func showAddresses(s app.Streams, beside app.Loaded) error {
-	for _, service := range beside.Stack.Services {
+func showAddresses(s app.Streams, monitor app.Loaded) error {
+	for _, service := range monitor.Stack.Services {
 		if where := addresses(service); len(where) > 0 {
 			s.Say("%-14s %s", service.Name, strings.Join(where, " "))
 		}
 	}
-	if _, ok := beside.Stack.Service("grafana"); ok {
+	if _, ok := monitor.Stack.Service("grafana"); ok {
 		s.Say("Grafana's user is admin; its password: docker exec %s-grafana-1 cat /run/secrets/%s",
-			beside.Stack.Name, beside.Profile.Monitoring.GrafanaPassword)
+			monitor.Stack.Name, monitor.Profile.Monitoring.GrafanaPassword)
 	}
 	return nil
 }

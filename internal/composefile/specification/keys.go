@@ -181,7 +181,7 @@ func resourceKeys() []Key {
 		{"secret.file config.file", Judged, "HSE-FS-003 HSE-FS-004"},
 		{"secret.environment config.environment", Neutral, "the value comes from the environment of the deploying process"},
 		{"secret.content config.content", Judged, "HSE-SEC-004"},
-		{"secret.external.** config.external.** secret.driver config.driver secret.driver_opts config.driver_opts secret.template_driver config.template_driver", Open, "the value is kept elsewhere, or put together by a plugin"},
+		{"secret.external.** config.external.** secret.driver config.driver secret.driver_opts config.driver_opts secret.template_driver config.template_driver", Open, "the value is stored outside, or composed by a plugin"},
 		{"model.name model.model model.context_size", Neutral, "which model; a service that uses one is unknown for that"},
 		{"model.runtime_flags", Judged, "HSE-SEC-004"},
 	}

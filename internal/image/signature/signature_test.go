@@ -316,7 +316,7 @@ func TestKeyless(t *testing.T) {
 		"in a bundle":                 {put: []func(fakeRegistry){bundled(mine, workflow, issuer, signature.Signed, "")}},
 		"by a pattern":                {put: []func(fakeRegistry){plain(mine, workflow, issuer, "")}, change: pattern(`^https://github\.com/example/.*$`)},
 		"after one that is not valid": {put: []func(fakeRegistry){plain(theirs, workflow, issuer, ""), plain(mine, workflow, issuer, "")}},
-		"a tag beside a bad bundle":   {put: []func(fakeRegistry){func(s fakeRegistry) { s.refer([]byte("{")) }, plain(mine, workflow, issuer, "")}},
+		"a tag and a bad bundle":      {put: []func(fakeRegistry){func(s fakeRegistry) { s.refer([]byte("{")) }, plain(mine, workflow, issuer, "")}},
 		"attested":                    {put: []func(fakeRegistry){bundled(mine, workflow, issuer, provenance, "")}, change: asks(provenance)},
 		"attested and signed": {put: []func(fakeRegistry){bundled(mine, workflow, issuer, provenance, ""), plain(mine, workflow, issuer, "")},
 			change: asks(provenance, signature.Signed)},

@@ -78,5 +78,5 @@ func CheckOne(id string, f policy.Facts, in policy.Intent) finding.Finding {
 			return c.Finding(f, c.Judge(f, in))
 		}
 	}
-	return finding.Finding{Subject: f.Service, Control: id, Detail: "there is no such control"}
+	return finding.Finding{Subject: f.Service, Control: id, Detail: "unknown control"}
 }

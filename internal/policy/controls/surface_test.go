@@ -191,7 +191,7 @@ func wrongs() []wrong {
 		{"debugger", "HSE-NET-007", changed(func(f *policy.Facts) { f.Listening = seen([]int{8080, 9229}) })},
 		{"host gateway", "HSE-NET-008", changed(func(f *policy.Facts) { f.ExtraHosts = seen([]string{"host.docker.internal:host-gateway"}) })},
 		{"metadata service", "HSE-NET-008", changed(func(f *policy.Facts) { f.ExtraHosts = seen([]string{"meta:169.254.169.254"}) })},
-		{"sshd without a shell beside it", "HSE-NET-009", oneProcess(func(p *policy.Process) { p.Name = "sshd" })},
+		{"sshd without a shell", "HSE-NET-009", oneProcess(func(p *policy.Process) { p.Name = "sshd" })},
 		{"no memory limit", "HSE-RES-001", changed(func(f *policy.Facts) { f.Memory = seen(int64(0)) })},
 		{"swap", "HSE-RES-002", changed(func(f *policy.Facts) { f.MemorySwap = seen(int64(128 << 20)) })},
 		{"no cpu limit", "HSE-RES-003", changed(func(f *policy.Facts) { f.CPUs = seen(0.0) })},

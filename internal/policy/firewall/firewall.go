@@ -101,7 +101,7 @@ func (r Rules) Paths(p Port, proxied map[string]bool) []Path {
 func (r Rules) Sources(p Port, path Path, declared []netip.Prefix) ([]Source, error) {
 	firsts := r.ranges(p, declared)
 	if len(firsts) > maxSources {
-		return nil, fmt.Errorf("the rules tell more than %d ranges of addresses apart", maxSources)
+		return nil, fmt.Errorf("the rules distinguish more than %d ranges of addresses", maxSources)
 	}
 	out := make([]Source, 0, len(firsts))
 	for _, first := range firsts {

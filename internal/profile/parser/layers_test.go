@@ -190,7 +190,7 @@ defaults:
   environment: {LEVEL: {default: info}}
 `)
 	if h := p.Services["probe"].Health; h.Shell != "" || len(h.Command) != 2 || h.Interval.Text != "10s" {
-		t.Errorf("the preset's test stayed beside the user's: %+v", h)
+		t.Errorf("the preset's test stayed next to the user's: %+v", h)
 	}
 	if image := p.Services["built"].Image; image != "shop-built:latest" {
 		t.Errorf("a built service runs %s", image)
@@ -203,10 +203,10 @@ defaults:
   environment: {LEVEL: {default: info}}
 `)
 	if e := p.Services["a"].Environment["LEVEL"]; !e.Required || e.Default != nil {
-		t.Errorf("the default stayed beside required: %+v", e)
+		t.Errorf("the default stayed next to required: %+v", e)
 	}
 	if e := p.Services["b"].Environment["LEVEL"]; e.Value != "debug" || e.Default != nil {
-		t.Errorf("the default stayed beside the value: %+v", e)
+		t.Errorf("the default stayed next to the value: %+v", e)
 	}
 	if e := p.Services["c"].Environment["LEVEL"]; e.Default == nil || *e.Default != "info" {
 		t.Errorf("the default is lost: %+v", e)

@@ -178,7 +178,7 @@ func TestManyMistakes(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(head + "services:\n")
 	for i := range 1000 {
-		fmt.Fprintf(&b, "  s%d: {preset: redis, nonsense%d: 1, limits: {memory: lots}, restart: never, depends_on: [nobody]}\n", i, i)
+		fmt.Fprintf(&b, "  s%d: {preset: redis, nonsense%d: 1, limits: {memory: lots}, restart: never, depends_on: [missing]}\n", i, i)
 	}
 	_, err := parser.Parse([]byte(b.String()), options("hsectl.yaml"))
 	if got := len(yamldoc.Problems(err)); got != 4000 {

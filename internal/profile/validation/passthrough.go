@@ -11,7 +11,7 @@ import (
 func ownPlaces() map[string]string {
 	return map[string]string{
 		"image": "image:", "user": "user:", "read_only": "an exception for HSE-FS-001", "init": "init:", "cap_add": "capabilities:, each with its reason",
-		"cap_drop": "nothing: all capabilities are dropped", "tmpfs": "writable: with tmpfs:", "mem_limit": "limits.memory:", "memswap_limit": "nothing: there is no swap",
+		"cap_drop": "nothing: all capabilities are dropped", "tmpfs": "writable: with tmpfs:", "mem_limit": "limits.memory:", "memswap_limit": "nothing: swap is off",
 		"cpus": "limits.cpus:", "pids_limit": "limits.pids:", "mem_reservation": "reservations.memory:", "stop_signal": "shutdown.signal:", "stop_grace_period": "shutdown.grace:",
 		"restart": "restart:", "hostname": "hostname:", "shm_size": "shm_size:", "scale": "replicas:", "profiles": "profiles:",
 	}
