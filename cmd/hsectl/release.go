@@ -91,7 +91,7 @@ func newPlan(g *app.Settings, s app.Streams) *cobra.Command {
 		Use:   "plan",
 		Short: "Show what deploy would do, and why",
 		Long: `Plan compares the running containers, the last release, and the profile. It prints the steps in order with their causes,
-how each service is replaced, and every setting that differs, field by field. It changes nothing, and its output contains
+how each service is replaced, and every field of a container that is not as the last release had it rendered. It changes nothing, and its output contains
 no secret values. Images that must be pulled are listed, not pulled.`,
 		Example: `  hsectl plan
   hsectl plan --detailed-exitcode        # 0 no change, 3 changes

@@ -39,12 +39,11 @@ type ServiceChange struct {
 // Real tells whether anything happens.
 func (c ServiceChange) Real() bool { return c.Action != Keep }
 
-// Drift is one setting in its three places. A place that has no say is empty.
+// Drift is one field as it runs and as the last release had it rendered. Both are empty when the values are not to be shown.
 type Drift struct {
 	Field   string `json:"field"`
 	Running string `json:"running"`
 	Release string `json:"release"`
-	File    string `json:"file"`
 }
 
 // comparison is a stack in its three places: as its file says, as the last release left it, and as it runs.
@@ -96,23 +95,20 @@ func (c comparison) service(s stack.Service, resources []ResourceChange) Service
 		out.Action, out.Causes = Create, []string{"it has no container"}
 		return out
 	}
-	var was Fields
 	var loads []string // causes for which a live service need not be replaced
 	if d.Last != nil {
 		out.Causes, loads = c.releaseCauses(s)
-		was = c.was.fields(s.Name)
 		if cause := strangers(running, *d.Last, s); cause != "" {
 			out.Causes = append(out.Causes, cause)
 		}
 	} else {
 		out.Causes = append(out.Causes, "the engine has no release of the stack")
 	}
-	odd := oddest(running, was)
-	out.Fields = compare(odd.Fields, was, c.want.fields(s.Name))
-	for _, f := range out.Fields {
-		if was != nil && f.Running != f.Release {
+	if odd := oddest(running); d.Last != nil {
+		for _, f := range odd.Differences {
 			out.Drifted = true
-			out.Causes = append(out.Causes, fmt.Sprintf("%s was changed on %s", f.Field, called(odd, running)))
+			out.Fields = append(out.Fields, Drift{Field: f.Path, Running: f.Got, Release: f.Want})
+			out.Causes = append(out.Causes, fmt.Sprintf("%s was changed on %s", f.Path, called(odd, running)))
 		}
 	}
 	for _, r := range resources {
@@ -181,17 +177,4 @@ func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
 		replaces = append(replaces, fmt.Sprintf("in release %d it could not load its configuration without a restart", last.Number))
 	}
 	return replaces, loads
-}
-
-// compare returns the fields that differ somewhere. Without a release its place counts as unknown.
-func compare(running, release, file Fields) []Drift {
-	var out []Drift
-	for _, name := range slices.Sorted(maps.Keys(file)) {
-		r, f := running[name], file[name]
-		if r == f && (release == nil || release[name] == f) {
-			continue
-		}
-		out = append(out, Drift{Field: name, Running: r, Release: release[name], File: f})
-	}
-	return out
 }

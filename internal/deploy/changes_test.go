@@ -10,27 +10,14 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/record"
 )
-
-// fields are those that the containers of a plan's services should have.
-func fields(t testing.TB, p deploy.Plan, environment map[string]string) map[string]deploy.Fields {
-	t.Helper()
-	out, err := deploy.Expected(p.File, environment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
 
 // conditions are how the services are, against a release.
 func conditions(t testing.TB, r record.Entry, o deploy.Observed) []deploy.Condition {
 	t.Helper()
-	out, err := deploy.Compare(r, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return deploy.Compare(r, o)
 }
 
 // deployed is a stack that was deployed as release 1 and runs as it was left.
@@ -44,7 +31,7 @@ func deployed(t *testing.T, text string) (deploy.Desired, deploy.Observed) {
 	last := &record.Entry{Number: 1, Release: deploy.NewRelease(d, o, plan, 1), Outcome: record.Outcome{Status: record.Deployed, Containers: map[string][]string{}}}
 	o.Running = map[string][]deploy.Running{}
 	for _, s := range d.Stack.Services {
-		o.Running[s.Name] = []deploy.Running{{ID: "id-of-" + s.Name, Image: o.Images[s.Image], Well: true, State: "healthy", Fields: fields(t, plan, d.Environment)[s.Name]}}
+		o.Running[s.Name] = []deploy.Running{{ID: "id-of-" + s.Name, Image: o.Images[s.Image], Well: true, State: "healthy"}}
 		last.Outcome.Containers[s.Name] = []string{"id-of-" + s.Name}
 		for _, w := range s.Volumes() {
 			o.Volumes[deploy.VolumeName(d.Stack, w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
@@ -71,8 +58,8 @@ func TestChanges(t *testing.T) {
 			d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
 		}, deploy.Replace, "new version of secret token"},
 		{"changed by hand", func(_ *deploy.Desired, o *deploy.Observed) {
-			o.Running["app"][0].Fields["limits.pids"] = "0"
-		}, deploy.Replace, "limits.pids was changed on the running container"},
+			o.Running["app"][0].Differences = []drift.Difference{{Path: "HostConfig.PidsLimit", Want: "100"}}
+		}, deploy.Replace, "HostConfig.PidsLimit was changed on the running container"},
 		{"made by hand", func(_ *deploy.Desired, o *deploy.Observed) { o.Running["app"][0].ID = "theirs" }, deploy.Replace, "its container is not the one of release 1"},
 		{"gone", func(_ *deploy.Desired, o *deploy.Observed) { delete(o.Running, "app") }, deploy.Create, "it has no container"},
 		{"not well", func(_ *deploy.Desired, o *deploy.Observed) {
@@ -245,11 +232,11 @@ func TestJobsArePlanned(t *testing.T) {
 // What a service is, against its release, is said in words.
 func TestConditions(t *testing.T) {
 	d, o := deployed(t, shop)
-	o.Running["cache"][0].Fields["limits.memory"] = "1"
+	o.Running["cache"][0].Differences = []drift.Difference{{Path: "HostConfig.Memory", Want: "67108864", Got: "1"}}
 	delete(o.Running, "app")
 	o.Running["theirs"] = []deploy.Running{{ID: "x", State: "running", Well: true}}
 	got := conditions(t, *d.Last, o)
-	if len(got) != 3 || got[0].Well || got[0].State != "no container" || len(got[1].Drift) != 1 || !strings.Contains(got[1].Drift[0], `limits.memory is "1"`) || len(got[2].Drift) != 1 {
+	if len(got) != 3 || got[0].Well || got[0].State != "no container" || len(got[1].Drift) != 1 || !strings.Contains(got[1].Drift[0], "HostConfig.Memory: 1, not 67108864") || len(got[2].Drift) != 1 {
 		t.Errorf("got %+v", got)
 	}
 	if got := conditions(t, record.Entry{}, o); len(got) != 2 || len(got[0].Drift) != 0 {

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -17,15 +16,8 @@ type Condition struct {
 }
 
 // Compare says how each service of a release is, and what runs besides. Without a release everything is compared to nothing.
-func Compare(r record.Entry, o Observed) ([]Condition, error) {
+func Compare(r record.Entry, o Observed) []Condition {
 	var out []Condition
-	var was applied
-	if r.Number > 0 {
-		var err error
-		if was, err = readRelease(r.Release); err != nil {
-			return nil, err
-		}
-	}
 	known, model := map[string]bool{}, r.Release.Model()
 	for _, s := range model.Services {
 		known[s.Name] = true
@@ -36,9 +28,11 @@ func Compare(r record.Entry, o Observed) ([]Condition, error) {
 		}
 		c := Condition{Service: s.Name}
 		c.State, c.Well = together(running, s.Wanted())
-		want := was.fields(s.Name)
 		for _, one := range running {
-			c.Drift = append(c.Drift, drifted(one, running, r.Outcome.Containers[s.Name], want)...)
+			c.Drift = append(c.Drift, drifted(one, running, r.Outcome.Containers[s.Name])...)
+		}
+		if o.Uncompared != "" {
+			c.Drift = append(c.Drift, "whether it was changed is unknown: "+o.Uncompared)
 		}
 		if len(running) != s.Wanted() {
 			c.Drift = append(c.Drift, miscounted(len(running), s.Wanted()))
@@ -57,11 +51,11 @@ func Compare(r record.Entry, o Observed) ([]Condition, error) {
 			out = append(out, c)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // drifted says what is not as the release left it on one of the containers of a service.
-func drifted(one Running, all []Running, ids []string, want Fields) []string {
+func drifted(one Running, all []Running, ids []string) []string {
 	var out []string
 	of := ""
 	if len(all) > 1 {
@@ -70,10 +64,8 @@ func drifted(one Running, all []Running, ids []string, want Fields) []string {
 	if !slices.Contains(ids, one.ID) {
 		out = append(out, of+"its container was replaced outside hsectl")
 	}
-	for _, field := range slices.Sorted(maps.Keys(want)) {
-		if one.Fields[field] != want[field] {
-			out = append(out, fmt.Sprintf("%s%s is %q, not %q", of, field, one.Fields[field], want[field]))
-		}
+	for _, d := range one.Differences {
+		out = append(out, of+d.String())
 	}
 	return out
 }

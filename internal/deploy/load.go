@@ -134,14 +134,9 @@ func restoring(r record.Release, s stack.Service, o Observed) *Step {
 }
 
 // stays tells whether the containers of a service are what they should be, so that Compose leaves them.
-func stays(running []Running, want Fields, image string) bool {
+func stays(running []Running, image string) bool {
 	for _, r := range running {
-		for name, value := range want {
-			if r.Fields[name] != value {
-				return false
-			}
-		}
-		if !r.Well || r.Image != image {
+		if len(r.Differences) > 0 || !r.Well || r.Image != image {
 			return false
 		}
 	}

@@ -31,12 +31,10 @@ func strangers(running []Running, last record.Entry, s stack.Service) string {
 }
 
 // oddest is the first container that is not as the release left it, or the first of all.
-func oddest(running []Running, was Fields) Running {
+func oddest(running []Running) Running {
 	for _, r := range running {
-		for name, value := range was {
-			if r.Fields[name] != value {
-				return r
-			}
+		if len(r.Differences) > 0 {
+			return r
 		}
 	}
 	return running[0]

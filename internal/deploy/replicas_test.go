@@ -2,13 +2,13 @@ package deploy_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
@@ -33,8 +33,7 @@ func scaled(t *testing.T) (deploy.Desired, deploy.Observed) {
 	o.Running = map[string][]deploy.Running{}
 	for i := range 3 {
 		id := fmt.Sprintf("id-%d", i+1)
-		o.Running["web"] = append(o.Running["web"], deploy.Running{ID: id, Name: fmt.Sprintf("shop-web-%d", i+1), Image: "sha256:web", Well: true, State: "healthy",
-			Fields: fields(t, plan, nil)["web"]})
+		o.Running["web"] = append(o.Running["web"], deploy.Running{ID: id, Name: fmt.Sprintf("shop-web-%d", i+1), Image: "sha256:web", Well: true, State: "healthy"})
 		last.Outcome.Containers["web"] = append(last.Outcome.Containers["web"], id)
 	}
 	d.Last = last
@@ -68,10 +67,10 @@ func TestReplicasArePlanned(t *testing.T) {
 			o.Running["web"][1].Well, o.Running["web"][1].State = false, "exited with code 137"
 		}, deploy.Start, "shop-web-2 is exited with code 137", "2/3 healthy; shop-web-2 is exited with code 137"},
 		"one was changed by hand": {func(_ *deploy.Desired, o *deploy.Observed) {
-			changed := maps.Clone(o.Running["web"][2].Fields)
-			changed["limits.memory"], changed["limits.swap"] = "68157440", "68157440"
-			o.Running["web"][2].Fields = changed
-		}, deploy.Replace, "limits.memory was changed on shop-web-3", `3/3 healthy; shop-web-3: limits.memory is "68157440", not "67108864"; shop-web-3: limits.swap is "68157440", not "67108864"`},
+			o.Running["web"][2].Differences = []drift.Difference{{Path: "HostConfig.Memory", Want: "67108864", Got: "68157440"}, {Path: "Config.Env[DEBUG]", Got: `"1"`}}
+		}, deploy.Replace, "HostConfig.Memory was changed on shop-web-3", `3/3 healthy; shop-web-3: HostConfig.Memory: 68157440, not 67108864; shop-web-3: Config.Env[DEBUG]: "1" is there and was not rendered`},
+		"nothing can be compared": {func(_ *deploy.Desired, o *deploy.Observed) { o.Uncompared = "Compose refuses the file" },
+			deploy.Keep, "", "3/3 healthy; whether it was changed is unknown: Compose refuses the file"},
 		"one was made by hand": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"][0].ID = "theirs" },
 			deploy.Replace, "1 of its 3 containers are not those of release 1", "3/3 healthy; shop-web-1: its container was replaced outside hsectl"},
 		"one runs another image": {func(_ *deploy.Desired, o *deploy.Observed) { o.Running["web"][1].Image = "sha256:old" },

@@ -22,7 +22,7 @@ func (e *GoneError) Error() string {
 }
 
 // NewReturn plans the way back to a release: references mean its images again, volumes belong to its users, and the
-// containers follow its Compose file, which names its secrets and its configuration. Timeout is for the stack to become healthy.
+// containers follow its Compose file, which names its secrets and its configuration. What is observed was compared with that release. Timeout is for the stack to become healthy.
 func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error) {
 	plan, model := Plan{Stack: r.Stack}, r.Model()
 	gone := &GoneError{Number: r.Number}
@@ -69,10 +69,8 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 		t.whole.Gate = &g
 		edge, _ := model.Service(model.Edge.Service)
 		t.load = restoring(r, edge, o)
-		// Where the file cannot be read back the edge is taken for one that does not stay: the way back must not depend on it.
-		if was, err := readRelease(r); err == nil {
-			t.late = stays(o.Running[edge.Name], was.fields(edge.Name), r.Images[edge.Image].ID)
-		}
+		// Where nothing could be compared the edge is taken for one that does not stay: the way back must not depend on it.
+		t.late = o.Uncompared == "" && stays(o.Running[edge.Name], r.Images[edge.Image].ID)
 	}
 	for _, s := range model.Services {
 		if startsFirst(model, s, o.Running[s.Name]) {

@@ -41,7 +41,7 @@ func changedBehindEdge(t *testing.T) (deploy.Plan, record.Release) {
 	containers := map[string][]string{}
 	for _, s := range before.Services {
 		containers[s.Name] = []string{s.Name + "-id"}
-		observed.Running[s.Name] = []deploy.Running{{ID: s.Name + "-id", Image: observed.Images[s.Image], Well: true, Fields: fields(t, plan, nil)[s.Name]}}
+		observed.Running[s.Name] = []deploy.Running{{ID: s.Name + "-id", Image: observed.Images[s.Image], Well: true}}
 		for _, w := range s.Volumes() {
 			observed.Volumes[deploy.VolumeName(before, w.Volume)] = deploy.Volume{Owner: w.Owner, Mode: w.Mode}
 		}

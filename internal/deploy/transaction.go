@@ -281,7 +281,7 @@ func (t Transaction) back(ctx context.Context, j *record.Journal, to record.Entr
 }
 
 func (t Transaction) planReturn(ctx context.Context, to record.Release) (Plan, error) {
-	observed, err := t.Engine.Observe(ctx, Desired{Stack: to.Model()})
+	observed, err := t.Engine.Observe(ctx, Desired{Stack: to.Model(), Last: &record.Entry{Number: to.Number, Release: to}})
 	if err != nil {
 		return Plan{}, fmt.Errorf("observing the engine: %w", err)
 	}

@@ -304,7 +304,7 @@ func reloads(t *testing.T, e *Engine, record *record.Entry, text string, secrets
 	if err != nil {
 		t.Fatal(err)
 	}
-	conditions, err := deploy.Compare(*record, observed)
+	conditions := deploy.Compare(*record, observed)
 	if err != nil {
 		t.Fatal(err)
 	}

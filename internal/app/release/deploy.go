@@ -227,7 +227,7 @@ func (d *deployment) unchanged(desired deploy.Desired, seen view) (release int, 
 	}
 	desired.Last, desired.Rotate = last, d.options.rotate
 	plan, err := deploy.NewPlan(desired, seen.observed)
-	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 {
+	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 || plan.Uncompared != "" {
 		return 0, false, err
 	}
 	if d.options.Plan != "" {
@@ -259,6 +259,9 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	}
 	if err := s.resume(ctx, false); err != nil {
 		return 0, err
+	}
+	if plan.Uncompared != "" {
+		s.report(deploy.Event{Subject: s.stack, Text: "whether containers were changed is unknown: " + plan.Uncompared})
 	}
 	if len(plan.Steps) == 0 && len(plan.Intent) == 0 {
 		return last.Number, nil

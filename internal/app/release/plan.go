@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -109,6 +108,9 @@ func writePlan(path string, saved deploy.Saved) error {
 }
 
 func printPlan(s app.Streams, p deploy.Saved) error {
+	if p.Uncompared != "" {
+		s.Say("%s: whether containers were changed since release %d is unknown: %s", p.Stack, p.Release, p.Uncompared)
+	}
 	if len(p.Steps) == 0 && len(p.Intent) > 0 {
 		s.Say("%s matches release %d; no running container changes, and deploy records the new intent:", p.Stack, p.Release)
 		for _, change := range p.Intent {
@@ -153,36 +155,20 @@ func printPlan(s app.Streams, p deploy.Saved) error {
 	return printDrift(s, p)
 }
 
-// printDrift shows the settings that differ in their three places.
+// printDrift shows the fields that differ from what the last release had rendered.
 func printDrift(s app.Streams, p deploy.Saved) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	titled := false
 	for _, c := range p.Services {
 		for _, f := range c.Fields {
 			if !titled {
-				fmt.Fprintln(w, "\nSERVICE\tFIELD\tRUNNING\tRELEASE\tFILE")
+				fmt.Fprintln(w, "\nSERVICE\tFIELD\tRUNNING\tRELEASE")
 				titled = true
 			}
-			running, release, file := onlyOwn(f.Running, f.Release, f.File)
-			fmt.Fprintln(w, strings.Join([]string{c.Service, f.Field, sanitize.Line(shown(running)), sanitize.Line(shown(release)), sanitize.Line(shown(file))}, "\t"))
+			fmt.Fprintln(w, strings.Join([]string{c.Service, sanitize.Line(f.Field), sanitize.Line(shown(f.Running)), sanitize.Line(shown(f.Release))}, "	"))
 		}
 	}
 	return w.Flush()
-}
-
-// onlyOwn drops from lists of words those that all of them have, so that a mount that is another one is seen among many.
-func onlyOwn(lists ...string) (running, release, file string) {
-	var out [3]string
-	for i, list := range lists {
-		var own []string
-		for _, word := range strings.Fields(list) {
-			if slices.ContainsFunc(lists, func(other string) bool { return !slices.Contains(strings.Fields(other), word) }) {
-				own = append(own, word)
-			}
-		}
-		out[i] = strings.Join(own, " ")
-	}
-	return out[0], out[1], out[2]
 }
 
 func shown(value string) string {

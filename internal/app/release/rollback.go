@@ -118,7 +118,7 @@ func (s *session) rollback(ctx context.Context, number int) (at, services int, e
 	if err != nil {
 		return 0, 0, err
 	}
-	observed, err := s.engine.Observe(ctx, deploy.Desired{Stack: target.Release.Model()})
+	observed, err := s.engine.Observe(ctx, deploy.Desired{Stack: target.Release.Model(), Last: &target})
 	if err != nil {
 		return 0, 0, fmt.Errorf("observing the engine: %w", err)
 	}

@@ -114,10 +114,7 @@ func newStackStatus(ctx context.Context, engine *docker.Engine, name string) (st
 			out.Sites = append(out.Sites, site.URL)
 		}
 	}
-	conditions, err := deploy.Compare(current, observed)
-	if err != nil {
-		return out, err
-	}
+	conditions := deploy.Compare(current, observed)
 	model := current.Release.Model()
 	for _, c := range conditions {
 		service, _ := model.Service(c.Service)

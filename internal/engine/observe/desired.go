@@ -9,27 +9,33 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/records"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // Observe implements deploy.Engine.
 func (obs *Observer) Observe(ctx context.Context, d deploy.Desired) (deploy.Observed, error) {
-	_, o, err := obs.look(ctx, d, records.RoleJournal, records.RoleSecrets, records.RoleConfig, records.RoleLive) // the journal's volume tells whose root is
-	if err == nil && d.Last != nil {
-		o.Use(d.Last.Release)
+	list, _, o, err := obs.look(ctx, d, records.RoleJournal, records.RoleSecrets, records.RoleConfig, records.RoleLive) // the journal's volume tells whose root is
+	if err != nil || d.Last == nil {
+		return o, err
 	}
-	return o, err
+	o.Use(d.Last.Release)
+	return obs.held(ctx, list, o, d.Last.Release)
 }
 
 // Look returns what the engine has recorded of a stack, and what it has of what is desired, without the lock. The last
 // release of what is desired is the current one.
 func (obs *Observer) Look(ctx context.Context, d deploy.Desired) (deploy.Records, deploy.Observed, error) {
-	r, o, err := obs.look(ctx, d, records.RoleJournal, records.RoleRelease, records.RoleSecrets, records.RoleConfig, records.RoleLive)
+	list, r, o, err := obs.look(ctx, d, records.RoleJournal, records.RoleRelease, records.RoleSecrets, records.RoleConfig, records.RoleLive)
 	if err != nil {
 		return r, o, err
 	}
 	if current, ok := r.History.Current(); ok {
 		o.Use(current.Release)
+		if o, err = obs.held(ctx, list, o, current.Release); err != nil {
+			return r, o, err
+		}
 	}
 	// Last of all: who took the lock since the journal was read still has it, or has written the journal.
 	held, err := obs.records.Locked(ctx, d.Stack.Name)
@@ -38,7 +44,7 @@ func (obs *Observer) Look(ctx context.Context, d deploy.Desired) (deploy.Records
 }
 
 // look asks at once for everything that does not wait for another answer, and reads all volumes through one transfer container.
-func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string) (r deploy.Records, o deploy.Observed, err error) {
+func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string) (list []engine.Container, r deploy.Records, o deploy.Observed, err error) {
 	o = deploy.Observed{Images: map[string]string{}, Digests: map[string]string{}, Kept: map[string]bool{}, Volumes: map[string]deploy.Volume{}, HandsOver: obs.engine.HandsOver}
 	asking, asked := errgroup.WithContext(ctx)
 	asking.Go(func() error {
@@ -48,7 +54,7 @@ func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string
 		}
 		return err
 	})
-	asking.Go(func() (err error) { o.Running, err = obs.running(asked, d.Stack.Name); return err })
+	asking.Go(func() (err error) { list, err = obs.engine.Stack(asked, d.Stack.Name); return err })
 	asking.Go(func() (err error) { o.Images, o.Digests, err = obs.imagesOf(asked, d.Stack); return err })
 	s, err := obs.records.List(ctx, d.Stack.Name, roles...)
 	if err == nil {
@@ -59,12 +65,13 @@ func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string
 		err = waited
 	}
 	if err != nil {
-		return r, o, err
+		return list, r, o, err
 	}
+	o.Running = running(list)
 	o.Volumes, o.Delivered, o.Secrets, o.Configs = s.Roots, s.Delivered, s.Newest(records.RoleSecrets), s.Newest(records.RoleConfig)
 	r.Quiet, r.History = s.Unchanged, s.History()
 	r.Journal, err = s.Journal()
-	return r, o, err
+	return list, r, o, err
 }
 
 // imagesOf returns the ids and the digests of the images of a stack, by reference.
@@ -87,20 +94,43 @@ func (obs *Observer) imagesOf(ctx context.Context, in stack.Stack) (ids, digests
 	return ids, digests, err
 }
 
-// running returns the containers of a stack by service.
-func (obs *Observer) running(ctx context.Context, project string) (map[string][]deploy.Running, error) {
-	list, err := obs.engine.Stack(ctx, project)
-	if err != nil {
-		return nil, err
+// held holds the containers against what a release had rendered. That nothing could be compared is no error: a stack can be
+// deployed and undone all the same.
+func (obs *Observer) held(ctx context.Context, list []engine.Container, o deploy.Observed, r record.Release) (deploy.Observed, error) {
+	if len(list) == 0 {
+		return o, nil
 	}
+	daemon, err := obs.engine.Daemon(ctx)
+	if err != nil {
+		return o, err
+	}
+	of := verify.Rendered{File: r.Compose, Environment: r.Environment, Images: map[string]string{}}
+	for reference, image := range r.Images {
+		of.Images[reference] = image.ID
+	}
+	found, err := obs.differences(ctx, list, daemon.Info, of)
+	if err != nil {
+		o.Uncompared = engine.Clean(err.Error())
+		return o, ctx.Err()
+	}
+	for service, all := range o.Running {
+		for i, one := range all {
+			o.Running[service][i].Differences = found.containers[one.ID]
+		}
+	}
+	return o, nil
+}
+
+// running returns the containers of a stack by service.
+func running(list []engine.Container) map[string][]deploy.Running {
 	out := map[string][]deploy.Running{}
 	for _, c := range list {
 		service := c.Config.Labels[engine.ComposeService]
 		_, replacing := engine.FinalName(c.Name)
-		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, State: engine.State(c), Fields: fieldsOf(c)}
+		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, State: engine.State(c)}
 		out[service] = append(out[service], r)
 	}
-	return out, nil
+	return out
 }
 
 // Identities returns the id of the container of each service of a stack. Counters of the kernel are named by it.
