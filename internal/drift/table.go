@@ -153,6 +153,7 @@ func endpointTable() []Exemption {
 		{Path: at + "MacAddress", Why: engineChosen, may: func(c change) bool { return !c.facts.MACs }},
 		{Path: "Config.MacAddress", Engines: "before 25", Why: engineChosen, may: func(c change) bool { return !c.facts.MACs }},
 	}
+	out = append(out, Exemption{Path: at + "NetworkID", Why: "a container that was never started has joined nothing yet", may: isGone})
 	for _, name := range []string{"EndpointID", "Gateway", "IPAddress", "IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen"} {
 		out = append(out, Exemption{Path: at + name, Why: engineChosen + "; an address that was asked for is in IPAMConfig, which is compared"})
 	}
