@@ -152,6 +152,7 @@ func rooms() []room {
 			"internal/image/signature",
 			"internal/image/vuln",
 			"internal/profile",
+			"internal/redact",
 			"internal/report",
 			"internal/secret",
 			"internal/stack",

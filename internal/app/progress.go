@@ -26,12 +26,13 @@ type Progress struct {
 	within  bool
 	Known   redact.Redactor        // of the values at hand
 	output  func() redact.Redactor // of these and of those that the engine keeps, for what containers print
+	logs    map[string]*logStream  // what containers and hooks print, by subject
 	spans   *spans                 // nil where nothing receives them
 }
 
 // NewProgress chooses how to tell.
 func NewProgress(s Streams, format string) *Progress {
-	p := &Progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
+	p := &Progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, logs: map[string]*logStream{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
 		output: func() redact.Redactor { return redact.Redactor{} }}
 	if format == "json" {
 		p.json = json.NewEncoder(s.Out)
@@ -79,14 +80,16 @@ func (p *Progress) Event(e deploy.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Kind == deploy.LogEvent {
-		text := p.output().Output(e.Text)
-		if len(p.output().Missing()) > 0 && p.last[e.Subject] == text {
-			return // withheld, as the line before
-		}
-		e.Text, p.last[e.Subject] = text, text
-	} else {
-		e.Text = p.Known.Text(e.Text)
+		p.log(e)
+		return
 	}
+	p.endLog(e.Subject)
+	e.Text = p.Known.Text(e.Text)
+	p.tell(e)
+}
+
+// tell prints an event.
+func (p *Progress) tell(e deploy.Event) {
 	p.spans.event(e)
 	if p.json != nil {
 		p.write(line{Event: e})
@@ -94,6 +97,7 @@ func (p *Progress) Event(e deploy.Event) {
 	}
 	switch {
 	case e.Kind == deploy.LogEvent:
+		p.last[e.Subject] = e.Text
 		p.print(fmt.Sprintf("         %-28s | %s", e.Subject, e.Text))
 		return
 	case e.Kind == deploy.StepEvent && !p.group, e.Kind == "" && p.last[e.Subject] == e.Text:
@@ -194,6 +198,7 @@ func (p *Progress) Reverted(stack string, interrupted bool) {
 func (p *Progress) succeeded(stack, verdict string, release int, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endLogs()
 	p.endSpans(release, "")
 	p.fold("")
 	if p.json != nil {
@@ -207,6 +212,7 @@ func (p *Progress) succeeded(stack, verdict string, release int, text string) {
 func (p *Progress) Failed(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endLogs()
 	err = p.Redact(err)
 	p.endSpans(0, err.Error())
 	p.fold("")

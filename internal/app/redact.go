@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -15,7 +16,7 @@ type SecretKeeper interface {
 	KeptSecrets(ctx context.Context, stack string) (map[string][]deploy.Secret, error)
 }
 
-// readFor bounds how long the values that an engine keeps are waited for before output is withheld.
+// readFor bounds how long the values that an engine keeps are waited for before output is hidden.
 const readFor = 30 * time.Second
 
 // Reveal returns the values of secrets, for what takes them out of texts.
@@ -28,13 +29,13 @@ func Reveal(secrets map[string]deploy.Secret) []string {
 }
 
 // keptRedactor hides the values at hand and all that the engine keeps of a stack, of earlier releases too. Where the engine
-// does not say what it keeps, output is withheld.
+// does not say what it keeps, output is hidden.
 func keptRedactor(ctx context.Context, keeper SecretKeeper, stack string, secrets map[string]deploy.Secret) redact.Redactor {
 	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
 	kept, err := keeper.KeptSecrets(ctx, stack)
 	if err != nil {
-		return redact.New(Reveal(secrets), []string{"all that the engine keeps of " + stack})
+		return redact.New(Reveal(secrets), []string{"any secret of " + stack})
 	}
 	return redact.New(append(Reveal(secrets), keptValues(kept)...), nil)
 }
@@ -67,17 +68,20 @@ func Redact(err error, r redact.Redactor) error {
 }
 
 // RedactSymptoms takes the values of secrets out of what services printed: those that the engine keeps, and those that it
-// does not keep but this environment knows.
+// does not keep but this environment knows. Where a value is not known here, the log is not read at all.
 func (g *Settings) RedactSymptoms(ctx context.Context, keeper SecretKeeper, l Loaded, symptoms []verify.Symptom) []verify.Symptom {
 	kept, err := keeper.KeptSecrets(ctx, l.Stack.Name)
 	var missing []string
 	if err != nil {
-		missing = []string{"all that the engine keeps of " + l.Stack.Name}
+		missing = []string{"any secret of " + l.Stack.Name}
 	}
 	here, lacking := g.secretsAtHand(ctx, l, kept)
 	r := redact.New(append(Reveal(here), keptValues(kept)...), append(missing, lacking...))
 	for i, symptom := range symptoms {
 		symptoms[i].Logs = r.Lines(symptom.Logs)
+		if hidden := strings.Trim(r.Hidden(len(symptom.Logs)), "[]"); len(symptom.Logs) > 0 && hidden != "" {
+			symptoms[i].Logs, symptoms[i].Unread = nil, hidden
+		}
 		symptoms[i].Health, symptoms[i].Error = r.Output(symptom.Health), r.Output(symptom.Error)
 	}
 	return symptoms

@@ -50,8 +50,8 @@ func TestFailureIsToldWithoutSecrets(t *testing.T) {
 		health string
 	}{
 		{"all known", kept{"made": "kept-by-engine"}, []string{"started", "with [secret]", "and [secret]"}, "GET /?t=[secret]2"},
-		{"engine does not answer", unreachableKeeper{}, []string{"[output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]"},
-			"[output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]"},
+		{"engine does not answer", unreachableKeeper{}, []string{"[3 lines hidden: the value of any secret of shop is not known here]"},
+			"[1 line hidden: the value of any secret of shop is not known here]"},
 	} {
 		var out bytes.Buffer
 		p := NewProgress(Streams{Out: &out, Err: &out}, "")
@@ -83,7 +83,7 @@ func TestOutputOfJobs(t *testing.T) {
 		want   string
 	}{
 		{"kept by the engine", kept{"made": "kept-by-engine"}, "         migrate                      | with [secret]\n         migrate                      | again\n"},
-		{"engine does not answer", unreachableKeeper{}, "         migrate                      | [output withheld: these secret values are unknown here and cannot be hidden: all that the engine keeps of shop]\n"},
+		{"engine does not answer", unreachableKeeper{}, "         migrate                      | [output hidden: the value of any secret of shop is not known here]\n"},
 	} {
 		var out bytes.Buffer
 		p := NewProgress(Streams{Out: &out, Err: &out}, "")
@@ -94,6 +94,28 @@ func TestOutputOfJobs(t *testing.T) {
 		if out.String() != c.want {
 			t.Errorf("%s:\n%s", c.name, out.String())
 		}
+	}
+}
+
+// A value is found where it is cut into lines, also between the output of others, and what is held back for it is told in the end.
+func TestValuesAcrossLines(t *testing.T) {
+	var out bytes.Buffer
+	p := NewProgress(Streams{Out: &out, Err: &out}, "")
+	p.Hide(t.Context(), kept{"made": "correct horse battery staple"}, "shop", nil)
+	for _, e := range [][2]string{{"migrate", "begin Y29ycmVjdCBob3Jz"}, {"app", "started"}, {"migrate", "ZSBiYXR0ZXJ5IHN0YXBsZQ== end"}, {"migrate", "correct"}} {
+		p.Event(deploy.Event{Kind: deploy.LogEvent, Subject: e[0], Text: e[1]})
+	}
+	p.Event(deploy.Event{Subject: "app", Text: "healthy", Done: true})
+	p.Unchanged("shop", 1)
+	const want = `         app                          | started
+         migrate                      | begin [secret]
+         migrate                      | [secret] end
+  0.0s  app                          healthy
+         migrate                      | correct
+shop matches release 1 and the profile: nothing to do
+`
+	if got := elapsed.ReplaceAllString(out.String(), "  0.0s"); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
 
@@ -111,7 +133,6 @@ func TestShortSecretIsSaidOnce(t *testing.T) {
 // withheld, and what the engine itself says of the container is still looked at.
 func TestSymptomsAreReadWithoutSecrets(t *testing.T) {
 	t.Setenv("AT_HAND", "from-the-environment")
-	const withheld = "[output withheld: these secret values are unknown here and cannot be hidden: absent]"
 	l := Loaded{Path: "hsectl.yaml", Profile: &profile.Profile{}, Stack: stack.Stack{Name: "shop",
 		Secrets: []stack.Secret{{Name: "here", Env: "AT_HAND"}, {Name: "absent", Env: "NOT_SET"}, {Name: "made", Generate: true}, {Name: "url", From: "made", Format: "postgres://{}@db"}}}}
 	for _, c := range []struct {
@@ -120,12 +141,12 @@ func TestSymptomsAreReadWithoutSecrets(t *testing.T) {
 		want   []string
 	}{
 		{"all known", kept{"absent": "known-to-the-engine", "made": "kept-by-engine"}, []string{"[secret] [secret]", "to postgres://[secret]@db"}},
-		{"one unknown", kept{"made": "kept-by-engine"}, []string{withheld}},
+		{"one unknown", kept{"made": "kept-by-engine"}, nil},
 	} {
 		symptoms := []verify.Symptom{{Service: "app", State: "exited", Logs: []string{"from-the-environment known-to-the-engine", "to postgres://kept-by-engine@db"}}}
 		got := (&Settings{}).RedactSymptoms(t.Context(), c.keeper, l, symptoms)
-		if !slices.Equal(got[0].Logs, c.want) || got[0].State != "exited" {
-			t.Errorf("%s: %q", c.name, got[0].Logs)
+		if !slices.Equal(got[0].Logs, c.want) || got[0].State != "exited" || (c.want == nil) != (got[0].Unread == "2 lines hidden: the value of absent is not known here") {
+			t.Errorf("%s: %q, %q", c.name, got[0].Logs, got[0].Unread)
 		}
 	}
 }

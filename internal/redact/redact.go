@@ -8,7 +8,7 @@
 //
 // Two kinds of value cannot be found. A value shorter than MinLength occurs everywhere by accident: replacing it would
 // destroy the text, so it stays, and Warning says so. A value that is unknown here cannot be looked for: the output of
-// containers is then withheld, with the reason, by Lines, Output and Writer.
+// containers is then hidden, with the reason, by Lines, Output and Writer.
 package redact
 
 import (
@@ -67,10 +67,10 @@ func (r Redactor) Text(text string) string {
 	return string(s.feed([]byte(text), true))
 }
 
-// Output is Text for what a container or a hook has printed: it is withheld where the value of any secret is unknown.
+// Output is Text for what a container or a hook has printed: it is hidden where the value of any secret is unknown.
 func (r Redactor) Output(text string) string {
 	if len(r.missing) > 0 && text != "" {
-		return r.withheld()
+		return r.Hidden(1 + strings.Count(strings.TrimSuffix(text, "\n"), "\n"))
 	}
 	return r.Text(text)
 }
@@ -81,7 +81,7 @@ func (r Redactor) Lines(lines []string) []string {
 	case len(lines) == 0:
 		return lines
 	case len(r.missing) > 0:
-		return []string{r.withheld()}
+		return []string{r.Hidden(len(lines))}
 	}
 	return strings.Split(r.Text(strings.Join(lines, "\n")), "\n")
 }
@@ -119,8 +119,23 @@ func (r Redactor) Writer(w io.Writer) io.WriteCloser {
 	return &writer{to: w, redactor: r, scan: scan{needles: r.found}}
 }
 
-func (r Redactor) withheld() string {
-	return "[output withheld: these secret values are unknown here and cannot be hidden: " + strings.Join(r.missing, ", ") + "]"
+// Hidden says that so many lines are not shown, or all where the number is not known, and which unknown values could be in them. It
+// is empty where all values are known.
+func (r Redactor) Hidden(lines int) string {
+	if len(r.missing) == 0 {
+		return ""
+	}
+	what, values := fmt.Sprintf("%d lines", lines), "the values of "+strings.Join(r.missing, ", ")+" are"
+	switch lines {
+	case 0:
+		what = "output"
+	case 1:
+		what = "1 line"
+	}
+	if len(r.missing) == 1 {
+		values = "the value of " + r.missing[0] + " is"
+	}
+	return "[" + what + " hidden: " + values + " not known here]"
 }
 
 type redactedError struct {
@@ -159,7 +174,7 @@ func (w *writer) pass(p []byte, last bool) error {
 			return nil
 		}
 		w.said = true
-		p = []byte(w.redactor.withheld() + "\n")
+		p = []byte(w.redactor.Hidden(0) + "\n")
 	case w.scan.needles != nil:
 		p = w.scan.feed(p, last)
 	}

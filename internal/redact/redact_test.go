@@ -47,6 +47,7 @@ func TestText(t *testing.T) {
 		{"in base64", []string{"hunter2"}, "aHVudGVyMg== aHVudGVyMg", "[secret] [secret]"},
 		{"a base64 with a line end", []string{"hunter2"}, base64.StdEncoding.EncodeToString([]byte("hunter2\n")), "[secret]o="},
 		{"basic authentication", []string{"hunter2-and-the-rest"}, "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:hunter2-and-the-rest")), "Basic YWRtaW46[secret]"},
+		{"in base64 that is wrapped", []string{"correct horse battery staple"}, "Y29ycmVjdCBob3Jz\r\nZSBiYXR0ZXJ5IHN0YXBsZQ==", "[secret]\r\n[secret]"},
 		{"the mark is a value", []string{"secret"}, "secret [secret]", "!!!!!!!! [!!!!!!!!]"},
 		{"the mark begins a value", []string{"]2-and"}, "]2-and [secret]2-and", "!!!!!!!! [secret!!!!!!!!"},
 	} {
@@ -70,16 +71,16 @@ func TestShortValuesAreSaid(t *testing.T) {
 	}
 }
 
-func TestOutputIsWithheldWhereAValueIsUnknown(t *testing.T) {
-	const withheld = "[output withheld: these secret values are unknown here and cannot be hidden: db, token]"
+func TestOutputIsHiddenWhereAValueIsUnknown(t *testing.T) {
+	const because = " hidden: the values of db, token are not known here]"
 	r := redact.New([]string{"hunter2"}, []string{"token", "db"})
-	if got := r.Lines([]string{"a", "hunter2"}); !slices.Equal(got, []string{withheld}) {
+	if got := r.Lines([]string{"a", "hunter2"}); !slices.Equal(got, []string{"[2 lines" + because}) {
 		t.Error(got)
 	}
 	if got := r.Lines(nil); len(got) != 0 {
 		t.Error(got)
 	}
-	if r.Output("a") != withheld || r.Output("") != "" || r.Text("a hunter2") != "a [secret]" {
+	if r.Output("a\n") != "[1 line"+because || r.Output("") != "" || r.Text("a hunter2") != "a [secret]" {
 		t.Error(r.Output("a"), r.Output(""), r.Text("a hunter2"))
 	}
 	var out bytes.Buffer
@@ -87,8 +88,11 @@ func TestOutputIsWithheldWhereAValueIsUnknown(t *testing.T) {
 	for range 3 {
 		fmt.Fprintln(w, "printed")
 	}
-	if err := w.Close(); err != nil || out.String() != withheld+"\n" {
+	if err := w.Close(); err != nil || out.String() != "[output"+because+"\n" {
 		t.Error(out.String(), err)
+	}
+	if one := redact.New(nil, []string{"db"}); one.Hidden(3) != "[3 lines hidden: the value of db is not known here]" || (redact.Redactor{}).Hidden(3) != "" {
+		t.Error(one.Hidden(3))
 	}
 	if !slices.Equal(r.Missing(), []string{"db", "token"}) {
 		t.Error(r.Missing())
@@ -176,10 +180,12 @@ func FuzzNoFormSurvives(f *testing.F) {
 			}
 			for before := range 3 {
 				for after := range 3 {
-					whole := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\xa5", before) + value + strings.Repeat("\x5a", after)))
-					from, to := (8*before+5)/6, 8*(before+len(value))/6
-					if out := r.Text(whole); strings.Contains(out, whole[from:to]) {
-						t.Fatalf("%q holds %q", out, whole[from:to])
+					for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+						whole := alphabet.EncodeToString([]byte(strings.Repeat("\xa5", before) + value + strings.Repeat("\x5a", after)))
+						from, to := (8*before+5)/6, 8*(before+len(value))/6
+						if out := r.Text(whole); strings.Contains(out, whole[from:to]) {
+							t.Fatalf("%q holds %q", out, whole[from:to])
+						}
 					}
 				}
 			}

@@ -29,7 +29,13 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 	if err != nil {
 		return err
 	}
-	found := verify.Diagnose(l.Stack, g.RedactSymptoms(ctx, engine, l, symptoms))
+	symptoms = g.RedactSymptoms(ctx, engine, l, symptoms)
+	found := verify.Diagnose(l.Stack, symptoms)
+	for _, symptom := range symptoms {
+		if symptom.Sick() && symptom.Unread != "" {
+			s.Say("%s: log not read: %s", symptom.Service, symptom.Unread)
+		}
+	}
 	for _, d := range found {
 		fmt.Fprintf(s.Out, "✗ %s: %s\n    seen   %s\n", d.Service, d.Cause, d.Evidence)
 		switch {

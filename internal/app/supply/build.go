@@ -21,6 +21,7 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/redact"
 )
 
 // BuildOptions say what is built, how, and where it goes.
@@ -199,6 +200,35 @@ func (o BuildOptions) checkSecrets() error {
 	return nil
 }
 
+// maxBuildSecret is the size of a secret that BuildKit takes.
+const maxBuildSecret = 500 << 10
+
+// redactor hides what --secret gives to build steps, which may print it. A value is where BuildKit finds it: in the variable or the
+// file that is named, or in those of the secret's own name.
+func (o BuildOptions) redactor(lookup func(string) (string, bool), read func(string, int64) ([]byte, error)) redact.Redactor {
+	var values, missing []string
+	for _, secret := range o.Secrets {
+		fields := map[string]string{}
+		for field := range strings.SplitSeq(secret, ",") {
+			key, value, _ := strings.Cut(field, "=")
+			fields[strings.ToLower(strings.TrimSpace(key))] = value
+		}
+		id, file := fields["id"], cmp.Or(fields["src"], fields["source"])
+		if fields["type"] == "env" && fields["env"] == "" {
+			fields["env"], file = file, ""
+		}
+		value, known := lookup(cmp.Or(fields["env"], id))
+		if file != "" || !known && fields["env"] == "" {
+			data, err := read(cmp.Or(file, id), maxBuildSecret)
+			value, known = string(data), err == nil
+		}
+		if values = append(values, value); !known {
+			missing = append(missing, id)
+		}
+	}
+	return redact.New(values, missing)
+}
+
 // seconds returns the time that the image is given, or zero for the time of the build.
 func (o BuildOptions) seconds(revision time.Time) (int64, error) {
 	text := o.Epoch
@@ -223,6 +253,10 @@ func (o BuildOptions) seconds(revision time.Time) (int64, error) {
 
 // buildAll builds several images at once. With more than one, each line of progress names its image.
 func buildAll(ctx context.Context, s app.Streams, engine *docker.Engine, requests []image.BuildRequest, o BuildOptions) error {
+	hide := o.redactor(os.LookupEnv, host.ReadFile)
+	if warning := hide.Warning(); warning != "" {
+		s.Say("warning: %s", warning)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, o.Parallel))
 	var lines sync.Mutex
@@ -234,7 +268,12 @@ func buildAll(ctx context.Context, s app.Streams, engine *docker.Engine, request
 				defer p.flush()
 				out.Err, progress = p, p
 			}
-			return buildOne(ctx, out, engine, buildWork{r, o.Push, o.signer, progress, &lines})
+			if len(o.Secrets) > 0 { // otherwise a terminal is left to BuildKit's own display
+				redacted := hide.Writer(progress)
+				defer redacted.Close() // before the flush; progress that cannot be shown changes nothing
+				progress = redacted
+			}
+			return hide.Error(buildOne(ctx, out, engine, buildWork{r, o.Push, o.signer, progress, &lines}))
 		})
 	}
 	return group.Wait()
