@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/release"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/buildkit"
 	"github.com/hsectl/hsectl/internal/engine/converge"
@@ -60,14 +61,14 @@ func explain(w io.Writer, err error) {
 				fmt.Fprintf(w, "  hint: %s\n", p.Hint)
 			}
 		}
-		fmt.Fprintf(w, "error: %s in %s; nothing was changed\n", app.Count(len(problems), "problem"), problems[0].At.File)
+		fmt.Fprintf(w, "error: %s in %s; nothing was changed\n", display.Count(len(problems), "problem"), problems[0].At.File)
 		return
 	}
 	if missing, ok := errors.AsType[*app.MissingError](err); ok {
 		for _, line := range missing.Lines {
 			fmt.Fprintln(w, line)
 		}
-		fmt.Fprintf(w, "error: %s missing; nothing was changed\n", app.Count(len(missing.Lines), "value"))
+		fmt.Fprintf(w, "error: %s missing; nothing was changed\n", display.Count(len(missing.Lines), "value"))
 		return
 	}
 	if unhealthy, ok := errors.AsType[*deploy.UnhealthyError](err); ok {

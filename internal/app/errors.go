@@ -2,7 +2,6 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/deploy"
@@ -33,14 +32,6 @@ var ErrFindings = errors.New("not proven")
 func IsType[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
-}
-
-// Count writes a number with its noun.
-func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func asUnhealthy(err error) (*deploy.UnhealthyError, bool) {

@@ -10,11 +10,13 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/hsectl/hsectl/internal/sanitize"
 )
 
-// live shows one line for each subject on a terminal, and writes it anew when something happens to it. It uses three
-// sequences of ECMA-48 that every terminal has: cursor up, erase line, and carriage return.
+// live shows one line for each subject on a terminal, and writes it anew when something happens to it. It uses only
+// what every terminal has: cursor up, erase line, and carriage return.
 type live struct {
 	out   io.Writer
 	width int
@@ -56,14 +58,13 @@ func (l *live) draw() {
 	l.erase()
 	var b strings.Builder
 	for _, subject := range l.rows {
-		line := []rune(l.text[subject])
-		b.WriteString(string(line[:min(len(line), l.width-1)]) + "\n")
+		b.WriteString(ansi.Truncate(l.text[subject], l.width-1, "") + "\n")
 	}
 	l.drawn = len(l.rows)
 	fmt.Fprint(l.out, b.String())
 }
 
 func (l *live) erase() {
-	fmt.Fprint(l.out, strings.Repeat("\x1b[1A\r\x1b[2K", l.drawn))
+	fmt.Fprint(l.out, strings.Repeat(ansi.CursorUp(1)+"\r"+ansi.EraseEntireLine, l.drawn))
 	l.drawn = 0
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // The view writes each line anew in its place, cuts what is wider than the terminal, and lets other lines pass above it.
@@ -23,8 +25,8 @@ func TestLive(t *testing.T) {
 func screen(written string) string {
 	var lines []string
 	for _, part := range strings.SplitAfter(written, "\n") {
-		for strings.HasPrefix(part, "\x1b[1A\r\x1b[2K") {
-			part = strings.TrimPrefix(part, "\x1b[1A\r\x1b[2K")
+		for strings.HasPrefix(part, ansi.CursorUp(1)+"\r"+ansi.EraseEntireLine) {
+			part = strings.TrimPrefix(part, ansi.CursorUp(1)+"\r"+ansi.EraseEntireLine)
 			lines = lines[:len(lines)-1]
 		}
 		if part != "" {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/redact"
 )
 
@@ -183,7 +184,7 @@ func (p *Progress) Unchanged(stack string, release int) {
 // Done tells the end that everybody wants.
 func (p *Progress) Done(stack string, release, services int) {
 	p.succeeded(stack, "deployed", release,
-		fmt.Sprintf("%s is up: %s healthy after %s, release %d", stack, Count(services, "service"), time.Since(p.started).Round(100*time.Millisecond), release))
+		fmt.Sprintf("%s is up: %s healthy after %s, release %d", stack, display.Count(services, "service"), time.Since(p.started).Round(100*time.Millisecond), release))
 }
 
 // Reverted tells that an interrupted deploy was undone, or that there was none.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -118,7 +119,7 @@ func (c comparison) service(s stack.Service, resources []ResourceChange) Service
 	}
 	for _, r := range running {
 		if id := o.Images[s.Image]; id != "" && r.Image != id {
-			out.Causes = append(out.Causes, fmt.Sprintf("image %s is %s and %s runs %s", s.Image, short(id), subject(r, running), short(r.Image)))
+			out.Causes = append(out.Causes, fmt.Sprintf("image %s is %s and %s runs %s", s.Image, display.ID(id), subject(r, running), display.ID(r.Image)))
 			break
 		}
 	}

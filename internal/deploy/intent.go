@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -71,7 +72,7 @@ func flatten(v any, path string, out generate.Settings) {
 	default:
 		text := fmt.Sprint(v)
 		if len(text) > longestText {
-			text = "sha256:" + short(record.Digest([]byte(text)))
+			text = "sha256:" + display.ID(record.Digest([]byte(text)))
 		}
 		out[path] = text
 	}

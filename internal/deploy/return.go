@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
@@ -38,7 +39,7 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 				Step{Kind: TagImage, Subject: reference, Cause: "it refers to a different image now",
 					Tag: &TagStep{Reference: reference, ID: image.ID, Was: o.Images[reference]}})
 		default:
-			gone.What = append(gone.What, "image "+reference+" ("+short(image.ID)+")")
+			gone.What = append(gone.What, "image "+reference+" ("+display.ID(image.ID)+")")
 		}
 	}
 	for _, delivered := range []map[string]string{r.Secrets, r.Configs} {
@@ -99,9 +100,4 @@ func tagSteps(tags map[string]string) []Step {
 			Tag: &TagStep{Reference: reference, ID: tags[reference]}})
 	}
 	return out
-}
-
-func short(id string) string {
-	id = strings.TrimPrefix(id, "sha256:")
-	return id[:min(12, len(id))]
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
@@ -245,8 +246,8 @@ func (t Transaction) fail(ctx context.Context, j *record.Journal, c Change, caus
 	defer cancel()
 	ctx, release := t.guard(ctx)
 	defer release()
-	t.Report(Event{Kind: PhaseEvent, Subject: t.Stack, Text: "undoing: " + firstLine(cause)})
-	out := record.Outcome{Status: record.Undone, Reason: firstLine(cause)}
+	t.Report(Event{Kind: PhaseEvent, Subject: t.Stack, Text: "undoing: " + display.FirstLine(cause.Error())})
+	out := record.Outcome{Status: record.Undone, Reason: display.FirstLine(cause.Error())}
 	failed := &FailedError{Err: cause, Stack: t.Stack}
 	switch {
 	case c.From != nil:
@@ -332,9 +333,4 @@ func merge(weak, strong map[string]string) map[string]string {
 		out[k] = v
 	}
 	return out
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine/converge"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/probe"
@@ -193,7 +193,7 @@ func (w worker) said() string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	out := engine.LastLines(logs, 40)
+	out := display.LastLines(logs, 40)
 	if c.State.Health != nil {
 		for _, h := range c.State.Health.Log {
 			out = append(out, fmt.Sprintf("health test ended with %d: %s", h.ExitCode, h.Output))

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 )
 
@@ -175,7 +176,7 @@ func (p *private) tail() string {
 	if err != nil {
 		return err.Error()
 	}
-	return strings.Join(engine.LastLines(string(text), 20), "\n")
+	return strings.Join(display.LastLines(string(text), 20), "\n")
 }
 
 // pidHere is the number on this machine of a process that has another one in the engine's pid namespace.

@@ -14,6 +14,8 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // Create creates a container to its end even when the work is interrupted: an interrupted request may still make a
@@ -49,7 +51,7 @@ func (e *Connection) Discard(ctx context.Context, id string) error {
 	defer cancel()
 	_, err := e.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		return fmt.Errorf("removing container %s: %w", short(id), err)
+		return fmt.Errorf("removing container %s: %w", display.ID(id), err)
 	}
 	return nil
 }
@@ -109,7 +111,7 @@ func (c Container) Networks() map[string]*network.EndpointSettings {
 func (e *Connection) Inspect(ctx context.Context, id string) (Container, error) {
 	found, err := e.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return Container{}, fmt.Errorf("inspecting container %s: %w", short(id), err)
+		return Container{}, fmt.Errorf("inspecting container %s: %w", display.ID(id), err)
 	}
 	c, err := NewContainer(found.Container)
 	c.Raw = found.Raw
@@ -203,11 +205,3 @@ const (
 	ComposeVolume  = "com.docker.compose.volume"
 	ComposeOneoff  = "com.docker.compose.oneoff"
 )
-
-// short is an id as it is shown to people; a name stays as it is.
-func short(id string) string {
-	if len(id) == 64 {
-		return id[:12]
-	}
-	return id
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/image"
 )
 
@@ -66,7 +67,7 @@ func ReadProgress(r io.Reader) (digest string, err error) {
 			return "", err
 		}
 		if line.Error != "" {
-			return "", errors.New(Clean(line.Error))
+			return "", errors.New(display.Clean(line.Error))
 		}
 		if line.Aux.Digest != "" {
 			digest = line.Aux.Digest

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
@@ -62,7 +65,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 		}
 		for _, cause := range slices.Sorted(maps.Keys(blind)) {
 			if controls := blind[cause]; !o.All && len(controls) > 1 {
-				fmt.Fprintf(&b, "  %s %s unknown, %s: %s\n", p.mark(finding.Unknown), plural(len(controls)-1, "more control"), cause, strings.Join(controls[1:], " "))
+				fmt.Fprintf(&b, "  %s %s unknown, %s: %s\n", p.mark(finding.Unknown), display.Count(len(controls)-1, "more control"), cause, strings.Join(controls[1:], " "))
 			}
 		}
 	}
@@ -140,18 +143,18 @@ func summary(tally map[finding.Status]int, all int) string {
 // painter colours by meaning only.
 type painter bool
 
-func (p painter) paint(code, s string) string {
+func (p painter) paint(style ansi.Style, s string) string {
 	if !p {
 		return s
 	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+	return style.Styled(s)
 }
 
-func (p painter) good(s string) string { return p.paint("32", s) }
+func (p painter) good(s string) string { return p.paint(ansi.Style{}.ForegroundColor(ansi.Green), s) }
 
-func (p painter) bad(s string) string { return p.paint("31", s) }
+func (p painter) bad(s string) string { return p.paint(ansi.Style{}.ForegroundColor(ansi.Red), s) }
 
-func (p painter) dim(s string) string { return p.paint("2", s) }
+func (p painter) dim(s string) string { return p.paint(ansi.Style{}.Faint(), s) }
 
 func (p painter) mark(s finding.Status) string {
 	switch s {
@@ -164,12 +167,5 @@ func (p painter) mark(s finding.Status) string {
 	case finding.Advice:
 		return p.dim("i")
 	}
-	return p.paint("33", "?")
-}
-
-func plural(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
+	return p.paint(ansi.Style{}.ForegroundColor(ansi.Yellow), "?")
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -36,11 +37,11 @@ func (c *comparison) monitoring() {
 	case old == nil && now == nil:
 		return
 	case now == nil:
-		c.watch(Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Medium, What: "monitoring", Old: count(len(c.base.Stack.Services), "part"),
+		c.watch(Change{Control: controlAlerts, Direction: Weaker, Severity: finding.Medium, What: "monitoring", Old: display.Count(len(c.base.Stack.Services), "part"),
 			Reason: "the stack is no longer monitored; the parts and their volumes stay on the engine until they are removed"})
 		return
 	case old == nil:
-		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Medium, What: "monitoring", New: count(len(c.head.Stack.Services), "part"),
+		c.watch(Change{Control: controlAlerts, Direction: Stronger, Severity: finding.Medium, What: "monitoring", New: display.Count(len(c.head.Stack.Services), "part"),
 			Reason: "the stack is monitored; the grants of each part follow"})
 	default:
 		c.kept(old.Retention, now.Retention)
@@ -105,7 +106,7 @@ func (s *serviceComparison) part(gone bool) {
 
 // kept compares how long observations are kept.
 func (c *comparison) kept(old, now profile.Retention) {
-	days := func(n int) string { return count(n, "day") }
+	days := func(n int) string { return display.Count(n, "day") }
 	for _, k := range []struct {
 		key, what string
 		old, new  int64
@@ -243,13 +244,6 @@ func (s *serviceComparison) objective(key, what string, old, now float64, oldTex
 		c.Direction, c.Reason = Weaker, "an alert fires later"
 	}
 	s.change(c)
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // receivers compares the receivers of alerts. One that only has another name is paired with itself.

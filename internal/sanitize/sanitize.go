@@ -13,6 +13,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // Text returns a text without what must not be printed. Line breaks and tabs stay.
@@ -141,7 +143,7 @@ func (s *state) own(data []byte) int {
 	if !s.colours || data[0] != 0x1b {
 		return 0
 	}
-	for _, sequence := range []string{"\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"} {
+	for _, sequence := range []string{ansi.ResetStyle, ansi.SGR(ansi.AttrFaint), ansi.SGR(ansi.AttrRedForegroundColor), ansi.SGR(ansi.AttrGreenForegroundColor), ansi.SGR(ansi.AttrYellowForegroundColor)} {
 		if strings.HasPrefix(string(data[:min(len(data), len(sequence))]), sequence) {
 			return len(sequence)
 		}

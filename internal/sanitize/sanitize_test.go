@@ -71,12 +71,12 @@ func TestWriterKnowsWhatWasBefore(t *testing.T) {
 func TestOwnColoursAndCommandsPass(t *testing.T) {
 	var b bytes.Buffer
 	w := sanitize.NewWriter(&b, true)
-	fmt.Fprint(w, "\x1b[31mred\x1b[0m \x1b[2J\n")
+	fmt.Fprint(w, "\x1b[31mred\x1b[m \x1b[2J\n")
 	if err := w.Command("::group::", "web\n::error::x\x1b"); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprint(w, "::endgroup::\n")
-	want := "\x1b[31mred\x1b[0m \\u001b[2J\n::group::web\n:\\u003aerror::x\\u001b\n:\\u003aendgroup::\n"
+	want := "\x1b[31mred\x1b[m \\u001b[2J\n::group::web\n:\\u003aerror::x\\u001b\n:\\u003aendgroup::\n"
 	if b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // Check is a question to a service over the network: what kind follows from the scheme of its URL.
@@ -43,7 +45,7 @@ func (c Check) JudgeHTTP(status int, header func(name string) string, body strin
 	if c.Header != "" {
 		name, want, _ := strings.Cut(c.Header, ":")
 		if got := header(strings.TrimSpace(name)); !strings.Contains(got, strings.TrimSpace(want)) || got == "" {
-			return Answer{Text: fmt.Sprintf("header %s is %q", strings.TrimSpace(name), Printable(got))}
+			return Answer{Text: fmt.Sprintf("header %s is %q", strings.TrimSpace(name), display.Name(got))}
 		}
 	}
 	out := Answer{OK: true, Text: fmt.Sprintf("status %d, %d bytes", status, len(body))}
@@ -81,9 +83,9 @@ func JudgeMySQL(answer []byte) Answer {
 	switch {
 	case len(answer) > 5 && answer[4] == 10:
 		version, _, _ := strings.Cut(string(answer[5:]), "\x00")
-		return Answer{OK: true, Text: "accepts connections, version " + Printable(version)}
+		return Answer{OK: true, Text: "accepts connections, version " + display.Name(version)}
 	case len(answer) > 7 && answer[4] == 255:
-		return Answer{Text: "refuses: " + Printable(string(answer[7:]))}
+		return Answer{Text: "refuses: " + display.Name(string(answer[7:]))}
 	}
 	return Answer{Text: "does not speak MySQL"}
 }
@@ -93,9 +95,9 @@ func JudgeRedis(answer []byte) Answer {
 	line, _, _ := strings.Cut(string(answer), "\r\n")
 	switch {
 	case line == "+PONG", strings.HasPrefix(line, "-NOAUTH"):
-		return Answer{OK: true, Text: "answers " + Printable(line)}
+		return Answer{OK: true, Text: "answers " + display.Name(line)}
 	case strings.HasPrefix(line, "-"):
-		return Answer{Text: "answers " + Printable(line)}
+		return Answer{Text: "answers " + display.Name(line)}
 	}
 	return Answer{Text: "does not speak Redis"}
 }

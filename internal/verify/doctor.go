@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/go-units"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -69,7 +70,7 @@ func Diagnose(s stack.Stack, symptoms []Symptom) []Diagnosis {
 			found = []Diagnosis{{Cause: "the cause is not recognised", Evidence: cmp.Or(symptom.Unread, last(symptom.Logs), symptom.Health, symptom.State), Advice: "read its log: docker compose logs " + service.Name}}
 		}
 		for _, d := range found {
-			d.Service, d.Evidence = service.Name, masked(Printable(d.Evidence))
+			d.Service, d.Evidence = service.Name, masked(display.Name(d.Evidence))
 			if !slices.ContainsFunc(out, func(o Diagnosis) bool { return o.Service == d.Service && o.Cause == d.Cause }) {
 				out = append(out, d)
 			}

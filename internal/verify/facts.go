@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -32,7 +33,7 @@ func facts(c Container) policy.Facts {
 		return f
 	}
 	d := c.Dump
-	f.Processes, f.Hidden = processes(d), Printable(d.Hidden)
+	f.Processes, f.Hidden = processes(d), display.Name(d.Hidden)
 	if first := d.process(1); first != nil {
 		mounts(&f, first.Files["mountinfo"])
 		for _, path := range KernelPaths() {
@@ -49,7 +50,7 @@ func facts(c Container) policy.Facts {
 		cgroup(d.Cgroup).outside(&f, first.Files["cgroup"])
 	}
 	if d.Barred != "" {
-		f.Trials, f.Secrets = policy.Unseen[[]policy.Trial](Printable(d.Barred)), policy.Unseen[[]policy.Secret](Printable(d.Barred))
+		f.Trials, f.Secrets = policy.Unseen[[]policy.Trial](display.Name(d.Barred)), policy.Unseen[[]policy.Secret](display.Name(d.Barred))
 		return f
 	}
 	var trials []policy.Trial
@@ -203,10 +204,10 @@ func secretFacts(f *policy.Facts, d *Dump) {
 	writable := slices.ContainsFunc(f.Mounts.Value, func(m policy.Mount) bool { return m.Path == "/run/secrets" && m.Writable })
 	var out []policy.Secret
 	for _, s := range d.Secrets {
-		out = append(out, policy.Secret{Name: Printable(s.Name), Readable: s.Readable, Others: s.Mode&0o077 != 0, Writable: writable})
+		out = append(out, policy.Secret{Name: display.Name(s.Name), Readable: s.Readable, Others: s.Mode&0o077 != 0, Writable: writable})
 	}
 	f.Secrets = policy.Seen(out, finding.Behaved)
 	if why := d.Unfinished[LookSecrets]; why != "" {
-		f.Secrets = policy.Unseen[[]policy.Secret](Printable(why))
+		f.Secrets = policy.Unseen[[]policy.Secret](display.Name(why))
 	}
 }

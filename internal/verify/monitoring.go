@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -83,7 +84,7 @@ func watchedServices(declared []policy.MonitoredService, stack string, up WatchA
 				}
 				asked = true
 				if r.Value[1] != "1" {
-					service.Silent = append(service.Silent, Printable(m["instance"]))
+					service.Silent = append(service.Silent, display.Name(m["instance"]))
 				}
 			}
 			if !asked {
@@ -103,8 +104,8 @@ func runningAlerts(rules, receivers WatchAnswer) policy.Fact[policy.Alerts] {
 	var out policy.Alerts
 	for _, g := range answer.Data.Groups {
 		for _, r := range g.Rules {
-			if r.Health != "err" && !slices.Contains(out.Rules, Printable(r.Name)) {
-				out.Rules = append(out.Rules, Printable(r.Name))
+			if r.Health != "err" && !slices.Contains(out.Rules, display.Name(r.Name)) {
+				out.Rules = append(out.Rules, display.Name(r.Name))
 			}
 		}
 	}
@@ -122,7 +123,7 @@ func runningAlerts(rules, receivers WatchAnswer) policy.Fact[policy.Alerts] {
 	}
 	for _, n := range names {
 		if n.Name != NoReceiver {
-			out.Receivers = append(out.Receivers, Printable(n.Name))
+			out.Receivers = append(out.Receivers, display.Name(n.Name))
 		}
 	}
 	return policy.Seen(out, finding.Effective)

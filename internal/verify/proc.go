@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
@@ -26,7 +27,7 @@ func parseStatus(text string) (policy.Process, error) {
 		var err error
 		switch key {
 		case "Name":
-			p.Name = Printable(value)
+			p.Name = display.Name(value)
 		case "Uid":
 			err = four(value, &p.UIDs)
 		case "Gid":
@@ -108,7 +109,7 @@ func parseMountinfo(text string) ([]mountPoint, error) {
 		left, right, ok := strings.Cut(strings.TrimSpace(line), " - ")
 		fields, tail := strings.Fields(left), strings.Fields(right)
 		if !ok || len(fields) < 6 || len(tail) < 3 {
-			return nil, fmt.Errorf("reading mountinfo: %q is not a mount", Printable(line))
+			return nil, fmt.Errorf("reading mountinfo: %q is not a mount", display.Name(line))
 		}
 		m := mountPoint{root: unescape(fields[3]), path: unescape(fields[4]), options: strings.Split(fields[5], ","),
 			kind: tail[0], source: unescape(tail[1]), super: strings.Split(tail[2], ",")}
@@ -177,7 +178,7 @@ func parseListening(tables ...string) ([]int, error) {
 			address, port, ok := strings.Cut(fields[1], ":")
 			n, err := strconv.ParseUint(port, 16, 16)
 			if !ok || err != nil {
-				return nil, fmt.Errorf("reading the listening sockets: %q is not an address", Printable(fields[1]))
+				return nil, fmt.Errorf("reading the listening sockets: %q is not an address", display.Name(fields[1]))
 			}
 			if address == "0B00007F" { // 127.0.0.11
 				continue
@@ -237,14 +238,4 @@ func parseLimits(text string) (files, core int64, err error) {
 		return 0, 0, fmt.Errorf("reading limits: open files or core size is missing")
 	}
 	return files, core, nil
-}
-
-// Printable drops what could move a terminal's cursor: names come from inside a container.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, strings.TrimSpace(s))
 }

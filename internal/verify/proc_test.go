@@ -44,7 +44,7 @@ func TestParseStatus(t *testing.T) {
 	}
 	// A program chooses its own name, and may choose one that moves the cursor.
 	got, err := parseStatus(strings.Replace(statusText, "node", "a:b \x1b[2Jc", 1))
-	if err != nil || got.Name != "a:b [2Jc" {
+	if err != nil || got.Name != "a:b c" {
 		t.Errorf("name %q, %v", got.Name, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
@@ -11,7 +12,7 @@ import (
 func ProcessName(status string) string {
 	for line := range strings.Lines(status) {
 		if name, ok := strings.CutPrefix(line, "Name:"); ok {
-			return Printable(name)
+			return display.Name(name)
 		}
 	}
 	return "unnamed"
@@ -23,7 +24,7 @@ func ExposedVariables(process, environ string) []string {
 	for entry := range strings.SplitSeq(environ, "\x00") {
 		name, value, ok := strings.Cut(entry, "=")
 		if ok && policy.LooksSecret(policy.Variable{Name: name, Value: value}) {
-			out = append(out, fmt.Sprintf("process %s: variable %s", process, Printable(name)))
+			out = append(out, fmt.Sprintf("process %s: variable %s", process, display.Name(name)))
 		}
 	}
 	return out

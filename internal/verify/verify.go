@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
@@ -77,7 +78,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 	out := Evidence{APIVersion: "hsectl/v1", Kind: "Evidence", Stack: s.Name, Containers: len(containers)}
 	users, names := usersOf(containers), map[string][]string{}
 	for _, c := range containers {
-		names[c.Service] = append(names[c.Service], Printable(c.Name))
+		names[c.Service] = append(names[c.Service], display.Name(c.Name))
 	}
 	seen := map[string][]found{}
 	for _, c := range containers {
@@ -89,7 +90,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		if c.Engine.State.Known() {
 			c.Engine.Containers = policy.Seen(names[c.Service], finding.Applied)
 		}
-		seen[c.Service] = append(seen[c.Service], found{Printable(c.Name), judge(s, service, c, users, declared[c.Service])})
+		seen[c.Service] = append(seen[c.Service], found{display.Name(c.Name), judge(s, service, c, users, declared[c.Service])})
 	}
 	for _, service := range s.Services {
 		if len(seen[service.Name]) == 0 {
@@ -197,5 +198,5 @@ func absent(service string) finding.Finding {
 func orphan(c Container) finding.Finding {
 	return finding.Finding{Subject: c.Service, Control: "HSE-OPS-009", Title: "No container runs that the profile does not declare",
 		Severity: finding.High, Status: finding.Fail, Tier: finding.Applied,
-		Detail: "container " + Printable(c.Name) + " belongs to the stack but not to its profile", Remedy: "declare it, or remove it"}
+		Detail: "container " + display.Name(c.Name) + " belongs to the stack but not to its profile", Remedy: "declare it, or remove it"}
 }

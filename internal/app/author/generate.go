@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/sanitize"
@@ -29,7 +30,7 @@ func checkStale(s app.Streams, out string, files []generate.File) error {
 		fmt.Fprintf(s.Out, "stale  %s\n", filepath.Join(out, path))
 	}
 	if len(stale) > 0 {
-		s.Say("%s in %s stale; write them with: hsectl generate --out %s", app.Count(len(stale), "file"), out, out)
+		s.Say("%s in %s stale; write them with: hsectl generate --out %s", display.Count(len(stale), "file"), out, out)
 		return app.ErrFindings
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/evidence"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -144,7 +145,7 @@ func sayDraft(ctx context.Context, s app.Streams, in app.Inputs, path string, d 
 		for _, p := range d.Problems {
 			s.Say("%s: %s", strings.Replace(p.At.String(), "hsectl.yaml", path, 1), p.Message)
 		}
-		return &app.UsageError{Err: fmt.Errorf("%s must be fixed before the profile is valid", app.Count(len(d.Problems), "problem")), Hint: "fix them in " + path + ", then run: hsectl lint"}
+		return &app.UsageError{Err: fmt.Errorf("%s must be fixed before the profile is valid", display.Count(len(d.Problems), "problem")), Hint: "fix them in " + path + ", then run: hsectl lint"}
 	}
 	from, err := in.With(app.Selection{Files: []string{path}})
 	if err != nil {
@@ -160,7 +161,7 @@ func sayDraft(ctx context.Context, s app.Streams, in app.Inputs, path string, d 
 		return err
 	}
 	s.Say("after   %s", posture(now))
-	s.Say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", app.Count(len(d.Questions), "question"), path)
+	s.Say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", display.Count(len(d.Questions), "question"), path)
 	return nil
 }
 
@@ -316,6 +317,6 @@ func inspectRunning(ctx context.Context, g *app.Settings, s app.Streams, project
 		return nil, &app.UsageError{Err: fmt.Errorf("the Compose project %s has no running container", project),
 			Hint: "start it with docker compose up -d and use it for a while; set its project name with --name"}
 	}
-	s.Say("inspected %s; behaviour since their start only", app.Count(len(out), "running service"))
+	s.Say("inspected %s; behaviour since their start only", display.Count(len(out), "running service"))
 	return out, nil
 }

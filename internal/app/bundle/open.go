@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/host"
@@ -48,7 +49,7 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, path, dir string)
 	for _, i := range m.Images {
 		fmt.Fprintln(s.Out, i.Reference)
 	}
-	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", app.Count(len(m.Images), "image"), sanitize.Line(m.Stack), sanitize.Line(m.Version), m.Created.Format(time.DateOnly), runtime.GOOS)
+	s.Say("loaded %s of %s, written by hsectl %s on %s for %s", display.Count(len(m.Images), "image"), sanitize.Line(m.Stack), sanitize.Line(m.Version), m.Created.Format(time.DateOnly), runtime.GOOS)
 	return nil
 }
 
@@ -108,7 +109,7 @@ func Bring(ctx context.Context, b *app.Bundle, s app.Streams, engine *docker.Eng
 	if err != nil || len(wrong) == 0 {
 		return err
 	}
-	s.Say("loading %s", app.Count(len(b.Manifest.Images), "image"))
+	s.Say("loading %s", display.Count(len(b.Manifest.Images), "image"))
 	return bring(ctx, b, engine)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/supply"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -67,7 +68,7 @@ func Write(ctx context.Context, g *app.Settings, s app.Streams, out string) (err
 	for _, i := range list {
 		references = append(references, i.Reference)
 	}
-	s.Say("saving %s", app.Count(len(references), "image"))
+	s.Say("saving %s", display.Count(len(references), "image"))
 	if err := engine.Save(ctx, references, images); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/backup"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/host"
@@ -111,7 +112,7 @@ func backupVolume(ctx context.Context, s app.Streams, engine *docker.Engine, l a
 	s.Say("%-28s %s, %d bytes", v.Name, filepath.Join(b.To, record.Archive), record.Bytes)
 	pruned, err := host.PruneBackups(l.Resolve(b.To), l.Stack.Name, v.Name, b.Keep)
 	if pruned > 0 {
-		s.Say("%-28s %s removed, %d kept", v.Name, app.Count(pruned, "older backup"), b.Keep)
+		s.Say("%-28s %s removed, %d kept", v.Name, display.Count(pruned, "older backup"), b.Keep)
 	}
 	return err
 }

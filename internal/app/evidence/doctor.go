@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -50,7 +51,7 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 		}
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(s.Out, "✓ %s: no known cause of failure found in %s\n", l.Stack.Name, app.Count(len(symptoms), "service"))
+		fmt.Fprintf(s.Out, "✓ %s: no known cause of failure found in %s\n", l.Stack.Name, display.Count(len(symptoms), "service"))
 		return nil
 	}
 	if fix {
@@ -89,6 +90,6 @@ func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
 	if err := host.Rewrite(l.Path, data); err != nil {
 		return err
 	}
-	s.Say("%s written to %s; next: hsectl deploy", app.Count(done, "change"), l.Path)
+	s.Say("%s written to %s; next: hsectl deploy", display.Count(done, "change"), l.Path)
 	return nil
 }

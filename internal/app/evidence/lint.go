@@ -10,6 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -203,7 +204,7 @@ func writeBaseline(s app.Streams, path string, findings []finding.Finding) error
 	if err := host.Rewrite(path, data); err != nil {
 		return err
 	}
-	s.Say("%s in %s", app.Count(len(b.Findings), "finding"), path)
+	s.Say("%s in %s", display.Count(len(b.Findings), "finding"), path)
 	return nil
 }
 
@@ -218,7 +219,7 @@ func beyondBaseline(s app.Streams, path string, findings []finding.Finding) ([]f
 	}
 	fresh, known, stale := b.Apart(findings)
 	if known > 0 {
-		s.Say("%s ignored by the baseline", app.Count(known, "finding"))
+		s.Say("%s ignored by the baseline", display.Count(known, "finding"))
 	}
 	if stale > 0 {
 		verb := map[bool]string{true: "entry no longer applies", false: "entries no longer apply"}[stale == 1]

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
-	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/redact"
@@ -115,7 +115,7 @@ func (h *hooks) one(ctx context.Context, hook stack.Hook, m moment) (ended strin
 		environment = append(environment, "HSECTL_HOOK_SECRET_"+variableName(name)+"="+string(h.secrets[name].Reveal()))
 	}
 	err = host.Hook{Command: hook.Command, Dir: h.dir, Environment: environment, Timeout: hook.Timeout}.Run(ctx, func(line string) {
-		h.tell.Event(deploy.Event{Kind: deploy.LogEvent, Subject: hook.Name, Text: engine.Clean(line)})
+		h.tell.Event(deploy.Event{Kind: deploy.LogEvent, Subject: hook.Name, Text: display.Clean(line)})
 	})
 	if err != nil {
 		return err.Error(), err
@@ -151,7 +151,7 @@ func (s *session) before(ctx context.Context, c deploy.Change) error {
 	m := s.moment(c)
 	err := s.hooks.run(ctx, stack.Before, m)
 	if err != nil {
-		m.outcome, m.reason = "unchanged", s.hooks.tell.Known.Text(firstLine(err))
+		m.outcome, m.reason = "unchanged", s.hooks.tell.Known.Text(display.Clean(display.FirstLine(err.Error())))
 		_ = s.hooks.run(context.WithoutCancel(ctx), stack.Failed, m) // told as warnings
 	}
 	return err
@@ -166,7 +166,7 @@ func (s *session) afterwards(ctx context.Context, c deploy.Change, o *record.Out
 	m, when := s.moment(c), stack.After
 	m.outcome = ending(changed)
 	if changed != nil {
-		when, m.reason = stack.Failed, s.hooks.tell.Known.Text(firstLine(changed))
+		when, m.reason = stack.Failed, s.hooks.tell.Known.Text(display.Clean(display.FirstLine(changed.Error())))
 	}
 	_ = s.hooks.run(ctx, when, m) // told as warnings
 	o.Hooks = s.hooks.runs
@@ -194,9 +194,4 @@ func ending(err error) string {
 		return "stopped"
 	}
 	return "left"
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return engine.Clean(line)
 }

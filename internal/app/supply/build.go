@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
@@ -63,7 +64,7 @@ func Build(ctx context.Context, g *app.Settings, s app.Streams, o BuildOptions) 
 	if o.Check {
 		err := lintDockerfiles(ctx, s, l, requests)
 		if err == nil {
-			s.Say("checked %s; none is refused", app.Count(len(requests), "Dockerfile"))
+			s.Say("checked %s; none is refused", display.Count(len(requests), "Dockerfile"))
 		}
 		return err
 	}
@@ -345,7 +346,7 @@ func (w buildWork) attested(ctx context.Context, s app.Streams, digest string) e
 			switch {
 			case a.Manifest != p.Manifest:
 			case a.SBOM():
-				sbom, said = true, append(said, "a bill of materials of "+app.Count(a.Packages, "package"))
+				sbom, said = true, append(said, "a bill of materials of "+display.Count(a.Packages, "package"))
 			case a.Provenance():
 				provenance, said = true, append(said, "its provenance")
 			}

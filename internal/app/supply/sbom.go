@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/cache"
@@ -79,6 +80,6 @@ func writeSBOM(ctx context.Context, s app.Streams, scanner *scan.Scanner, tree, 
 		return fmt.Errorf("writing the bill of materials: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	s.Say("%s: %s; files that could not be read: %d", filepath.Base(tree), app.Count(len(report.Packages), "package"), len(report.Problems))
+	s.Say("%s: %s; files that could not be read: %d", filepath.Base(tree), display.Count(len(report.Packages), "package"), len(report.Problems))
 	return sbom.Statement(file, report)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image/audit"
 	"github.com/hsectl/hsectl/internal/image/lock"
@@ -79,7 +80,7 @@ func Sign(ctx context.Context, g *app.Settings, s app.Streams, o SignOptions) er
 		fmt.Fprintf(s.Out, "%s %s@%s\n", service.Name, e.Reference, e.Digest)
 		signed++
 	}
-	s.Say("%s signed with %s", app.Count(signed, "image"), key)
+	s.Say("%s signed with %s", display.Count(signed, "image"), key)
 	return nil
 }
 
@@ -193,6 +194,6 @@ func checkSignatures(ctx context.Context, g *app.Settings, s app.Streams, l app.
 	if !good {
 		return app.ErrFindings
 	}
-	s.Say("%s verified", app.Count(judged, "image"))
+	s.Say("%s verified", display.Count(judged, "image"))
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
-	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/image"
 )
 
@@ -15,7 +15,7 @@ import (
 func Instructions(name string, data []byte) ([]image.Instruction, error) {
 	result, err := parser.Parse(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %s", name, engine.Clean(err.Error()))
+		return nil, fmt.Errorf("reading %s: %s", name, display.Clean(err.Error()))
 	}
 	var out []image.Instruction
 	stage := -1

@@ -13,7 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/image"
 )
 
@@ -32,11 +32,11 @@ func LintDockerfile(ctx context.Context, name string, data []byte, r image.Build
 		return nil, fmt.Errorf("checking %s: %w", name, err)
 	}
 	if found.Error != nil {
-		return nil, fmt.Errorf("checking %s: %s", name, engine.Clean(found.Error.Message))
+		return nil, fmt.Errorf("checking %s: %s", name, display.Clean(found.Error.Message))
 	}
 	var out []image.LintWarning
 	for _, w := range found.Warnings {
-		warning := image.LintWarning{Rule: w.RuleName, Text: engine.Clean(w.Detail), See: w.URL}
+		warning := image.LintWarning{Rule: w.RuleName, Text: display.Clean(w.Detail), See: w.URL}
 		if w.Location != nil && len(w.Location.Ranges) > 0 {
 			warning.Line = int(w.Location.Ranges[0].Start.Line)
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
@@ -158,9 +159,9 @@ func (d *delivery) deliver(ctx context.Context, steps []deploy.Step, report func
 	for _, s := range steps {
 		text := ""
 		if s.Kind == deploy.DeliverSecrets {
-			text = engine.Count(len(s.Secrets.Files), "secret")
+			text = display.Count(len(s.Secrets.Files), "secret")
 		} else {
-			text = engine.Count(len(s.Configs.Files), "configuration file")
+			text = display.Count(len(s.Configs.Files), "configuration file")
 		}
 		report(deploy.Event{Subject: s.Subject, Text: text + " delivered", Done: true})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 )
 
@@ -38,7 +39,7 @@ func (a *Applier) runJob(ctx context.Context, project, name string, step *deploy
 		if err != nil {
 			return err
 		}
-		for _, line := range engine.LastLines(logs, math.MaxInt) {
+		for _, line := range display.LastLines(logs, math.MaxInt) {
 			report(deploy.Event{Kind: deploy.LogEvent, Subject: name, Text: line})
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/edge"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/records"
@@ -236,11 +237,11 @@ func loadEnded(logs string) (loadEnd, string) {
 		}
 		switch {
 		case told.Error != "":
-			return loadRefused, engine.Clean(told.Error)
+			return loadRefused, display.Clean(told.Error)
 		case strings.HasPrefix(told.Msg, "successfully"):
 			return loadDone, ""
 		case !strings.HasPrefix(told.Msg, "reloading"):
-			return loadUnheard, "it cannot reload while running: " + engine.Clean(told.Msg)
+			return loadUnheard, "it cannot reload while running: " + display.Clean(told.Msg)
 		}
 	}
 	return loadPending, ""

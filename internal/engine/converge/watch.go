@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 )
 
@@ -206,12 +207,12 @@ func (w *watcher) diagnose(ctx context.Context, c engine.Container) error {
 	out := &deploy.UnhealthyError{Service: c.Config.Labels[engine.ComposeService], ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
 	out.State = engine.State(c)
 	if h := c.State.Health; h != nil && len(h.Log) > 0 {
-		out.Health = strings.Join(engine.LastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
+		out.Health = strings.Join(display.LastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
 	}
 	logs, err := w.engine.Logs(context.WithoutCancel(ctx), c.ID, logLines)
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // a container that is going away has none
 		return errors.Join(out, err)
 	}
-	out.Logs = engine.LastLines(logs, logLines)
+	out.Logs = display.LastLines(logs, logLines)
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/record"
@@ -110,7 +111,7 @@ func (obs *Observer) held(ctx context.Context, list []engine.Container, o deploy
 	}
 	found, err := obs.differences(ctx, list, daemon.Info, of)
 	if err != nil {
-		o.Uncompared = engine.Clean(err.Error())
+		o.Uncompared = display.Clean(err.Error())
 		return o, ctx.Err()
 	}
 	for service, all := range o.Running {

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/expectation"
@@ -45,7 +46,7 @@ func (obs *Observer) compared(ctx context.Context, list []engine.Container, info
 	}
 	for _, c := range list {
 		if why != "" {
-			out[c.ID] = policy.Unseen[[]string](engine.Clean(why))
+			out[c.ID] = policy.Unseen[[]string](display.Clean(why))
 			continue
 		}
 		out[c.ID] = policy.Seen(found.of(c), finding.Applied)

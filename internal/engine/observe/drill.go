@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/verify/drills"
 )
@@ -86,7 +87,7 @@ func (d *Drills) Stop(ctx context.Context, project, service string) (drills.Stop
 	if err != nil {
 		return out, err
 	}
-	out.Logs = engine.LastLines(logs, math.MaxInt)
+	out.Logs = display.LastLines(logs, math.MaxInt)
 	return out, nil
 }
 

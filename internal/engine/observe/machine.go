@@ -9,6 +9,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -21,13 +22,13 @@ func (obs *Observer) Machine(ctx context.Context) (policy.Machine, error) {
 		return policy.Machine{}, fmt.Errorf("asking the engine about itself: %w", err)
 	}
 	info := answer.Info
-	m := policy.Machine{Name: "engine " + engine.Clean(info.Name), Security: is(engine.SecurityOptions(info.SecurityOptions)), Restores: is(info.LiveRestoreEnabled),
+	m := policy.Machine{Name: "engine " + display.Clean(info.Name), Security: is(engine.SecurityOptions(info.SecurityOptions)), Restores: is(info.LiveRestoreEnabled),
 		Trial: is(info.ExperimentalBuild), LogDriver: is(info.LoggingDriver), Swarm: is(info.Swarm.LocalNodeState != "" && info.Swarm.LocalNodeState != "inactive")}
 	var plain []string
 	for _, w := range info.Warnings { // WARNING: API is accessible on http://0.0.0.0:2375 without encryption.
 		if _, rest, ok := strings.Cut(w, "API is accessible on http://"); ok {
 			address, _, _ := strings.Cut(rest, " ")
-			plain = append(plain, engine.Clean(address))
+			plain = append(plain, display.Clean(address))
 		}
 	}
 	if host := obs.engine.API.DaemonHost(); strings.HasPrefix(host, "tcp://") && obs.engine.CLI.DockerEndpoint().TLSData == nil {
@@ -43,7 +44,7 @@ func (obs *Observer) Machine(ctx context.Context) (policy.Machine, error) {
 		}
 		for name, index := range info.RegistryConfig.IndexConfigs {
 			if index != nil && !index.Secure {
-				insecure = append(insecure, engine.Clean(name))
+				insecure = append(insecure, display.Clean(name))
 			}
 		}
 		slices.Sort(insecure)
@@ -55,7 +56,7 @@ func (obs *Observer) Machine(ctx context.Context) (policy.Machine, error) {
 	}
 	versions := map[string]string{}
 	for _, c := range version.Components {
-		versions[strings.ToLower(c.Name)] = engine.Clean(c.Version)
+		versions[strings.ToLower(c.Name)] = display.Clean(c.Version)
 	}
 	m.Versions = is(versions)
 	if err := obs.exposure(ctx, &m); err != nil {
@@ -115,5 +116,5 @@ func published(c container.Summary, p container.PortSummary) string {
 	if p.PublicPort == 0 || p.IP.IsLoopback() {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d/%s of %s", p.IP, p.PublicPort, p.Type, engine.Clean(strings.TrimPrefix(strings.Join(c.Names, ","), "/")))
+	return fmt.Sprintf("%s:%d/%s of %s", p.IP, p.PublicPort, p.Type, display.Clean(strings.TrimPrefix(strings.Join(c.Names, ","), "/")))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -284,7 +285,7 @@ func (ps *Probes) run(ctx context.Context, id string, in []byte) (string, error)
 			return "", fmt.Errorf("reading from a probe: %w", ctx.Err())
 		}
 		if end.StatusCode != 0 {
-			return stdout.String(), fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(engine.LastLines(stderr.String(), 3), " / "))
+			return stdout.String(), fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(display.LastLines(stderr.String(), 3), " / "))
 		}
 	}
 	return stdout.String(), nil

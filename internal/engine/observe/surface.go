@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -81,7 +82,7 @@ func (obs *Observer) changes(ctx context.Context, c engine.Container, dump *veri
 		if !slices.ContainsFunc(own, func(o string) bool {
 			return path == o || strings.HasPrefix(o, path+"/") || strings.HasPrefix(path, o+"/")
 		}) {
-			out = append(out, engine.Clean(path))
+			out = append(out, display.Clean(path))
 		}
 	}
 	if dump != nil && dump.Unfinished[verify.LookChanged] != "" && len(out) == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -57,7 +58,7 @@ func (obs *Observer) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symp
 			if err != nil { // one container's log must not keep a doctor from the others
 				symptom.Unread = err.Error()
 			}
-			symptom.Logs = engine.LastLines(logs, symptomLines)
+			symptom.Logs = display.LastLines(logs, symptomLines)
 		}
 		if want := service.Wanted(); have < want && !symptom.Sick() {
 			symptom.Short = fmt.Sprintf("%d of %d containers", have, want)
@@ -100,7 +101,7 @@ func symptomOf(c engine.Container) verify.Symptom {
 	s := verify.Symptom{Service: c.Config.Labels[engine.ComposeService], State: engine.State(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
 		Restarts: c.RestartCount, Error: c.State.Error}
 	if h := c.State.Health; h != nil && h.Status == container.Unhealthy && len(h.Log) > 0 {
-		s.Health = strings.Join(engine.LastLines(h.Log[len(h.Log)-1].Output, testLines), "\n")
+		s.Health = strings.Join(display.LastLines(h.Log[len(h.Log)-1].Output, testLines), "\n")
 	}
 	return s
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/redact"
@@ -159,7 +160,7 @@ func (tr *Runner) taskOutput(ctx context.Context, id string, c engine.Container)
 	if err != nil {
 		missing = []string{stack.SecretDir + "/*"}
 	}
-	return engine.LastLines(redact.New(values, missing).Output(text), maxTaskLines), nil
+	return display.LastLines(redact.New(values, missing).Output(text), maxTaskLines), nil
 }
 
 // secretsOf reads the values that are delivered to a container into memory.

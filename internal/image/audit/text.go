@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
@@ -68,7 +69,7 @@ func Text(w io.Writer, r Report, p Policy, all bool) error {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s: %s\n", r.Image, r.verdict(p))
-	if _, err := io.WriteString(w, harmless(b.String())); err != nil {
+	if _, err := io.WriteString(w, display.CleanLines(b.String())); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
@@ -87,16 +88,6 @@ func (r Report) verdict(p Policy) string {
 		}
 	}
 	return text + fmt.Sprintf("; %d of %d controls hold", tally[finding.Pass]+tally[finding.NotApplicable]+tally[finding.Waived], len(r.Findings))
-}
-
-// harmless takes away what could move a terminal's cursor: names of packages and files are the image's own.
-func harmless(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' && c != '\n' || c >= 0x7f && c <= 0x9f {
-			return -1
-		}
-		return c
-	}, text)
 }
 
 // grade is the severity, and what is known of attacks.

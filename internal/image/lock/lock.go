@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // Name of the file, next to the profile.
@@ -231,14 +233,12 @@ type Change struct {
 func (c Change) String() string {
 	switch {
 	case c.Before == "":
-		return fmt.Sprintf("%s: %s locked at %s", c.Service, c.Reference, short(c.After))
+		return fmt.Sprintf("%s: %s locked at %s", c.Service, c.Reference, display.Digest(c.After))
 	case c.After == "":
 		return fmt.Sprintf("%s: %s is no longer locked", c.Service, c.Reference)
 	}
-	return fmt.Sprintf("%s: %s changed from %s to %s", c.Service, c.Reference, short(c.Before), short(c.After))
+	return fmt.Sprintf("%s: %s changed from %s to %s", c.Service, c.Reference, display.Digest(c.Before), display.Digest(c.After))
 }
-
-func short(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
 
 // identity is what a change shows.
 func (e Entry) identity() string {

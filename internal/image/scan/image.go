@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // Source is a layer that can be read.
@@ -57,7 +59,7 @@ func (s *Scanner) Layers(ctx context.Context, sources []Source, kept Records) ([
 func (s *Scanner) one(ctx context.Context, source Source) (layer Layer, err error) {
 	r, err := source.Open()
 	if err != nil {
-		return Layer{}, fmt.Errorf("opening layer %s: %w", short(source.DiffID), err)
+		return Layer{}, fmt.Errorf("opening layer %s: %w", display.Digest(source.DiffID), err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	return s.Read(ctx, r, source.DiffID)

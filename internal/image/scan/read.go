@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // Limits bound what is read of one layer.
@@ -47,10 +49,10 @@ func (s *Scanner) Read(ctx context.Context, r io.Reader, diffID string) (layer L
 		err = ErrTooLarge
 	}
 	if err != nil {
-		return Layer{}, fmt.Errorf("reading layer %s: %w", short(diffID), err)
+		return Layer{}, fmt.Errorf("reading layer %s: %w", display.Digest(diffID), err)
 	}
 	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); diffID != "" && got != diffID {
-		return Layer{}, fmt.Errorf("reading layer %s: %w: it is %s", short(diffID), ErrDigest, short(got))
+		return Layer{}, fmt.Errorf("reading layer %s: %w: it is %s", display.Digest(diffID), ErrDigest, display.Digest(got))
 	}
 	return b.layer(diffID), nil
 }
@@ -160,13 +162,4 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
 	return n, err
-}
-
-// short is a digest as people read it.
-func short(digest string) string {
-	algorithm, sum, ok := strings.Cut(digest, ":")
-	if !ok || len(sum) < 12 {
-		return digest
-	}
-	return algorithm + ":" + sum[:12]
 }

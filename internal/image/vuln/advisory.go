@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/osv-scalibr/semantic"
+
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // Advisory is one record of OSV, as https://ossf.github.io/osv-schema/ describes it, with the fields that are used.
@@ -236,14 +238,9 @@ const maxLine = 120
 // Line says in one short line what an advisory is about.
 func (a Advisory) Line() string {
 	text := cmp.Or(a.Summary, a.Details)
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text = display.FirstLine(strings.TrimSpace(text))
 	if runes := []rune(text); len(runes) > maxLine {
 		text = strings.TrimSpace(string(runes[:maxLine-1])) + "…"
 	}
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return -1
-		}
-		return c
-	}, text)
+	return display.Clean(text)
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // MaxArtilleryBytes bounds a report of Artillery: it has one record for every ten seconds.
@@ -39,7 +39,7 @@ func ParseArtillery(data []byte) (Loaded, error) {
 	var good, bad float64
 	for name, n := range in.Aggregate.Counters {
 		if n < 0 || n > 1e15 {
-			return Loaded{}, fmt.Errorf("reading Artillery's report: counter %q is %g", verify.Printable(name), n)
+			return Loaded{}, fmt.Errorf("reading Artillery's report: counter %q is %g", display.Name(name), n)
 		}
 		if kind, ok := strings.CutPrefix(name, "errors."); ok && n > 0 {
 			out.Errors = append(out.Errors, kind)

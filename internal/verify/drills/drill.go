@@ -10,9 +10,9 @@ import (
 
 	"github.com/docker/go-units"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // drilled makes a finding of something that was tried.
@@ -200,7 +200,7 @@ func JudgeLoad(s stack.Service, o Loaded, b Budget) []finding.Finding {
 	}
 	detail := fmt.Sprintf("%d requests, %.1f%% good, %.1f per second", o.Requests, 100*o.Success, o.Rate)
 	if len(o.Errors) > 0 {
-		detail += "; " + verify.Printable(o.Errors[0])
+		detail += "; " + display.Name(o.Errors[0])
 	}
 	if o.Ended != "" {
 		detail += "; " + o.Ended

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // Restored is what came of a backup that was brought back into a copy.
@@ -26,7 +26,7 @@ func JudgeRestore(service, volume string, r Restored) finding.Finding {
 	f.Detail = fmt.Sprintf("%s: the backup of %s ", volume, r.Made.UTC().Format("2006-01-02 15:04 UTC"))
 	switch {
 	case r.Wrong != "":
-		f.Detail += "cannot be restored: " + verify.Printable(r.Wrong)
+		f.Detail += "cannot be restored: " + display.Name(r.Wrong)
 		f.Remedy = "make another backup and try again: hsectl backup " + volume + "; keep the older ones until one is proven"
 	case r.Checked:
 		f.Detail += fmt.Sprintf("came back in %s: %d files, the service is healthy and the check passed", r.Took.Round(100*time.Millisecond), r.Entries)
