@@ -25,8 +25,8 @@ type Saved struct {
 	Resources   []ResourceChange `json:"resources,omitempty"`
 	Intent      []string         `json:"intent,omitempty"`     // settings that are recorded anew
 	Uncompared  string           `json:"uncompared,omitempty"` // why it is not known whether containers were changed
-	Hooks       []SavedHook      `json:"hooks,omitempty"`  // that run on the machine that applies it
-	SHA256      string           `json:"sha256"`           // of all the rest
+	Hooks       []SavedHook      `json:"hooks,omitempty"`      // that run on the machine that applies it
+	SHA256      string           `json:"sha256"`               // of all the rest
 }
 
 // SavedStep is a step without what it carries.

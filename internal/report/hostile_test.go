@@ -47,7 +47,7 @@ func FuzzFormats(f *testing.F) {
 			Control: value, What: value, Old: value, New: value, Reason: value, Key: value, Where: value}}}
 		for _, format := range ReviewFormats() {
 			var raw, b bytes.Buffer
-			if err := WriteReviews(&raw, format, []review.Review{r}); err != nil {
+			if err := WriteReviews(&raw, format, []review.Review{r}, Sources{Root: "/repository", Dir: "/repository"}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := sanitize.NewWriter(&b, false).Write(raw.Bytes()); err != nil {

@@ -320,7 +320,7 @@ func FuzzParseVEX(f *testing.F) {
 func TestWhatCouldNotBeSeenIsUnknown(t *testing.T) {
 	t.Parallel()
 	policy := audit.Policy{FailOn: finding.High, Today: today, Lives: lives()}
-	judge := func(c scan.Contents, db shelf) finding.Status {
+	judge := func(c scan.Contents, db database) finding.Status {
 		r := audit.New(picture(), nil, c)
 		if err := r.Match(t.Context(), db); err != nil {
 			t.Fatal(err)
@@ -346,7 +346,7 @@ func TestWhatCouldNotBeSeenIsUnknown(t *testing.T) {
 	nowhere.Packages[0].Ecosystem = ""
 	for name, c := range map[string]struct {
 		contents scan.Contents
-		db       shelf
+		db       database
 		want     finding.Status
 	}{
 		"all seen":           {deb("12"), advisories(), finding.Pass},
@@ -354,7 +354,7 @@ func TestWhatCouldNotBeSeenIsUnknown(t *testing.T) {
 		"something not seen, and a vulnerability":   {vulnerable, advisories(), finding.Fail},
 		"a package of no ecosystem":                 {nowhere, advisories(), finding.Unknown},
 		"a release without advisories":              {deb("42"), advisories(), finding.Unknown},
-		"a known release without advisories so far": {deb("12"), shelf{"Debian": nil}, finding.Pass},
+		"a known release without advisories so far": {deb("12"), database{"Debian": nil}, finding.Pass},
 	} {
 		if got := judge(c.contents, c.db); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
