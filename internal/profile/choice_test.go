@@ -38,10 +38,10 @@ func TestChoose(t *testing.T) {
 	}
 	for choice, want := range map[string]string{
 		"":                  "web / migrate / both unread",
-		"nightly":           "batch web / migrate tidy / both made unread own source",
-		"all-day debug":     "batch debug web / migrate tidy / both made unread own source",
+		"nightly":           "batch web / migrate tidy / both made own source unread",
+		"all-day debug":     "batch debug web / migrate tidy / both made own source unread",
 		"debug":             "debug web / migrate / both unread",
-		profile.EveryChoice: "batch debug web / migrate tidy / both made unread own source",
+		profile.EveryChoice: "batch debug web / migrate tidy / both made own source unread",
 	} {
 		got, err := p.Choose(strings.Fields(choice))
 		if err != nil {
