@@ -29,6 +29,7 @@ type Control struct {
 const (
 	WholeComparison = "HSE-OPS-014"
 	NewestProfile   = "HSE-OPS-015"
+	SignedRelease   = "HSE-OPS-016"
 )
 
 // Verdict is the answer of a predicate.

@@ -34,6 +34,8 @@ type Profile struct {
 	Environments map[string]Overlay `yaml:"environments" doc:"overrides of an environment, selected with --env: defaults, services, secrets, networks, volumes and exceptions as in the profile"`
 	SupplyChain  *SupplyChain       `yaml:"supply_chain" doc:"checks that an image must pass before it is deployed"`
 
+	ReleaseSigning *ReleaseSigning `yaml:"release_signing" doc:"who may write the records of releases; unsigned records are refused by rollback and named by verify"`
+
 	Places yamldoc.Places // where each value was written, and by which layer
 	Tree   *yamldoc.Node  // all layers merged, for Explain
 

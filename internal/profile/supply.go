@@ -41,6 +41,12 @@ type Signature struct {
 	Attestations []string `yaml:"attestations" doc:"types of statements that must be signed, such as https://slsa.dev/provenance/v1; a plain signature unless written"`
 }
 
+// ReleaseSigning says who may write the records of releases.
+type ReleaseSigning struct {
+	PublicKeys []string `yaml:"public_keys" doc:"public keys of the deployers in PEM form, relative to the profile"`
+	PrivateKey string   `yaml:"private_key" doc:"private key that signs, on the machine that deploys; HSECTL_RELEASE_KEY names another one"`
+}
+
 // defaultDBAge is a week: distributions publish daily.
 const defaultDBAge = 7 * 24 * time.Hour
 

@@ -105,6 +105,8 @@ type Entry struct {
 	Release Release
 	Outcome Outcome // without a Status when the deploy has not ended
 	Err     error   // when the record cannot be trusted
+	Signed  bool    // the record carries a signature, whoever it is from
+	Foreign error   // why it is not the record of a known deployer; nil where nothing is asked of signatures
 }
 
 // Model returns the hardened model that the release was made from.

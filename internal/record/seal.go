@@ -49,6 +49,7 @@ type sealed struct {
 	APIVersion string          `json:"apiVersion"`
 	Kind       string          `json:"kind"`
 	SHA256     string          `json:"sha256"`
+	Signature  *Signature      `json:"signature,omitempty"`
 	Body       json.RawMessage `json:"body"`
 }
 
@@ -58,15 +59,16 @@ func seal(kind string, v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing a record of kind %s: %w", kind, err)
 	}
-	return json.Marshal(sealed{Version, kind, Digest(body), body})
+	return json.Marshal(sealed{APIVersion: Version, Kind: kind, SHA256: Digest(body), Body: body})
 }
 
 // open checks the envelope of a record and returns its version and body. It refuses everything that seal did not write.
 func open(kind string, data []byte) (version string, body []byte, err error) {
-	var s sealed
-	if err := json.Unmarshal(data, &s); err != nil { // not strictly: an envelope of a later version may have more keys
+	var told struct{ APIVersion, Kind string } // an envelope of a later version may have other keys
+	if err := json.Unmarshal(data, &told); err != nil {
 		return "", nil, err
 	}
+	s := sealed{APIVersion: told.APIVersion, Kind: told.Kind}
 	switch {
 	case s.APIVersion == Version, s.APIVersion == First:
 	case later(s.APIVersion):

@@ -93,6 +93,9 @@ func companions(l app.Loaded) []string {
 			out = append(out, s.Key, s.Root)
 		}
 	}
+	if rules := l.Profile.ReleaseSigning; rules != nil {
+		out = append(out, rules.PublicKeys...) // the private key stays where it is
+	}
 	return slices.DeleteFunc(out, func(name string) bool { return name == "" })
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine/images"
@@ -37,6 +38,11 @@ func Checklist(ctx context.Context, g *app.Settings, s app.Streams, o ChecklistO
 		return err
 	}
 	defer engine.Close()
+	signing, err := supply.RecordSigning(l, false)
+	if err != nil {
+		return err
+	}
+	engine.SignReleases(signing)
 	rendered, _, err := renderedOf(ctx, engine, l)
 	if err != nil {
 		return err

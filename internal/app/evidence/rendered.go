@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hsectl/hsectl/generate"
@@ -13,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
+	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -30,15 +32,41 @@ func renderedOf(ctx context.Context, engine *docker.Engine, l app.Loaded) (*veri
 	switch {
 	case err != nil:
 		return &verify.Rendered{Why: "the releases cannot be read: " + err.Error()}, nil, nil
+	case deployed && current.Foreign != nil:
+		return &verify.Rendered{Why: fmt.Sprintf("the record of release %d is not that of a deployer: %v", current.Number, current.Foreign)}, signed(history, current, l), nil
 	case deployed:
 		f, err := outdated(current.Number, func() ([]string, error) { return deploy.Outdated(current.Release, l.Stack) }, l.Stack.Name)
-		return app.RenderedOf(current.Release), f, err
+		return app.RenderedOf(current.Release), append(f, signed(history, current, l)...), err
 	}
 	file, err := generate.Compose(l.Stack, generate.Source{})
 	if err != nil {
 		return nil, nil, err
 	}
 	return &verify.Rendered{File: file, Environment: app.Variables(l), Plain: true}, nil, nil
+}
+
+// signed judges who wrote the record of the release, where the profile says who may.
+func signed(history record.History, current record.Entry, l app.Loaded) []finding.Finding {
+	if l.Profile.ReleaseSigning == nil {
+		return nil
+	}
+	catalogue := controls.Catalogue()
+	control := catalogue[slices.IndexFunc(catalogue, func(c policy.Control) bool { return c.ID == policy.SignedRelease })]
+	f := finding.Finding{Subject: l.Stack.Name, Control: control.ID, Title: control.Title, Severity: control.Severity, Status: finding.Pass, Tier: finding.Effective,
+		Detail: fmt.Sprintf("release %d is signed", current.Number)}
+	var others []string
+	for _, r := range history.Sorted() {
+		if r.Number != current.Number && r.Foreign != nil {
+			others = append(others, strconv.Itoa(r.Number))
+		}
+	}
+	if len(others) > 0 {
+		f.Detail += "; rollback refuses those that are not: " + strings.Join(others, ", ")
+	}
+	if current.Foreign != nil {
+		f.Status, f.Detail, f.Remedy = finding.Fail, fmt.Sprintf("release %d: %v", current.Number, current.Foreign), control.Remedy
+	}
+	return []finding.Finding{f}
 }
 
 // mostChanges bounds how many changes of a profile verify names; plan has all of them.

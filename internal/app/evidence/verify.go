@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/report"
@@ -45,6 +46,11 @@ func Verify(ctx context.Context, g *app.Settings, s app.Streams, o VerifyOptions
 	if o.Survey {
 		engine.OneProbe()
 	}
+	signing, err := supply.RecordSigning(l, false)
+	if err != nil {
+		return err
+	}
+	engine.SignReleases(signing)
 	rendered, outdated, err := renderedOf(ctx, engine, l)
 	if err != nil {
 		return err

@@ -70,10 +70,15 @@ func (d *deployment) run(ctx context.Context) error {
 	if err := d.prepare(ctx, l); err != nil {
 		return err
 	}
+	signing, err := supply.RecordSigning(l, !o.DryRun)
+	if err != nil {
+		return err
+	}
 	if d.engine, err = g.Connect(ctx); err != nil {
 		return err
 	}
 	defer d.engine.Close()
+	d.engine.SignReleases(signing)
 	if err := d.options.Load.aim(l.Stack, d.engine.Local()); err != nil {
 		return err
 	}
@@ -225,6 +230,9 @@ func (d *deployment) unchanged(desired deploy.Desired, seen view) (release int, 
 	if err != nil || last == nil {
 		return 0, false, err
 	}
+	if last.Foreign != nil { // a new record is written, which is signed
+		return 0, false, nil
+	}
 	desired.Last, desired.Rotate = last, d.options.rotate
 	plan, err := deploy.NewPlan(desired, seen.observed)
 	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 || plan.Uncompared != "" {
@@ -247,6 +255,12 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	if err != nil {
 		return 0, err
 	}
+	if last != nil && last.Foreign != nil {
+		if len(o.Only) > 0 { // the rest would be taken from the record
+			return 0, foreign(*last, s.stack)
+		}
+		s.report(deploy.Event{Subject: s.stack, Text: fmt.Sprintf("the record of release %d is not that of a deployer: %v", last.Number, last.Foreign)})
+	}
 	desired.Last, desired.Rotate = last, o.rotate
 	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.Only, s.seen, s.report)
 	if err != nil {
@@ -263,7 +277,7 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	if plan.Uncompared != "" {
 		s.report(deploy.Event{Subject: s.stack, Text: "whether containers were changed is unknown: " + plan.Uncompared})
 	}
-	if len(plan.Steps) == 0 && len(plan.Intent) == 0 {
+	if len(plan.Steps) == 0 && len(plan.Intent) == 0 && last.Foreign == nil {
 		return last.Number, nil
 	}
 	if len(plan.Steps) == 0 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/sanitize"
 )
@@ -31,6 +32,7 @@ type releaseLine struct {
 	Secrets  map[string]string `json:"secrets,omitempty"`
 	Reason   string            `json:"reason,omitempty"`
 	Hooks    []record.HookRun  `json:"hooks,omitempty"`
+	Foreign  string            `json:"foreign,omitempty"` // why the record is not that of a deployer
 }
 
 func newReleaseLine(r record.Entry, current int) releaseLine {
@@ -42,6 +44,9 @@ func newReleaseLine(r record.Entry, current int) releaseLine {
 	}
 	if p := r.Outcome.Proof; p != nil && p.Proven {
 		l.Verified = "yes"
+	}
+	if r.Foreign != nil {
+		l.Foreign = r.Foreign.Error()
 	}
 	if r.Err != nil {
 		l.Status, l.Reason = "damaged", r.Err.Error()
@@ -60,6 +65,17 @@ func List(ctx context.Context, g *app.Settings, s app.Streams, format string) er
 		return err
 	}
 	defer engine.Close()
+	if g.Stack == "" {
+		l, err := app.Load(g.File)
+		if err != nil {
+			return err
+		}
+		signing, err := supply.RecordSigning(l, false)
+		if err != nil {
+			return err
+		}
+		engine.SignReleases(signing)
+	}
 	history, err := engine.History(ctx, name)
 	if err != nil {
 		return err
@@ -95,6 +111,9 @@ func statusText(s record.Status) string {
 
 func note(l releaseLine) string {
 	text := l.state()
+	if l.Foreign != "" {
+		text = strings.TrimPrefix(text+"; not that of a deployer: "+l.Foreign, "; ")
+	}
 	for _, h := range l.Hooks {
 		if h.Failed() {
 			text = strings.TrimPrefix(text+"; hook "+h.Name+" failed", "; ")

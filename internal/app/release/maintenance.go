@@ -20,6 +20,9 @@ func SetMaintenance(ctx context.Context, g *app.Settings, s app.Streams, o Sessi
 		return err
 	}
 	defer engine.Close()
+	if err := sign(g, engine); err != nil {
+		return err
+	}
 	sess, err := open(ctx, engine, name, o, func(deploy.Event) {})
 	if err != nil {
 		return err

@@ -6,7 +6,9 @@ import (
 	"fmt"
 
 	"github.com/hsectl/hsectl/internal/app"
+	"github.com/hsectl/hsectl/internal/app/supply"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
@@ -33,6 +35,9 @@ func revert(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOptio
 	defer engine.Close()
 	p.Hide(ctx, engine, name, nil)
 	p.Trace(ctx, "abort", name)
+	if err := sign(g, engine); err != nil { // an undo waits for no key: verify then names what is not signed
+		p.Event(deploy.Event{Subject: name, Text: "what is recorded is not signed: " + err.Error()})
+	}
 	sess, err := open(ctx, engine, name, o.Session, p.Event)
 	if err != nil {
 		return name, false, err
@@ -65,6 +70,9 @@ func rollback(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOpt
 	}
 	defer engine.Close()
 	p.Trace(ctx, "rollback", name)
+	if err := sign(g, engine); err != nil {
+		return name, 0, 0, err
+	}
 	run, secrets, err := rollbackHooks(ctx, g, name, o, p)
 	if err != nil {
 		return name, 0, 0, err
@@ -74,7 +82,7 @@ func rollback(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOpt
 	if err != nil {
 		return name, 0, 0, err
 	}
-	sess.hooks = run
+	sess.hooks, sess.named = run, g.Stack != ""
 	at, services, err = sess.rollback(ctx, number)
 	return name, at, services, errors.Join(err, sess.close(ctx))
 }
@@ -147,5 +155,29 @@ func (s *session) target(number int) (record.Entry, error) {
 	case target.Outcome.Status != record.Deployed && target.Err == nil:
 		return target, &app.UsageError{Err: fmt.Errorf("release %d was never deployed completely", target.Number), Hint: "list them with: hsectl releases"}
 	}
+	switch {
+	case target.Foreign != nil && target.Err == nil:
+		return target, foreign(target, s.stack)
+	case target.Signed && s.named:
+		return target, &app.UsageError{Err: fmt.Errorf("the record of release %d of %s is signed, and a stack that is only named has no keys", target.Number, s.stack),
+			Hint: "name its profile with --file in the place of --stack"}
+	}
 	return target, trust(target, s.stack)
+}
+
+// sign lets the records be signed and verified as the profile says. A stack that is only named has no profile that says so.
+func sign(g *app.Settings, engine *docker.Engine) error {
+	if g.Stack != "" {
+		return nil
+	}
+	l, err := app.Load(g.File)
+	if err != nil {
+		return err
+	}
+	signing, err := supply.RecordSigning(l, true)
+	if err != nil {
+		return err
+	}
+	engine.SignReleases(signing)
+	return nil
 }

@@ -32,6 +32,7 @@ type session struct {
 	begin   func() func() error // begins the load that runs meanwhile, and returns who judges it; nil for none
 	judge   func() error        // of the load that runs meanwhile; nil for none
 	options SessionOptions
+	named   bool             // the stack was only named: there is no profile, and no key of its deployers
 	hooks   *hooks           // nil: none run
 	seen    *deploy.Observed // by a look before the lock that still holds; nil for none
 }
@@ -109,6 +110,12 @@ func current(h record.History, stack string) (*record.Entry, error) {
 		return nil, nil
 	}
 	return &r, trust(r, stack)
+}
+
+// foreign is the error of a record that none of the configured keys has signed.
+func foreign(r record.Entry, name string) error {
+	return &app.UsageError{Err: fmt.Errorf("the record of release %d of %s is not that of a deployer: %w", r.Number, name, r.Foreign),
+		Hint: "nothing was changed; choose another release, or deploy the whole profile: hsectl deploy"}
 }
 
 func trust(r record.Entry, name string) error {

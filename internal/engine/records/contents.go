@@ -44,7 +44,8 @@ type Contents struct {
 	Delivered map[string]deploy.SecretState
 	values    map[string][]deploy.Secret // by name of the secret; nil where only digests are wanted
 	root      *stack.User                // whose the volumes are that the engine has made; nil when none was read
-	Unchanged bool                       // the journal was the same before and after everything was looked at
+	signing   record.Signing
+	Unchanged bool // the journal was the same before and after everything was looked at
 }
 
 // Where a transfer container has the volumes that hsectl keeps, by role and name, and those of the stack, by name.
@@ -56,7 +57,7 @@ const (
 // List finds the volumes that hsectl keeps of a stack in some roles.
 func (st *Store) List(ctx context.Context, name string, roles ...string) (Contents, error) {
 	s := Contents{stack: name, all: map[string]volume.Volume{}, volumes: map[string]volume.Volume{}, data: map[string]string{},
-		files: map[string][]byte{}, Roots: map[string]deploy.Volume{}, Delivered: map[string]deploy.SecretState{}, Unchanged: true}
+		files: map[string][]byte{}, Roots: map[string]deploy.Volume{}, Delivered: map[string]deploy.SecretState{}, Unchanged: true, signing: st.signing}
 	list, err := st.engine.API.VolumeList(ctx, client.VolumeListOptions{})
 	if err != nil {
 		return s, fmt.Errorf("listing volumes: %w", err)
@@ -240,9 +241,13 @@ func (s *Contents) record(at string, number int, volume string) record.Entry {
 	if r.Release, r.Err = record.DecodeRelease(data); r.Err == nil && r.Release.Number != number {
 		r.Err = fmt.Errorf("it is release %d", r.Release.Number)
 	}
+	r.Signed, r.Foreign = record.IsSigned(data), s.signing.Check(s.stack, number, data)
 	if data, ok := s.files[path.Join(at, outcomeFile)]; ok {
 		outcome, err := record.DecodeOutcome(data)
 		r.Outcome, r.Err = outcome, errors.Join(r.Err, err)
+		if why := s.signing.Check(s.stack, number, data); r.Foreign == nil && why != nil {
+			r.Foreign = fmt.Errorf("its outcome: %w", why)
+		}
 	}
 	return r
 }

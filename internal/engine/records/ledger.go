@@ -89,7 +89,7 @@ func (l *Lock) Save(ctx context.Context, r record.Release) (err error) {
 	if r.Made.At, err = st.Stamp(ctx); err != nil {
 		return err
 	}
-	data, err := record.EncodeRelease(r)
+	data, err := st.signing.Release(r)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (l *Lock) Close(ctx context.Context, r record.Release, o record.Outcome) (e
 			return err
 		}
 	}
-	data, err := record.EncodeOutcome(o)
+	data, err := st.signing.Outcome(r, o)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,11 @@ type Store struct {
 	volumes *volumes.Archive
 	walk    Walk // reads directories of this machine; nil where it cannot
 	clock   clock
+	signing record.Signing
 }
+
+// SignReleases lets the records of releases be signed and verified.
+func (st *Store) SignReleases(s record.Signing) { st.signing = s }
 
 // New returns the records of an engine.
 func New(e *engine.Connection, v *volumes.Archive) *Store { return &Store{engine: e, volumes: v} }

@@ -66,6 +66,10 @@ func operations() []policy.Control {
 			Rationale:  "A profile that has changed since the last release says what will run, not what runs.",
 			References: []string{"NIST SP 800-190 4.4.5"},
 			Remedy:     "deploy the profile: hsectl deploy"},
+		{ID: policy.SignedRelease, Title: "The record of the release is signed by a deployer", Severity: finding.High, By: "verify",
+			Rationale:  "Rollback and the comparison of what runs with what was rendered believe the record on the engine. Only a signature shows that a deployer wrote it.",
+			References: []string{"NIST SP 800-190 4.4.5"},
+			Remedy:     "find out who wrote the record, and deploy the profile again: hsectl deploy"},
 	}
 }
 

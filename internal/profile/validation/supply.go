@@ -3,6 +3,7 @@ package validation
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,6 +60,21 @@ func (v supplyValidator) supplyChain() {
 }
 
 // signature refuses a rule that anybody's signature would satisfy.
+func (v supplyValidator) releaseSigning() {
+	s := v.p.ReleaseSigning
+	if s == nil {
+		return
+	}
+	if len(s.PublicKeys) == 0 {
+		v.bad("release_signing", "make a pair of keys: hsectl sign --new-key release", "release_signing names no public key")
+	}
+	for i, key := range s.PublicKeys {
+		if !filepath.IsLocal(key) {
+			v.bad(fmt.Sprintf("release_signing.public_keys[%d]", i), "write its path relative to the profile", "%q is not a file below the profile's directory", key)
+		}
+	}
+}
+
 func (v supplyValidator) signature(path string, e profile.Signature) {
 	if e.Images != "*" {
 		v.registry(path+".images", strings.ReplaceAll(e.Images, "*", "0"))

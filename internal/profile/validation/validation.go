@@ -117,6 +117,7 @@ func (v *validator) profile() {
 	edgeValidator{v}.firewall()
 	monitoringValidator{v}.monitoring()
 	supplyValidator{v}.supplyChain()
+	supplyValidator{v}.releaseSigning()
 	for _, name := range slices.Sorted(maps.Keys(p.Volumes)) {
 		if !volumePattern().MatchString(name) {
 			v.bad("volumes."+name+"#key", "use letters, digits, -, _ and .", "%q cannot name a volume", name)
