@@ -95,6 +95,7 @@ type (
 
 	composeDependency struct {
 		Condition string `yaml:"condition"`
+		Restart   bool   `yaml:"restart,omitempty"`
 	}
 
 	composeHealthcheck struct {
@@ -251,7 +252,7 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 		if condition == "" {
 			condition = "service_" + d.Condition
 		}
-		out.DependsOn = append(out.DependsOn, entry[composeDependency]{d.Service, composeDependency{condition}})
+		out.DependsOn = append(out.DependsOn, entry[composeDependency]{d.Service, composeDependency{condition, d.Restart}})
 	}
 	if h := s.Health; h != nil {
 		out.Healthcheck = &composeHealthcheck{Test: literals(h.Test), Interval: duration(h.Interval), Timeout: duration(h.Timeout),

@@ -118,6 +118,9 @@ func hintFor(err error) string {
 		}
 		return "the previous configuration stays active; fix the certificate, its key, or the section edge:"
 	}
+	if app.IsType[*deploy.UnreachableError](err) {
+		return "let the program listen on 0.0.0.0, not on 127.0.0.1, and on the port that the site of the edge names"
+	}
 	if app.IsType[*deploy.GoneError](err) {
 		return "choose another release; list them with: hsectl releases"
 	}

@@ -99,7 +99,7 @@ func newProbe(g *app.Settings, s app.Streams) *cobra.Command {
 		Short: "Check whether a service works, from outside or from inside its network",
 		Long: `Probe sends one request and checks the response; images need no curl. The scheme of the URL selects the protocol: http,
 https, tcp, tls (days until the certificate expires), dns, postgres, mysql, redis (without a password: is it ready?), grpc and
-grpcs (the health service). With the name of a service, probe runs the test under health: of its profile, from inside.
+grpcs (the health service), udp (is a datagram refused?) and quic (HTTP/3). With the name of a service, probe runs the test under health: of its profile, from inside.
 Exit 3 when no good response arrives before the deadline.`,
 		Example: `  hsectl probe http://127.0.0.1:3001/api/health --body ok --max-latency 500ms
   hsectl probe app                                  # the test of its profile, from inside

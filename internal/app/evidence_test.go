@@ -21,9 +21,12 @@ func TestOnlyHealthIsAskedAgain(t *testing.T) {
 		"what is not seen":         {[]finding.Finding{{Control: "HSE-FS-001", Status: finding.Unknown}, health}, false},
 		"what a test did not tell": {[]finding.Finding{{Control: "HSE-OPS-013", Status: finding.Unknown}}, true},
 		"what a test told":         {[]finding.Finding{{Control: "HSE-OPS-013", Status: finding.Drift}}, false},
+		"untested, not answering":  {[]finding.Finding{{Subject: "untested", Control: "HSE-NET-010", Status: finding.Fail}}, true},
+		"tested, not answering":    {[]finding.Finding{{Subject: "tested", Control: "HSE-NET-010", Status: finding.Fail}}, false},
 		"another of them":          {[]finding.Finding{{Control: "HSE-HLT-001", Status: finding.Fail}, health}, false},
 	} {
-		if got := onlyHealth(c.findings); got != c.want {
+		model := stack.Stack{Services: []stack.Service{{Name: "untested"}, {Name: "tested", Health: &stack.Health{}}}}
+		if got := onlyHealth(model, c.findings); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -53,7 +53,7 @@ func keptValues(kept map[string][]deploy.Secret) []string {
 // Redact takes the values of secrets out of an error, and out of what a container printed before it. What the engine
 // keeps is read only where a container may have printed it.
 func (p *Progress) Redact(err error) error {
-	if IsType[*deploy.UnhealthyError](err) || IsType[*deploy.RefusedError](err) || IsType[*tasks.TaskError](err) {
+	if IsType[*deploy.UnhealthyError](err) || IsType[*deploy.RefusedError](err) || IsType[*deploy.UnreachableError](err) || IsType[*tasks.TaskError](err) {
 		return Redact(err, p.output())
 	}
 	return Redact(err, p.Known)

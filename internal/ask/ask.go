@@ -24,15 +24,23 @@ import (
 
 const maxAnswerBytes = 1 << 20
 
+// dial makes a connection. It is where a question enters the network.
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Check puts one question to a service and judges the answer. Whatever goes wrong is an answer too.
 func Check(ctx context.Context, c verify.Check) verify.Answer {
+	var dialer net.Dialer
+	return dial(dialer.DialContext).check(ctx, c)
+}
+
+func (d dial) check(ctx context.Context, c verify.Check) verify.Answer {
 	if c.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
 	begun := time.Now()
-	answer, err := ask(ctx, c)
+	answer, err := d.to(c.Address).ask(ctx, c)
 	answer.Took = time.Since(begun)
 	switch {
 	case err != nil:
@@ -43,33 +51,44 @@ func Check(ctx context.Context, c verify.Check) verify.Answer {
 	return answer
 }
 
-func ask(ctx context.Context, c verify.Check) (verify.Answer, error) {
+// to connects to one address, whatever is asked for; to any when it is empty.
+func (d dial) to(address string) dial {
+	if address == "" {
+		return d
+	}
+	return func(ctx context.Context, network, _ string) (net.Conn, error) { return d(ctx, network, address) }
+}
+
+func (d dial) ask(ctx context.Context, c verify.Check) (verify.Answer, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		return verify.Answer{}, fmt.Errorf("reading the address: %w", err)
 	}
 	switch u.Scheme {
 	case "http", "https":
-		return askHTTP(ctx, c)
+		return d.askHTTP(ctx, c)
 	case "tcp":
-		_, err := talk(ctx, u, "", nil)
-		return verify.Answer{OK: err == nil, Text: "accepts connections"}, err
+		return d.connect(ctx, c, u)
+	case "udp":
+		return d.askUDP(ctx, u)
+	case "quic":
+		return d.askQUIC(ctx, u)
 	case "tls":
-		return askTLS(ctx, c, u)
+		return d.askTLS(ctx, c, u)
 	case "dns":
 		names, err := net.DefaultResolver.LookupHost(ctx, u.Host)
 		return verify.Answer{OK: len(names) > 0, Text: strings.Join(names, " ")}, err
 	case "postgres":
-		answer, err := talk(ctx, u, "5432", startup())
+		answer, err := d.talk(ctx, u, "5432", startup())
 		return verify.JudgePostgres(answer), err
 	case "mysql":
-		answer, err := talk(ctx, u, "3306", []byte{})
+		answer, err := d.talk(ctx, u, "3306", []byte{})
 		return verify.JudgeMySQL(answer), err
 	case "redis":
-		answer, err := talk(ctx, u, "6379", []byte("*1\r\n$4\r\nPING\r\n"))
+		answer, err := d.talk(ctx, u, "6379", []byte("*1\r\n$4\r\nPING\r\n"))
 		return verify.JudgeRedis(answer), err
 	case "grpc", "grpcs":
-		return askGRPC(ctx, c, u)
+		return d.askGRPC(ctx, c, u)
 	}
 	return verify.Answer{}, fmt.Errorf("unknown scheme %q", u.Scheme)
 }
@@ -78,12 +97,12 @@ func tlsConfig(c verify.Check, name string) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: c.Insecure}
 }
 
-func askHTTP(ctx context.Context, c verify.Check) (verify.Answer, error) {
+func (d dial) askHTTP(ctx context.Context, c verify.Check) (verify.Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
 	if err != nil {
 		return verify.Answer{}, fmt.Errorf("reading the address: %w", err)
 	}
-	transport := &http.Transport{TLSClientConfig: tlsConfig(c, ""), DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: d, TLSClientConfig: tlsConfig(c, ""), DisableKeepAlives: true}
 	one := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := one.Do(request)
 	if err != nil {
@@ -97,27 +116,27 @@ func askHTTP(ctx context.Context, c verify.Check) (verify.Answer, error) {
 	return c.JudgeHTTP(answer.StatusCode, answer.Header.Get, string(body)), nil
 }
 
-func askTLS(ctx context.Context, c verify.Check, u *url.URL) (verify.Answer, error) {
-	dialer := tls.Dialer{Config: tlsConfig(c, u.Hostname())}
-	connection, err := dialer.DialContext(ctx, "tcp", withPort(u, "443"))
+func (d dial) askTLS(ctx context.Context, c verify.Check, u *url.URL) (verify.Answer, error) {
+	connection, err := d(ctx, "tcp", withPort(u, "443"))
 	if err != nil {
 		return verify.Answer{}, err
 	}
 	defer connection.Close()
-	secured, ok := connection.(*tls.Conn)
-	if !ok {
-		return verify.Answer{}, errors.New("the connection is not TLS")
+	secured := tls.Client(connection, tlsConfig(c, u.Hostname()))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return verify.Answer{}, err
 	}
 	state := secured.ConnectionState()
 	return c.JudgeCertificate(tls.VersionName(state.Version), state.PeerCertificates[0].NotAfter, time.Now()), nil
 }
 
-func askGRPC(ctx context.Context, c verify.Check, u *url.URL) (verify.Answer, error) {
+func (d dial) askGRPC(ctx context.Context, c verify.Check, u *url.URL) (verify.Answer, error) {
 	security := insecure.NewCredentials()
 	if u.Scheme == "grpcs" {
 		security = credentials.NewTLS(tlsConfig(c, u.Hostname()))
 	}
-	connection, err := grpc.NewClient("passthrough:///"+u.Host, grpc.WithTransportCredentials(security))
+	connection, err := grpc.NewClient("passthrough:///"+u.Host, grpc.WithTransportCredentials(security),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return d(ctx, "tcp", address) }))
 	if err != nil {
 		return verify.Answer{}, err
 	}
@@ -136,18 +155,13 @@ func withPort(u *url.URL, port string) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// talk connects, says something, and reads what comes first. With nothing to say it only connects; with an empty
-// message it only listens.
-func talk(ctx context.Context, u *url.URL, port string, message []byte) ([]byte, error) {
-	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, "tcp", withPort(u, port))
+// talk connects, says something, and reads what comes first. With an empty message it only listens.
+func (d dial) talk(ctx context.Context, u *url.URL, port string, message []byte) ([]byte, error) {
+	connection, err := d(ctx, "tcp", withPort(u, port))
 	if err != nil {
 		return nil, err
 	}
 	defer connection.Close()
-	if message == nil {
-		return nil, nil
-	}
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := connection.SetDeadline(deadline); err != nil {
 			return nil, err

@@ -79,6 +79,16 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("service %q refuses its configuration: %s", e.Service, e.Reason)
 }
 
+// UnreachableError is a service that is well and does not answer where its callers stand.
+type UnreachableError struct {
+	Service, From, URL, Reason string
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("service %q cannot be reached: %s asked %s: %s", e.Service, e.From, e.URL, e.Reason)
+}
+
 // UnhealthyError says which service did not become healthy, and everything that helps to see why.
 type UnhealthyError struct {
 	Service  string

@@ -25,6 +25,7 @@ type LoadStep struct {
 	Owner       stack.User
 	Version     stack.ConfigFile // by which the service tells what it has loaded
 	Maintenance bool             // a new volume begins with the maintenance page
+	Calls       []stack.Call     // by which a running edge reaches what the next configuration leads to, before it is loaded
 }
 
 // Copied are files that go from one volume into another, which keeps what is not named. Both are empty when there is nothing to copy.

@@ -330,7 +330,7 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 	t := transition{whole: compose, load: plan.load, rolled: map[string]Step{}, quiet: true, cause: "containers follow the rendered stack"}
 	g, edge := gate(d.Stack, plan.Mounts().Configs)
 	if edge {
-		t.whole.Gate = &g
+		t.whole.Gate, t.calls = &g, d.Stack.Through()
 	}
 	for _, c := range plan.Services {
 		if c.Drifted {

@@ -11,6 +11,7 @@ import (
 
 // Gate is where the edge of a stack learns which container of a service answers.
 type Gate struct {
+	Service   string     // that is the edge
 	Volume    string     // on the engine, with the edge's configuration
 	Owner     stack.User // of the files in it
 	Upstreams []string   // services that have slots
@@ -26,6 +27,7 @@ type RollStep struct {
 	Settle  time.Duration // for which the next container must stay healthy before it gets traffic
 	Drain   time.Duration // between the move of the traffic and the end of the old one
 	Force   bool          // even a container that Compose would keep is replaced
+	Calls   []stack.Call  // by which the edge reaches the next container, before it gets traffic
 }
 
 // gate returns where the edge of a stack looks for its slots, or false when it has no edge.
@@ -34,7 +36,7 @@ func gate(in stack.Stack, configs map[string]string) (Gate, bool) {
 		return Gate{}, false
 	}
 	edge, _ := in.Service(in.Edge.Service)
-	return Gate{Volume: configs[in.Edge.Service], Owner: edge.User, Upstreams: in.Edge.Upstreams}, true
+	return Gate{Service: in.Edge.Service, Volume: configs[in.Edge.Service], Owner: edge.User, Upstreams: in.Edge.Upstreams}, true
 }
 
 // GateOf returns where the edge of a release looks for its slots, or false when it has no edge.
@@ -53,6 +55,7 @@ type transition struct {
 	load   *Step           // by which the edge loads what was delivered to it; nil when it has
 	late   bool            // the edge goes on running: it loads that when what it shall lead to is there
 	rolled map[string]Step // that start first, by service
+	calls  []stack.Call    // by which the edge reaches what it leads to; none on the way back, which must depend on nothing
 	quiet  bool            // nothing else is made or replaced
 	cause  string
 }
@@ -77,6 +80,9 @@ func (t transition) steps() []Step {
 	for _, name := range t.whole.Services {
 		if step, ok := t.rolled[name]; ok {
 			step.Roll.Compose = t.only(name)
+			if step.Roll.Gate.Volume != "" {
+				step.Roll.Calls = slices.DeleteFunc(slices.Clone(t.calls), func(c stack.Call) bool { return c.Service != name })
+			}
 			out = append(out, step)
 		}
 	}
@@ -101,6 +107,7 @@ func (t transition) loading() Step {
 	step := *t.load
 	load := *step.Load
 	load.Compose = t.only(step.Subject)
+	load.Calls = slices.DeleteFunc(slices.Clone(t.calls), func(c stack.Call) bool { _, later := t.rolled[c.Service]; return later })
 	step.Load = &load
 	return step
 }

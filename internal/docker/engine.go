@@ -49,6 +49,6 @@ func NoEngine(program func() ([]byte, error)) (*Engine, error) {
 func assemble(e *engine.Connection, program func() ([]byte, error)) *Engine {
 	v, i, p := volumes.New(e), images.New(e), observe.NewProbes(e, program)
 	r := records.New(e, v)
-	return &Engine{Connection: e, Archive: v, Store: r, Transfer: i, Applier: converge.New(e, v, r, i), Observer: observe.New(e, r, i, p), Probes: p,
+	return &Engine{Connection: e, Archive: v, Store: r, Transfer: i, Applier: converge.New(e, v, r, i, p), Observer: observe.New(e, r, i, p), Probes: p,
 		Drills: observe.NewDrills(e), Builder: buildkit.New(e, i, program), Runner: tasks.New(e, v)}
 }

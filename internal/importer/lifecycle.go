@@ -119,17 +119,21 @@ func (m lifetime) dependencies() {
 			condition = "started"
 			m.pass(d.Condition, "depends_on", clean(name), "condition")
 		}
-		if d.Restart {
-			m.pass(true, "depends_on", clean(name), "restart")
-		}
 		if !d.Required {
 			m.pass(false, "depends_on", clean(name), "required")
 		}
 		if !m.always(name) {
 			m.pass(cmp.Or(d.Condition, types.ServiceConditionStarted), "depends_on", clean(name), "condition")
+			if d.Restart {
+				m.pass(true, "depends_on", clean(name), "restart")
+			}
 			continue
 		}
-		list = append(list, flow(map[string]any{"service": clean(name), "condition": condition}))
+		one := map[string]any{"service": clean(name), "condition": condition}
+		if d.Restart {
+			one["restart"] = true
+		}
+		list = append(list, flow(one))
 	}
 	if len(list) > 0 {
 		m.out.set("depends_on", list)

@@ -148,7 +148,7 @@ func reviewed(p *composefile.Project, at checkout, s types.ServiceConfig, raw ma
 		out.Labels = append(out.Labels, stack.Label{Name: name, Value: s.Labels[name]})
 	}
 	for _, r := range composefile.Dependencies(s) {
-		out.DependsOn = append(out.DependsOn, stack.Dependency{Service: r.Service, Condition: r.Condition})
+		out.DependsOn = append(out.DependsOn, stack.Dependency{Service: r.Service, Condition: r.Condition, Restart: s.DependsOn[r.Service].Restart})
 	}
 	said(raw, s.GetScale() > 0)
 	return out

@@ -18,6 +18,7 @@ type Surface struct {
 	ExtraHosts Fact[[]string]   // name:address
 	WayOut     Fact[bool]       // there is a default route
 	Reach      Fact[[]Reach]    // connections to other services that were tried
+	Calls      Fact[[]Call]     // questions that its callers have put to the service
 	Attempts   Fact[[]Trial]    // what was tried on a copy of the container; Path names it
 	DependsOn  Fact[[]Relation] // other services, with the condition that is waited for
 	Exposed    Fact[[]string]   // variables and arguments of processes that look like secrets, by name
@@ -76,6 +77,15 @@ type Reach struct {
 	Service string
 	Port    int
 	Open    bool
+}
+
+// Call is a question to a service, and what came of it.
+type Call struct {
+	From string // who asked
+	What string // by which way: a port, a site, a dependency
+	OK   bool
+	Text string // the answer, or why it is not good
+	Why  string // why it could not be asked
 }
 
 // Relation is a service that is started first.

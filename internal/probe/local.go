@@ -36,6 +36,9 @@ func Local() verify.Look {
 		if err != nil {
 			return nil, err
 		}
+		if r.Only {
+			return inTime(ctx, func() (*verify.Dump, error) { return askAt(all, pid, id, r) })
+		}
 		return inTime(ctx, func() (*verify.Dump, error) { return lookAt(all, pid, id, r) })
 	}
 }
@@ -89,11 +92,36 @@ func lookAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*
 		return nil, errors.New("the user of the container's first process could not be read")
 	}
 	t := thread{dir: int(dir.Fd()), uid: user[0], gid: user[1], capabilities: capabilities}
-	if err := t.do(func() { p.try("/", r) }); err != nil {
+	if err := t.do(t.enter, func() { p.try("/", r) }); err != nil {
 		return nil, fmt.Errorf("entering the container: %w", err)
 	}
 	return &p.dump, nil
 }
+
+// askAt puts questions from the network of a container, or from that of the process that started it, which is its machine's.
+func askAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*verify.Dump, error) {
+	from := pid
+	if r.Outside {
+		from = all[pid].parent
+	}
+	dir, err := os.Open(procDir(from))
+	if err != nil {
+		return nil, fmt.Errorf("opening the container's first process: %w", err)
+	}
+	defer dir.Close()
+	if !owns(pid, id) {
+		return nil, errors.New("the container went away")
+	}
+	p := prober{}
+	t := thread{dir: int(dir.Fd()), uid: probeUser, gid: probeUser}
+	if err := t.do(t.enterNetwork, func() { p.ask(r) }); err != nil {
+		return nil, fmt.Errorf("entering the network of the container: %w", err)
+	}
+	return &p.dump, nil
+}
+
+// probeUser asks: questions need no rights.
+const probeUser = 65532
 
 func procDir(pid int) string { return filepath.Join("/proc", strconv.Itoa(pid)) }
 
@@ -196,13 +224,13 @@ type thread struct {
 	capabilities uint64
 }
 
-// do calls f in the network and the file system of the container, with its user's rights. The thread ends with it, so
+// do calls f in what it has entered of the container, with its user's rights. The thread ends with it, so
 // nothing of this reaches the rest of the program: credentials, root directory and namespaces are the thread's own.
-func (t thread) do(f func()) error {
+func (t thread) do(enter func() error, f func()) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the runtime then ends the thread with the goroutine
-		err := t.enter()
+		err := enter()
 		if err == nil {
 			f()
 		}
@@ -215,23 +243,37 @@ func (t thread) enter() error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("leaving the program's root directory: %w", err)
 	}
-	network, err := unix.Openat(t.dir, "ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("opening its network: %w", err)
-	}
-	defer shut(network)
 	root, err := unix.Openat(t.dir, "root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("opening its root directory: %w", err)
 	}
 	defer shut(root)
-	if err := unix.Setns(network, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("entering its network: %w", err)
+	if err := t.network(); err != nil {
+		return err
 	}
 	if err := errors.Join(unix.Fchdir(root), unix.Chroot("."), unix.Chdir("/")); err != nil {
 		return fmt.Errorf("entering its root directory: %w", err)
 	}
 	return t.become()
+}
+
+func (t thread) enterNetwork() error {
+	if err := t.network(); err != nil {
+		return err
+	}
+	return t.become()
+}
+
+func (t thread) network() error {
+	network, err := unix.Openat(t.dir, "ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening its network: %w", err)
+	}
+	defer shut(network)
+	if err := unix.Setns(network, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("entering its network: %w", err)
+	}
+	return nil
 }
 
 // become takes the user's identity. The calls are made directly: those of the standard library change all threads.

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -24,6 +26,10 @@ func Run(root string, r verify.Request) verify.Dump {
 	p := prober{root: root, pause: time.Sleep}
 	if r.Attempt {
 		return verify.Dump{Attempts: attempts()}
+	}
+	if r.Only {
+		p.ask(r)
+		return p.dump
 	}
 	p.processes()
 	p.cgroup()
@@ -54,6 +60,7 @@ func (p *prober) kernel() {
 // try does what the request asks, in the container whose files are below target.
 func (p *prober) try(target string, r verify.Request) {
 	p.dump.Reached = reach(r.Connect)
+	p.ask(r)
 	// Where the probe may not go in, a security module perhaps, a write that fails says nothing of the container.
 	if _, err := os.Stat(target); err != nil {
 		p.note("entering the container's file system: %v", err)
@@ -67,6 +74,19 @@ func (p *prober) try(target string, r verify.Request) {
 	if r.Secrets != "" {
 		p.secrets(target, r.Secrets)
 	}
+}
+
+// askTime bounds all questions that are put from one network. A service can make each wait for as long as it likes.
+const askTime = 12 * time.Second
+
+// ask puts questions from the network of the thread that it is called on.
+func (p *prober) ask(r verify.Request) {
+	if len(r.Asks) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	p.dump.Answers = ask.Within(ctx, r.Asks)
 }
 
 func (p *prober) note(format string, args ...any) {

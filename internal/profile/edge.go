@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/yamldoc"
 )
@@ -65,6 +66,14 @@ const EdgeService = "edge"
 // EdgeNetwork names the internal network that only the edge and one service share, so that two services behind the edge
 // do not reach each other.
 func EdgeNetwork(service string) string { return "edge-" + service }
+
+// Example is a name that a site answers to: one of those that a wildcard stands for.
+func Example(site string) string {
+	if rest, wild := strings.CutPrefix(site, "*."); wild {
+		return "hsectl." + rest
+	}
+	return site
+}
 
 // Upstreams returns the services behind the edge, sorted.
 func (e *Edge) Upstreams() []string {

@@ -146,6 +146,7 @@ type Port struct {
 type Dependency struct {
 	Service   string `yaml:"service" doc:"name of the service"`
 	Condition string `yaml:"condition" doc:"healthy, started or completed"`
+	Restart   bool   `yaml:"restart" doc:"restart this service after the other one was replaced: for programs that keep an old address"`
 }
 
 // Logging is the log driver and its rotation.
@@ -159,7 +160,23 @@ type Logging struct {
 type Verify struct {
 	Denied []string `yaml:"denied" doc:"paths to which a write must fail"`
 	Listen []int    `yaml:"listen" doc:"ports on which the service listens, and no other"`
+	Reach  []Reach  `yaml:"reach" doc:"questions that must be answered, before traffic moves to a new container and afterwards; a URL alone is asked by the service itself"`
 }
+
+// Reach is a question by which a service is proven to be reachable, or to reach what it needs.
+type Reach struct {
+	From   string `yaml:"from" doc:"service that asks, or host for the machine of the engine; the service itself unless written"`
+	URL    string `yaml:"url" doc:"what is asked: http, https, tcp, tls, dns, postgres, mysql, redis, grpc, grpcs, udp or quic, such as http://web:8080/ready"`
+	Status int    `yaml:"status" doc:"status that HTTP must answer with; 200 to 399 unless written"`
+}
+
+// ReachSchemes are the protocols in which may be asked.
+func ReachSchemes() []string {
+	return strings.Fields("http https tcp tls dns postgres mysql redis grpc grpcs udp quic")
+}
+
+// ReachHost is the machine of the engine, where a question is asked from.
+const ReachHost = "host"
 
 // Containers returns how many containers the service has.
 func (s Service) Containers() int {

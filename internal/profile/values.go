@@ -78,6 +78,15 @@ func (d *Dependency) DecodeShort(n *yamldoc.Node) (bool, error) {
 	return true, nil
 }
 
+// DecodeShort reads what the service itself asks.
+func (r *Reach) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	r.URL = n.Value
+	return true, nil
+}
+
 // DecodeShort reads a literal value.
 func (e *Env) DecodeShort(n *yamldoc.Node) (bool, error) {
 	if n.Kind != yamldoc.Scalar {

@@ -61,6 +61,8 @@ type Service struct {
 	Labels       []Label        `json:"labels,omitempty"`
 	Denied       []string       `json:"denied,omitempty"`
 	Listen       []int          `json:"listen,omitempty"`
+	Protocols    []Protocol     `json:"protocols,omitempty"`
+	Reach        []Reach        `json:"reach,omitempty"`
 	Metrics      *Metrics       `json:"metrics,omitempty"`
 	SLO          Objectives     `json:"slo"`
 	Exceptions   []Exception    `json:"exceptions,omitempty"`
@@ -163,6 +165,19 @@ type (
 	Dependency struct {
 		Service   string `json:"service"`
 		Condition string `json:"condition"`
+		Restart   bool   `json:"restart,omitempty"`
+	}
+	// Protocol is what the service spoke on a port.
+	Protocol struct {
+		Port   int    `json:"port"`
+		Scheme string `json:"scheme"`
+		Path   string `json:"path,omitempty"`
+	}
+	// Reach is a question that had to be answered.
+	Reach struct {
+		From   string `json:"from,omitempty"`
+		URL    string `json:"url"`
+		Status int    `json:"status,omitempty"`
 	}
 	// Log is the log driver and its rotation.
 	Log struct {
@@ -359,6 +374,8 @@ func newService(s stack.Service) Service {
 		Networks:    s.Networks, DependsOn: each(s.DependsOn, func(d stack.Dependency) Dependency { return Dependency(d) }),
 		Profiles: s.Profiles, Restart: s.Restart, Log: Log{s.Log.Driver, Size(s.Log.MaxSize), s.Log.MaxFiles, s.Log.Labels},
 		Labels: each(s.Labels, func(l stack.Label) Label { return Label(l) }), Denied: s.Denied, Listen: s.Listen, Metrics: (*Metrics)(s.Metrics),
+		Protocols:  each(s.Protocols, func(p stack.Protocol) Protocol { return Protocol(p) }),
+		Reach:      each(s.Reach, func(r stack.Reach) Reach { return Reach(r) }),
 		SLO:        Objectives{Duration(s.SLO.LatencyP95), s.SLO.Availability},
 		Exceptions: each(s.Exceptions, func(e stack.Exception) Exception { return Exception(e) }), Extra: s.Extra,
 	}
@@ -425,6 +442,8 @@ func (s Service) model() stack.Service {
 		Networks:    s.Networks, DependsOn: each(s.DependsOn, func(d Dependency) stack.Dependency { return stack.Dependency(d) }),
 		Profiles: s.Profiles, Restart: s.Restart, Log: stack.Log{Driver: s.Log.Driver, MaxSize: stack.Size(s.Log.MaxSize), MaxFiles: s.Log.MaxFiles, Labels: s.Log.Labels},
 		Labels: each(s.Labels, func(l Label) stack.Label { return stack.Label(l) }), Denied: s.Denied, Listen: s.Listen, Metrics: (*stack.Metrics)(s.Metrics),
+		Protocols:  each(s.Protocols, func(p Protocol) stack.Protocol { return stack.Protocol(p) }),
+		Reach:      each(s.Reach, func(r Reach) stack.Reach { return stack.Reach(r) }),
 		SLO:        stack.Objectives{LatencyP95: time.Duration(s.SLO.LatencyP95), Availability: s.SLO.Availability},
 		Exceptions: each(s.Exceptions, func(e Exception) stack.Exception { return stack.Exception(e) }), Extra: s.Extra,
 	}

@@ -100,6 +100,8 @@ func (s lifecycleComparison) dependencies() {
 		switch {
 		case j < 0:
 			s.change(Change{Rule: RuleHealth, What: "dependency", New: d.Service + " " + d.Condition, Key: key, Reason: "it starts first"})
+		case s.old.DependsOn[j].Condition == d.Condition && s.old.DependsOn[j].Restart != d.Restart:
+			s.change(Change{Rule: RuleHealth, What: "restart after " + d.Service + " was replaced", Old: fmt.Sprint(!d.Restart), New: fmt.Sprint(d.Restart), Key: key, Reason: "it looks up its address anew, or keeps it"})
 		case s.old.DependsOn[j] != d:
 			c := Change{Rule: RuleHealth, What: "dependency on " + d.Service, Old: s.old.DependsOn[j].Condition, New: d.Condition, Key: key, Reason: "it waits for something else"}
 			if d.Condition == "started" {
@@ -120,6 +122,16 @@ func (s lifecycleComparison) proofs() {
 	for _, p := range s.old.Denied {
 		if !slices.Contains(s.new.Denied, p) {
 			s.change(Change{Rule: RuleControl, Control: "HSE-FS-010", Direction: Weaker, Severity: finding.Low, What: "denied path", Old: p, Key: "verify.denied", Reason: "verify no longer proves that it cannot be written"})
+		}
+	}
+	for _, r := range s.old.Reach {
+		if !slices.Contains(s.new.Reach, r) {
+			s.change(Change{Rule: RuleControl, Control: "HSE-NET-010", Direction: Weaker, Severity: finding.Low, What: "question", Old: r.URL, Key: "verify.reach", Reason: "verify does not prove any more that it is answered"})
+		}
+	}
+	for i, r := range s.new.Reach {
+		if !slices.Contains(s.old.Reach, r) {
+			s.change(Change{Rule: RuleControl, Control: "HSE-NET-010", Direction: Stronger, Severity: finding.Low, What: "question", New: r.URL, Key: fmt.Sprintf("verify.reach[%d]", i), Reason: "verify proves that it is answered"})
 		}
 	}
 	for i, p := range s.new.Denied {

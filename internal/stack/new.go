@@ -79,6 +79,10 @@ func newService(p *profile.Profile, name string) Service {
 		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
 		Denied: from.Verify.Denied, Listen: from.Verify.Listen, Extra: from.Passthrough,
 	}
+	s.Protocols = newProtocols(from)
+	for _, r := range from.Verify.Reach {
+		s.Reach = append(s.Reach, Reach(r))
+	}
 	if from.Health != nil {
 		s.Untested = from.Health.None
 	}

@@ -68,6 +68,8 @@ type Service struct {
 	Labels       []Label // sorted by name
 	Denied       []string
 	Listen       []int
+	Protocols    []Protocol // sorted by port
+	Reach        []Reach
 	Metrics      *Metrics
 	SLO          Objectives
 	Exceptions   []Exception
@@ -182,7 +184,10 @@ type Port struct {
 }
 
 // Dependency is a service that must be healthy, started or completed first.
-type Dependency struct{ Service, Condition string }
+type Dependency struct {
+	Service, Condition string
+	Restart            bool // it is restarted when the other one was replaced
+}
 
 // Log is the log driver and its rotation.
 type Log struct {

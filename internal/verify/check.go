@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/display"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // Check is a question to a service over the network: what kind follows from the scheme of its URL.
 type Check struct {
-	URL      string        `json:"url"`      // http, https, tcp, tls, dns, postgres, mysql, redis, grpc or grpcs
+	URL      string        `json:"url"`      // one of Schemes
+	Address  string        `json:"address"`  // host:port to connect to, where that is not what the URL says
 	Status   int           `json:"status"`   // wanted of HTTP; 0 means 200 to 399
+	Any      bool          `json:"any"`      // every status will do
 	Body     string        `json:"body"`     // text that the answer must hold
 	Header   string        `json:"header"`   // "Name: value" that the answer must have
 	Latency  time.Duration `json:"latency"`  // the answer must come sooner; 0 is any time
@@ -19,6 +22,8 @@ type Check struct {
 	Days     int           `json:"days"`     // that a certificate must still be valid
 	Insecure bool          `json:"insecure"` // do not check who signed the certificate
 	Keep     bool          `json:"keep"`     // the answer holds the body, too
+	Hold     bool          `json:"hold"`     // a TCP connection must stay open for a moment: what only takes it, to close it, serves nobody
+	Own      bool          `json:"-"`        // asked at the own address of the container that asks
 }
 
 // Answer is what came back.
@@ -30,13 +35,12 @@ type Answer struct {
 }
 
 // Schemes lists the kinds of checks.
-func Schemes() []string {
-	return strings.Fields("http https tcp tls dns postgres mysql redis grpc grpcs")
-}
+func Schemes() []string { return stack.Schemes() }
 
 // JudgeHTTP compares a response with what is wanted; header gives the values of a header, body is as much as was read.
 func (c Check) JudgeHTTP(status int, header func(name string) string, body string) Answer {
 	switch {
+	case c.Any:
 	case c.Status == 0 && (status < 200 || status > 399), c.Status != 0 && status != c.Status:
 		return Answer{Text: fmt.Sprintf("status %d", status)}
 	case c.Body != "" && !strings.Contains(body, c.Body):

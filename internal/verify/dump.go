@@ -38,6 +38,7 @@ type Dump struct {
 	EnvironRead int               `json:"environRead"` // processes whose environment could be read
 	Attempts    []Trial           `json:"attempts"`    // what was tried on a copy; Path names it
 	Answer      *Answer           `json:"answer"`      // to Ask
+	Answers     []Answer          `json:"answers"`     // to Asks, in their order
 	HostNet     string            `json:"hostNet"`     // network namespace of the machine, when the looker is on it
 	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
 
@@ -94,6 +95,9 @@ type Request struct {
 	Take    int64    `json:"take"`    // only take this much memory, in bytes, until it is killed
 	Loaded  string   `json:"-"`       // configuration that the service should have loaded, where it tells
 	Ask     *Check   `json:"ask"`     // only put this question, from the network namespace that the probe is in
+	Asks    []Check  `json:"asks"`    // questions to put from the container's network
+	Only    bool     `json:"only"`    // do nothing but ask
+	Outside bool     `json:"-"`       // ask from the network of whoever started the container: that of its machine
 }
 
 // KernelPaths are the paths that an engine must hide from containers, where the kernel has them.

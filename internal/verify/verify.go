@@ -23,6 +23,8 @@ import (
 // seen and an Error, never left out.
 type Observer interface {
 	Containers(ctx context.Context, stack string, ask func(service string) Request, rendered *Rendered) ([]Container, error)
+	// AskOutside puts questions from the machine of the engine, as its users do.
+	AskOutside(ctx context.Context, stack string, checks []Check) ([]Answer, error)
 }
 
 // Rendered is what the containers of a stack were made from. All that differs from it is drift.
@@ -66,16 +68,19 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 	if err != nil {
 		return Evidence{}, err
 	}
+	calls := newCalls(s)
 	containers, err := o.Containers(ctx, s.Name, func(name string) Request {
 		service, _ := s.Service(name)
 		r := request(service)
 		r.Deep, r.Connect, r.Loaded = options.Deep, targets(s, name), s.Loaded(service)
+		r.Asks = calls.from(name)
 		return r
 	}, options.Rendered)
 	if err != nil {
 		return Evidence{}, fmt.Errorf("observing stack %q: %w", s.Name, err)
 	}
 	out := Evidence{APIVersion: "hsectl/v1", Kind: "Evidence", Stack: s.Name, Containers: len(containers)}
+	called := calls.answers(ctx, o, containers)
 	users, names := usersOf(containers), map[string][]string{}
 	for _, c := range containers {
 		names[c.Service] = append(names[c.Service], display.Name(c.Name))
@@ -90,6 +95,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		if c.Engine.State.Known() {
 			c.Engine.Containers = policy.Seen(names[c.Service], finding.Applied)
 		}
+		c.Engine.Calls = called[c.Service]
 		seen[c.Service] = append(seen[c.Service], found{display.Name(c.Name), judge(s, service, c, users, declared[c.Service])})
 	}
 	for _, service := range s.Services {

@@ -85,6 +85,8 @@ type seen struct {
 	containers []Container
 	err        error
 	asked      map[string]Request
+	outside    []Check  // that were asked from the machine
+	answers    []Answer // to these
 }
 
 func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request, _ *Rendered) ([]Container, error) {
@@ -93,6 +95,11 @@ func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request,
 		o.asked[c.Service] = ask(c.Service)
 	}
 	return o.containers, o.err
+}
+
+func (o *seen) AskOutside(_ context.Context, _ string, checks []Check) ([]Answer, error) {
+	o.outside = checks
+	return o.answers, nil
 }
 
 func judged(t *testing.T, s stack.Stack, containers ...Container) Evidence {

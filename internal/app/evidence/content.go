@@ -45,6 +45,11 @@ func (o byContent) Containers(ctx context.Context, stack string, ask func(servic
 	return out, nil
 }
 
+// AskOutside implements verify.Observer.
+func (o byContent) AskOutside(ctx context.Context, stack string, checks []verify.Check) ([]verify.Answer, error) {
+	return o.engine.AskOutside(ctx, stack, checks)
+}
+
 // same tells whether an image of the engine has the locked content. An engine that was handed an image by another kind of
 // engine gives it a manifest of its own; the configuration, which names every layer, stays.
 func (o byContent) same(ctx context.Context, e lock.Entry, id string) (bool, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // Applier makes the steps of plans happen.
@@ -22,11 +23,17 @@ type Applier struct {
 	records  *records.Store
 	images   *images.Transfer
 	delivery *delivery
+	asker    Asker
+}
+
+// Asker puts questions from the network of a container.
+type Asker interface {
+	AskFrom(ctx context.Context, c engine.Container, r verify.Request) ([]verify.Answer, error)
 }
 
 // New returns what applies steps on an engine.
-func New(e *engine.Connection, v *volumes.Archive, r *records.Store, i *images.Transfer) *Applier {
-	return &Applier{e, v, r, i, &delivery{e, v}}
+func New(e *engine.Connection, v *volumes.Archive, r *records.Store, i *images.Transfer, asker Asker) *Applier {
+	return &Applier{e, v, r, i, &delivery{e, v}, asker}
 }
 
 // Apply implements deploy.Engine.

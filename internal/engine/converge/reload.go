@@ -31,6 +31,9 @@ const loadPoll = 100 * time.Millisecond
 // load copies what was delivered for an edge to where it reads it, and lets its container load that, unless Compose will
 // replace it. Only then it is written down as loaded. A run that is killed before that does it again.
 func (a *Applier) load(ctx context.Context, service string, step *deploy.LoadStep, report func(deploy.Event)) error {
+	if err := a.reaches(ctx, step.Compose.Stack, service, step.Calls, ""); err != nil {
+		return err
+	}
 	return a.withLive(ctx, service, step, func(id string) error {
 		if err := a.copyLive(ctx, id, step); err != nil {
 			return fmt.Errorf("bringing %s its configuration: %w", service, err)

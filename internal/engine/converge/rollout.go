@@ -49,6 +49,9 @@ func (a *Applier) roll(ctx context.Context, service string, step *deploy.RollSte
 		if err != nil {
 			return err
 		}
+		if err := a.reaches(ctx, up.project.Name, step.Gate.Service, step.Calls, next[:12]); err != nil {
+			return err
+		}
 		full := len(serving) == r.want
 		if full {
 			serving = slices.Delete(serving, stale, stale+1)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/moby/api/types/container"
-
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -50,12 +48,7 @@ func (ps *Probes) askOne(ctx context.Context, project string, c engine.Container
 	}
 	ctx, cancel := context.WithTimeout(ctx, engine.ProbeTimeout+check.Timeout)
 	defer cancel()
-	pids := int64(64)
-	out, err := ps.throwAway(ctx, probe{image: ref, stack: project, user: "65532:65532"}.config(string(request)), &container.HostConfig{
-		NetworkMode: container.NetworkMode("container:" + c.ID), CapDrop: []string{"ALL"}, ReadonlyRootfs: true,
-		SecurityOpt: []string{"no-new-privileges:true"}, LogConfig: container.LogConfig{Type: "json-file"},
-		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
-	}, nil)
+	out, err := ps.throwAway(ctx, probe{image: ref, stack: project, user: "65532:65532"}.config(string(request)), asking(c.ID, false), nil)
 	if err != nil {
 		return verify.Answer{}, err
 	}

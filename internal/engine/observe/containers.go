@@ -74,6 +74,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 	for i, c := range list {
 		requests[i] = ask(c.Config.Labels[engine.ComposeService])
 		requests[i].Connect = addressed(requests[i].Connect, list)
+		requests[i].Asks = own(requests[i].Asks, c)
 	}
 	if obs.probes.oneProbe && !daemon.Rootless {
 		if round.local, err = obs.probes.surveyed(ctx, project, list, requests); err != nil {

@@ -19,7 +19,7 @@ func All() []policy.Control {
 	var all []policy.Control
 	for _, group := range [][]policy.Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(), network(), resources(), lifecycle(),
-		health(), secrets(), logging(), images.Controls(), entries(), unjudged(), rendered(), backups(), transport(),
+		health(), secrets(), logging(), images.Controls(), entries(), unjudged(), rendered(), backups(), transport(), calls(),
 	} {
 		all = append(all, group...)
 	}

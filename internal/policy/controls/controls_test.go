@@ -269,6 +269,14 @@ func stopping() []broken {
 		{"HSE-OPS-003", "no TLS", shape(func(f *policy.Facts) { f.Sites.Value[0].TLS = "off" }), fail, "shop.example: no TLS"},
 		{"HSE-OPS-003", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Site] { return &f.Sites }), unknown, "the sites"},
 		{"HSE-OPS-013", "another version", shape(func(f *policy.Facts) { f.Loaded.Value = "beef" }), fail, "it has loaded beef, but the profile renders cafe"},
+		{"HSE-NET-010", "refused", shape(func(f *policy.Facts) {
+			f.Calls.Value[0] = policy.Call{From: "host", What: "port 127.0.0.1:80", Text: "connection refused"}
+		}), fail, "port 127.0.0.1:80, asked from host: connection refused"},
+		{"HSE-NET-010", "not asked", shape(func(f *policy.Facts) {
+			f.Calls.Value[0] = policy.Call{From: "web", What: "dependency of web", Why: "it has no container"}
+		}), unknown, "dependency of web could not be asked from web: it has no container"},
+		{"HSE-NET-010", "nothing to ask", shape(func(f *policy.Facts) { f.Calls.Value = nil }), na, "names no port"},
+		{"HSE-NET-010", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Call] { return &f.Calls }), unknown, "calling the service"},
 		{"HSE-OPS-013", "blind", blind(func(f *policy.Facts) *policy.Fact[string] { return &f.Loaded }), unknown, "the loaded configuration"},
 		{"HSE-OPS-014", "something else", shape(func(f *policy.Facts) { f.Differences.Value = []string{"Config.Cmd: [a], not [b]"} }), fail, "Config.Cmd: [a], not [b]"},
 		{"HSE-OPS-014", "much else", shape(func(f *policy.Facts) { f.Differences.Value = slices.Repeat([]string{"x"}, 15) }), fail, "; and 3 more"},

@@ -48,6 +48,7 @@ func surface() policy.Surface {
 		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}, Tested: true}),
 		SameUser: seen([]string(nil)), Sources: seen([]policy.SourceFile{{Path: "secrets/token", Mode: 0o400}}), HostNet: seen(false), Remap: seen(policy.Remap{}),
 		Entries: seen(policy.Entries{Covered: time.Hour}),
+		Calls:   policy.Seen([]policy.Call{{From: "host", What: "port 127.0.0.1:8080", OK: true, Text: "status 200, 2 bytes"}}, finding.Behaved),
 	}
 }
 

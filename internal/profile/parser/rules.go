@@ -33,6 +33,13 @@ func overlaid(path string) yamldoc.Identity {
 		return yamldoc.ByField("name")
 	case "networks", "notes", "verify.denied", "verify.listen":
 		return func(n *yamldoc.Node) string { return n.Value }
+	case "verify.reach":
+		return func(n *yamldoc.Node) string {
+			if n.Kind == yamldoc.Scalar {
+				return " " + n.Value
+			}
+			return yamldoc.ByField("from")(n) + " " + yamldoc.ByField("url")(n)
+		}
 	case "exceptions":
 		return func(n *yamldoc.Node) string {
 			return yamldoc.ByField("control")(n) + " " + yamldoc.ByField("service")(n)

@@ -138,6 +138,8 @@ func constraint(key string) object {
 		return object{"minimum": 1, "maximum": mostReplicas}
 	case "Dependency.condition":
 		return object{"enum": conditions()}
+	case "Reach.url":
+		return object{"pattern": reachPattern()}
 	case "Port.protocol":
 		return object{"enum": []string{"tcp", "udp"}}
 	case "Port.host", "Port.container", "HTTPTest.port", "Health.tcp":
@@ -165,6 +167,11 @@ func constraint(key string) object {
 // holder is what stands for a variable in a place that may have one: see VariablePlaces.
 const holder = `|\$\{`
 
+// reachPattern is a question in one of the protocols in which may be asked.
+func reachPattern() string {
+	return "^(" + strings.Join(profile.ReachSchemes(), "|") + ")://.+" + holder
+}
+
 // written returns the schema of the types that are written as one plain value.
 func written() map[reflect.Type]object {
 	return map[reflect.Type]object{
@@ -187,6 +194,7 @@ func shorthand() map[reflect.Type]object {
 		reflect.TypeFor[profile.Port]():       {"type": "string", "pattern": `^(.+:)?\d+:\d+(/(tcp|udp))?$` + holder},
 		reflect.TypeFor[profile.SecretUse]():  {"type": "string"},
 		reflect.TypeFor[profile.Dependency](): {"type": "string"},
+		reflect.TypeFor[profile.Reach]():      {"type": "string", "pattern": reachPattern()},
 		reflect.TypeFor[profile.Env]():        {"type": []string{"string", "number", "boolean"}},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -371,6 +372,7 @@ func (v *serviceValidator) rest() {
 			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.listen"), i), "", "port %d is out of range 1 to 65535", p)
 		}
 	}
+	v.reach()
 	if v.s.Probes != nil && v.written("probes") {
 		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
 	}
@@ -379,6 +381,25 @@ func (v *serviceValidator) rest() {
 	}
 	if v.s.SecretFiles != nil && v.written("secret_files") {
 		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")
+	}
+}
+
+// reach checks the questions of a service, and that those who ask them exist.
+func (v *serviceValidator) reach() {
+	for i, r := range v.s.Verify.Reach {
+		at := fmt.Sprintf("%s[%d]", v.at("verify.reach"), i)
+		u, err := url.Parse(r.URL)
+		switch {
+		case err != nil || u.Host == "" || !slices.Contains(profile.ReachSchemes(), u.Scheme):
+			v.bad(at, "write scheme://host:port with one of: "+strings.Join(profile.ReachSchemes(), ", "), "%q is not a question", r.URL)
+		case u.User != nil:
+			v.bad(at, "ask what needs no password", "the URL has a password, which would be seen by everybody who sees the profile")
+		case r.Status != 0 && (u.Scheme != "http" && u.Scheme != "https" || r.Status < 100 || r.Status > 599):
+			v.bad(at+".status", "", "status %d is none that %s can answer with", r.Status, u.Scheme)
+		}
+		if _, exists := v.p.Services[r.From]; r.From != "" && r.From != profile.ReachHost && !exists {
+			v.bad(at+".from", yamldoc.DidYouMean(r.From, slices.Collect(maps.Keys(v.p.Services))), "service %q not found", r.From)
+		}
 	}
 }
 

@@ -55,7 +55,9 @@ func main() {
 	case "once":
 		fmt.Println("done")
 	default:
-		needy(os.Args[1])
+		if !wrongly(os.Args[1]) {
+			needy(os.Args[1])
+		}
 	}
 }
 
