@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
@@ -192,6 +193,28 @@ func TestWholeComparison(t *testing.T) {
 		if strings.Contains(strings.Join(found["web"].verify, " "), tokenValue) {
 			t.Errorf("%s: the secret is shown", c.name)
 		}
+	}
+}
+
+// A stack that was not deployed but brought up from the generated file is what that file says.
+func TestWholeComparisonWithoutRelease(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	s := testStack(t, e, strings.NewReplacer("    secrets: [token]\n", "", "secrets:\n  token: {env: TOKEN}\n", "", "writable:\n      - {path: /data, volume: data}\n", "ports: [\"127.0.0.1:18467:8080\"]\n    writable:\n").Replace(web), "serve")
+	file, err := generate.Compose(s, generate.Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := deploy.Step{Kind: deploy.Converge, Subject: s.Name, Compose: &deploy.ComposeStep{Stack: s.Name, File: file, Timeout: patience(), Services: []string{"web"}}}
+	if err := e.Apply(t.Context(), []deploy.Step{step}, func(deploy.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	evidence, err := verify.Verify(t.Context(), s, e, verify.Options{Rendered: &verify.Rendered{File: file, Plain: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := findingOf(t, evidence.Findings, policy.WholeComparison); f.Status != finding.Pass {
+		t.Errorf("%s: %s", f.Status, f.Detail)
 	}
 }
 

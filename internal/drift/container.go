@@ -49,7 +49,7 @@ func (c Comparison) container(request Request, got map[string]any) (map[string]a
 			config["Hostname"] = facts.Host
 		}
 	}
-	engineDefaults(host, c.info, facts)
+	c.engineDefaults(host, facts)
 	networks, err := c.networks(request, networking, config, got, &facts)
 	if err != nil {
 		return nil, facts, err
@@ -205,8 +205,24 @@ func (f *Facts) ask(host, config map[string]any) {
 	f.MACs = text(config, "MacAddress") != ""
 }
 
-// engineDefaults fills what the engine fills where nothing is said.
-func engineDefaults(host, info map[string]any, f Facts) {
+// engineDefaults fills what the engine fills where nothing is said: what it gave to a container for which nothing was asked, or what
+// its documentation says.
+func (c Comparison) engineDefaults(host map[string]any, f Facts) {
+	for _, key := range []string{"ShmSize", "IpcMode", "CgroupnsMode", "Runtime", "MaskedPaths", "ReadonlyPaths"} {
+		if empty(host[key]) && !(f.Privileged && key != "ShmSize" && key != "IpcMode" && key != "Runtime") && !(f.Masks && strings.HasSuffix(key, "Paths")) {
+			host[key] = c.blank[key]
+		}
+	}
+	theirs, log := object(c.blank, "LogConfig"), object(host, "LogConfig")
+	if kind := text(log, "Type"); kind == "" || kind == text(theirs, "Type") {
+		merged := maps.Clone(object(theirs, "Config"))
+		maps.Copy(merged, object(log, "Config"))
+		log["Config"], host["LogConfig"] = merged, log
+	}
+	documented(host, c.info, f)
+}
+
+func documented(host, info map[string]any, f Facts) {
 	if empty(host["ShmSize"]) {
 		host["ShmSize"] = json.Number(strconv.Itoa(defaultShm))
 	}

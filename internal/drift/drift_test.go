@@ -214,6 +214,33 @@ func TestNetworksAndVolumes(t *testing.T) {
 	}
 }
 
+// The defaults of a daemon are what it gives to a container for which nothing was asked, and no drift.
+func TestDaemonDefaults(t *testing.T) {
+	t.Parallel()
+	for engine, s := range engines(t) {
+		raw := s.Containers["/shop-cache-1"]
+		for path, value := range map[string]any{"HostConfig/ShmSize": 1 << 30, "HostConfig/CgroupnsMode": "private", "HostConfig/LogConfig/Config/compress": "true", "HostConfig/Runtime": "runsc",
+			"HostConfig/MaskedPaths": []string{"/proc/acpi"}} {
+			changed := edit(t, raw, path, value)
+			if found, err := s.Container("cache", changed); err != nil || len(found) == 0 {
+				t.Errorf("%s: %s: %v, %v", engine, path, found, err)
+			}
+			w := s.World
+			w.Blank = edit(t, edit(t, raw, path, value), "HostConfig/LogConfig/Config/max-size", "1g")
+			with, err := s.Requests.Against(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found, err := with.Container("cache", changed); err != nil || len(found) > 0 {
+				t.Errorf("%s: %s is the engine's default: %v, %v", engine, path, found, err)
+			}
+			if found, err := with.Container("cache", raw); err != nil || len(found) == 0 && path != "HostConfig/MaskedPaths" {
+				t.Errorf("%s: %s is not the engine's default: %v, %v", engine, path, found, err)
+			}
+		}
+	}
+}
+
 // What cannot be read is an error, and never alike.
 func FuzzContainer(f *testing.F) {
 	for _, s := range engines(f) {

@@ -5,6 +5,7 @@ package drift
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Requests are what Compose asks an engine for to make a stack.
@@ -31,6 +32,7 @@ type World struct {
 	Networks   []json.RawMessage
 	Volumes    []json.RawMessage
 	Containers map[string][]string // ids of the containers by service
+	Blank      json.RawMessage     // a container for which nothing was asked, and which was never started; empty where it was not looked at
 }
 
 // Facts are what the table of exemptions asks about an engine and a container.
@@ -52,6 +54,17 @@ type Facts struct {
 	Subnets    bool            // the request says which addresses a network has
 }
 
+// MayBeDefault tells whether a difference could be a default of the daemon, which only a container for which nothing was asked shows.
+func MayBeDefault(d Difference) bool {
+	for _, path := range []string{"HostConfig.ShmSize", "HostConfig.IpcMode", "HostConfig.CgroupnsMode", "HostConfig.Runtime", "HostConfig.LogConfig.", "HostConfig.MaskedPaths[",
+		"HostConfig.ReadonlyPaths["} {
+		if strings.HasPrefix(d.Path, path) {
+			return true
+		}
+	}
+	return false
+}
+
 // Comparison compares what an engine has with what it was asked for.
 type Comparison struct {
 	requests   Requests
@@ -62,6 +75,7 @@ type Comparison struct {
 	volumes    map[string]map[string]any // by name
 	networkIDs map[string][]string       // by name: an engine may have several of one
 	containers map[string][]string       // ids by service
+	blank      map[string]any            // the HostConfig of a container for which nothing was asked
 	table      []rule
 }
 
@@ -75,6 +89,13 @@ func (r Requests) Against(w World) (Comparison, error) {
 	c.facts = Facts{Host: text(c.info, "Name"), V2: text(c.info, "CgroupVersion") == "2", SwapLimit: flag(c.info, "SwapLimit")}
 	for _, o := range words(c.info, "SecurityOptions") {
 		c.facts.AppArmor = c.facts.AppArmor || o == "name=apparmor" || o == "apparmor"
+	}
+	if len(w.Blank) > 0 {
+		blank, err := decoded(w.Blank)
+		if err != nil {
+			return c, fmt.Errorf("asking the engine for its defaults: %w", err)
+		}
+		c.blank = object(blank, "HostConfig")
 	}
 	for id, raw := range w.Images {
 		image, err := decoded(raw)

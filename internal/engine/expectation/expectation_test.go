@@ -40,7 +40,7 @@ volumes:
   hsectl-secrets-app: {name: shop_app_secrets_1, external: true}
 `
 
-func connect(t *testing.T, answers enginetest.Answers) (*engine.Connection, *enginetest.Server) {
+func connect(t testing.TB, answers enginetest.Answers) (*engine.Connection, *enginetest.Server) {
 	t.Helper()
 	answers["GET /images/{ref...}"] = func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.PathValue("ref"), "shop/") {

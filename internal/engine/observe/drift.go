@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
@@ -115,13 +117,18 @@ func (obs *Observer) differences(ctx context.Context, list []engine.Container, i
 	if err != nil {
 		return out, err
 	}
-	for _, c := range list {
-		service := c.Config.Labels[engine.ComposeService]
-		if _, known := requests.Containers[service]; !known {
-			continue // of no service: said elsewhere
+	if out.containers, err = each(list, requests, comparison); err != nil {
+		return out, err
+	}
+	if slices.ContainsFunc(slices.Collect(maps.Values(out.containers)), func(found []drift.Difference) bool { return slices.ContainsFunc(found, drift.MayBeDefault) }) {
+		if w.Blank, err = obs.blank(ctx); err != nil {
+			return out, err
 		}
-		if out.containers[c.ID], err = comparison.Container(service, c.Raw); err != nil {
-			return out, fmt.Errorf("comparing container %s: %w", c.Name, err)
+		if comparison, err = requests.Against(w.World); err != nil {
+			return out, err
+		}
+		if out.containers, err = each(list, requests, comparison); err != nil {
+			return out, err
 		}
 	}
 	for name := range requests.Networks {
@@ -147,6 +154,35 @@ func (obs *Observer) differences(ctx context.Context, list []engine.Container, i
 		}
 	}
 	return out, nil
+}
+
+// each compares the containers of a stack, by id. One of no service is left out: that is said elsewhere.
+func each(list []engine.Container, requests drift.Requests, with drift.Comparison) (map[string][]drift.Difference, error) {
+	out := map[string][]drift.Difference{}
+	for _, c := range list {
+		service := c.Config.Labels[engine.ComposeService]
+		if _, known := requests.Containers[service]; !known {
+			continue
+		}
+		found, err := with.Container(service, c.Raw)
+		if err != nil {
+			return out, fmt.Errorf("comparing container %s: %w", c.Name, err)
+		}
+		out[c.ID] = found
+	}
+	return out, nil
+}
+
+// blank is a container for which nothing is asked: it shows the defaults of the daemon. It is never started.
+func (obs *Observer) blank(ctx context.Context) (raw json.RawMessage, err error) {
+	created, err := obs.engine.Create(ctx, client.ContainerCreateOptions{HostConfig: &container.HostConfig{},
+		Config: &container.Config{Image: obs.engine.EmptyImage().Reference, Entrypoint: []string{"/never-started"}, Labels: map[string]string{engine.LabelRole: "carrier"}}})
+	if err != nil {
+		return nil, fmt.Errorf("asking the engine for its defaults: %w", err)
+	}
+	defer func() { err = errors.Join(err, obs.engine.Discard(ctx, created.ID)) }()
+	c, err := obs.engine.Inspect(ctx, created.ID)
+	return c.Raw, err
 }
 
 // world is what an engine has of what a stack needs.
