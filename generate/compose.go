@@ -3,6 +3,7 @@ package generate
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -290,7 +291,7 @@ func newComposeBuild(b *stack.Build, from Source) *composeBuild {
 	if b.Dockerfile != "Dockerfile" {
 		out.Dockerfile = literal(b.Dockerfile)
 	}
-	for _, k := range sortedKeys(b.Args) {
+	for _, k := range slices.Sorted(maps.Keys(b.Args)) {
 		out.Args = append(out.Args, entry[text]{k, literal(b.Args[k])})
 	}
 	return out

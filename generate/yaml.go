@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -58,5 +57,3 @@ func (t text) MarshalYAML() (any, error) {
 	}
 	return s, nil
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,13 +113,9 @@ func (i Inputs) Variables() (map[string]string, error) {
 		if err != nil {
 			return nil, &UsageError{err, "write one NAME=VALUE on each line"}
 		}
-		for name, value := range values {
-			out[name] = value
-		}
+		maps.Copy(out, values)
 	}
-	for name, value := range named {
-		out[name] = value
-	}
+	maps.Copy(out, named)
 	return out, nil
 }
 

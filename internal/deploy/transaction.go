@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -326,11 +327,7 @@ func stopping(stack string) Plan {
 
 func merge(weak, strong map[string]string) map[string]string {
 	out := map[string]string{}
-	for k, v := range weak {
-		out[k] = v
-	}
-	for k, v := range strong {
-		out[k] = v
-	}
+	maps.Copy(out, weak)
+	maps.Copy(out, strong)
 	return out
 }

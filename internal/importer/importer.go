@@ -360,7 +360,7 @@ func relative(dir, path string) string {
 		return path
 	}
 	rel, err := filepath.Rel(dir, path)
-	if err != nil || strings.HasPrefix(rel, "..") {
+	if err != nil || !filepath.IsLocal(rel) {
 		return path
 	}
 	return "./" + filepath.ToSlash(rel)

@@ -255,8 +255,6 @@ func networkOptions(n *types.ServiceNetworkConfig) map[string]any {
 		}
 		out["driver_opts"] = options
 	}
-	for k, v := range n.Extensions {
-		out[k] = v
-	}
+	maps.Copy(out, n.Extensions)
 	return out
 }

@@ -89,8 +89,11 @@ func (c checkout) path(p string) string {
 	if err != nil {
 		return p
 	}
-	if !strings.HasPrefix(rel, "..") {
-		rel = "./" + strings.TrimPrefix(rel, ".")
+	if filepath.IsLocal(rel) {
+		if rel == "." {
+			rel = ""
+		}
+		rel = "./" + rel
 	}
 	return filepath.ToSlash(rel)
 }

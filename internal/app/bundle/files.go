@@ -120,7 +120,7 @@ func ancestor(files map[string][]byte) (string, error) {
 
 func within(dir, root string) bool {
 	relative, err := filepath.Rel(root, dir)
-	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
+	return err == nil && filepath.IsLocal(relative)
 }
 
 // bundleEvidence is what deploy asks registries and databases for where there is a network.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -121,12 +122,8 @@ func buildRequests(ctx context.Context, l app.Loaded, o BuildOptions) ([]image.B
 			dir = filepath.Join(l.Dir(), dir)
 		}
 		args := map[string]string{}
-		for k, v := range b.Args {
-			args[k] = v
-		}
-		for k, v := range extra {
-			args[k] = v
-		}
+		maps.Copy(args, b.Args)
+		maps.Copy(args, extra)
 		target := b.Target
 		if o.Target != "" {
 			target = o.Target

@@ -3,6 +3,7 @@ package validation
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -81,9 +82,7 @@ func (g schemas) structure(t reflect.Type) object {
 				continue
 			}
 			property := g.of(field.Type)
-			for k, v := range constraint(t.Name() + "." + key) {
-				property[k] = v
-			}
+			maps.Copy(property, constraint(t.Name()+"."+key))
 			property["description"] = doc
 			properties[key] = property
 		}
