@@ -57,16 +57,21 @@ func (d *Day) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Engine are the floors of the engine and its parts, by name.
+// Engine are the floors of the engine and what it stands on, by name.
 type Engine struct {
-	Data   Dated            `yaml:"data"`
-	Floors map[string]Floor `yaml:"floors"`
+	Data   Dated              `yaml:"data"`
+	Floors map[string][]Floor `yaml:"floors"`
 }
 
-// Floor are the first releases that have the fixes, one for each line of development, the oldest line first.
+// Floor are the first releases that have fixes, one for each line of development, the oldest line first.
 type Floor struct {
 	First []Version `yaml:"first"`
 	Fixes []string  `yaml:"fixes"` // what they fix
+}
+
+// Missing returns the floors of a part that a version does not reach.
+func (e Engine) Missing(part string, v Version) []Floor {
+	return slices.DeleteFunc(slices.Clone(e.Floors[part]), func(f Floor) bool { return f.Reached(v) })
 }
 
 // Reached reports whether a version has the fixes: it is compared with the floor of its own line, or with the newest line.
@@ -197,9 +202,14 @@ func (d Data) check(c *yamldoc.Collector, places yamldoc.Places) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Engine.Floors)) {
-		first := d.Engine.Floors[name].First
-		if len(first) == 0 || !slices.IsSortedFunc(first, func(a, b Version) int { return slices.Compare(a[:], b[:]) }) {
-			c.Add(places.Origin("engine.floors."+name).At, "", "engine.floors.%s.first must list versions, the oldest first", name)
+		for i, f := range d.Engine.Floors[name] {
+			at := fmt.Sprintf("engine.floors.%s[%d]", name, i)
+			if len(f.First) == 0 || !slices.IsSortedFunc(f.First, func(a, b Version) int { return slices.Compare(a[:], b[:]) }) {
+				c.Add(places.Origin(at).At, "", "%s.first must list versions, the oldest first", at)
+			}
+			if len(f.Fixes) == 0 {
+				c.Add(places.Origin(at).At, "", "%s.fixes must name what the releases fix", at)
+			}
 		}
 	}
 	for i, r := range d.Images.Retired {

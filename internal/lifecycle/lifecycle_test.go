@@ -37,7 +37,7 @@ func TestShippedData(t *testing.T) {
 			}
 		}
 	}
-	if len(d.Engine.Floors) != 2 || len(d.Distributions.Ends) < 8 || len(d.Images.Retired) < 8 {
+	if len(d.Engine.Floors) != 4 || len(d.Distributions.Ends) < 8 || len(d.Images.Retired) < 8 {
 		t.Errorf("%d floors, %d distributions, %d images", len(d.Engine.Floors), len(d.Distributions.Ends), len(d.Images.Retired))
 	}
 }
@@ -71,6 +71,33 @@ func TestFloors(t *testing.T) {
 	}
 }
 
+// What hsectl brings names each fix that a version misses, and nothing else.
+func TestMissingFixes(t *testing.T) {
+	engine := shipped(t).Engine
+	for _, c := range []struct {
+		part    string
+		version lifecycle.Version
+		want    string
+	}{
+		{"engine", lifecycle.Version{29, 7, 1}, ""},
+		{"engine", lifecycle.Version{29, 5, 1}, "29.7.1 (CVE-2026-17106)"},
+		{"engine", lifecycle.Version{29, 3, 1}, "29.4.2 (CVE-2026-31431) 29.5.1 (CVE-2026-41567, CVE-2026-41568, CVE-2026-42306) 29.7.1 (CVE-2026-17106)"},
+		{"runc", lifecycle.Version{1, 3, 6}, ""},
+		{"runc", lifecycle.Version{1, 4, 2}, "1.3.6, 1.4.3 (CVE-2026-41579)"},
+		{"containerd", lifecycle.Version{1, 7, 28}, "1.7.29, 2.0.7, 2.1.5, 2.2.0 (CVE-2024-25621)"},
+		{"kernel", lifecycle.Version{6, 18, 44}, ""},
+		{"kernel", lifecycle.Version{6, 18, 21}, "5.10.254, 5.15.204, 6.1.170, 6.6.137, 6.12.85, 6.18.22, 6.19.12, 7.0.0 (CVE-2026-31431)"},
+	} {
+		var got []string
+		for _, f := range engine.Missing(c.part, c.version) {
+			got = append(got, f.String())
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s %s misses %q", c.part, c.version, got)
+		}
+	}
+}
+
 func TestEnds(t *testing.T) {
 	d := shipped(t).Distributions
 	for release, want := range map[[2]string]string{{"debian", "9.13"}: "debian 9", {"alpine", "3.20.3"}: "alpine 3.20", {"ubuntu", "22.04"}: "ubuntu 22.04", {"debian", ""}: "", {"arch", "1"}: ""} {
@@ -92,10 +119,10 @@ func TestRetiredImages(t *testing.T) {
 
 // A table without a date, a bound, a reason or a source is no data; all mistakes come at once, each with its place.
 func TestWhatIsNoData(t *testing.T) {
-	text := "engine: {data: {as_of: 2026-13-01}, floors: {runc: {first: [1.4.0, 1.3.3]}}}\ndistributions: {data: {as_of: 2026-01-01, max_age_days: 1, sources: [x]}}\n" +
+	text := "engine: {data: {as_of: 2026-13-01}, floors: {runc: [{first: [1.4.0, 1.3.3], fixes: [x]}, {first: [1.4.1]}]}}\ndistributions: {data: {as_of: 2026-01-01, max_age_days: 1, sources: [x]}}\n" +
 		"images:\n  data: {as_of: 2026-01-01, max_age_days: 1, reason: x, sources: [x]}\n  retired:\n    - {repository: a, tags: '(', why: b}\n    - {repository: c}\n"
 	_, err := lifecycle.Parse("x.yaml", []byte(text))
-	for _, want := range []string{"2026-13-01", "oldest first", "distributions.data: reason is missing", "images.retired[0].tags", "images.retired[1] needs"} {
+	for _, want := range []string{"2026-13-01", "engine.floors.runc[0].first must list versions, the oldest first", "engine.floors.runc[1].fixes must name", "distributions.data: reason is missing", "images.retired[0].tags", "images.retired[1] needs"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}

@@ -13,7 +13,7 @@ type Opening struct {
 type Machine struct {
 	Name       string
 	Plain      Fact[[]string]          // addresses at which the engine's API answers without TLS
-	Versions   Fact[map[string]string] // of engine and runc, as they call themselves
+	Versions   Fact[map[string]string] // of engine, runc, containerd and kernel, as they call themselves
 	Security   Fact[[]string]          // security options: seccomp, apparmor, userns, rootless and others
 	Insecure   Fact[[]string]          // registries that are asked without TLS, but those of this machine
 	Restores   Fact[bool]              // containers outlive the engine's own restart

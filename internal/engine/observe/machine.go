@@ -58,6 +58,9 @@ func (obs *Observer) Machine(ctx context.Context) (policy.Machine, error) {
 	for _, c := range version.Components {
 		versions[strings.ToLower(c.Name)] = display.Clean(c.Version)
 	}
+	if info.KernelVersion != "" {
+		versions["kernel"] = display.Clean(info.KernelVersion)
+	}
 	m.Versions = is(versions)
 	if err := obs.exposure(ctx, &m); err != nil {
 		return m, err

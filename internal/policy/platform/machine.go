@@ -49,10 +49,10 @@ func machine(engine lifecycle.Engine, today time.Time) []machineControl {
 			References: []string{"CIS 2.4", "OWASP Docker rule 5"},
 			Remedy:     "declare under firewall: which networks may reach each port, and load the rules that hsectl generate writes; or publish on 127.0.0.1"},
 			judge: publishedGuarded},
-		{Control: policy.Control{ID: "HSE-OPS-005", Title: "Engine and runtime have the fixes of known escapes", Severity: finding.High, By: by,
+		{Control: policy.Control{ID: "HSE-OPS-005", Title: "Engine, runtime and kernel have the fixes of known escapes", Severity: finding.High, By: by,
 			Rationale:  "A container escape needs one old component.",
 			References: []string{"CIS 1.2.2", "NIST SP 800-190 4.4.1", "NIST SP 800-190 4.5.3"},
-			Remedy:     "update the engine and runc to releases with the fixes, which the detail names"},
+			Remedy:     "update the engine, runc, containerd and the kernel to releases with the fixes, which the detail names"},
 			judge: func(m policy.Machine) policy.Verdict { return versions(m, engine, today) }},
 		{Control: policy.Control{ID: "HSE-OPS-006", Title: "Root in a container has no privileges on the host", Severity: finding.Info, By: by,
 			Rationale:  "With mapped user ids, or a rootless engine, a process that escapes has no privileges on the host.",
@@ -152,35 +152,41 @@ func versions(m policy.Machine, engine lifecycle.Engine, today time.Time) policy
 	if !m.Versions.Known() {
 		return policy.Unknown(m.Versions, "the versions")
 	}
-	var old, vendor, fine []string
-	for _, name := range []string{"engine", "runc"} {
+	var old, blind, fine []string
+	for _, name := range []string{"engine", "runc", "containerd", "kernel"} {
 		text, ok := m.Versions.Value[name]
 		parts := release.FindStringSubmatch(text)
-		floor, known := engine.Floors[name]
 		switch {
 		case !ok || parts == nil:
-			return policy.Undetermined(fmt.Sprintf("the version of %s is not known", name))
-		case !known:
-			return policy.Undetermined(fmt.Sprintf("which releases of %s have the fixes: %s", name, cmp.Or(engine.Data.Stale(today), "the data does not say")))
+			blind = append(blind, fmt.Sprintf("the version of %s is not known", name))
+			continue
+		case len(engine.Floors[name]) == 0:
+			blind = append(blind, fmt.Sprintf("which releases of %s have the fixes: %s", name, cmp.Or(engine.Data.Stale(today), "the data does not say")))
+			continue
 		}
 		var v lifecycle.Version
 		for i := range v {
 			v[i], _ = strconv.Atoi(parts[i+1]) // the pattern has digits there, or nothing
 		}
+		missing := engine.Missing(name, v)
 		switch {
-		case floor.Reached(v):
+		case len(missing) == 0:
 			fine = append(fine, name+" "+text)
-		case strings.ContainsAny(parts[4], "+~"):
-			vendor = append(vendor, name+" "+text)
+		case strings.ContainsAny(parts[4], "+~") || name == "kernel" && parts[4] != "":
+			blind = append(blind, name+" "+text+": a distribution's own; ask its security tracker")
 		default:
-			old = append(old, fmt.Sprintf("%s %s; the fixes are in %s", name, text, floor))
+			var floors []string
+			for _, f := range missing {
+				floors = append(floors, f.String())
+			}
+			old = append(old, fmt.Sprintf("%s %s; the fixes are in %s", name, text, strings.Join(floors, ", ")))
 		}
 	}
 	switch {
 	case len(old) > 0:
-		return policy.Fail(m.Versions.Tier, "%s", strings.Join(old, ", "))
-	case len(vendor) > 0:
-		return policy.Undetermined(strings.Join(vendor, ", ") + ": a distribution's own; ask its security tracker")
+		return policy.Fail(m.Versions.Tier, "%s", strings.Join(old, "; "))
+	case len(blind) > 0:
+		return policy.Undetermined(strings.Join(blind, "; "))
 	}
 	if stale := engine.Data.Stale(today); stale != "" {
 		return policy.Undetermined(strings.Join(fine, ", ") + ": " + stale)
