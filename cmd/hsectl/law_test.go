@@ -322,6 +322,7 @@ func owners() []owner {
 		{"github.com/google/uuid", []string{"internal/image/sbom"}, "serial numbers that come from the image"},
 		{"github.com/opencontainers/go-digest", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for one"},
 		{"github.com/opencontainers/image-spec", []string{"internal/engine/buildkit"}, "BuildKit's linter asks for a configuration"},
+		{"github.com/klauspost/compress/zstd", []string{"internal/image/bundle"}, "layers are packed with it"},
 		{"github.com/google/renameio/v2", []string{"internal/atomicfile"}, "a file is replaced in one step"},
 		{"mvdan.cc/sh/v3", []string{"internal/policy/controls"}, "what a health test does is written for a shell"},
 		{"golang.org/x/sys", []string{"internal/probe"}, "names of the kernel's errors"},

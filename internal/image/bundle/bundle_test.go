@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/hsectl/hsectl/internal/image/bundle"
 )
 
@@ -139,6 +141,11 @@ func TestOtherImagesAreRefused(t *testing.T) {
 	if _, err := z.Write(sparseLayer(1 << 40)); err != nil || z.Close() != nil {
 		t.Fatal("packing the layer")
 	}
+	packer, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	denser := string(packer.EncodeAll(sparseLayer(1<<40), nil))
 	for name, c := range map[string]struct {
 		members []member
 		want    string
@@ -156,6 +163,7 @@ func TestOtherImagesAreRefused(t *testing.T) {
 		"a device":                        {with(member{tar.Header{Name: "sda", Typeflag: tar.TypeBlock}, ""}), "no plain file"},
 		"a layer with a hole":             {with(file("blobs/sha256/1", string(sparseLayer(1<<40)))), "larger than"},
 		"a compressed layer with a hole":  {with(file("blobs/sha256/1", squeezed.String())), "larger than"},
+		"a layer in zstd with a hole":     {with(file("blobs/sha256/1", denser)), "larger than"},
 		"a configuration that is missing": {change(4, `"Config":"`, `"Config":"x`), "not there"},
 	} {
 		_, _, err := bundle.Read(bytes.NewReader(bundled(t, packed(t, c.members))))

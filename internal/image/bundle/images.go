@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/hsectl/hsectl/internal/image"
 )
 
@@ -108,6 +110,13 @@ func (a *archive) member(h *tar.Header, content io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("%q: %w", name, err)
 		}
+		return a.layer(name, unpacked)
+	case n >= 4 && string(beginning[:4]) == "\x28\xb5\x2f\xfd":
+		unpacked, err := zstd.NewReader(whole, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+		if err != nil {
+			return fmt.Errorf("%q: %w", name, err)
+		}
+		defer unpacked.Close()
 		return a.layer(name, unpacked)
 	case n == 512 && string(beginning[257:262]) == "ustar":
 		return a.layer(name, whole)
