@@ -1,7 +1,9 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,6 +27,25 @@ func fromDisk(path string, _ int64) ([]byte, error) { return os.ReadFile(path) }
 
 // callingEnvironment is the environment in which the corpus is read.
 var callingEnvironment = map[string]string{"REGION": "north", "BARE": "bare", "CERT": "cert", "FROM_SHELL": "shell", "CONF": "conf"}
+
+// variablesOf are the values for a case of the corpus: the environment over its .env, which git tracks.
+func variablesOf(t *testing.T, file string) map[string]string {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(file), ".env")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return callingEnvironment
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := composefile.Variables(path, data, callingEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(out, callingEnvironment)
+	return out
+}
 
 // corpus returns the Compose files of each case: a file, or a directory with compose.yml and its override.
 func corpus(t *testing.T) map[string][]string {
@@ -62,7 +83,7 @@ func fileExists(path string) bool {
 func TestRoundTrip(t *testing.T) {
 	for name, files := range corpus(t) {
 		t.Run(name, func(t *testing.T) {
-			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: callingEnvironment, Read: fromDisk, AsWritten: true})
+			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variablesOf(t, files[0]), Read: fromDisk, AsWritten: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +101,7 @@ func TestRoundTrip(t *testing.T) {
 			if t.Failed() {
 				t.Fatalf("the profile is\n%s", draft.Text)
 			}
-			after := rendered(t, before, draft, dir)
+			after := rendered(t, before, variablesOf(t, files[0]), draft, dir)
 			compareProjects(t, before, after)
 			if t.Failed() {
 				t.Logf("the profile is\n%s", draft.Text)
@@ -97,7 +118,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // rendered loads what the profile renders, with the values that were left where they were.
-func rendered(t *testing.T, before *composefile.Project, draft Draft, dir string) *composefile.Project {
+func rendered(t *testing.T, before *composefile.Project, variables map[string]string, draft Draft, dir string) *composefile.Project {
 	t.Helper()
 	p, err := parser.Parse(draft.Text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}})
 	if err != nil {
@@ -107,7 +128,7 @@ func rendered(t *testing.T, before *composefile.Project, draft Draft, dir string
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := maps.Clone(callingEnvironment)
+	environment := maps.Clone(variables)
 	for _, s := range before.ServiceConfigs() {
 		for name, value := range s.Environment {
 			if e := p.Services[clean(s.Name)].Environment[name]; value != nil && e.Required {
