@@ -179,5 +179,5 @@ func known(t testing.TB, s stack.Stack) stack.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Knowing(data.Images, data.Images.Data.AsOf.Time)
+	return s.Knowing(data, data.Images.Data.AsOf.Time)
 }

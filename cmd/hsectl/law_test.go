@@ -41,7 +41,7 @@ func rooms() []room {
 		{"internal/policy", "the vocabulary of controls: facts, intent, verdicts; what looks like a secret", []string{"internal/lifecycle", "internal/finding", "internal/yamldoc", "profiles"}},
 		{"internal/policy/images", "the controls of the image of a service, and what is known of images", []string{"internal/finding", "internal/policy", "internal/yamldoc", "profiles"}},
 		{"internal/policy/platform", "the controls of the engine, its machine and the monitoring", []string{"internal/lifecycle", "internal/finding", "internal/policy", "internal/policy/firewall"}},
-		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/finding", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
+		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/finding", "internal/lifecycle", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
 		{"templates", "embedded text that is not YAML or JSON", nil},
 		{"internal/profile", "what a profile says: types, values, and what follows from them; judges what it passes through by the controls", []string{"internal/yamldoc", "internal/policy", "internal/policy/controls", "internal/finding"}},
 		{"internal/profile/validation", "what a profile may hold, as checks and as a schema; knows the names of controls", []string{"internal/yamldoc", "internal/profile", "internal/policy", "internal/policy/controls"}},

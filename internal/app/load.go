@@ -167,13 +167,13 @@ func (l Loaded) Weakened() error {
 
 // dated returns a stack as it is judged on the day of the check.
 func (l Loaded) dated(s stack.Stack) stack.Stack {
-	return s.AsOf(l.Today).Knowing(l.Known.Images, l.Now)
+	return s.AsOf(l.Today).Knowing(l.Known, l.Now)
 }
 
 // Dated returns the stack of a profile as it is judged today, with all its exceptions.
 func Dated(p *profile.Profile) (stack.Stack, error) {
 	known, err := Lifecycles()
-	return stack.New(p).Knowing(known.Images, time.Now()), err
+	return stack.New(p).Knowing(known, time.Now()), err
 }
 
 // Lifecycles returns what this version of hsectl knows of the life of engines, distributions and images.

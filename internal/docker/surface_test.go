@@ -14,8 +14,10 @@ import (
 
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/profiles"
 )
 
 // Weaknesses of the rest of the container's walls: kernel, namespaces, peers and what people run inside.
@@ -71,7 +73,11 @@ func awaitHealthTest(t *testing.T, e *Engine, s stack.Stack) {
 
 func judgeDeep(t *testing.T, e *Engine, s stack.Stack) []finding.Finding {
 	t.Helper()
-	evidence, err := verify.Verify(t.Context(), s, e, verify.Options{Deep: true})
+	known, err := lifecycle.Parse("lifecycles.yaml", profiles.Lifecycles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	evidence, err := verify.Verify(t.Context(), s.Knowing(known, known.Engine.Data.AsOf.Time), e, verify.Options{Deep: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,14 @@ func (d *Day) UnmarshalText(text []byte) error {
 type Engine struct {
 	Data   Dated              `yaml:"data"`
 	Floors map[string][]Floor `yaml:"floors"`
+	Guards []Guard            `yaml:"guards"`
+}
+
+// Guard is a system call that the engine's own filter refuses.
+type Guard struct {
+	Call  string   `yaml:"call"`  // as the probe calls what it tries
+	Since Version  `yaml:"since"` // the first release of the engine that refuses it
+	Fixes []string `yaml:"fixes"` // what begins with this call, if that has a number
 }
 
 // Floor are the first releases that have fixes, one for each line of development, the oldest line first.
@@ -99,6 +107,24 @@ func (f Floor) String() string {
 
 // Version is major, minor and patch.
 type Version [3]int
+
+// leading reads the numbers at the beginning of a version.
+var leading = regexp.MustCompile(`^v?(\d+)\.(\d+)(?:\.(\d+))?(.*)$`)
+
+// VersionOf reads what a part calls itself, such as v1.2.3+vendor, and returns also what follows the numbers.
+func VersionOf(text string) (v Version, rest string, ok bool) {
+	parts := leading.FindStringSubmatch(text)
+	if parts == nil {
+		return Version{}, "", false
+	}
+	for i := range v {
+		v[i], _ = strconv.Atoi(parts[i+1]) // the pattern has digits there, or nothing
+	}
+	return v, parts[4], true
+}
+
+// Before reports whether a version is older than another.
+func (v Version) Before(other Version) bool { return slices.Compare(v[:], other[:]) < 0 }
 
 // String returns 1.2.3.
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
@@ -210,6 +236,11 @@ func (d Data) check(c *yamldoc.Collector, places yamldoc.Places) {
 			if len(f.Fixes) == 0 {
 				c.Add(places.Origin(at).At, "", "%s.fixes must name what the releases fix", at)
 			}
+		}
+	}
+	for i, g := range d.Engine.Guards {
+		if g.Call == "" || g.Since == (Version{}) {
+			c.Add(places.Origin(fmt.Sprintf("engine.guards[%d]", i)).At, "", "engine.guards[%d] needs a call and since", i)
 		}
 	}
 	for i, r := range d.Images.Retired {

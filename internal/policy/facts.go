@@ -235,6 +235,7 @@ type Intent struct {
 	Preset           string           // tells what the image is made of, when its name does not
 	Loaded           string           // digest of the configuration of an edge
 	Images           lifecycle.Images // what is known of the life of images
+	Engine           lifecycle.Engine // what is known of the engine and its filter
 	Today            time.Time        // day of the check
 	Untested         string           // why the image cannot test itself, as its preset says; empty when it can
 }

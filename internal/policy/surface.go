@@ -19,6 +19,7 @@ type Surface struct {
 	WayOut     Fact[bool]       // there is a default route
 	Reach      Fact[[]Reach]    // connections to other services that were tried
 	Calls      Fact[[]Call]     // questions that its callers have put to the service
+	Engine     Fact[string]     // version of the engine
 	Attempts   Fact[[]Trial]    // what was tried on a copy of the container; Path names it
 	DependsOn  Fact[[]Relation] // other services, with the condition that is waited for
 	Exposed    Fact[[]string]   // variables and arguments of processes that look like secrets, by name

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,12 @@ func attempts() []verify.Trial {
 	}
 	try("watching the kernel", err)
 	try("a device", unix.Mknod("/dev/shm/hsectl-null", unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))))
+	try("a program in the kernel", mapped())
+	try("handling page faults", opened(unix.SYS_USERFAULTFD, nil)) // UFFD_USER_MODE_ONLY: what a user without privileges may ask for
+	try("an AF_ALG socket", socket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0))
+	try("an AF_VSOCK socket", socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0))
+	var ring [120]byte // struct io_uring_params
+	try("io_uring", opened(unix.SYS_IO_URING_SETUP, unsafe.Pointer(&ring)))
 	try("a mount", unix.Mount("none", "/dev/shm", "tmpfs", 0, ""))
 	try("a user namespace", namespaced())
 	if os.Getuid() != 0 {
@@ -39,6 +46,25 @@ func socket(domain, kind, protocol int) error {
 		return err
 	}
 	return unix.Close(s)
+}
+
+// opened makes a system call whose first argument is 1 and that returns a descriptor, and closes that.
+func opened(call uintptr, with unsafe.Pointer) error {
+	fd, _, errno := unix.Syscall(call, 1, uintptr(with), 0)
+	if errno != 0 {
+		return errno
+	}
+	return unix.Close(int(fd))
+}
+
+// mapped makes what programs in the kernel need first (bpf(2), BPF_MAP_CREATE): an array of one number.
+func mapped() error {
+	attributes := [18]uint32{2, 4, 4, 1} // BPF_MAP_TYPE_ARRAY, sizes of key and value, entries
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, 0, uintptr(unsafe.Pointer(&attributes)), unsafe.Sizeof(attributes))
+	if errno != 0 {
+		return errno
+	}
+	return unix.Close(int(fd))
 }
 
 // namespaced starts this program in a user namespace of its own. Only starting it counts.

@@ -28,7 +28,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 		Stop:     policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
 		Image:    service.Image, Preset: service.Preset, Untested: service.Untested,
 		Loaded: s.Loaded(service),
-		Images: s.images, Today: s.judged,
+		Images: s.known.Images, Engine: s.known.Engine, Today: s.judged,
 	}
 	for _, c := range service.Capabilities {
 		in.Capabilities |= policy.CapabilityMask(c.Name)

@@ -28,8 +28,8 @@ type Stack struct {
 	Edge     *Edge          // nil when nothing stands before the services
 	Firewall []Opening      // sorted by port; nil when access to published ports is not declared
 
-	images lifecycle.Images // what is known of the life of images
-	judged time.Time        // the day on which that is asked
+	known  lifecycle.Data // what is known of the life of engines and images
+	judged time.Time      // the day on which that is asked
 }
 
 // Service is one hardened service.
@@ -276,9 +276,9 @@ func (s Stack) AsOf(today time.Time) Stack {
 	return s
 }
 
-// Knowing returns the stack with what is known of the life of images, and the day of the check.
-func (s Stack) Knowing(images lifecycle.Images, today time.Time) Stack {
-	s.images, s.judged = images, today
+// Knowing returns the stack with what is known of the life of engines and images, and the day of the check.
+func (s Stack) Knowing(known lifecycle.Data, today time.Time) Stack {
+	s.known, s.judged = known, today
 	return s
 }
 

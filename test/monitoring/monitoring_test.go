@@ -28,7 +28,7 @@ func TestNothingIsWeakenedWithoutANamedException(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	findings, err := witness.Check(t.Context(), s.Knowing(data.Images, data.Images.Data.AsOf.Time))
+	findings, err := witness.Check(t.Context(), s.Knowing(data, data.Images.Data.AsOf.Time))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 			service, r := c.Config.Labels[engine.ComposeService], requests[i]
 			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, daemon.Now)}
 			surface(&out[i].Engine, c)
+			out[i].Engine.Engine = is(obs.engine.Version())
 			out[i].Engine.Remap = is(policy.Remap{Engine: daemon.Remaps})
 			out[i].Engine.Origin, out[i].Engine.Entries = origins[c.Image], entries[c.ID]
 			out[i].Engine.Loaded = obs.loaded(ctx, c, r.Loaded)

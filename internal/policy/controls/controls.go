@@ -18,7 +18,7 @@ import (
 func All() []policy.Control {
 	var all []policy.Control
 	for _, group := range [][]policy.Control{
-		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(), network(), resources(), lifecycle(),
+		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(), network(), resources(), lifecycles(),
 		health(), secrets(), logging(), images.Controls(), entries(), unjudged(), rendered(), backups(), transport(), calls(),
 	} {
 		all = append(all, group...)

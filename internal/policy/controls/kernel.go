@@ -1,11 +1,13 @@
 package controls
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
@@ -61,6 +63,9 @@ func attempts(f policy.Facts, in policy.Intent) policy.Verdict {
 	needs := map[string]string{"a raw socket": "NET_RAW", "a packet socket": "NET_RAW", "change to root": "SETUID"}
 	var wrong []string
 	for _, a := range f.Attempts.Value {
+		if slices.ContainsFunc(in.Engine.Guards, func(g lifecycle.Guard) bool { return g.Call == a.Path }) {
+			continue // whether the filter refuses it depends on the engine, which another control judges
+		}
 		if granted := needs[a.Path]; a.Error == "" && (granted == "" || in.Capabilities&policy.CapabilityMask(granted) == 0) {
 			wrong = append(wrong, fmt.Sprintf("%s succeeded", a.Path))
 		}
@@ -69,6 +74,49 @@ func attempts(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Fail(f.Attempts.Tier, "%s", strings.Join(wrong, "; "))
 	}
 	return policy.Pass(f.Attempts.Tier, "%d attempts refused", len(f.Attempts.Value))
+}
+
+// guarded wants what the engine's own filter refuses to be refused on the copy. An engine that is too old to refuse it is
+// advised to be replaced, which the floors of engines demand; a filter that is weaker than its engine's fails.
+func guarded(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Attempts.Known() {
+		return policy.Unknown(f.Attempts, "trying on a copy")
+	}
+	if len(in.Engine.Guards) == 0 {
+		return policy.Undetermined("which system calls the engine's filter refuses: " + cmp.Or(in.Engine.Data.Stale(in.Today), "the data does not say"))
+	}
+	version, _, known := lifecycle.VersionOf(f.Engine.Value)
+	var wrong, old, blind []string
+	for _, g := range in.Engine.Guards {
+		i := slices.IndexFunc(f.Attempts.Value, func(a policy.Trial) bool { return a.Path == g.Call })
+		why := fmt.Sprintf("%s succeeded, which the engine's own filter refuses from %s on", g.Call, g.Since)
+		if len(g.Fixes) > 0 {
+			why += " (" + strings.Join(g.Fixes, ", ") + ")"
+		}
+		switch {
+		case i < 0:
+			blind = append(blind, g.Call+" was not tried")
+		case f.Attempts.Value[i].Error != "":
+		case !known:
+			blind = append(blind, why+"; the version of the engine is not known")
+		case version.Before(g.Since):
+			old = append(old, why)
+		default:
+			wrong = append(wrong, why)
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		return policy.Fail(f.Attempts.Tier, "%s", strings.Join(append(wrong, old...), "; "))
+	case len(blind) > 0:
+		return policy.Undetermined(strings.Join(append(blind, old...), "; "))
+	case len(old) > 0:
+		return policy.Advise(f.Attempts.Tier, fmt.Sprintf("the engine is %s: %s", version, strings.Join(old, "; ")))
+	}
+	if stale := in.Engine.Data.Stale(in.Today); stale != "" {
+		return policy.Undetermined("which system calls the engine's filter refuses: " + stale)
+	}
+	return policy.Pass(f.Attempts.Tier, "%d system calls refused", len(in.Engine.Guards))
 }
 
 func kernel() []policy.Control {
@@ -165,6 +213,11 @@ func kernel() []policy.Control {
 			References: []string{"CIS 5.4", "CIS 5.22", "CIS 5.26", "NIST SP 800-190 4.4.3"},
 			Remedy:     "remove the capability or option that allows it",
 			Predicate:  attempts},
+		{ID: "HSE-KRN-010", Title: "System calls that the engine's filter refuses are refused", Severity: finding.High, Runtime: true, Deep: true,
+			Rationale:  "Escapes from containers begin with system calls that hardly any program needs: AF_ALG sockets (CVE-2026-31431), io_uring, AF_VSOCK. A filter of your own, or none, lets them through.",
+			References: []string{"CIS 5.22", "NIST SP 800-190 4.4.3"},
+			Remedy:     "use the engine's own filter, and an engine that is new enough to refuse what the detail names",
+			Predicate:  guarded},
 	}
 }
 

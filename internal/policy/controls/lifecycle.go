@@ -130,7 +130,7 @@ func running(f policy.Facts, _ policy.Intent) policy.Verdict {
 	return policy.Pass(f.State.Tier, "runs, never restarted")
 }
 
-func lifecycle() []policy.Control {
+func lifecycles() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-LIF-001", Title: "PID 1 handles the stop signal and leaves no zombies", Severity: finding.Medium, Key: "init", Runtime: true,
 			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle; zombie processes that are not reaped fill the process table.",

@@ -22,6 +22,7 @@ func granted() policy.Intent {
 			{Path: "/data", Kind: "volume", Source: "data", Writable: true, Exec: true},
 			{Path: "/tmp", Kind: "tmpfs", Writable: true, Size: 64 << 20},
 		},
+		Today: guards().Data.AsOf.Time, Engine: guards(),
 		Denied:   []string{"/etc"},
 		Loaded:   "cafe",
 		Ports:    []policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"}},

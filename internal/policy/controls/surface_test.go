@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/lifecycle"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 )
@@ -17,6 +18,60 @@ func goodIntent() policy.Intent {
 		UID: 10001, GID: 10001, Writable: []policy.Mount{{Path: "/data", Kind: "volume", Writable: true}, {Path: "/tmp", Kind: "tmpfs", Writable: true, Size: 8 << 20}},
 		Denied: []string{"/etc"}, Ports: []policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 8080, Protocol: "tcp"}}, Networks: []string{"back"}, Peers: []string{"db"}, Listen: []int{8080},
 		Memory: 64 << 20, CPUs: 0.5, PIDs: 50, Stop: policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second}, Secrets: []string{"token"}, Image: "app:1",
+		Today: guards().Data.AsOf.Time, Engine: guards(),
+	}
+}
+
+// guards are what the filter of an engine refuses, as of a day.
+func guards() lifecycle.Engine {
+	return lifecycle.Engine{Data: lifecycle.Dated{AsOf: lifecycle.Day{Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, MaxAgeDays: 180},
+		Guards: []lifecycle.Guard{{Call: "an AF_ALG socket", Since: lifecycle.Version{29, 4, 2}, Fixes: []string{"CVE-2026-31431"}}, {Call: "io_uring", Since: lifecycle.Version{25, 0, 0}}}}
+}
+
+// The filter of an engine is judged by what that engine's own refuses.
+func TestGuardedSystemCalls(t *testing.T) {
+	const alg, ring = "an AF_ALG socket", "io_uring"
+	for _, c := range []struct {
+		name, engine string
+		open         []string // what succeeded
+		days         int      // after the day of the data
+		want         finding.Status
+		detail       string
+	}{
+		{"refused", "29.4.2 (API 1.52)", nil, 0, finding.Pass, "2 system calls refused"},
+		{"refused by an old engine", "20.10.24+dfsg1 (API 1.41)", nil, 0, finding.Pass, "2 system calls refused"},
+		{"weaker than its engine", "29.4.2 (API 1.52)", []string{alg}, 0, finding.Fail, "an AF_ALG socket succeeded, which the engine's own filter refuses from 29.4.2 on (CVE-2026-31431)"},
+		{"an older engine", "28.5.1 (API 1.51)", []string{alg}, 0, finding.Advice, "the engine is 28.5.1: an AF_ALG socket succeeded"},
+		{"weaker than an older engine", "28.5.1 (API 1.51)", []string{alg, ring}, 0, finding.Fail, "io_uring succeeded, which the engine's own filter refuses from 25.0.0 on; an AF_ALG"},
+		{"an engine without a version", "", []string{alg}, 0, finding.Unknown, "the version of the engine is not known"},
+		{"old data", "29.4.2 (API 1.52)", nil, 181, finding.Unknown, "more than 180 days old"},
+		{"weaker, by old data", "29.4.2 (API 1.52)", []string{alg}, 181, finding.Fail, "CVE-2026-31431"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, in := good(), goodIntent()
+			f.Engine = seen(c.engine)
+			in.Today = in.Today.AddDate(0, 0, c.days)
+			for i, a := range f.Attempts.Value {
+				if slices.Contains(c.open, a.Path) {
+					f.Attempts.Value[i].Error = ""
+				}
+			}
+			if got := controls.CheckOne("HSE-KRN-010", f, in); got.Status != c.want || !strings.Contains(got.Detail, c.detail) {
+				t.Errorf("%s: %s", got.Status, got.Detail)
+			}
+			if got := controls.CheckOne("HSE-KRN-009", f, in); got.Status != finding.Pass {
+				t.Errorf("the filter is judged twice: %s", got.Detail)
+			}
+		})
+	}
+	f, in := good(), goodIntent()
+	f.Attempts.Value = f.Attempts.Value[:1]
+	if got := controls.CheckOne("HSE-KRN-010", f, in); got.Status != finding.Unknown || !strings.Contains(got.Detail, "io_uring was not tried") {
+		t.Errorf("not tried: %s: %s", got.Status, got.Detail)
+	}
+	in.Engine = lifecycle.Engine{}
+	if got := controls.CheckOne("HSE-KRN-010", good(), in); got.Status != finding.Unknown || !strings.Contains(got.Detail, "no data is loaded") {
+		t.Errorf("without data: %s: %s", got.Status, got.Detail)
 	}
 }
 
@@ -44,7 +99,7 @@ func surface() policy.Surface {
 		User: seen("10001:10001"), Shm: seen(policy.Shm{Size: 64 << 20}), Changes: seen([]string(nil)), Filter: seen("default"), Sysctls: seen([]string{"net.ipv4.tcp_syncookies"}),
 		Cgroup: seen(policy.Cgroup{V2: true}), Runtime: seen("runc"), Borrowed: seen([]string(nil)), OOM: seen(policy.OOM{}), ExtraHosts: seen([]string{"db:10.0.0.5"}),
 		Reach:    policy.Seen([]policy.Reach{{Service: "db", Port: 5432, Open: true}, {Service: "other", Port: 80, Open: false}}, finding.Behaved),
-		Attempts: policy.Seen([]policy.Trial{{Path: "a mount", Error: "EPERM"}, {Path: "a raw socket", Error: "EPERM"}}, finding.Behaved), DependsOn: seen([]policy.Relation{{Service: "db", Condition: "healthy"}}),
+		Attempts: policy.Seen([]policy.Trial{{Path: "a mount", Error: "EPERM"}, {Path: "a raw socket", Error: "EPERM"}, {Path: "an AF_ALG socket", Error: "EPERM"}, {Path: "io_uring", Error: "EPERM"}}, finding.Behaved), Engine: seen("29.4.2 (API 1.52)"), DependsOn: seen([]policy.Relation{{Service: "db", Condition: "healthy"}}),
 		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}, Tested: true}),
 		SameUser: seen([]string(nil)), Sources: seen([]policy.SourceFile{{Path: "secrets/token", Mode: 0o400}}), HostNet: seen(false), Remap: seen(policy.Remap{}),
 		Entries: seen(policy.Entries{Covered: time.Hour}),
@@ -169,9 +224,8 @@ func wrongs() []wrong {
 		{"writable cgroup", "HSE-KRN-007", changed(func(f *policy.Facts) { f.Cgroup = seen(policy.Cgroup{Writable: true}) })},
 		{"cgroup parent", "HSE-KRN-007", changed(func(f *policy.Facts) { f.Cgroup = seen(policy.Cgroup{V2: true, Parent: "/x"}) })},
 		{"odd runtime", "HSE-KRN-008", changed(func(f *policy.Facts) { f.Runtime = seen("mine") })},
-		{"mount allowed", "HSE-KRN-009", changed(func(f *policy.Facts) {
-			f.Attempts = policy.Seen([]policy.Trial{{Path: "a mount", Error: ""}}, finding.Behaved)
-		})},
+		{"mount allowed", "HSE-KRN-009", changed(func(f *policy.Facts) { f.Attempts.Value[0].Error = "" })},
+		{"call that its engine refuses", "HSE-KRN-010", changed(func(f *policy.Facts) { f.Attempts.Value[2].Error = "" })},
 		{"pid of the host", "HSE-NS-001", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostPID: true}) })},
 		{"ipc of the host", "HSE-NS-002", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostIPC: true}) })},
 		{"network of the host", "HSE-NS-003", changed(func(f *policy.Facts) { f.Namespaces = seen(policy.Namespaces{HostNetwork: true}) })},

@@ -4,9 +4,7 @@ package platform
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -143,9 +141,6 @@ func publishedGuarded(m policy.Machine) policy.Verdict {
 	return policy.Pass(m.Forwarding.Tier, "%d rules refuse some of what comes to %s; whether they are the right ones is not judged", len(rules), strings.Join(m.Published.Value, ", "))
 }
 
-// release reads the numbers at the beginning of a version, and whether a distribution has added its own.
-var release = regexp.MustCompile(`^v?(\d+)\.(\d+)(?:\.(\d+))?(.*)$`)
-
 // versions compares with the first releases of each line that have the fixes. A distribution keeps the number and fixes the
 // rest, so of its versions the number proves nothing. An old version stays old however old the data is; a new one may be old by now.
 func versions(m policy.Machine, engine lifecycle.Engine, today time.Time) policy.Verdict {
@@ -154,25 +149,21 @@ func versions(m policy.Machine, engine lifecycle.Engine, today time.Time) policy
 	}
 	var old, blind, fine []string
 	for _, name := range []string{"engine", "runc", "containerd", "kernel"} {
-		text, ok := m.Versions.Value[name]
-		parts := release.FindStringSubmatch(text)
+		text := m.Versions.Value[name]
+		v, rest, ok := lifecycle.VersionOf(text)
 		switch {
-		case !ok || parts == nil:
+		case !ok:
 			blind = append(blind, fmt.Sprintf("the version of %s is not known", name))
 			continue
 		case len(engine.Floors[name]) == 0:
 			blind = append(blind, fmt.Sprintf("which releases of %s have the fixes: %s", name, cmp.Or(engine.Data.Stale(today), "the data does not say")))
 			continue
 		}
-		var v lifecycle.Version
-		for i := range v {
-			v[i], _ = strconv.Atoi(parts[i+1]) // the pattern has digits there, or nothing
-		}
 		missing := engine.Missing(name, v)
 		switch {
 		case len(missing) == 0:
 			fine = append(fine, name+" "+text)
-		case strings.ContainsAny(parts[4], "+~") || name == "kernel" && parts[4] != "":
+		case strings.ContainsAny(rest, "+~") || name == "kernel" && rest != "":
 			blind = append(blind, name+" "+text+": a distribution's own; ask its security tracker")
 		default:
 			var floors []string
