@@ -81,7 +81,7 @@ func TestGoneWhereProcessesAreHidden(t *testing.T) {
 	if name := os.Getenv(ask); name != "" {
 		stat := filepath.Join("/proc", strings.Fields(name)[1], "stat")
 		_, err := os.ReadFile(stat)
-		fmt.Printf("user %d, hidden %v, gone %v\n", os.Getuid(), err != nil, Gone(name))
+		fmt.Fprintf(os.Stdout, "user %d, hidden %v, gone %v\n", os.Getuid(), err != nil, Gone(name))
 		return
 	}
 	if os.Getuid() != 0 {
