@@ -91,6 +91,39 @@ func TestVerdictsOthersMiss(t *testing.T) {
 		"::1":                               {"ports: ['[::1]:8080:80']", "HSE-NET-001", pass},
 		"a port without an address":         {"ports: ['8080:80']", "HSE-NET-001", fail},
 		"::":                                {"ports: ['[::]:8080:80']", "HSE-NET-001", fail},
+		"every address, mapped":             {"ports: ['[::ffff:0.0.0.0]:8080:80']", "HSE-NET-001", fail},
+		"loopback, mapped":                  {"ports: ['[::ffff:127.0.0.1]:8080:80']", "HSE-NET-001", pass},
+		"the group of the engine":           {"user: '1000:1000'\n    group_add: [docker]", "HSE-USR-002", fail},
+		"the group of the disks":            {"user: '1000:1000'\n    group_add: [6]", "HSE-USR-002", fail},
+		"the group of the passwords":        {"user: '1000:1000'\n    group_add: [shadow]", "HSE-USR-002", fail},
+		"a group of its own":                {"user: '1000:1000'\n    group_add: ['2000']", "HSE-USR-002", pass},
+		"a group that the image knows":      {"user: '1000:1000'\n    group_add: [media]", "HSE-USR-002", unknown},
+		"a routed network":                  {"networks: [routed]", "HSE-NET-001", unknown},
+		"an unprotected network":            {"networks: [unprotected]", "HSE-NET-001", unknown},
+		"a network isolated from the host":  {"networks: [isolated]", "HSE-NET-001", pass},
+		"a gateway in a new mode":           {"networks: [strange]", "HSE-OPS-010", unknown},
+		"metadata of AWS":                   {"extra_hosts: ['m:169.254.169.254']", "HSE-NET-008", fail},
+		"metadata of AWS, mapped":           {"extra_hosts: ['m:[::ffff:169.254.169.254]']", "HSE-NET-008", fail},
+		"metadata of AWS by IPv6":           {"extra_hosts: ['m=[fd00:ec2::254]']", "HSE-NET-008", fail},
+		"metadata of Google":                {"extra_hosts: {metadata.google.internal: 203.0.113.9}", "HSE-NET-008", fail},
+		"metadata of Google by IPv6":        {"extra_hosts: ['m=fd20:ce::254']", "HSE-NET-008", fail},
+		"metadata of Alibaba":               {"extra_hosts: ['m:100.100.100.200']", "HSE-NET-008", fail},
+		"metadata of Azure":                 {"extra_hosts: ['m:168.63.129.16']", "HSE-NET-008", fail},
+		"another host":                      {"extra_hosts: ['api:203.0.113.7']", "HSE-NET-008", pass},
+		"more memory than there is":         {"mem_limit: 1125899906842624\n    memswap_limit: 1125899906842624", "HSE-RES-001", fail},
+		"much memory":                       {"mem_limit: 1t\n    memswap_limit: 1t", "HSE-RES-001", pass},
+		"four million processes":            {"pids_limit: 4000000", "HSE-RES-004", fail},
+		"many processes":                    {"pids_limit: 32768", "HSE-RES-004", pass},
+		"a thousand processors":             {"cpus: 1000", "HSE-RES-003", fail},
+		"many processors":                   {"cpus: 128", "HSE-RES-003", pass},
+		"a volume that is /proc":            {"volumes: ['proc:/data']", "HSE-FS-003", fail},
+		"a volume that is /sys":             {"volumes: ['sysfs:/data']", "HSE-FS-003", fail},
+		"a volume that is an overlay":       {"volumes: ['overlay:/data']", "HSE-FS-003", fail},
+		"a share with a password":           {"volumes: ['share:/data']", "HSE-SEC-004", fail},
+		"a share with a file of them":       {"volumes: ['shared:/data']", "HSE-SEC-004", pass},
+		"a volume in memory":                {"volumes: ['memory:/data']", "HSE-FS-003", pass},
+		"a disk of the host":                {"volumes: ['disk:/data']", "HSE-FS-003", fail},
+		"a volume of another driver":        {"volumes: ['plugin:/data']", "HSE-OPS-010", unknown},
 		"a named volume in short form":      {"volumes: ['data:/data']", "HSE-FS-002", pass},
 		"a named volume is not the host":    {"volumes: ['data:/data']", "HSE-FS-003", pass},
 		"a bind in the clothes of a volume": {"volumes: ['disguised:/data']", "HSE-FS-003", fail},
@@ -159,8 +192,19 @@ func TestVerdictsOthersMiss(t *testing.T) {
 			if strings.Contains(c.lines, "provider:") {
 				image = ""
 			}
-			p := loadText(t, "services:\n  app:\n"+image+"    "+c.lines+"\n  other: {image: x}\n"+`volumes: {data: {}, disguised: {driver_opts: {type: none, o: bind, device: /etc}}}
-networks: {closed: {internal: true}, open: {}, others: {external: true}, quiet: {driver_opts: {com.docker.network.bridge.enable_ip_masquerade: "false"}}}
+			p := loadText(t, "services:\n  app:\n"+image+"    "+c.lines+"\n  other: {image: x}\n"+`volumes:
+  data: {}
+  disguised: {driver_opts: {type: none, o: bind, device: /etc}}
+  proc: {driver_opts: {type: proc, device: proc}}
+  sysfs: {driver_opts: {type: sysfs, device: sysfs}}
+  overlay: {driver_opts: {type: overlay, device: overlay, o: "lowerdir=/etc,upperdir=/srv/u,workdir=/srv/w"}}
+  share: {driver_opts: {type: cifs, device: //files.example/share, o: "username=shop,password=hunter2"}}
+  shared: {driver_opts: {type: cifs, device: //files.example/share, o: "credentials=/etc/shop.credentials"}}
+  memory: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=64m,noexec,nosuid,nodev"}}
+  disk: {driver_opts: {type: ext4, device: /dev/sda1}}
+  plugin: {driver: rclone}
+networks: {closed: {internal: true}, routed: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: routed}}, unprotected: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv6: nat-unprotected}},
+  isolated: {internal: true, driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: isolated}}, strange: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: other}}, open: {}, others: {external: true}, quiet: {driver_opts: {com.docker.network.bridge.enable_ip_masquerade: "false"}}}
 `)
 			got := verdict(t, p, c.control)
 			if got.Status != c.want {
@@ -208,7 +252,7 @@ func TestKeysThatWeaken(t *testing.T) {
 		"oom_kill_disable":               {"oom_kill_disable: true", "", "HSE-RES-006", fail, "stops the host"},
 		"oom_score_adj":                  {"oom_score_adj: -900", "", "HSE-RES-006", fail, "-900"},
 		"killed first":                   {"oom_score_adj: 900", "", "HSE-RES-006", none, ""},
-		"group_add by a name":            {"user: '7:7'\n    group_add: [docker]", "", "HSE-USR-002", unknown, "docker"},
+		"group_add by a name":            {"user: '7:7'\n    group_add: [docker]", "", "HSE-USR-002", fail, "docker"},
 		"group_add root":                 {"user: '7:7'\n    group_add: [root]", "", "HSE-USR-002", fail, "group 0"},
 		"a hook as root":                 {"user: '7:7'\n    pre_stop: [{command: [x], user: '0'}]", "", "HSE-USR-006", fail, "entered as root"},
 		"a hook of an unknown user":      {"user: '7:7'\n    pre_stop: [{command: [x], user: www}]", "", "HSE-USR-001", unknown, "www"},

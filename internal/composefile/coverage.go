@@ -40,9 +40,11 @@ func (p *Project) unjudged(s types.ServiceConfig) []string {
 	}
 	for _, name := range used["secrets"] {
 		resource(p.types.Secrets[name], "secret", "secrets", name)
+		out = append(out, unknownFile("secrets."+name, p.types.Secrets[name].File)...)
 	}
 	for _, name := range used["configs"] {
 		resource(p.types.Configs[name], "config", "configs", name)
+		out = append(out, unknownFile("configs."+name, p.types.Configs[name].File)...)
 	}
 	for _, n := range p.novel {
 		switch {
@@ -58,6 +60,20 @@ func (p *Project) unjudged(s types.ServiceConfig) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// unknownFile names the file of a secret or config that is none as it is written: Compose binds whatever is at its path, also a
+// directory, and where the path of one that begins above the file leads is not known.
+func unknownFile(at, file string) []string {
+	switch clean := path.Clean(file); {
+	case file == "":
+		return nil
+	case clean == ".." || strings.HasPrefix(clean, "../"):
+		return []string{at + ".file " + file + ", which is outside the directory of the file"}
+	case clean == "." || clean == "/" || strings.HasSuffix(file, "/"):
+		return []string{at + ".file " + file + ", which is a directory"}
+	}
+	return nil
 }
 
 // ancestors are a service and those of the same files that it extends.

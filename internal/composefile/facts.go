@@ -127,6 +127,7 @@ func processes(s types.ServiceConfig) []policy.Process {
 		} else if g == "root" {
 			own.Groups = append(own.Groups, 0)
 		} else {
+			own.GroupNames = append(own.GroupNames, g)
 			own.NoGroup = fmt.Sprintf("group %q is a name that only the image knows", g)
 		}
 	}

@@ -55,7 +55,7 @@ func fileMount(use types.FileReferenceConfig, source types.FileObjectConfig, dir
 	host := slices.Contains([]string{"/etc", "/root", "/run", "/var/run", "/usr", "/bin", "/sbin", "/lib", "/etc/shadow", "/etc/gshadow", "/etc/passwd", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/root/.ssh"}, file) ||
 		slices.ContainsFunc([]string{"/boot", "/dev", "/proc", "/sys", "/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet"}, func(d string) bool {
 			return file == d || strings.HasPrefix(file, d+"/") || strings.HasPrefix(d, strings.TrimSuffix(file, "/")+"/")
-		}) || strings.HasSuffix(file, ".sock")
+		}) || strings.HasSuffix(file, ".sock") || strings.HasSuffix(file, ".socket") || ofRun(file)
 	if source.File == "" || !host {
 		return nil
 	}
@@ -64,6 +64,12 @@ func fileMount(use types.FileReferenceConfig, source types.FileObjectConfig, dir
 		target = path.Join(dir, target)
 	}
 	return []policy.Mount{{Path: target, Kind: "bind", Source: file, Exec: true}}
+}
+
+// ofRun reports whether a file is of what runs on the host, where its sockets are; two directories there are for secrets.
+func ofRun(file string) bool {
+	file = strings.TrimPrefix(file, "/var")
+	return strings.HasPrefix(file, "/run/") && !strings.HasPrefix(file, "/run/secrets/") && !strings.HasPrefix(file, "/run/credentials/")
 }
 
 // volumeMounts are what a named volume is: its options may make it a path, a device or a file system of the host.

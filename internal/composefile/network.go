@@ -123,6 +123,11 @@ func unknownNetwork(name string, n types.NetworkConfig) []string {
 			out = append(out, at+"driver_opts "+key)
 		}
 	}
+	for _, key := range []string{"gateway_mode_ipv4", "gateway_mode_ipv6"} {
+		if mode := n.DriverOpts[bridgeOption+key]; !slices.Contains([]string{"", "nat", "nat-unprotected", "routed", "isolated"}, mode) {
+			out = append(out, at+"driver_opts "+key+" "+mode)
+		}
+	}
 	if n.Ipam.Driver != "" && n.Ipam.Driver != "default" {
 		out = append(out, at+"ipam.driver "+n.Ipam.Driver)
 	}
@@ -170,6 +175,19 @@ func (p *Project) arguments(s types.ServiceConfig) policy.Fact[[]string] {
 	}
 	if s.HealthCheck != nil {
 		out = append(out, s.HealthCheck.Test...)
+	}
+	for _, v := range s.Volumes { // whoever may look at a volume sees with which password it is mounted
+		if options := p.types.Volumes[v.Source].DriverOpts; v.Type == types.VolumeTypeVolume {
+			out = append(out, strings.Split(options["o"], ",")...)
+			for _, name := range slices.Sorted(maps.Keys(options)) {
+				if name != "o" && name != "device" {
+					out = append(out, name+"="+options[name])
+				}
+			}
+			if device := options["device"]; device != "" {
+				out = append(out, device)
+			}
+		}
 	}
 	words(s.Labels)
 	words(s.Annotations)

@@ -8,6 +8,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -108,7 +109,8 @@ type Process struct {
 	UIDs        [4]int // real, effective, saved, file system
 	GIDs        [4]int
 	Groups      []int
-	Bounding    uint64 // capability sets, one bit per capability
+	GroupNames  []string // groups that are asked for by a name, which the image turns into a number
+	Bounding    uint64   // capability sets, one bit per capability
 	Effective   uint64
 	Permitted   uint64
 	Inheritable uint64
@@ -251,6 +253,6 @@ func (p Port) String() string {
 
 // Public reports whether every network of the host reaches the port.
 func (p Port) Public() bool {
-	a, err := netip.ParseAddr(p.Address)
-	return err != nil || a.IsUnspecified()
+	a, err := netip.ParseAddr(strings.Trim(p.Address, "[]"))
+	return err != nil || a.Unmap().WithZone("").IsUnspecified() // ::ffff:0.0.0.0 is every address, too
 }

@@ -77,8 +77,12 @@ func (c *comparison) volumes() {
 		i := slices.IndexFunc(c.base.Stack.Volumes, func(v stack.Volume) bool { return v.Name == now.Name })
 		if i >= 0 && c.base.Stack.Volumes[i].External != now.External {
 			text := map[bool]string{true: "external", false: "of this stack"}
-			c.changes = append(c.changes, Change{Rule: RuleOther, Severity: finding.Medium, What: "volume " + now.Name, Old: text[!now.External], New: text[now.External],
-				Key: "volumes." + now.Name, Reason: "the same name refers to different data"})
+			change := Change{Rule: RuleGrant, Control: "HSE-FS-005", Direction: Stronger, Severity: finding.Medium, What: "volume " + now.Name, Old: text[!now.External], New: text[now.External],
+				Key: "volumes." + now.Name, Reason: "the volume belongs to this stack; the same name refers to different data"}
+			if now.External {
+				change.Direction, change.Severity, change.Reason = Weaker, finding.High, "the volume belongs to another stack, which shares its data; the same name refers to different data"
+			}
+			c.changes = append(c.changes, change)
 		}
 	}
 }

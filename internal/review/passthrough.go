@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // passthrough notes keys of Compose that go into the rendered file as they are. What no control judges may weaken
@@ -18,6 +19,7 @@ func (s *serviceComparison) passthrough() {
 
 func (c *comparison) passthrough() {
 	s := serviceComparison{comparison: c}
+	c.renamed()
 	s.extra(c.base.Stack.Extra, c.head.Stack.Extra, "passthrough", func(change Change) { c.changes = append(c.changes, change) })
 }
 
@@ -39,6 +41,69 @@ func sameOptions(a, b any) bool {
 	}
 	first := texts(a)
 	return len(first) > 0 && slices.Equal(first, texts(b))
+}
+
+// within reports whether all of a value is in another one: what was taken away is no new weakness.
+func within(is, was any) bool {
+	switch is := is.(type) {
+	case map[string]any:
+		all, ok := was.(map[string]any)
+		for key, value := range is {
+			other, had := all[key]
+			ok = ok && had && within(value, other)
+		}
+		return ok
+	case []any:
+		all, ok := was.([]any)
+		for _, item := range is {
+			ok = ok && slices.ContainsFunc(all, func(other any) bool { return reflect.DeepEqual(item, other) })
+		}
+		return ok
+	}
+	return reflect.DeepEqual(is, was)
+}
+
+// judged reports whether controls judge all the security options that are new.
+func judged(was, is any) bool {
+	var fresh policy.SecurityOptions
+	before, _ := was.([]any)
+	now, _ := is.([]any)
+	for _, option := range now {
+		if !slices.ContainsFunc(before, func(other any) bool { return sameOptions([]any{option}, []any{other}) }) {
+			fresh = append(fresh, fmt.Sprint(option))
+		}
+	}
+	return len(fresh.Unjudged()) == 0
+}
+
+// renamed notes the volumes and networks that are others under the same name in the file. Those that Compose does not name after
+// the stack may belong to another one.
+func (c *comparison) renamed() {
+	for section, what := range map[string]string{"volumes": "volume", "networks": "network"} {
+		before, _ := c.base.Stack.Extra[section].(map[string]any)
+		now, _ := c.head.Stack.Extra[section].(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(now)) {
+			old, had := before[key].(map[string]any)
+			is, _ := now[key].(map[string]any)
+			from, _ := old["name"].(string)
+			to, _ := is["name"].(string)
+			own := func(name, stack string) bool { return name == "" || name == stack+"_"+key }
+			was, stays := own(from, c.base.Stack.Name), own(to, c.head.Stack.Name)
+			change := Change{Rule: RuleGrant, Control: "HSE-FS-005", What: "name of " + what + " " + key, Old: from, New: to, Key: section + "." + key, Severity: finding.Medium}
+			if what == "network" {
+				change.Rule, change.Control = RuleNetwork, "HSE-NET-005"
+			}
+			switch {
+			case !had || from == to || was && stays:
+				continue
+			case stays:
+				change.Direction, change.Reason = Stronger, "it belongs to this stack"
+			default:
+				change.Direction, change.Reason = Weaker, "it may belong to another stack, which then shares it"
+			}
+			c.changes = append(c.changes, change)
+		}
+	}
 }
 
 // extra compares two sets of keys. Values are not shown: they may be anything.
@@ -72,7 +137,7 @@ func (s *serviceComparison) extra(old, now map[string]any, key string, note func
 		if s.head.Judged != nil && strings.HasPrefix(name, "x-") {
 			c.Severity = finding.Info
 		}
-		if has && slices.Contains(open, name) && name != "user" && !(had && sameOptions(was, is)) {
+		if has && slices.Contains(open, name) && name != "user" && !(had && (sameOptions(was, is) || within(is, was) || name == "security_opt" && judged(was, is))) {
 			c.Direction, c.Severity = Weaker, finding.Medium
 			c.Reason = fmt.Sprintf("no control judges %s", name)
 		}

@@ -119,12 +119,16 @@ func (s *serviceComparison) controls(since int) {
 		old, had := was[control.ID]
 		now, has := is[control.ID]
 		switch {
+		case !has && had && !old.Proven() && !said[control.ID] && control.ID != everythingJudged: // only what was written there broke it
+			s.change(Change{Rule: RuleControl, Control: control.ID, What: lowered(control.Title), Key: control.Key, Direction: Stronger, Severity: control.Severity,
+				Old: old.Detail, Reason: "nothing in the file breaks the control now"})
+			continue
 		case !has || said[control.ID] || !had && now.Proven():
 			continue
 		case had && old.Proven() == now.Proven():
 			s.differently(control, old, now)
 			continue
-		case !had && s.head.Judged != nil && now.Status == finding.Unknown:
+		case !had && s.head.Judged != nil && now.Status == finding.Unknown && (control.ID != everythingJudged || s.old.Image == ""):
 			unseen++
 			continue
 		}
@@ -146,10 +150,17 @@ func (s *serviceComparison) controls(since int) {
 	}
 }
 
-// differently notes a control of a Compose file that fails as it did before, but for another reason: one more device, say.
+// everythingJudged is the control that names what no other one judges. That it has nothing to name makes nothing stronger: what was
+// taken away may have confined the service.
+const everythingJudged = "HSE-OPS-010"
+
+// differently notes a control that fails as it did before, or is waived, but for another reason: one more device, say.
 func (s *serviceComparison) differently(control policy.Control, old, now finding.Finding) {
 	amounts := strings.HasPrefix(control.ID, "HSE-RES-") || control.ID == "HSE-NET-002" // limits and ports have rows of their own
-	if s.head.Judged == nil || amounts || old.Status != finding.Fail || now.Status != finding.Fail || old.Detail == now.Detail {
+	fails := func(f finding.Finding) bool {
+		return f.Status == finding.Fail || f.Status == finding.Waived && s.head.Judged == nil
+	}
+	if amounts || !fails(old) || !fails(now) || old.Detail == now.Detail || s.head.Judged == nil && !slices.Contains([]finding.Status{old.Status, now.Status}, finding.Waived) {
 		return
 	}
 	s.change(Change{Rule: RuleControl, Control: control.ID, What: lowered(control.Title), Key: control.Key, Severity: control.Severity,

@@ -149,41 +149,46 @@ func asProfile(t *testing.T, file string) (string, bool) {
 // doors are ways to weaken a service through a key that is passed through, with the control that must see each.
 func doors() map[string]string {
 	return map[string]string{
-		"healthcheck: {disable: true}":                      "HSE-HLT-001",
-		"healthcheck: {test: [NONE]}":                       "HSE-HLT-001",
-		"logging: {driver: none}":                           "HSE-LOG-002",
-		"labels: {api_token: hunter2}":                      "HSE-SEC-004",
-		"annotations: {api_token: hunter2}":                 "HSE-SEC-004",
-		"environment: {API_TOKEN: hunter2}":                 "HSE-SEC-001",
-		"command: [serve, --password=hunter2]":              "HSE-SEC-004",
-		"security_opt: ['apparmor:unconfined']":             "",
-		"security_opt: ['apparmor=unconfined']":             "",
-		"security_opt: ['label:disable']":                   "",
-		"security_opt: ['seccomp:unconfined']":              "HSE-KRN-001",
-		"security_opt: ['seccomp:/etc/filter.json']":        "",
-		"security_opt: ['systempaths=unconfined']":          "HSE-KRN-006",
-		"security_opt: ['writable-cgroups=true']":           "",
-		"privileged: true":                                  "HSE-PRV-001",
-		"pid: host":                                         "HSE-NS-001",
-		"ipc: host":                                         "HSE-NS-002",
-		"ipc: shareable":                                    "",
-		"network_mode: host":                                "HSE-NS-003",
-		"uts: host":                                         "HSE-NS-004",
-		"userns_mode: host":                                 "HSE-NS-005",
-		"cgroup: host":                                      "HSE-KRN-007",
-		"cgroup_parent: /other":                             "HSE-KRN-007",
-		"runtime: other":                                    "HSE-KRN-008",
-		"devices: ['/dev/kmsg:/dev/kmsg']":                  "HSE-KRN-004",
-		"device_cgroup_rules: ['c 1:1 rwm']":                "HSE-KRN-004",
-		"gpus: all":                                         "HSE-KRN-004",
-		"sysctls: {kernel.msgmax: 1}":                       "HSE-KRN-005",
-		"group_add: [docker]":                               "",
-		"group_add: ['0']":                                  "HSE-USR-002",
-		"oom_kill_disable: true":                            "",
-		"oom_score_adj: -1000":                              "",
-		"extra_hosts: ['meta:169.254.169.254']":             "HSE-NET-008",
-		"use_api_socket: true":                              "HSE-FS-004",
-		"volumes: [{type: bind, source: /, target: /host}]": "HSE-FS-005",
+		"healthcheck: {disable: true}":                       "HSE-HLT-001",
+		"healthcheck: {test: [NONE]}":                        "HSE-HLT-001",
+		"logging: {driver: none}":                            "HSE-LOG-002",
+		"labels: {api_token: hunter2}":                       "HSE-SEC-004",
+		"annotations: {api_token: hunter2}":                  "HSE-SEC-004",
+		"environment: {API_TOKEN: hunter2}":                  "HSE-SEC-001",
+		"command: [serve, --password=hunter2]":               "HSE-SEC-004",
+		"security_opt: ['apparmor:unconfined']":              "",
+		"security_opt: ['apparmor=unconfined']":              "",
+		"security_opt: ['label:disable']":                    "",
+		"security_opt: ['seccomp:unconfined']":               "HSE-KRN-001",
+		"security_opt: ['seccomp:/etc/filter.json']":         "",
+		"security_opt: ['systempaths=unconfined']":           "HSE-KRN-006",
+		"security_opt: ['writable-cgroups=true']":            "",
+		"privileged: true":                                   "HSE-PRV-001",
+		"pid: host":                                          "HSE-NS-001",
+		"ipc: host":                                          "HSE-NS-002",
+		"ipc: shareable":                                     "",
+		"network_mode: host":                                 "HSE-NS-003",
+		"uts: host":                                          "HSE-NS-004",
+		"userns_mode: host":                                  "HSE-NS-005",
+		"cgroup: host":                                       "HSE-KRN-007",
+		"cgroup_parent: /other":                              "HSE-KRN-007",
+		"runtime: other":                                     "HSE-KRN-008",
+		"devices: ['/dev/kmsg:/dev/kmsg']":                   "HSE-KRN-004",
+		"device_cgroup_rules: ['c 1:1 rwm']":                 "HSE-KRN-004",
+		"gpus: all":                                          "HSE-KRN-004",
+		"sysctls: {kernel.msgmax: 1}":                        "HSE-KRN-005",
+		"group_add: [docker]":                                "",
+		"group_add: ['0']":                                   "HSE-USR-002",
+		"group_add: [disk]":                                  "HSE-USR-002",
+		"group_add: ['6']":                                   "HSE-USR-002",
+		"extra_hosts: ['meta:fd00:ec2::254']":                "HSE-NET-008",
+		"extra_hosts: ['metadata.google.internal:10.0.0.1']": "HSE-NET-008",
+		"ports: [{target: 80, published: '80', host_ip: '::ffff:0.0.0.0'}]": "HSE-NET-001",
+		"oom_kill_disable: true":                                                           "",
+		"oom_score_adj: -1000":                                                             "",
+		"extra_hosts: ['meta:169.254.169.254']":                                            "HSE-NET-008",
+		"use_api_socket: true":                                                             "HSE-FS-004",
+		"volumes: [{type: bind, source: /, target: /host}]":                                "HSE-FS-005",
 		"volumes: [{type: bind, source: /var/run/docker.sock, target: /s}]":                "HSE-FS-004",
 		"volumes: [{type: bind, source: /data, target: /d, bind: {propagation: rshared}}]": "HSE-FS-006",
 		"ports: [{target: 80, published: '80', mode: host}]":                               "HSE-NET-001",
@@ -252,6 +257,64 @@ func TestWhatComposeDoesNotKnow(t *testing.T) {
 		i := slices.IndexFunc(found, func(f finding.Finding) bool { return f.Control == composefile.EverythingJudged })
 		if i < 0 || found[i].Status != finding.Unknown || !strings.Contains(found[i].Detail, "novelty") {
 			t.Errorf("%v: %+v", keys, found)
+		}
+	}
+}
+
+// topDoors are ways to weaken a service through a key beside the services, with what the service passes through to use it, and the
+// control that must see each.
+func topDoors() map[[2]string]string {
+	volume, config, secret, network := "volumes: [{type: volume, source: x, target: /x}]", "configs: [{source: x, target: /x}]", "secrets: [{source: x, target: /x}]", "networks: {x: {}}"
+	return map[[2]string]string{
+		{"volumes: {x: {driver_opts: {type: none, o: bind, device: /etc}}}", volume}:                                                                     "HSE-FS-003",
+		{"volumes: {x: {driver_opts: {type: none, o: bind, device: /var/run/docker.sock}}}", volume}:                                                     "HSE-FS-004",
+		{"volumes: {x: {driver_opts: {type: proc, device: proc}}}", volume}:                                                                              "HSE-FS-003",
+		{"volumes: {x: {driver_opts: {type: sysfs, device: sysfs}}}", volume}:                                                                            "HSE-FS-003",
+		{"volumes: {x: {driver_opts: {type: debugfs, device: none}}}", volume}:                                                                           "HSE-FS-003",
+		{"volumes: {x: {driver_opts: {type: overlay, device: overlay, o: 'lowerdir=/,upperdir=/u,workdir=/w'}}}", volume}:                                "HSE-FS-003",
+		{"volumes: {x: {driver_opts: {type: ext4, device: /dev/sda1}}}", volume}:                                                                         "HSE-FS-003",
+		{"volumes: {x: {driver_opts: {type: cifs, device: //host/share, o: 'username=a,password=hunter2'}}}", volume}:                                    "HSE-SEC-004",
+		{"volumes: {x: {driver_opts: {type: strange, device: thing}}}", volume}:                                                                          "HSE-OPS-010",
+		{"volumes: {x: {driver: plugin}}", volume}:                                                                                                       "HSE-OPS-010",
+		{"volumes: {x: {external: true, name: other_data}}", volume}:                                                                                     "HSE-FS-005",
+		{"configs: {x: {file: /var/run/docker.sock}}", config}:                                                                                           "HSE-FS-004",
+		{"configs: {x: {file: /etc}}", config}:                                                                                                           "HSE-FS-003",
+		{"configs: {x: {file: /run/dbus/system_bus_socket}}", config}:                                                                                    "HSE-FS-003",
+		{"configs: {x: {file: ../outside}}", config}:                                                                                                     "HSE-OPS-010",
+		{"configs: {x: {file: /srv/conf/}}", config}:                                                                                                     "HSE-OPS-010",
+		{"secrets: {x: {file: /etc/shadow}}", secret}:                                                                                                    "HSE-FS-003",
+		{"secrets: {x: {file: /run/containerd/containerd.sock}}", secret}:                                                                                "HSE-FS-004",
+		{"secrets: {x: {file: ../../outside}}", secret}:                                                                                                  "HSE-OPS-010",
+		{"networks: {x: {external: true, name: other_default}}", network}:                                                                                "HSE-NET-004",
+		{"networks: {x: {driver: host}}", network}:                                                                                                       "HSE-NET-003",
+		{"networks: {x: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: routed}}}", network}:                                                 "HSE-NET-001",
+		{"networks: {x: {driver: macvlan, driver_opts: {parent: eth0}}}", network}:                                                                       "HSE-NET-001",
+		{"networks: {x: {driver: plugin}}", network}:                                                                                                     "HSE-OPS-010",
+		{"networks: {closed: {internal: false}}", "networks: {closed: {}}"}:                                                                              "HSE-NET-005",
+		{"networks: {closed: {driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected}, internal: false}}", "networks: {closed: {}}"}: "HSE-NET-001",
+	}
+}
+
+// A door beside the services is seen in the service that uses it.
+func TestDoorsBesideTheServices(t *testing.T) {
+	for door, control := range topDoors() {
+		s := parse(t, head+`services:
+  web: {image: "example/web:1", user: "1000:1000", limits: {cpus: "1", memory: 64M, pids: 10}, health: {command: [check]}, networks: [closed]}
+networks: {closed: {}}
+`)
+		var top, keys map[string]any
+		if err := errors.Join(yaml.Unmarshal([]byte(door[0]), &top), yaml.Unmarshal([]byte(door[1]), &keys)); err != nil {
+			t.Fatal(err)
+		}
+		s.Extra, s.Services[0].Extra = top, keys
+		found := check(t, s)
+		i := slices.IndexFunc(found, func(f finding.Finding) bool { return f.Control == control })
+		if i < 0 || found[i].Proven() {
+			t.Errorf("%s is not seen by %s: %+v", door[0], control, found[max(i, 0)])
+			continue
+		}
+		if strings.Contains(found[i].Detail, "hunter2") {
+			t.Errorf("%s: the finding shows the value: %s", door[0], found[i].Detail)
 		}
 	}
 }

@@ -32,9 +32,16 @@ func reach(f policy.Facts, in policy.Intent) policy.Verdict {
 	return policy.Pass(f.Reach.Tier, "%d ports of other services tried, all as declared", len(f.Reach.Value))
 }
 
-// metadata are addresses of metadata services that are not link-local: of AWS by IPv6, Azure, Alibaba Cloud and Oracle Cloud.
+// metadata are addresses of metadata services that are not link-local: of AWS, Google, Oracle and Scaleway by IPv6, of Azure, Alibaba
+// Cloud and Oracle Cloud.
 func metadata() []string {
-	return []string{"fd00:ec2::254", "168.63.129.16", "100.100.100.200", "192.0.0.192"}
+	return []string{"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", "168.63.129.16", "100.100.100.200", "192.0.0.192"}
+}
+
+// leadsOut are the names of the host and of metadata services: a program that asks one of them sends what it says to the host, or to
+// whoever has the address.
+func leadsOut() []string {
+	return []string{"host.docker.internal", "gateway.docker.internal", "host.containers.internal", "metadata.google.internal", "metadata.tencentyun.com", "metadata.packet.net", "metadata.platformequinix.com", "instance-data", "instance-data.ec2.internal"}
 }
 
 func extraHosts(f policy.Facts, _ policy.Intent) policy.Verdict {
@@ -44,7 +51,8 @@ func extraHosts(f policy.Facts, _ policy.Intent) policy.Verdict {
 	for _, h := range f.ExtraHosts.Value {
 		name, address, _ := strings.Cut(strings.Replace(h, "=", ":", 1), ":")
 		a, err := netip.ParseAddr(strings.Trim(address, "[]"))
-		if address == "host-gateway" || name == "host.docker.internal" || err == nil && (a.IsLinkLocalUnicast() || slices.Contains(metadata(), a.Unmap().String())) {
+		a = a.Unmap().WithZone("")
+		if address == "host-gateway" || slices.Contains(leadsOut(), strings.ToLower(strings.TrimSuffix(name, "."))) || err == nil && (a.IsLinkLocalUnicast() || slices.Contains(metadata(), a.String())) {
 			return policy.Fail(f.ExtraHosts.Tier, "%s leads to %s", name, address)
 		}
 	}

@@ -211,6 +211,22 @@ func passAll(f policy.Facts, format string, args ...any) policy.Verdict {
 	return policy.Pass(f.Processes.Tier, format, args...)
 }
 
+// privilegedGroup returns a further group of a process that is as good as root: it reads the disks, the memory or the passwords of
+// the host, or has the engine. A name counts wherever the image has it; a number where it is the same in all distributions.
+func privilegedGroup(p policy.Process) string {
+	for _, name := range p.GroupNames {
+		if slices.Contains([]string{"docker", "podman", "containerd", "disk", "kmem", "mem", "shadow", "sudo", "wheel", "adm", "lxd", "incus", "incus-admin", "libvirt", "kvm", "systemd-journal"}, name) {
+			return name
+		}
+	}
+	for _, gid := range p.Groups {
+		if name := map[int]string{6: "disk", 15: "kmem", 42: "shadow"}[gid]; name != "" && gid != p.GIDs[0] {
+			return fmt.Sprintf("%d (%s)", gid, name)
+		}
+	}
+	return ""
+}
+
 func noUser(p policy.Process) string { return p.NoUser }
 
 func users() []policy.Control {
@@ -236,11 +252,19 @@ func users() []policy.Control {
 					if in.GID != 0 && (slices.Contains(p.GIDs[:], 0) || slices.Contains(p.Groups, 0)) {
 						return fmt.Sprintf("process %s has group 0", p.Name)
 					}
+					if group := privilegedGroup(p); group != "" {
+						return fmt.Sprintf("process %s has the group %s, which has rights of root on most hosts", p.Name, group)
+					}
 					if in.GID == 0 {
 						return "the profile sets group 0"
 					}
 					return ""
-				}, func(p policy.Process) string { return cmp.Or(p.NoUser, p.NoGroup) })
+				}, func(p policy.Process) string {
+					if privilegedGroup(p) != "" {
+						return ""
+					}
+					return cmp.Or(p.NoUser, p.NoGroup)
+				})
 			}},
 		{ID: "HSE-USR-003", Title: "User and group are numbers", Severity: finding.Low, Key: "user",
 			Rationale:  "A name is looked up in the image: another image, another user. A number alone gets group 0.",

@@ -39,12 +39,23 @@ func spared(f policy.Facts) policy.Verdict {
 	return policy.Verdict{}
 }
 
-func bounded(got policy.Fact[int64], want int64, what string, text func(int64) string) policy.Verdict {
+// Amounts above which a limit is none: no machine has as much memory or as many processors, and a kernel gives few more processes
+// than that to all containers together (kernel.pid_max is at most 4,194,304).
+const (
+	mostMemory = 64 << 40
+	mostCPUs   = 512
+	mostPIDs   = 1 << 20
+	mostFiles  = 1 << 30
+)
+
+func bounded(got policy.Fact[int64], want, most int64, what string, text func(int64) string) policy.Verdict {
 	switch {
 	case !got.Known():
 		return policy.Unknown(got, "the limit of "+what)
 	case got.Value <= 0:
 		return policy.Fail(got.Tier, "%s is unlimited", what)
+	case got.Value > most:
+		return policy.Fail(got.Tier, "limited to %s, which is no limit", text(got.Value))
 	case want > 0 && got.Value != want:
 		return policy.Fail(got.Tier, "limited to %s, not to %s", text(got.Value), text(want))
 	}
@@ -69,6 +80,8 @@ func cpus(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Unknown(f.CPUs, "the limit of cpu")
 	case f.CPUs.Value <= 0:
 		return policy.Fail(f.CPUs.Tier, "cpu is unlimited")
+	case f.CPUs.Value > mostCPUs:
+		return policy.Fail(f.CPUs.Tier, "limited to %g cpus, which is no limit", f.CPUs.Value)
 	case in.CPUs > 0 && math.Abs(f.CPUs.Value-in.CPUs) > 0.001:
 		return policy.Fail(f.CPUs.Tier, "limited to %g cpus, not to %g", f.CPUs.Value, in.CPUs)
 	}
@@ -81,6 +94,8 @@ func ulimits(f policy.Facts, _ policy.Intent) policy.Verdict {
 		return policy.Unknown(f.OpenFiles, "the limit of open files")
 	case f.OpenFiles.Value <= 0:
 		return policy.Fail(f.OpenFiles.Tier, "open files are unlimited")
+	case f.OpenFiles.Value > mostFiles:
+		return policy.Fail(f.OpenFiles.Tier, "%d open files, which is no limit", f.OpenFiles.Value)
 	case !f.CoreSize.Known():
 		return policy.Unknown(f.CoreSize, "the limit of core dumps")
 	case f.CoreSize.Value != 0:
@@ -96,7 +111,7 @@ func resources() []policy.Control {
 			References: []string{"CIS 5.11", "KICS bb9ac4f7", "OWASP Docker rule 7"},
 			Remedy:     "set limits.memory",
 			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
-				return bounded(f.Memory, in.Memory, "memory", func(n int64) string { return units.BytesSize(float64(n)) })
+				return bounded(f.Memory, in.Memory, mostMemory, "memory", func(n int64) string { return units.BytesSize(float64(n)) })
 			}},
 		{ID: "HSE-RES-002", Title: "No swap beyond the memory limit", Severity: finding.Medium, Key: "limits",
 			Rationale:  "A memory limit alone allows as much swap again.",
@@ -113,7 +128,7 @@ func resources() []policy.Control {
 			References: []string{"CIS 5.29", "KICS 221e0658", "OWASP Docker rule 7"},
 			Remedy:     "set limits.pids",
 			Predicate: func(f policy.Facts, in policy.Intent) policy.Verdict {
-				return bounded(f.PIDs, in.PIDs, "the number of processes", func(n int64) string { return itoa(n) + " processes" })
+				return bounded(f.PIDs, in.PIDs, mostPIDs, "the number of processes", func(n int64) string { return itoa(n) + " processes" })
 			}},
 		{ID: "HSE-RES-005", Title: "Open files are bounded and core dumps are off", Severity: finding.Low, Key: "open_files",
 			Rationale:  "A core dump writes secrets to disk; some servers reserve memory for each descriptor they may open.",

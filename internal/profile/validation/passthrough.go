@@ -17,6 +17,21 @@ func ownPlaces() map[string]string {
 	}
 }
 
+// stackPlaces are keys of a Compose file that a profile has a place for. What they would bring is no service of the profile, and is
+// neither judged nor deployed with it.
+func stackPlaces() map[string]string {
+	return map[string]string{"services": "services:", "jobs": "services: with job:", "name": "name:", "include": "extends:, or the services themselves"}
+}
+
+// passedThrough refuses what has a place of its own beside the services.
+func (v *validator) passedThrough() {
+	for _, key := range slices.Sorted(maps.Keys(v.p.Passthrough)) {
+		if instead, ok := stackPlaces()[key]; ok {
+			v.bad("passthrough."+key, "write "+instead, "%s has a place of its own", key)
+		}
+	}
+}
+
 // passthrough refuses what has a place of its own. What weakens the service is seen in the rendered file.
 func (v *serviceValidator) passthrough() {
 	at := v.at("passthrough")

@@ -93,6 +93,7 @@ func (v *validator) profile() {
 	if !namePattern().MatchString(p.Name) {
 		v.bad("name", "use lower-case letters, digits, - and _", "name %q cannot name a Compose project", p.Name)
 	}
+	v.passedThrough()
 	if len(p.Services) == 0 {
 		v.bad("services", "add a service with a preset, such as: services: {cache: {preset: redis}}", "the profile has no services")
 	}
