@@ -59,7 +59,8 @@ func newSecretsRotate(g *app.Settings, s app.Streams) *cobra.Command {
 		Short: "Give age-encrypted and generated secrets a new random value",
 		Long: `Rotate writes a new random value into the age file of a secret; the next deploy delivers it. A generated secret exists
 only on the engine, so rotate deploys it immediately. In both cases only the services that read the secret are replaced,
-and rollback restores the old value.`,
+and rollback restores the old value. Where a program reads the secret at its first start only, as databases do, deploy changes
+it in the program first, and proves with logins that the new value works and the former one is refused.`,
 		Example: `  hsectl secrets rotate session_key && hsectl deploy   # session_key: {age: …}
   hsectl secrets rotate queue_password                 # queue_password: {generate: true}`,
 		Args: cobra.MinimumNArgs(1),

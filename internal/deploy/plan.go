@@ -27,6 +27,7 @@ type Desired struct {
 	Last        *record.Entry     // the release that the stack is at; nil when there is none
 	Only        []string          // services that may change; empty means all
 	Rotate      []string          // generated secrets that get a new value instead of the kept one
+	Interrupted bool              // a deploy was cut off: what it delivered may be in force in programs
 }
 
 // untouched tells whether a service is to be left alone.
@@ -84,8 +85,9 @@ type Running struct {
 
 // Volume is the state of a volume's root directory.
 type Volume struct {
-	Owner stack.User
-	Mode  int
+	Owner  stack.User
+	Mode   int
+	Filled bool `json:"-"` // a file in it has content; a saved plan is not about that
 }
 
 // SecretState is the volume of secrets, or of configuration, that a service has, or the newest one when no release says so.
@@ -105,6 +107,7 @@ const (
 	PrepareVolume  Kind = "prepare volume"
 	DeliverSecrets Kind = "deliver secrets"
 	DeliverConfigs Kind = "deliver configs"
+	RotateSecret   Kind = "rotate secret"
 	TagImage       Kind = "name image"
 	Load           Kind = "load configuration"
 	Converge       Kind = "converge"
@@ -132,6 +135,7 @@ type Step struct {
 	Load    *LoadStep
 	Tag     *TagStep
 	Settle  *SettleStep
+	Rotate  *RotateStep
 }
 
 // Name returns what the step does, for records and people.
@@ -298,7 +302,11 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	for _, step := range volumes {
 		step.Volume.Driver, step.Volume.Options = c.want.project.Volumes[step.Volume.Key].Driver, c.want.project.Volumes[step.Volume.Key].DriverOpts
 	}
-	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs)
+	rotated, err := rotations(d, o, plan)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Steps = slices.Concat(plan.Steps, volumes, secrets, configs, rotated)
 	if len(plan.Steps) > 0 || slices.ContainsFunc(plan.Services, ServiceChange.Real) || !reflect.DeepEqual(c.was.nodes, c.want.nodes) {
 		before, after, err := jobSteps(d, plan)
 		if err != nil {

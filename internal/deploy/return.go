@@ -63,8 +63,9 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 		}
 		names = append(names, s.Name)
 	}
-	t := transition{whole: ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names},
-		rolled: map[string]Step{}, cause: fmt.Sprintf("containers return to release %d", r.Number)}
+	whole := ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names}
+	plan.Steps = append(plan.Steps, returning(r, model, whole, o)...)
+	t := transition{whole: whole, rolled: map[string]Step{}, cause: fmt.Sprintf("containers return to release %d", r.Number)}
 	g, ok := GateOf(r)
 	if ok {
 		t.whole.Gate = &g

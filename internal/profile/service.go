@@ -42,6 +42,7 @@ type Service struct {
 	Metrics      *Metrics        `yaml:"metrics" doc:"where the service exposes its metrics"`
 	SLO          *Objectives     `yaml:"slo" doc:"service level objectives; alerts are derived from them"`
 	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
+	FirstStart   []FirstStart    `yaml:"first_start" doc:"presets only: the secrets that the image reads only when it initialises its data, and how they are changed later"`
 	Notes        []string        `yaml:"notes" doc:"known problems; shown by presets"`
 	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that a profile does not model, in Compose syntax; lint reports them"`
 	Single       string          `yaml:"single" doc:"presets only: why the service has one container only"`
@@ -125,6 +126,19 @@ type Probes struct {
 type SecretUse struct {
 	Name string `yaml:"name" doc:"name of the secret"`
 	Env  string `yaml:"env" doc:"environment variable that is set to the path of the file"`
+	// For images that read no variable for it.
+	FirstStart string `yaml:"first_start" doc:"entry of the preset's first_start that this secret is, where no variable says so"`
+}
+
+// FirstStart is a secret that an image reads only when it initialises its data. Login and Change are programs of the image's
+// /bin/sh, run in the service's container by its user. They read values from standard input, one a line: Login the value, and
+// Change the new value and the old one, which is empty when it is not known.
+type FirstStart struct {
+	Name   string   `yaml:"name" doc:"name of the entry"`
+	Env    []string `yaml:"env" doc:"variables that name the file of the secret"`
+	Data   string   `yaml:"data" doc:"writable path with the data that keeps the secret"`
+	Login  string   `yaml:"login" doc:"logs in with the value on standard input; exits with 0 only when the program accepts it"`
+	Change string   `yaml:"change" doc:"changes the secret in the running program; without it a deploy that changes the secret is refused"`
 }
 
 // Env is an environment variable: a literal value, or one taken from the deploying environment.

@@ -51,6 +51,7 @@ type Service struct {
 	Health       *Health        `json:"health,omitempty"`
 	Untested     string         `json:"untested,omitempty"`
 	Secrets      []SecretFile   `json:"secrets,omitempty"`
+	FirstStarts  []FirstStart   `json:"firstStarts,omitempty"`
 	Environment  []Variable     `json:"environment,omitempty"`
 	Ports        []Port         `json:"ports,omitempty"`
 	Networks     []string       `json:"networks,omitempty"`
@@ -146,6 +147,13 @@ type (
 	SecretFile struct {
 		Name string `json:"name"`
 		Env  string `json:"env,omitempty"`
+	}
+	// FirstStart is a secret that the image read only when it initialised its data, and how it was changed.
+	FirstStart struct {
+		Secret string `json:"secret"`
+		Volume string `json:"volume"`
+		Login  string `json:"login,omitempty"`
+		Change string `json:"change,omitempty"`
 	}
 	// Variable is a variable of the service.
 	Variable struct {
@@ -369,6 +377,7 @@ func newService(s stack.Service) Service {
 		Shutdown: Shutdown{s.Shutdown.Signal, Duration(s.Shutdown.Grace), Duration(s.Shutdown.Timeout), s.Shutdown.Logs},
 		Replicas: s.Replicas, Rollout: Rollout{s.Rollout.StopFirst, Duration(s.Rollout.Settle), Duration(s.Rollout.Drain)}, Untested: s.Untested,
 		Secrets:     each(s.Secrets, func(f stack.SecretFile) SecretFile { return SecretFile(f) }),
+		FirstStarts: each(s.FirstStarts, func(f stack.FirstStart) FirstStart { return FirstStart(f) }),
 		Environment: each(s.Environment, func(v stack.Variable) Variable { return Variable(v) }),
 		Ports:       each(s.Ports, func(p stack.Port) Port { return Port(p) }),
 		Networks:    s.Networks, DependsOn: each(s.DependsOn, func(d stack.Dependency) Dependency { return Dependency(d) }),
@@ -437,6 +446,7 @@ func (s Service) model() stack.Service {
 		Shutdown: stack.Shutdown{Signal: s.Shutdown.Signal, Grace: time.Duration(s.Shutdown.Grace), Timeout: time.Duration(s.Shutdown.Timeout), Logs: s.Shutdown.Logs},
 		Replicas: s.Replicas, Rollout: stack.Rollout{StopFirst: s.Rollout.StopFirst, Settle: time.Duration(s.Rollout.Settle), Drain: time.Duration(s.Rollout.Drain)}, Untested: s.Untested,
 		Secrets:     each(s.Secrets, func(f SecretFile) stack.SecretFile { return stack.SecretFile(f) }),
+		FirstStarts: each(s.FirstStarts, func(f FirstStart) stack.FirstStart { return stack.FirstStart(f) }),
 		Environment: each(s.Environment, func(v Variable) stack.Variable { return stack.Variable(v) }),
 		Ports:       each(s.Ports, func(p Port) stack.Port { return stack.Port(p) }),
 		Networks:    s.Networks, DependsOn: each(s.DependsOn, func(d Dependency) stack.Dependency { return stack.Dependency(d) }),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/profile"
 )
@@ -103,6 +104,9 @@ func newService(p *profile.Profile, name string) Service {
 	}
 	for _, use := range from.Secrets {
 		s.Secrets = append(s.Secrets, SecretFile{use.Name, use.Env})
+		if first, ok := newFirstStart(from, use); ok {
+			s.FirstStarts = append(s.FirstStarts, first)
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(from.Environment)) {
 		e := from.Environment[key]
@@ -128,6 +132,24 @@ func newService(p *profile.Profile, name string) Service {
 		}
 	}
 	return s
+}
+
+// newFirstStart finds the entry of the preset that a secret is. Where the data is in no volume it lives as long as its container,
+// and is initialised with every new one.
+func newFirstStart(from profile.Service, use profile.SecretUse) (FirstStart, bool) {
+	for _, f := range from.FirstStart {
+		if use.FirstStart != f.Name && (use.Env == "" || !slices.Contains(f.Env, use.Env)) {
+			continue
+		}
+		volume := ""
+		for _, w := range from.Writable {
+			if w.Volume != "" && (w.Path == f.Data || strings.HasPrefix(w.Path, f.Data+"/")) {
+				volume = w.Volume
+			}
+		}
+		return FirstStart{Secret: use.Name, Volume: volume, Login: f.Login, Change: f.Change}, volume != ""
+	}
+	return FirstStart{}, false
 }
 
 func newObservation(s profile.Service) (*Metrics, Objectives) {

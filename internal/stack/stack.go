@@ -58,7 +58,8 @@ type Service struct {
 	Health       *Health
 	Untested     string // why the image cannot test itself; empty when it can
 	Secrets      []SecretFile
-	Environment  []Variable // sorted by name
+	FirstStarts  []FirstStart // sorted as Secrets are
+	Environment  []Variable   // sorted by name
 	Ports        []Port
 	Networks     []string
 	DependsOn    []Dependency
@@ -163,6 +164,17 @@ type Health struct {
 
 // SecretFile is a secret delivered as /run/secrets/Name; Env, when set, names the variable that holds its path.
 type SecretFile struct{ Name, Env string }
+
+// FirstStart is a secret of the service that its image reads only when it initialises the data in a volume. Login and Change
+// are programs of the image's shell, run in the service's container: Login reads the value from standard input and exits with 0
+// only when the program accepts it; Change reads the new value and the old one, a line each. Change is empty where there is
+// no such program.
+type FirstStart struct {
+	Secret string
+	Volume string // key of the volume with the data
+	Login  string
+	Change string
+}
 
 // SecretDir is where secrets are delivered.
 const SecretDir = "/run/secrets"

@@ -260,8 +260,20 @@ func environmentLines(p parser.Preset) []string {
 }
 
 func secretLines(s profile.Service) []string {
-	if len(s.SecretFiles) == 0 {
-		return []string{"no variable names a file"}
+	out := []string{"no variable names a file"}
+	if len(s.SecretFiles) > 0 {
+		out = []string{"files named by " + strings.Join(s.SecretFiles, ", ")}
 	}
-	return []string{"files named by " + strings.Join(s.SecretFiles, ", ")}
+	for _, f := range s.FirstStart {
+		about := "first_start: " + f.Name
+		if len(f.Env) > 0 {
+			about = strings.Join(f.Env, ", ")
+		}
+		what := "deploy refuses another value"
+		if f.Change != "" {
+			what = "deploy changes it in the program"
+		}
+		out = append(out, "read at the first start only: "+about+"; "+what)
+	}
+	return out
 }

@@ -261,7 +261,7 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 		}
 		s.report(deploy.Event{Subject: s.stack, Text: fmt.Sprintf("the record of release %d is not that of a deployer: %v", last.Number, last.Foreign)})
 	}
-	desired.Last, desired.Rotate = last, o.rotate
+	desired.Last, desired.Rotate, desired.Interrupted = last, o.rotate, s.journal.Open()
 	desired, observed, plan, err := prepare(ctx, s.engine, desired, o.Only, s.seen, s.report)
 	if err != nil {
 		return 0, err

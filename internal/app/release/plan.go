@@ -75,6 +75,7 @@ func planOne(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy
 	if d.Last, err = current(seen.records.History, d.Stack.Name); err != nil {
 		return err
 	}
+	d.Interrupted = seen.records.Journal.Open()
 	d, observed, plan, err := prepare(ctx, engine, d, o.Only, &seen.observed, nil)
 	if err != nil {
 		return err

@@ -62,6 +62,8 @@ func (a *Applier) apply(ctx context.Context, s deploy.Step, report func(deploy.E
 		return a.roll(ctx, s.Subject, s.Roll, report)
 	case deploy.RunJob:
 		return a.runJob(ctx, s.Compose.Stack, s.Subject, s.Compose, report)
+	case deploy.RotateSecret:
+		return a.rotate(ctx, s.Rotate, report)
 	case deploy.TagImage:
 		if _, err := a.engine.API.ImageTag(ctx, client.ImageTagOptions{Source: s.Tag.ID, Target: s.Tag.Reference}); err != nil {
 			return fmt.Errorf("naming image %s: %w", s.Tag.Reference, err)

@@ -82,6 +82,17 @@ func (st *Store) localRoot(v volume.Volume) (root tar.Header, err error) {
 	return root, err
 }
 
+// filled tells whether a file of a volume has content. One whose files come and go while they are looked at has.
+func (st *Store) filled(v volume.Volume) (yes bool) {
+	err := st.walk(v.Mountpoint, func(h *tar.Header, _ io.Reader) error {
+		if yes = h.Typeflag == tar.TypeReg && h.Size > 0; yes {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return yes || err != nil
+}
+
 // readLocal reads everything as Read does, without the engine.
 func (st *Store) readLocal(s *Contents, meanwhile func() error) error {
 	journal := s.all[JournalVolume(s.stack)]
@@ -106,7 +117,7 @@ func (st *Store) readLocal(s *Contents, meanwhile func() error) error {
 		if err != nil {
 			return err
 		}
-		s.Roots[name] = deploy.Volume{Owner: stack.User{UID: root.Uid, GID: root.Gid}, Mode: int(root.Mode & 0o7777)}
+		s.Roots[name] = deploy.Volume{Owner: stack.User{UID: root.Uid, GID: root.Gid}, Mode: int(root.Mode & 0o7777), Filled: st.filled(s.all[name])}
 	}
 	if meanwhile == nil {
 		return nil

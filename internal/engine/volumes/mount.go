@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"time"
@@ -131,7 +132,8 @@ func (a *Archive) Chown(ctx context.Context, id string, volumes []*deploy.Volume
 	return nil
 }
 
-// Root reads owner and mode of the root of the volume mounted at a path. Only the first header is read.
+// Root reads owner and mode of the root of the volume mounted at a path, and whether a file below it has content. It reads no
+// further than to the first that has.
 func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -140,9 +142,19 @@ func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error
 		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
 	}
 	defer answer.Content.Close()
-	h, err := tar.NewReader(answer.Content).Next()
+	r := tar.NewReader(answer.Content)
+	h, err := r.Next()
 	if err != nil {
 		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
 	}
-	return deploy.Volume{Owner: stack.User{UID: h.Uid, GID: h.Gid}, Mode: int(h.Mode & 0o7777)}, nil
+	out := deploy.Volume{Owner: stack.User{UID: h.Uid, GID: h.Gid}, Mode: int(h.Mode & 0o7777)}
+	for err == nil && !out.Filled {
+		if h, err = r.Next(); err == nil {
+			out.Filled = h.Typeflag == tar.TypeReg && h.Size > 0
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return deploy.Volume{}, fmt.Errorf("reading the volume at %s: %w", at, err)
+	}
+	return out, nil
 }

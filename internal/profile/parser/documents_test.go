@@ -99,7 +99,7 @@ func TestOverlayRules(t *testing.T) {
 			}},
 		"ports are added":            {`services: {app: {ports: ["3002:3001"]}}`, "[3001 3002]", hosts},
 		"the same port is kept once": {`services: {app: {ports: ["127.0.0.1:3001:3001/tcp"]}}`, "[3001]", hosts},
-		"secrets are added": {"services: {app: {secrets: [second, {name: first, env: FIRST_FILE}]}}", "[{second } {first FIRST_FILE}]",
+		"secrets are added": {"services: {app: {secrets: [second, {name: first, env: FIRST_FILE}]}}", "[{second  } {first FIRST_FILE }]",
 			func(p *profile.Profile) any { return app(p).Secrets }},
 		"a command is replaced": {"services: {app: {command: [serve]}}", "[serve]", func(p *profile.Profile) any { return app(p).Command }},
 		"writable paths go by their path": {"services: {app: {writable: [{path: /data, volume: other}, {path: /tmp, tmpfs: 8M}]}}", "/data:other /tmp:",

@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -382,6 +383,23 @@ func (v *serviceValidator) rest() {
 	if v.s.SecretFiles != nil && v.written("secret_files") {
 		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")
 	}
+	if v.s.FirstStart != nil && v.written("first_start") {
+		v.bad(v.at("first_start"), "write first_start: NAME at the secret that the preset's entry is about", "first_start belongs to presets")
+	}
+	for i, use := range v.s.Secrets {
+		if known := firstStarts(v.s); use.FirstStart != "" && !slices.Contains(known, use.FirstStart) {
+			v.bad(fmt.Sprintf("%s[%d].first_start", v.at("secrets"), i), "known entries: "+cmp.Or(strings.Join(known, ", "), "none"), "the preset has no first_start %q", use.FirstStart)
+		}
+	}
+}
+
+// firstStarts are the names of a preset's entries of secrets that are read at the first start only.
+func firstStarts(s profile.Service) []string {
+	var out []string
+	for _, f := range s.FirstStart {
+		out = append(out, f.Name)
+	}
+	return out
 }
 
 // reach checks the questions of a service, and that those who ask them exist.
