@@ -10,11 +10,51 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// inits are those that engines start as PID 1. While they wait they show neither a caught nor a blocked signal.
-func inits() []string { return []string{"docker-init", "tini", "catatonit"} }
+// inits are those that engines and images start as PID 1. While they wait they show neither a caught nor a blocked signal, and
+// pass on to their children what they get.
+func inits() []string {
+	return []string{"docker-init", "tini", "tini-static", "catatonit", "dumb-init"}
+}
 
-// firstProcess accepts a signal that PID 1 catches, or blocks to wait for it as small inits do. The engine's own init passes
-// it on, so that its child counts.
+// shells do not pass a signal on to what they wait for, unless their script traps it.
+func shells() []string { return []string{"sh", "bash", "dash", "ash", "busybox"} }
+
+// runners catch every signal and pass it on to the command that they run, by a shell.
+func runners() []string { return []string{"npm", "yarn", "pnpm"} }
+
+// unheard says why a signal that reaches a process does not reach the program behind it, through inits, shells and runners;
+// empty when it does. PID 1 is not killed by a signal that it does not handle, so for it that counts too.
+func unheard(all []policy.Process, p policy.Process, signal int, name string) string {
+	bit := uint64(1) << (signal - 1)
+	var children []policy.Process
+	for _, c := range all {
+		if c.Parent == p.PID && c.PID != p.PID && c.State != "Z" {
+			children = append(children, c)
+		}
+	}
+	command, _, _ := strings.Cut(p.Name, " ") // npm calls itself "npm start"
+	passes, handled := slices.Contains(inits(), p.Name), (p.Caught|p.Blocked)&bit != 0
+	switch {
+	case !passes && p.Ignored&bit != 0:
+		return fmt.Sprintf("%s ignores %s", p.Name, name)
+	case !passes && !handled && slices.Contains(shells(), p.Name) && len(children) > 0:
+		return fmt.Sprintf("the shell %s does not pass %s on to %s: start the program with exec", p.Name, name, children[0].Name)
+	case !passes && !handled && p.PID == 1:
+		return fmt.Sprintf("PID 1 (%s) does not handle %s", p.Name, name)
+	case !passes && !slices.Contains(runners(), command):
+		return ""
+	}
+	others := slices.DeleteFunc(slices.Clone(all), func(o policy.Process) bool { return o.PID == p.PID })
+	for _, c := range children {
+		if why := unheard(others, c, signal, name); why != "" {
+			return fmt.Sprintf("%s passes %s on, but %s", p.Name, name, why)
+		}
+	}
+	return ""
+}
+
+// firstProcess accepts a signal that the program behind PID 1 gets: one that PID 1 catches, or blocks to wait for it, or that
+// it passes on as inits and runners of commands do.
 func firstProcess(f policy.Facts, in policy.Intent) policy.Verdict {
 	if !f.Processes.Known() {
 		return policy.Unknown(f.Processes, "the processes")
@@ -36,15 +76,12 @@ func firstProcess(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Fail(f.Processes.Tier, "%d zombies that PID 1 does not wait for", zombies)
 	case signal == 0:
 		return policy.Undetermined("the signal " + in.Stop.Signal + " has no known number")
-	case f.Stop.Value.Init && slices.Contains(inits(), first.Name):
-		for _, p := range f.Processes.Value {
-			if p.Parent == 1 && p.Ignored&(1<<(signal-1)) != 0 {
-				return policy.Fail(f.Processes.Tier, "the init passes %s on to %s, which ignores it", in.Stop.Signal, p.Name)
-			}
-		}
+	}
+	if why := unheard(f.Processes.Value, first, signal, in.Stop.Signal); why != "" {
+		return policy.Fail(f.Processes.Tier, "%s", why)
+	}
+	if slices.Contains(inits(), first.Name) {
 		return policy.Pass(f.Processes.Tier, "the init (%s) passes %s on", first.Name, in.Stop.Signal)
-	case (first.Caught|first.Blocked)&(1<<(signal-1)) == 0:
-		return policy.Fail(f.Processes.Tier, "PID 1 (%s) does not handle %s", first.Name, in.Stop.Signal)
 	}
 	return policy.Pass(f.Processes.Tier, "PID 1 (%s) handles %s", first.Name, in.Stop.Signal)
 }
@@ -132,10 +169,10 @@ func running(f policy.Facts, _ policy.Intent) policy.Verdict {
 
 func lifecycles() []policy.Control {
 	return []policy.Control{
-		{ID: "HSE-LIF-001", Title: "PID 1 handles the stop signal and leaves no zombies", Severity: finding.Medium, Key: "init", Runtime: true,
-			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle; zombie processes that are not reaped fill the process table.",
+		{ID: "HSE-LIF-001", Title: "The stop signal reaches the program, and PID 1 leaves no zombies", Severity: finding.Medium, Key: "init", Runtime: true,
+			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle, and a shell does not pass it on: the program is killed in the middle of its work. Zombie processes that are not reaped fill the process table.",
 			References: []string{"hadolint DL3025", "KICS b86987e1"},
-			Remedy:     "set init: true, or handle the signal in the program",
+			Remedy:     "start the program with exec and without a shell, set init: true, or handle the signal in the program",
 			Predicate:  firstProcess},
 		{ID: "HSE-LIF-002", Title: "Signal and grace period are the declared ones", Severity: finding.Medium, Key: "shutdown",
 			Rationale:  "The engine's 10 s are too short for a database, and a wrong signal loses what is in flight.",

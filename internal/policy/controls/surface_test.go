@@ -28,6 +28,43 @@ func guards() lifecycle.Engine {
 		Guards: []lifecycle.Guard{{Call: "an AF_ALG socket", Since: lifecycle.Version{29, 4, 2}, Fixes: []string{"CVE-2026-31431"}}, {Call: "io_uring", Since: lifecycle.Version{25, 0, 0}}}}
 }
 
+// The stop signal is followed through wrappers to the program behind them.
+func TestStopSignalReachesTheProgram(t *testing.T) {
+	const term = 1 << 14
+	process := func(pid, parent int, name string, caught uint64) policy.Process {
+		return policy.Process{PID: pid, Parent: parent, Name: name, Caught: caught, State: "S"}
+	}
+	for _, c := range []struct {
+		name      string
+		processes []policy.Process
+		want      string // empty where it passes
+	}{
+		{"the program itself", []policy.Process{process(1, 0, "app", term)}, ""},
+		{"the program without a handler", []policy.Process{process(1, 0, "app", 0)}, "PID 1 (app) does not handle SIGTERM"},
+		{"sh -c", []policy.Process{process(1, 0, "sh", 0), process(7, 1, "app", term)}, "the shell sh does not pass SIGTERM on to app: start the program with exec"},
+		{"a shell that traps", []policy.Process{process(1, 0, "bash", term), process(7, 1, "app", 0)}, ""},
+		{"tini of the image", []policy.Process{process(1, 0, "tini", 0), process(7, 1, "app", term)}, ""},
+		{"dumb-init", []policy.Process{process(1, 0, "dumb-init", 0), process(7, 1, "app", term)}, ""},
+		{"an init before a program without a handler", []policy.Process{process(1, 0, "docker-init", 0), process(7, 1, "app", 0)}, ""},
+		{"an init before a shell", []policy.Process{process(1, 0, "tini", 0), process(7, 1, "sh", 0), process(8, 7, "app", term)}, "tini passes SIGTERM on, but the shell sh does not pass SIGTERM on to app"},
+		{"an init before a shell that waits for nothing", []policy.Process{process(1, 0, "tini", 0), process(7, 1, "sh", 0)}, ""},
+		{"npm start, by a shell", []policy.Process{process(1, 0, "npm start", term), process(18, 1, "sh", 0), process(19, 18, "node", term)}, "npm start passes SIGTERM on, but the shell sh"},
+		{"npm start, by a shell that became the program", []policy.Process{process(1, 0, "npm start", term), process(18, 1, "node", term)}, ""},
+		{"init, npm and a shell", []policy.Process{process(1, 0, "docker-init", 0), process(7, 1, "npm run start", term), process(18, 7, "sh", 0), process(19, 18, "node", term)}, "docker-init passes SIGTERM on, but npm run start passes SIGTERM on, but the shell sh"},
+		{"a health test by a shell", []policy.Process{process(1, 0, "app", term), process(30, 0, "sh", 0), process(31, 30, "curl", 0)}, ""},
+		{"numbers that were used twice", []policy.Process{process(1, 0, "tini", 0), process(7, 1, "tini", 0), process(8, 7, "tini", 0), process(7, 8, "tini", 0)}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, in := good(), goodIntent()
+			f.Processes = seen(c.processes)
+			got := controls.CheckOne("HSE-LIF-001", f, in)
+			if want := map[bool]finding.Status{true: finding.Pass, false: finding.Fail}[c.want == ""]; got.Status != want || !strings.Contains(got.Detail, c.want) {
+				t.Errorf("%s: %s", got.Status, got.Detail)
+			}
+		})
+	}
+}
+
 // The filter of an engine is judged by what that engine's own refuses.
 func TestGuardedSystemCalls(t *testing.T) {
 	const alg, ring = "an AF_ALG socket", "io_uring"
