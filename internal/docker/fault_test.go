@@ -534,7 +534,7 @@ func TestDriftIsPutRight(t *testing.T) {
 	if _, err := f.e.API.ContainerUpdate(t.Context(), id, client.ContainerUpdateOptions{Resources: moreMemory()}); err != nil {
 		t.Fatal(err)
 	}
-	if code, out := f.run("old", "plan", "--detailed-exitcode", "-f", old); code != 3 || !strings.Contains(out, "limits.memory was changed on the running container") {
+	if code, out := f.run("old", "plan", "--detailed-exitcode", "-f", old); code != 3 || !strings.Contains(out, "HostConfig.Memory was changed on the running container") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	f.must("old", "deploy", "-f", old)
