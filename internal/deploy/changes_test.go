@@ -229,6 +229,23 @@ func TestJobsArePlanned(t *testing.T) {
 	}
 }
 
+// A network or a volume that was changed by hand is named, and no container is replaced for it.
+func TestChangedResources(t *testing.T) {
+	d, o := deployed(t, shop)
+	o.Resources = map[string][]drift.Difference{"volume shop_uploads": {{Path: "Options[device]", Got: `"/root"`}}, "network shop_backend": {{Path: "Internal", Want: "true"}}}
+	plan, err := deploy.NewPlan(d, o)
+	if err != nil || len(plan.Steps) > 0 {
+		t.Fatalf("%d steps, %v", len(plan.Steps), err)
+	}
+	if len(plan.Changed) != 2 || plan.Changed[0].Resource != "network shop_backend" || plan.Changed[1].Fields[0] != (deploy.Drift{Field: "Options[device]", Running: `"/root"`}) {
+		t.Errorf("got %+v", plan.Changed)
+	}
+	got := conditions(t, *d.Last, o)
+	if i := slices.IndexFunc(got, func(c deploy.Condition) bool { return c.Service == "volume shop_uploads" }); i < 0 || len(got[i].Drift) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // What a service is, against its release, is said in words.
 func TestConditions(t *testing.T) {
 	d, o := deployed(t, shop)

@@ -42,6 +42,13 @@ func Compare(r record.Entry, o Observed) []Condition {
 		}
 		out = append(out, c)
 	}
+	for _, c := range changedResources(o) {
+		text := Condition{Service: c.Resource, State: "present", Well: true}
+		for _, d := range o.Resources[c.Resource] {
+			text.Drift = append(text.Drift, d.String())
+		}
+		out = append(out, text)
+	}
 	for _, service := range slices.Sorted(maps.Keys(o.Running)) {
 		if !known[service] {
 			c := Condition{Service: service, State: o.Running[service][0].State, Well: o.Running[service][0].Well}

@@ -37,16 +37,17 @@ func (d Desired) untouched(service string) bool {
 
 // Observed is what the engine has.
 type Observed struct {
-	Images     map[string]string      // id by reference, as the profile writes it; empty when it is missing
-	Digests    map[string]string      // name@sha256:… in a registry, by reference
-	Kept       map[string]bool        // ids of images that the engine has for kept releases
-	Volumes    map[string]Volume      // by name on the engine; missing means it does not exist
-	Secrets    map[string]SecretState // by service; missing means none were delivered
-	Configs    map[string]SecretState // by service, likewise
-	Delivered  map[string]SecretState // every volume of secrets and of configuration of the stack, by name
-	Running    map[string][]Running   // containers by service
-	Uncompared string                 // why containers could not be compared with the last release; empty when they were
-	HandsOver  bool                   // the kernel lets one listener hand over connections to another
+	Images     map[string]string             // id by reference, as the profile writes it; empty when it is missing
+	Digests    map[string]string             // name@sha256:… in a registry, by reference
+	Kept       map[string]bool               // ids of images that the engine has for kept releases
+	Volumes    map[string]Volume             // by name on the engine; missing means it does not exist
+	Secrets    map[string]SecretState        // by service; missing means none were delivered
+	Configs    map[string]SecretState        // by service, likewise
+	Delivered  map[string]SecretState        // every volume of secrets and of configuration of the stack, by name
+	Running    map[string][]Running          // containers by service
+	Resources  map[string][]drift.Difference // networks and volumes that differ from what the last release had rendered, by a name such as "network shop_back"
+	Uncompared string                        // why containers could not be compared with the last release; empty when they were
+	HandsOver  bool                          // the kernel lets one listener hand over connections to another
 }
 
 // Use lets services have what a release delivered to them, where the engine still has it, and not what is newest: a
@@ -210,10 +211,12 @@ type Plan struct {
 	Intent []string
 	// Uncompared is why it is not known whether containers are as the last release left them; empty when it is.
 	Uncompared string
-	File       []byte // the Compose file that is applied
-	Delivery   generate.Delivery
-	Live       []string // services that load another version of what is delivered while they run
-	load       *Step    // by which the edge does; nil when it has
+	// Changed are the networks and volumes that were changed outside hsectl, which no step puts right.
+	Changed  []Changed
+	File     []byte // the Compose file that is applied
+	Delivery generate.Delivery
+	Live     []string // services that load another version of what is delivered while they run
+	load     *Step    // by which the edge does; nil when it has
 }
 
 // MissingError names built images that the engine does not have.
@@ -226,7 +229,7 @@ func (e *MissingError) Error() string {
 
 // NewPlan compares. A stack that is as its last release left it, and as it should be, has no steps. It fails only when a built image is missing, because building is not a step of a deploy.
 func NewPlan(d Desired, o Observed) (Plan, error) {
-	plan := Plan{Stack: d.Stack.Name, Uncompared: o.Uncompared}
+	plan := Plan{Stack: d.Stack.Name, Uncompared: o.Uncompared, Changed: changedResources(o)}
 	var missing []string
 	delivery := generate.Delivery{Secrets: map[string]string{}, Configs: map[string]string{}}
 	kept := keptSecrets(d, o)

@@ -18,6 +18,25 @@ type ResourceChange struct {
 	Services []string `json:"services"` // that it takes down, sorted
 }
 
+// Changed is a network or a volume that is not as the last release had it rendered.
+type Changed struct {
+	Resource string  `json:"resource"`
+	Fields   []Drift `json:"fields"`
+}
+
+// changedResources are the networks and volumes that differ from what the last release had rendered, sorted.
+func changedResources(o Observed) []Changed {
+	var out []Changed
+	for _, name := range slices.Sorted(maps.Keys(o.Resources)) {
+		c := Changed{Resource: name}
+		for _, d := range o.Resources[name] {
+			c.Fields = append(c.Fields, Drift{Field: d.Path, Running: d.Got, Release: d.Want})
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 func (r ResourceChange) cause() string {
 	return fmt.Sprintf("%s %s is recreated: %s", r.Kind, r.Name, strings.Join(r.Causes, "; "))
 }

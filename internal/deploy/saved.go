@@ -25,6 +25,7 @@ type Saved struct {
 	Resources   []ResourceChange `json:"resources,omitempty"`
 	Intent      []string         `json:"intent,omitempty"`     // settings that are recorded anew
 	Uncompared  string           `json:"uncompared,omitempty"` // why it is not known whether containers were changed
+	Changed     []Changed        `json:"changed,omitempty"`    // networks and volumes that were changed outside hsectl
 	Hooks       []SavedHook      `json:"hooks,omitempty"`      // that run on the machine that applies it
 	SHA256      string           `json:"sha256"`               // of all the rest
 }
@@ -44,7 +45,7 @@ var ErrMoved = errors.New("the plan is stale: the profile, the images, the secre
 
 // Save turns a plan into a file's content.
 func Save(d Desired, o Observed, p Plan) (Saved, error) {
-	out := Saved{APIVersion: PlanVersion, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Resources: p.Resources, Intent: p.Intent, Uncompared: p.Uncompared, Hooks: savedHooks(d, p)}
+	out := Saved{APIVersion: PlanVersion, Kind: "Plan", Stack: p.Stack, Steps: []SavedStep{}, Services: p.Services, Resources: p.Resources, Intent: p.Intent, Uncompared: p.Uncompared, Changed: p.Changed, Hooks: savedHooks(d, p)}
 	if d.Last != nil {
 		out.Release = d.Last.Number
 	}

@@ -235,7 +235,7 @@ func (d *deployment) unchanged(desired deploy.Desired, seen view) (release int, 
 	}
 	desired.Last, desired.Rotate = last, d.options.rotate
 	plan, err := deploy.NewPlan(desired, seen.observed)
-	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 || plan.Uncompared != "" {
+	if err != nil || len(plan.Steps) > 0 || len(plan.Intent) > 0 || plan.Uncompared != "" || len(plan.Changed) > 0 {
 		return 0, false, err
 	}
 	if d.options.Plan != "" {
@@ -273,6 +273,9 @@ func (s *session) deploy(ctx context.Context, l app.Loaded, desired deploy.Desir
 	}
 	if err := s.resume(ctx, false); err != nil {
 		return 0, err
+	}
+	for _, c := range plan.Changed {
+		s.report(deploy.Event{Subject: s.stack, Text: c.Resource + " was changed outside hsectl, and no deploy puts that right; see: hsectl plan"})
 	}
 	if plan.Uncompared != "" {
 		s.report(deploy.Event{Subject: s.stack, Text: "whether containers were changed is unknown: " + plan.Uncompared})

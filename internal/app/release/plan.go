@@ -112,6 +112,11 @@ func printPlan(s app.Streams, p deploy.Saved) error {
 	if p.Uncompared != "" {
 		s.Say("%s: whether containers were changed since release %d is unknown: %s", p.Stack, p.Release, p.Uncompared)
 	}
+	for _, c := range p.Changed {
+		for _, f := range c.Fields {
+			s.Say("%s: %s was changed outside hsectl, and no deploy puts that right: %s", c.Resource, sanitize.Line(f.Field), sanitize.Line("it is "+shown(f.Running)+", and was rendered as "+shown(f.Release)))
+		}
+	}
 	if len(p.Steps) == 0 && len(p.Intent) > 0 {
 		s.Say("%s matches release %d; no running container changes, and deploy records the new intent:", p.Stack, p.Release)
 		for _, change := range p.Intent {

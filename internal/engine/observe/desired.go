@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/display"
+	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/record"
@@ -113,6 +114,14 @@ func (obs *Observer) held(ctx context.Context, list []engine.Container, o deploy
 	if err != nil {
 		o.Uncompared = display.Clean(err.Error())
 		return o, ctx.Err()
+	}
+	o.Resources = map[string][]drift.Difference{}
+	for kind, resources := range map[string]map[string][]drift.Difference{"network ": found.networks, "volume ": found.volumes} {
+		for name, differences := range resources {
+			if len(differences) > 0 {
+				o.Resources[kind+name] = differences
+			}
+		}
 	}
 	for service, all := range o.Running {
 		for i, one := range all {
