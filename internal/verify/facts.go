@@ -35,6 +35,7 @@ func facts(c Container) policy.Facts {
 	d := c.Dump
 	f.Processes, f.Hidden = processes(d), display.Name(d.Hidden)
 	if first := d.process(1); first != nil {
+		strangeMounts(&f, first.Files["mountinfo"]) // first: what the engine says of mounts is then replaced
 		mounts(&f, first.Files["mountinfo"])
 		for _, path := range KernelPaths() {
 			if f.Masked.Known() && !slices.Contains(d.Kernel, path) {

@@ -65,6 +65,7 @@ func container(s stack.Stack) Container {
 	applied.Reach = policy.Seen([]policy.Reach(nil), finding.Applied)
 	applied.Origin = policy.Seen(policy.Origin{User: "1000"}, finding.Applied)
 	mountinfo := strings.Replace(mountinfoText, "1031 1018 254:1 /srv/with\\040space /srv/a\\040b ro,relatime shared:7 master:1 - ext4 /dev/vda1 rw\n", "", 1)
+	mountinfo += "1038 1019 0:56 /sys /proc/sys ro,relatime - proc proc rw\n"
 	files := func() map[string]string {
 		return map[string]string{"status": statusText, "limits": limitsText, "attr/current": "docker-default (enforce)\n"}
 	}
