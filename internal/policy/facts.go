@@ -92,6 +92,7 @@ type Mount struct {
 	Size     int64
 	Shared   bool // mount events propagate to the host
 	Owned    bool // a tmpfs that says whose it is
+	Local    bool // a volume of the engine's own, in its own directory: it has no options
 	External bool // a volume that is made elsewhere: what it shows of the host is not known
 }
 

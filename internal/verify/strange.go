@@ -22,9 +22,9 @@ func strangeMounts(f *policy.Facts, text string) {
 		f.Differences = policy.Unseen[[]string](err.Error())
 		return
 	}
-	engine := map[string]bool{}
+	engine := map[string]policy.Mount{}
 	for _, m := range f.Mounts.Value {
-		engine[m.Path] = true
+		engine[m.Path] = m
 	}
 	found := strange(table, engine, f.Privileged.Known() && f.Privileged.Value, f.Masked.Known() && len(f.Masked.Value) > 0)
 	if len(found) > 0 {
@@ -33,7 +33,7 @@ func strangeMounts(f *policy.Facts, text string) {
 }
 
 // strange says which mounts of a table no engine makes. Engine has the paths of those that it was asked for.
-func strange(table []mountPoint, engine map[string]bool, privileged, masks bool) []string {
+func strange(table []mountPoint, engine map[string]policy.Mount, privileged, masks bool) []string {
 	var out []string
 	at := map[string]bool{}
 	for _, m := range table {
@@ -41,8 +41,10 @@ func strange(table []mountPoint, engine map[string]bool, privileged, masks bool)
 		switch {
 		case at[m.path]:
 			out = append(out, fmt.Sprintf("%s is mounted over: %s lies on it", display.Name(m.path), what))
-		case kernelMount(m.path) && !engine[m.path] && !usual(m):
+		case kernelMount(m.path) && engine[m.path].Path == "" && !usual(m):
 			out = append(out, fmt.Sprintf("%s is a mount that the engine does not make: %s", display.Name(m.path), what))
+		case elsewhere(engine[m.path], m.root):
+			out = append(out, fmt.Sprintf("%s is not volume %s: it shows %s", display.Name(m.path), display.Name(engine[m.path].Volume), what))
 		case !privileged && readOnlyForAll(m) && !m.has("ro"):
 			out = append(out, display.Name(m.path)+" is writable")
 		}
@@ -52,6 +54,11 @@ func strange(table []mountPoint, engine map[string]bool, privileged, masks bool)
 		out = append(out, "/proc/sys is writable: nothing is mounted on it")
 	}
 	return out
+}
+
+// elsewhere tells a volume of the engine's own that shows something else than its directory, which no engine says.
+func elsewhere(m policy.Mount, root string) bool {
+	return m.Kind == "volume" && m.Local && m.Volume != "" && !strings.Contains(root+"/", "/"+m.Volume+"/_data/")
 }
 
 // readOnlyForAll tells a mount of the kernel's settings, which only a privileged container may write.
@@ -70,7 +77,7 @@ func usual(m mountPoint) bool {
 	case "/etc/hosts", "/etc/hostname", "/etc/resolv.conf":
 		return path.Base(m.root) == path.Base(m.path) && strings.Contains(m.root, "/containers/")
 	case "/sbin/docker-init", "/usr/sbin/docker-init", "/dev/init":
-		return strings.Contains(path.Base(m.root), "init")
+		return strings.Contains(path.Base(m.root), "ini") // docker-init, or a tini that the daemon was told of
 	case "/run/secrets":
 		return true // a volume, which is judged as secrets; what lies on it is found above
 	}

@@ -37,7 +37,7 @@ const usualMounts = `283 144 0:87 / / ro,relatime master:6 - overlay overlay rw,
 // What somebody mounts in a running container is found wherever it is: over a volume, its secrets, a device, or a file of the engine.
 func TestStrangeMounts(t *testing.T) {
 	t.Parallel()
-	engine := map[string]bool{"/data": true, "/tmp": true}
+	engine := map[string]policy.Mount{"/data": {Path: "/data", Kind: "volume", Volume: "shop_data", Local: true}, "/tmp": {Path: "/tmp", Kind: "tmpfs"}}
 	judge := func(text string) []string {
 		t.Helper()
 		table, err := parseMountinfo(text)
@@ -65,6 +65,8 @@ func TestStrangeMounts(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ old, new, want string }{
 		"other names":       {"/var/lib/docker/containers/af80b1/hosts ", "/root/hosts ", "/etc/hosts is a mount that the engine does not make: ext4 /root/hosts"},
+		"behind a volume":   {"/var/lib/docker/volumes/shop_data/_data ", "/root ", "/data is not volume shop_data: it shows ext4 /root"},
+		"another volume":    {"/var/lib/docker/volumes/shop_data/_data ", "/var/lib/docker/volumes/other/_data ", "/data is not volume shop_data: it shows ext4 /var/lib/docker/volumes/other/_data"},
 		"writable settings": {"/proc/sys ro,", "/proc/sys rw,", "/proc/sys is writable"},
 		"writable sysfs":    {"/sys ro,nosuid", "/sys rw,nosuid", "/sys is writable"},
 		"no settings":       {"174 284 0:90 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw\n", "", "/proc/sys is writable: nothing is mounted on it"},

@@ -65,7 +65,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 	if err != nil {
 		return nil, err
 	}
-	compared := make(chan map[string]policy.Fact[[]string], 1)
+	compared := make(chan comparison, 1)
 	go func() { compared <- obs.compared(ctx, list, daemon.Info, rendered) }()
 	origins, entries := obs.origins(ctx, list), obs.entries(ctx, list, daemon.Now)
 	out := make([]verify.Container, len(list))
@@ -106,7 +106,10 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 	_ = wg.Wait() // none returns an error
 	differ := <-compared
 	for i, c := range list {
-		out[i].Engine.Differences = differ[c.ID]
+		out[i].Engine.Differences = differ.facts[c.ID]
+		for j, m := range out[i].Engine.Mounts.Value {
+			out[i].Engine.Mounts.Value[j].Local = differ.local[m.Volume]
+		}
 	}
 	return out, ctx.Err()
 }

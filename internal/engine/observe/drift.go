@@ -30,12 +30,19 @@ type differences struct {
 	containers map[string][]drift.Difference // by id
 	networks   map[string][]drift.Difference // by name on the engine
 	volumes    map[string][]drift.Difference // likewise
+	local      map[string]bool               // volumes that are directories of the engine's own
+}
+
+// comparison is what verify is told of it.
+type comparison struct {
+	facts map[string]policy.Fact[[]string] // by id
+	local map[string]bool                  // volumes that are directories of the engine's own, by name
 }
 
 // compared says of each container, by its id, in which of its fields, and of those of its networks and volumes, it is not what was
 // rendered. Where that cannot be said it is unknown, with the reason.
-func (obs *Observer) compared(ctx context.Context, list []engine.Container, info json.RawMessage, of *verify.Rendered) map[string]policy.Fact[[]string] {
-	out := map[string]policy.Fact[[]string]{}
+func (obs *Observer) compared(ctx context.Context, list []engine.Container, info json.RawMessage, of *verify.Rendered) comparison {
+	out := comparison{facts: map[string]policy.Fact[[]string]{}}
 	if of == nil {
 		return out
 	}
@@ -48,11 +55,12 @@ func (obs *Observer) compared(ctx context.Context, list []engine.Container, info
 	}
 	for _, c := range list {
 		if why != "" {
-			out[c.ID] = policy.Unseen[[]string](display.Clean(why))
+			out.facts[c.ID] = policy.Unseen[[]string](display.Clean(why))
 			continue
 		}
-		out[c.ID] = policy.Seen(found.of(c), finding.Applied)
+		out.facts[c.ID] = policy.Seen(found.of(c), finding.Applied)
 	}
+	out.local = found.local
 	return out
 }
 
@@ -103,7 +111,7 @@ const composeDirectory = "com.docker.compose.project.working_dir"
 
 // differences compares all containers of a stack, its networks and its volumes with what was rendered.
 func (obs *Observer) differences(ctx context.Context, list []engine.Container, info json.RawMessage, of verify.Rendered) (differences, error) {
-	out := differences{map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string][]drift.Difference{}}
+	out := differences{map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string]bool{}}
 	requests, err := expectation.Read(ctx, obs.engine, expectation.Source{File: of.File, Environment: of.Environment, Dir: directory(list, of)})
 	if err != nil {
 		return out, err
@@ -142,6 +150,16 @@ func (obs *Observer) differences(ctx context.Context, list []engine.Container, i
 		if len(w.stackNetworks[name]) == 0 {
 			out.networks[name] = []drift.Difference{{Path: "the network", Want: name}}
 		}
+	}
+	for name, raw := range w.stackVolumes {
+		var v struct {
+			Driver  string
+			Options map[string]string
+		}
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return out, fmt.Errorf("reading volume %s: %w", name, err)
+		}
+		out.local[name] = v.Driver == "local" && len(v.Options) == 0
 	}
 	for name := range requests.Volumes {
 		raw, exists := w.stackVolumes[name]
