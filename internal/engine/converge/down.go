@@ -31,7 +31,7 @@ func (a *Applier) Down(ctx context.Context, project string, volumes bool) error 
 	if err != nil {
 		return fmt.Errorf("listing the volumes of %s: %w", project, err)
 	}
-	if err := a.removeOwn(ctx, project); err != nil {
+	if err := removeOwn(ctx, a.engine, project); err != nil {
 		return err
 	}
 	if err := a.records.PruneImages(ctx, project, nil); err != nil {
@@ -46,13 +46,13 @@ func (a *Applier) Down(ctx context.Context, project string, volumes bool) error 
 }
 
 // removeOwn removes the transfer containers, probes and the lock that a killed run of this stack has left.
-func (a *Applier) removeOwn(ctx context.Context, stack string) error {
-	list, err := a.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole, engine.LabelStack+"="+stack)})
+func removeOwn(ctx context.Context, e *engine.Connection, stack string) error {
+	list, err := e.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole, engine.LabelStack+"="+stack)})
 	if err != nil {
 		return fmt.Errorf("listing what hsectl made for %s: %w", stack, err)
 	}
 	for _, c := range list.Items {
-		if _, err := a.engine.API.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
+		if _, err := e.API.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
 			return fmt.Errorf("removing what hsectl made for %s: %w", stack, err)
 		}
 	}

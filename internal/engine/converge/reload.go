@@ -76,7 +76,7 @@ func (a *Applier) withLive(ctx context.Context, service string, step *deploy.Loa
 // copyLive copies the files of a version in one piece. What the version does not have any more becomes an empty directory,
 // because files cannot be taken out of a volume.
 func (a *Applier) copyLive(ctx context.Context, id string, step *deploy.LoadStep) error {
-	configs, err := a.readFiles(ctx, id, step.Configs.From)
+	configs, err := readFiles(ctx, a.volumes, id, step.Configs.From)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (a *Applier) copyLive(ctx context.Context, id string, step *deploy.LoadStep
 	err = errors.Join(packConfigs(w, dir, step.Owner, files), packGone(w, dir, step.Owner, step.Configs.Gone))
 	if err == nil && step.Secrets.From != "" {
 		var values map[string][]byte
-		if values, err = a.readFiles(ctx, id, step.Secrets.From); err != nil {
+		if values, err = readFiles(ctx, a.volumes, id, step.Secrets.From); err != nil {
 			return err
 		}
 		dir := path.Join(volumes.MountPoint[1:], step.Secrets.To)
@@ -109,9 +109,9 @@ func (a *Applier) copyLive(ctx context.Context, id string, step *deploy.LoadStep
 }
 
 // readFiles reads the files of a volume that is passed on.
-func (a *Applier) readFiles(ctx context.Context, id, volume string) (map[string][]byte, error) {
+func readFiles(ctx context.Context, from *volumes.Archive, id, volume string) (map[string][]byte, error) {
 	out := map[string][]byte{}
-	err := a.volumes.ReadTree(ctx, id, path.Join(givenAt, volume), func(h *tar.Header, content io.Reader) error {
+	err := from.ReadTree(ctx, id, path.Join(givenAt, volume), func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeReg {
 			return nil
 		}

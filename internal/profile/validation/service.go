@@ -126,15 +126,15 @@ func (v *serviceValidator) writable() {
 		case w.Volume != "" && w.Exec:
 			v.bad(at+".exec", "exec is for a tmpfs", "volume %q cannot be marked exec", w.Volume)
 		}
-		v.nested(i, at)
+		v.nested(v.s.Writable, i, at)
 	}
 }
 
 // nested refuses a path inside another one. The exception is a volume inside a tmpfs: that is how
 // data outlives a restart beneath a directory that does not.
-func (v *serviceValidator) nested(i int, at string) {
-	w := v.s.Writable[i]
-	for j, other := range v.s.Writable {
+func (v *validator) nested(all []profile.Writable, i int, at string) {
+	w := all[i]
+	for j, other := range all {
 		if i == j || path.Clean(w.Path) != w.Path || path.Clean(other.Path) == "/" {
 			continue
 		}
