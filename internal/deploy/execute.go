@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -105,12 +106,17 @@ func (e *UnhealthyError) Error() string {
 	return fmt.Sprintf("service %q did not become healthy: %s", e.Service, e.State)
 }
 
+// refusedPassword is what clients of databases print.
+var refusedPassword = regexp.MustCompile(`(?i)password authentication failed|access denied for user|\bWRONGPASS\b`)
+
 // Reason returns the likely cause in the terms of the profile, or nothing when none is recognised.
 func (e *UnhealthyError) Reason() string {
 	text := strings.Join(e.Logs, "\n") + "\n" + e.Health
 	switch {
 	case e.OOM:
 		return "the kernel killed it for memory: raise limits.memory, or lower the runtime's own heap limit"
+	case refusedPassword.MatchString(text):
+		return "a service that it needs refuses its password, which that may keep in its data since its first start: hsectl doctor names the secret"
 	case e.ExitCode == 126:
 		return "its command cannot be executed: a tmpfs is mounted noexec unless exec: true"
 	case strings.Contains(text, "EROFS") || strings.Contains(strings.ToLower(text), "read-only file system"):

@@ -221,6 +221,7 @@ func lazily(pattern string) func() *regexp.Regexp {
 func knownLines() []knownLine {
 	return []knownLine{
 		{lineReadOnly, readOnlyPath},
+		{linePassword, wrongPassword},
 		{lineSecret, secretPath},
 		{lineShmTooBig, func(_ stack.Stack, s stack.Service, _ []string) (Diagnosis, bool) {
 			return Diagnosis{Cause: "shared memory is too small", Patch: Patch{Path: at(s, "shm_size"), Value: mib(max(2*s.ShmSize.Bytes, 128<<20))}}, true

@@ -20,7 +20,7 @@ func sickStack() stack.Stack {
 				Health:    &stack.Health{Test: []string{"CMD", "curl", "-f", "http://127.0.0.1/"}},
 				DependsOn: []stack.Dependency{{Service: "cache", Condition: "healthy"}}},
 			{Name: "cache", Networks: []string{"front"}},
-			{Name: "db", Networks: []string{"back"}},
+			{Name: "db", Networks: []string{"back"}, FirstStarts: []stack.FirstStart{{Secret: "token", Volume: "db-data"}}},
 		},
 	}
 }
@@ -39,6 +39,9 @@ func TestDiagnose(t *testing.T) {
 		"read-only, Python":       {ended("OSError: [Errno 30] Read-only file system: '/home/app/.cache'"), "/home/app/.cache", Patch{Path: "services.app.writable", Item: "{path: /home/app, tmpfs: 16M}"}},
 		"volume of another user":  {ended("EACCES: permission denied, mkdir '/data/uploads'"), "volume data", Patch{}},
 		"path of another user":    {ended("open /opt/app/cache.db: permission denied"), "/opt/app/cache.db", Patch{}},
+		"password, PostgreSQL":    {ended(`error: password authentication failed for user "hse"`), "the data of db is older than the secret token", Patch{}},
+		"password, MariaDB":       {ended("ERROR 1045 (28000): Access denied for user 'shop'@'10.0.0.2' (using password: YES)"), "the data of db is older", Patch{}},
+		"password, Redis":         {ended("WRONGPASS invalid username-password pair or user is disabled."), "refuses its password", Patch{}},
 		"secret not declared":     {ended("open /run/secrets/jwt: no such file or directory"), "secret jwt", Patch{Path: "services.app.secrets", Item: "jwt"}},
 		"secret not delivered":    {ended("open /run/secrets/token: no such file or directory"), "not delivered", Patch{}},
 		"entry point chowns":      {ended("chown: changing ownership of '/data': Operation not permitted"), "CHOWN", Patch{}},
