@@ -39,7 +39,7 @@ func strange(table []mountPoint, engine map[string]policy.Mount, privileged, mas
 	for _, m := range table {
 		what := fmt.Sprintf("%s %s", display.Name(m.kind), display.Name(m.root))
 		switch {
-		case at[m.path]:
+		case at[m.path] && !under(engine, m.path):
 			out = append(out, fmt.Sprintf("%s is mounted over: %s lies on it", display.Name(m.path), what))
 		case kernelMount(m.path) && engine[m.path].Path == "" && !usual(m):
 			out = append(out, fmt.Sprintf("%s is a mount that the engine does not make: %s", display.Name(m.path), what))
@@ -54,6 +54,16 @@ func strange(table []mountPoint, engine map[string]policy.Mount, privileged, mas
 		out = append(out, "/proc/sys is writable: nothing is mounted on it")
 	}
 	return out
+}
+
+// under tells a path below one that is shown from the host, where the host's own mounts may lie on each other.
+func under(engine map[string]policy.Mount, at string) bool {
+	for dir := path.Dir(at); dir != "/" && dir != "."; dir = path.Dir(dir) {
+		if engine[dir].Kind == "bind" {
+			return true
+		}
+	}
+	return false
 }
 
 // elsewhere tells a volume of the engine's own that shows something else than its directory, which no engine says.

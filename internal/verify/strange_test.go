@@ -49,7 +49,13 @@ func TestStrangeMounts(t *testing.T) {
 	if found := judge(usualMounts); len(found) > 0 {
 		t.Errorf("as engines make them: %q", found)
 	}
+	engine["/host"] = policy.Mount{Path: "/host", Kind: "bind"}
+	hosts := "7 283 254:0 / /host ro - ext4 /dev/vda rw\n8 7 0:4 / /host/run rw - tmpfs tmpfs rw\n9 8 0:5 / /host/run rw - tmpfs tmpfs rw\n"
+	if found := judge(usualMounts + hosts); len(found) > 0 {
+		t.Errorf("what the host has on each other: %q", found)
+	}
 	for name, tt := range map[string]struct{ line, want string }{
+		"over a bind":          {hosts + "6 7 0:4 / /host ro - tmpfs tmpfs rw", "/host is mounted over: tmpfs / lies on it"},
 		"over a volume":        {"9 300 254:0 /root /data rw - ext4 /dev/vda rw", "/data is mounted over: ext4 /root lies on it"},
 		"over the secrets":     {"9 302 0:9 / /run/secrets rw - tmpfs tmpfs rw", "/run/secrets is mounted over: tmpfs / lies on it"},
 		"over the root":        {"9 283 254:0 / / rw - ext4 /dev/vda rw", "/ is mounted over: ext4 / lies on it"},
