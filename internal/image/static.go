@@ -80,6 +80,23 @@ func mustRootFS(img v1.Image) v1.RootFS {
 	return config.RootFS
 }
 
+// IDs are the ids by which engines know the image: that of its configuration, or that of its manifest, which follow from its content.
+func (s Static) IDs() ([]string, error) {
+	img, err := s.image()
+	if err != nil {
+		return nil, fmt.Errorf("making image %s: %w", s.repository, err)
+	}
+	config, err := img.ConfigName()
+	if err != nil {
+		return nil, fmt.Errorf("reading image %s: %w", s.repository, err)
+	}
+	manifest, err := img.Digest()
+	if err != nil {
+		return nil, fmt.Errorf("reading image %s: %w", s.repository, err)
+	}
+	return []string{config.String(), manifest.String()}, nil
+}
+
 // Write writes the image in the form that an engine loads.
 func (s Static) Write(w io.Writer) error {
 	tag, err := name.NewTag(s.Reference)

@@ -13,16 +13,17 @@ type Surface struct {
 	Runtime    Fact[string]
 	Borrowed   Fact[[]string] // namespaces of other containers
 	OOM        Fact[OOM]
-	Confined   Fact[string]     // what is asked of the security module: default, custom, or unconfined
-	Unjudged   Fact[[]string]   // what is written and no control judges
-	ExtraHosts Fact[[]string]   // name:address
-	WayOut     Fact[bool]       // there is a default route
-	Reach      Fact[[]Reach]    // connections to other services that were tried
-	Calls      Fact[[]Call]     // questions that its callers have put to the service
-	Engine     Fact[string]     // version of the engine
-	Attempts   Fact[[]Trial]    // what was tried on a copy of the container; Path names it
-	DependsOn  Fact[[]Relation] // other services, with the condition that is waited for
-	Exposed    Fact[[]string]   // variables and arguments of processes that look like secrets, by name
+	Confined   Fact[string]      // what is asked of the security module: default, custom, or unconfined
+	Unjudged   Fact[[]string]    // what is written and no control judges
+	ExtraHosts Fact[[]string]    // name:address
+	WayOut     Fact[bool]        // there is a default route
+	Reach      Fact[[]Reach]     // connections to other services that were tried
+	Neighbours Fact[[]Neighbour] // other containers that share something with the service
+	Calls      Fact[[]Call]      // questions that its callers have put to the service
+	Engine     Fact[string]      // version of the engine
+	Attempts   Fact[[]Trial]     // what was tried on a copy of the container; Path names it
+	DependsOn  Fact[[]Relation]  // other services, with the condition that is waited for
+	Exposed    Fact[[]string]    // variables and arguments of processes that look like secrets, by name
 	Origin     Fact[Origin]
 	SameUser   Fact[[]string]     // other services with the same uid
 	Sources    Fact[[]SourceFile] // files that secrets come from, on the machine that deploys
@@ -78,6 +79,12 @@ type Reach struct {
 	Service string
 	Port    int
 	Open    bool
+}
+
+// Neighbour is a container that is not the service's, and what it shares with it.
+type Neighbour struct {
+	Container, Shares string
+	Machine           bool // it shares no more than every process of the machine does
 }
 
 // Call is a question to a service, and what came of it.

@@ -226,3 +226,8 @@ func (c Call) At(name string) Call {
 
 // String names the call for people.
 func (c Call) String() string { return fmt.Sprintf("%s from %s", c.What, c.Caller()) }
+
+// Watches reports whether one of two stacks is the monitoring of the other, which is on its networks as the profile declares.
+func (s Stack) Watches(project string) bool {
+	return project == profile.MonitoringName(s.Name) || s.Name == profile.MonitoringName(project)
+}

@@ -25,6 +25,8 @@ type Observer interface {
 	Containers(ctx context.Context, stack string, ask func(service string) Request, rendered *Rendered) ([]Container, error)
 	// AskOutside puts questions from the machine of the engine, as its users do.
 	AskOutside(ctx context.Context, stack string, checks []Check) ([]Answer, error)
+	// Residents lists the containers of the engine that may share something with a stack, and its own.
+	Residents(ctx context.Context, stack string) ([]Resident, error)
 }
 
 // Rendered is what the containers of a stack were made from. All that differs from it is drift.
@@ -81,6 +83,8 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 	}
 	out := Evidence{APIVersion: "hsectl/v1", Kind: "Evidence", Stack: s.Name, Containers: len(containers)}
 	called := calls.answers(ctx, o, containers)
+	residents, err := o.Residents(ctx, s.Name)
+	shared := neighbourFacts(s, residents, err)
 	users, names := usersOf(containers), map[string][]string{}
 	for _, c := range containers {
 		names[c.Service] = append(names[c.Service], display.Name(c.Name))
@@ -95,7 +99,7 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 		if c.Engine.State.Known() {
 			c.Engine.Containers = policy.Seen(names[c.Service], finding.Applied)
 		}
-		c.Engine.Calls = called[c.Service]
+		c.Engine.Calls, c.Engine.Neighbours = called[c.Service], shared(c.Service)
 		seen[c.Service] = append(seen[c.Service], found{display.Name(c.Name), judge(s, service, c, users, declared[c.Service])})
 	}
 	for _, service := range s.Services {

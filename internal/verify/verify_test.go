@@ -88,6 +88,7 @@ type seen struct {
 	asked      map[string]Request
 	outside    []Check  // that were asked from the machine
 	answers    []Answer // to these
+	residents  []Resident
 }
 
 func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request, _ *Rendered) ([]Container, error) {
@@ -96,6 +97,17 @@ func (o *seen) Containers(_ context.Context, _ string, ask func(string) Request,
 		o.asked[c.Service] = ask(c.Service)
 	}
 	return o.containers, o.err
+}
+
+// Residents are the containers of which anything is known.
+func (o *seen) Residents(_ context.Context, stack string) ([]Resident, error) {
+	out := o.residents
+	for _, c := range o.containers {
+		if c.Engine.State.Known() {
+			out = append(out, Resident{ID: c.Name, Name: c.Name, Project: stack, Service: c.Service, Running: true})
+		}
+	}
+	return out, nil
 }
 
 func (o *seen) AskOutside(_ context.Context, _ string, checks []Check) ([]Answer, error) {

@@ -45,6 +45,11 @@ func (o byContent) Containers(ctx context.Context, stack string, ask func(servic
 	return out, nil
 }
 
+// Residents implements verify.Observer.
+func (o byContent) Residents(ctx context.Context, stack string) ([]verify.Resident, error) {
+	return o.engine.Residents(ctx, stack)
+}
+
 // AskOutside implements verify.Observer.
 func (o byContent) AskOutside(ctx context.Context, stack string, checks []verify.Check) ([]verify.Answer, error) {
 	return o.engine.AskOutside(ctx, stack, checks)

@@ -29,15 +29,16 @@ import (
 // Probes are containers that run this program to look at others, or to ask from their networks.
 type Probes struct {
 	engine   *engine.Connection
-	program  func() ([]byte, error) // the program that runs inside probes
-	local    func() verify.Look     // looks at containers of this machine without a probe; nil where that is not possible
-	counted  atomic.Int64           // containers that a probe has looked at
-	oneProbe bool                   // one probe looks at all containers of the engine's machine
+	program  func() ([]byte, error)   // the program that runs inside probes
+	local    func() verify.Look       // looks at containers of this machine without a probe; nil where that is not possible
+	counted  atomic.Int64             // containers that a probe has looked at
+	ids      func() ([]string, error) // of the image of probes, made out when they are needed
+	oneProbe bool                     // one probe looks at all containers of the engine's machine
 }
 
 // NewProbes returns the probes of an engine. Program returns the program that runs inside them: this one, for Linux.
 func NewProbes(e *engine.Connection, program func() ([]byte, error)) *Probes {
-	return &Probes{engine: e, program: program}
+	return &Probes{engine: e, program: program, ids: sync.OnceValues(func() ([]string, error) { return imageIDs(e, program) })}
 }
 
 // LookLocally lets the engine look at containers of this machine directly, where look can; it is called once for each round of

@@ -19,7 +19,7 @@ func All() []policy.Control {
 	var all []policy.Control
 	for _, group := range [][]policy.Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(), network(), resources(), lifecycles(),
-		health(), secrets(), logging(), images.Controls(), entries(), unjudged(), rendered(), backups(), transport(), calls(),
+		health(), secrets(), logging(), images.Controls(), entries(), unjudged(), rendered(), backups(), transport(), calls(), neighbours(),
 	} {
 		all = append(all, group...)
 	}

@@ -269,6 +269,12 @@ func stopping() []broken {
 		{"HSE-OPS-003", "no TLS", shape(func(f *policy.Facts) { f.Sites.Value[0].TLS = "off" }), fail, "shop.example: no TLS"},
 		{"HSE-OPS-003", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Site] { return &f.Sites }), unknown, "the sites"},
 		{"HSE-OPS-013", "another version", shape(func(f *policy.Facts) { f.Loaded.Value = "beef" }), fail, "it has loaded beef, but the profile renders cafe"},
+		{"HSE-OPS-017", "a stranger", shape(func(f *policy.Facts) {
+			f.Neighbours.Value = []policy.Neighbour{{Container: "agent", Machine: true}, {Container: "x", Shares: "is on network back"}}
+		}), fail, "container x is on network back"},
+		{"HSE-OPS-017", "many", shape(func(f *policy.Facts) { f.Neighbours.Value = make([]policy.Neighbour, 11) }), fail, "and 3 more"},
+		{"HSE-OPS-017", "on the machine", shape(func(f *policy.Facts) { f.Neighbours.Value = []policy.Neighbour{{Container: "agent", Machine: true}} }), finding.Advice, "agent"},
+		{"HSE-OPS-017", "blind", blind(func(f *policy.Facts) *policy.Fact[[]policy.Neighbour] { return &f.Neighbours }), unknown, "the other containers of the engine"},
 		{"HSE-NET-010", "refused", shape(func(f *policy.Facts) {
 			f.Calls.Value[0] = policy.Call{From: "host", What: "port 127.0.0.1:80", Text: "connection refused"}
 		}), fail, "port 127.0.0.1:80, asked from host: connection refused"},

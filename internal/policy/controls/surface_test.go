@@ -139,8 +139,9 @@ func surface() policy.Surface {
 		Attempts: policy.Seen([]policy.Trial{{Path: "a mount", Error: "EPERM"}, {Path: "a raw socket", Error: "EPERM"}, {Path: "an AF_ALG socket", Error: "EPERM"}, {Path: "io_uring", Error: "EPERM"}}, finding.Behaved), Engine: seen("29.4.2 (API 1.52)"), DependsOn: seen([]policy.Relation{{Service: "db", Condition: "healthy"}}),
 		Exposed: seen([]string(nil)), Origin: seen(policy.Origin{User: "10001", StopSignal: "SIGTERM", Exposed: []int{8080}, Tested: true}),
 		SameUser: seen([]string(nil)), Sources: seen([]policy.SourceFile{{Path: "secrets/token", Mode: 0o400}}), HostNet: seen(false), Remap: seen(policy.Remap{}),
-		Entries: seen(policy.Entries{Covered: time.Hour}),
-		Calls:   policy.Seen([]policy.Call{{From: "host", What: "port 127.0.0.1:8080", OK: true, Text: "status 200, 2 bytes"}}, finding.Behaved),
+		Entries:    seen(policy.Entries{Covered: time.Hour}),
+		Neighbours: seen([]policy.Neighbour(nil)),
+		Calls:      policy.Seen([]policy.Call{{From: "host", What: "port 127.0.0.1:8080", OK: true, Text: "status 200, 2 bytes"}}, finding.Behaved),
 	}
 }
 
