@@ -129,3 +129,36 @@ func TestNoTrafficMovesToWhatIsNotReached(t *testing.T) {
 		kept(t, err, ":8090")
 	})
 }
+
+// A dependent that keeps an old address is restarted when what it depends on was replaced start-first, where its profile says so; another
+// one is left alone.
+func TestDependentsAreRestarted(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	dependent := `    image: IMAGE
+    command: [serve]
+    user: "10001:10001"
+    limits: {cpus: "0.5", memory: 64M, pids: 50}
+    shutdown: {grace: 3s}
+    health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 5, start_period: 1s}
+`
+	text := strings.NewReplacer("PORT", freePort(t), "SECURE", freePort(t), "  edge:\n", "  keeper:\n"+dependent+"    depends_on: [{service: web, restart: true}]\n  other:\n"+dependent+"    depends_on: [web]\n  edge:\n").Replace(behindEdge)
+	s := testStack(t, e, text, "serve")
+	chain, key, _ := certificate(t, "safe.test")
+	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
+	record, err := applyTo(t, e, s, secrets, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper, other := only(t, e, s, "keeper"), only(t, e, s, "other")
+	next := reshaped(s, "web", func(web *stack.Service) { web.Environment = []stack.Variable{{Name: "VERSION", Value: "2"}} })
+	if _, err := applyTo(t, e, next, secrets, record); err != nil {
+		t.Fatal(err)
+	}
+	if now := only(t, e, s, "keeper"); now.ID != keeper.ID || now.State.StartedAt == keeper.State.StartedAt {
+		t.Errorf("keeper was not restarted: %s, %s", now.ID[:12], now.State.StartedAt)
+	}
+	if now := only(t, e, s, "other"); now.ID != other.ID || now.State.StartedAt != other.State.StartedAt {
+		t.Errorf("other was touched: %s, %s", now.ID[:12], now.State.StartedAt)
+	}
+}

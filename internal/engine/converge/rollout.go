@@ -40,9 +40,12 @@ func (a *Applier) roll(ctx context.Context, service string, step *deploy.RollSte
 	if err := r.move(ctx, up.project.Name, serving, len(running) > len(serving), ""); err != nil {
 		return err
 	}
-	for {
+	for replaced := false; ; {
 		stale := slices.IndexFunc(serving, func(k kept) bool { return !k.fresh })
-		if stale < 0 && len(serving) == r.want {
+		switch done := stale < 0 && len(serving) == r.want; {
+		case done && replaced:
+			return a.restartDependents(ctx, service, &step.Compose, report)
+		case done:
 			return nil
 		}
 		next, err := r.start(ctx, len(serving)+1)
@@ -54,7 +57,7 @@ func (a *Applier) roll(ctx context.Context, service string, step *deploy.RollSte
 		}
 		full := len(serving) == r.want
 		if full {
-			serving = slices.Delete(serving, stale, stale+1)
+			serving, replaced = slices.Delete(serving, stale, stale+1), true
 		}
 		serving = append(serving, kept{next, true})
 		text := "traffic moved"
