@@ -103,7 +103,7 @@ supply_chain:
 		t.Fatal(err)
 	}
 	mustCLI(t, "build", "-f", file, "--push", "--sign", key+".key", "--signature-tag")
-	check(exitFindings, "does not know its image by the digest that is locked")
+	check(exitFindings, "does not have its image under the locked digest")
 	mustCLI(t, "lock", "-f", file, "--update", "app")
 	check(exitOK, "(tag)")
 }
