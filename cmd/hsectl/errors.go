@@ -98,10 +98,10 @@ func hintFor(err error) string {
 		return "nothing was changed; back the data up, remove the volume, deploy, and restore: docker volume rm " + options.Volume
 	}
 	if first, ok := errors.AsType[*deploy.FirstStartError](err); ok {
-		return "nothing was changed; deploy the value that the data was initialised with, or back the data up and start anew: docker volume rm " + first.Volume
+		return "nothing was changed; deploy the value that the data was initialised with, or back the data up and start anew: docker compose -p " + first.Stack + " down && docker volume rm " + first.Volume
 	}
 	if rotation, ok := errors.AsType[*deploy.RotationError](err); ok && rotation.Unknown {
-		return "deploy the value that the data was initialised with, or set this one in the program; to start anew without the data: docker volume rm " + rotation.Volume
+		return "deploy the value that the data was initialised with, or set this one in the program; to start anew without the data: docker compose -p " + rotation.Stack + " down && docker volume rm " + rotation.Volume
 	}
 	if _, ok := errors.AsType[*deploy.MissingError](err); ok {
 		return "build it first: hsectl build"

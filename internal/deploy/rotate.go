@@ -30,8 +30,8 @@ type DeliveredFile struct{ Volume, Name string }
 // FirstStartError is a secret whose value changes although its program keeps the one of its first start, and that no command
 // changes there.
 type FirstStartError struct {
-	Service, Secret string
-	Volume          string // on the engine, with the data
+	Stack, Service, Secret string
+	Volume                 string // on the engine, with the data
 }
 
 // Error implements error.
@@ -42,11 +42,11 @@ func (e *FirstStartError) Error() string {
 
 // RotationError is a rotation that a program did not follow.
 type RotationError struct {
-	Service, Secret string
-	Volume          string // on the engine, with the data
-	Reason          string
-	Unknown         bool // the program accepts no value that is known
-	Undo            error
+	Stack, Service, Secret string
+	Volume                 string // on the engine, with the data
+	Reason                 string
+	Unknown                bool // the program accepts no value that is known
+	Undo                   error
 }
 
 // Error implements error.
@@ -118,7 +118,7 @@ func rotation(d Desired, o Observed, s stack.Service, f stack.FirstStart, digest
 	case recorded && was == digest && len(from) == 0:
 		return nil, nil
 	case f.Change == "" && recorded && was != digest:
-		return nil, &FirstStartError{Service: s.Name, Secret: f.Secret, Volume: volume}
+		return nil, &FirstStartError{Stack: d.Stack.Name, Service: s.Name, Secret: f.Secret, Volume: volume}
 	case f.Login == "":
 		return nil, nil // nothing can be asked
 	case len(from) == 0:

@@ -77,7 +77,7 @@ func (r rotation) run(ctx context.Context, wanted string, former []string) (done
 	case at < 0:
 		return "", r.unknown(len(former))
 	case r.step.Secret.Change == "":
-		return "", &deploy.FirstStartError{Service: r.step.Service, Secret: r.step.Secret.Secret, Volume: r.step.Volume}
+		return "", &deploy.FirstStartError{Stack: r.step.Stack, Service: r.step.Service, Secret: r.step.Secret.Secret, Volume: r.step.Volume}
 	}
 	if err := r.change(ctx, former[at], wanted); err != nil {
 		return "", r.undo(ctx, err, wanted, former[at])
@@ -160,7 +160,7 @@ func (r rotation) exec(ctx context.Context, program string, values ...string) (i
 }
 
 func (r rotation) failed(reason string) *deploy.RotationError {
-	return &deploy.RotationError{Service: r.step.Service, Secret: r.step.Secret.Secret, Volume: r.step.Volume, Reason: reason}
+	return &deploy.RotationError{Stack: r.step.Stack, Service: r.step.Service, Secret: r.step.Secret.Secret, Volume: r.step.Volume, Reason: reason}
 }
 
 func (r rotation) unknown(known int) error {
