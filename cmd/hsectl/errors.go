@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/release"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/buildkit"
@@ -136,7 +137,7 @@ func hintFor(err error) string {
 	if damaged, ok := errors.AsType[*record.DamagedError](err); ok {
 		return "nothing was changed; to continue without " + damaged.What + ", remove its volume"
 	}
-	if errors.Is(err, deploy.ErrMoved) || errors.Is(err, deploy.ErrEdited) {
+	if errors.Is(err, planfile.ErrMoved) || errors.Is(err, planfile.ErrEdited) {
 		return "nothing was changed; make and review a new plan: hsectl plan --out FILE"
 	}
 	if errors.Is(err, probe.ErrDynamic) {

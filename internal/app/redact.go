@@ -8,7 +8,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/redact"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 )
 
 // SecretKeeper is an engine that keeps the values that services were given.
@@ -69,7 +69,7 @@ func Redact(err error, r redact.Redactor) error {
 
 // RedactSymptoms takes the values of secrets out of what services printed: those that the engine keeps, and those that it
 // does not keep but this environment knows. Where a value is not known here, the log is not read at all.
-func (g *Settings) RedactSymptoms(ctx context.Context, keeper SecretKeeper, l Loaded, symptoms []verify.Symptom) []verify.Symptom {
+func (g *Settings) RedactSymptoms(ctx context.Context, keeper SecretKeeper, l Loaded, symptoms []doctor.Symptom) []doctor.Symptom {
 	kept, err := keeper.KeptSecrets(ctx, l.Stack.Name)
 	var missing []string
 	if err != nil {

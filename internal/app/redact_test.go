@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 )
 
 // kept is what an engine keeps of a stack, by the name of a secret.
@@ -143,7 +143,7 @@ func TestSymptomsAreReadWithoutSecrets(t *testing.T) {
 		{"all known", kept{"absent": "known-to-the-engine", "made": "kept-by-engine"}, []string{"[secret] [secret]", "to postgres://[secret]@db"}},
 		{"one unknown", kept{"made": "kept-by-engine"}, nil},
 	} {
-		symptoms := []verify.Symptom{{Service: "app", State: "exited", Logs: []string{"from-the-environment known-to-the-engine", "to postgres://kept-by-engine@db"}}}
+		symptoms := []doctor.Symptom{{Service: "app", State: "exited", Logs: []string{"from-the-environment known-to-the-engine", "to postgres://kept-by-engine@db"}}}
 		got := (&Settings{}).RedactSymptoms(t.Context(), c.keeper, l, symptoms)
 		if !slices.Equal(got[0].Logs, c.want) || got[0].State != "exited" || (c.want == nil) != (got[0].Unread == "2 lines hidden: the value of absent is not known here") {
 			t.Errorf("%s: %q, %q", c.name, got[0].Logs, got[0].Unread)

@@ -37,11 +37,7 @@ func surface(s types.ServiceConfig) policy.Surface {
 		hosts = append(hosts, s.Build.ExtraHosts)
 	}
 	for _, list := range hosts {
-		for name, addresses := range list {
-			for _, a := range addresses {
-				names = append(names, name+":"+a)
-			}
-		}
+		names = append(names, list.AsList(":")...)
 	}
 	slices.Sort(names)
 	out.ExtraHosts = declared(names)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/record"
 )
@@ -125,7 +126,7 @@ func TestServicesComeAndGo(t *testing.T) {
 
 // A saved plan fits as long as nothing that it was made from has changed, and shows no value.
 func TestSavedPlan(t *testing.T) {
-	save := func(change func(*deploy.Desired, *deploy.Observed)) deploy.Saved {
+	save := func(change func(*deploy.Desired, *deploy.Observed)) planfile.Plan {
 		d, o := deployed(t, shop)
 		d.Secrets["token"] = deploy.NewSecret([]byte("hunter3"))
 		d.Environment = map[string]string{"LEVEL": "chatty"}
@@ -134,7 +135,7 @@ func TestSavedPlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		saved, err := deploy.Save(d, o, plan)
+		saved, err := planfile.New(d, o, plan)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,23 +163,23 @@ func TestSavedPlan(t *testing.T) {
 	if err != nil || strings.Contains(string(data), "hunter3") || strings.Contains(string(data), "chatty") {
 		t.Errorf("the file shows a value: %s, %v", data, err)
 	}
-	if got, err := deploy.DecodeSaved(data); err != nil || got.Fingerprint != first.Fingerprint {
+	if got, err := planfile.Decode(data); err != nil || got.Fingerprint != first.Fingerprint {
 		t.Errorf("%+v, %v", got, err)
 	}
 	edited := strings.Replace(string(data), `"action":"replace"`, `"action":"keep"`, 1)
 	if edited == string(data) {
 		t.Fatalf("nothing is replaced: %s", data)
 	}
-	if _, err := deploy.DecodeSaved([]byte(edited)); !errors.Is(err, deploy.ErrEdited) {
+	if _, err := planfile.Decode([]byte(edited)); !errors.Is(err, planfile.ErrEdited) {
 		t.Errorf("an edited plan: %v", err)
 	}
 	for name, c := range map[string]struct {
-		change func(*deploy.Saved)
+		change func(*planfile.Plan)
 		want   error
 	}{
-		"the same":                           {func(*deploy.Saved) {}, nil},
-		"another fingerprint":                {func(s *deploy.Saved) { s.Fingerprint = "x" }, deploy.ErrMoved},
-		"other steps, with their own digest": {func(s *deploy.Saved) { s.Steps, s.SHA256 = nil, "x" }, deploy.ErrEdited},
+		"the same":                           {func(*planfile.Plan) {}, nil},
+		"another fingerprint":                {func(s *planfile.Plan) { s.Fingerprint = "x" }, planfile.ErrMoved},
+		"other steps, with their own digest": {func(s *planfile.Plan) { s.Steps, s.SHA256 = nil, "x" }, planfile.ErrEdited},
 	} {
 		got := first
 		c.change(&got)
@@ -192,7 +193,7 @@ func TestSavedPlan(t *testing.T) {
 		t.Errorf("a plan of another stack: %v", err)
 	}
 	for _, bad := range []string{"", "{}", `{"apiVersion":"hsectl/v1","kind":"Plan","stack":"shop"}`, `{"apiVersion":"hsectl/v2","kind":"Plan"}`, string(data[:len(data)/2]), string(data) + "x"} {
-		if _, err := deploy.DecodeSaved([]byte(bad)); err == nil {
+		if _, err := planfile.Decode([]byte(bad)); err == nil {
 			t.Errorf("%.40q is taken for a plan", bad)
 		}
 	}
@@ -263,5 +264,5 @@ func TestConditions(t *testing.T) {
 
 func FuzzSavedPlan(f *testing.F) {
 	f.Add([]byte(`{"apiVersion":"hsectl/v1","kind":"Plan","stack":"shop"}`))
-	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = deploy.DecodeSaved(data) })
+	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = planfile.Decode(data) })
 }

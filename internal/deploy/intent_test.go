@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -161,7 +162,7 @@ func TestNetworksThatChange(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	data, err := deploy.Save(d, o, plan)
+	data, err := planfile.New(d, o, plan)
 	if err != nil || len(data.Resources) != 1 {
 		t.Errorf("the saved plan names %+v, %v", data.Resources, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -191,7 +192,7 @@ func TestRotationHasNoValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved, err := deploy.Save(d, o, plan)
+	saved, err := planfile.New(d, o, plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -158,14 +158,14 @@ func (b *broken) fillVolume() {
 	}
 }
 
-func (b *broken) diagnosis() verify.Diagnosis {
+func (b *broken) diagnosis() doctor.Diagnosis {
 	b.t.Helper()
 	symptoms, err := b.e.Symptoms(b.t.Context(), b.stack)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	found := verify.Diagnose(b.stack, symptoms)
-	i := slices.IndexFunc(found, func(d verify.Diagnosis) bool { return d.Service == "web" })
+	found := doctor.Diagnose(b.stack, symptoms)
+	i := slices.IndexFunc(found, func(d doctor.Diagnosis) bool { return d.Service == "web" })
 	if i < 0 {
 		b.t.Fatalf("nothing is found in %+v", symptoms)
 	}
@@ -175,7 +175,7 @@ func (b *broken) diagnosis() verify.Diagnosis {
 	return found[i]
 }
 
-func (b *broken) atTheRightLine(d verify.Diagnosis) {
+func (b *broken) atTheRightLine(d doctor.Diagnosis) {
 	b.t.Helper()
 	before, _, ok := strings.Cut(b.text, "# HERE")
 	want := fmt.Sprintf("broken.yaml:%d:", strings.Count(before, "\n")+1)
@@ -185,7 +185,7 @@ func (b *broken) atTheRightLine(d verify.Diagnosis) {
 }
 
 // fixes writes what the doctor says, and proves that it works then.
-func (b *broken) fixes(d verify.Diagnosis) {
+func (b *broken) fixes(d doctor.Diagnosis) {
 	b.t.Helper()
 	text := []byte(b.text)
 	var err error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
@@ -23,7 +24,7 @@ func TestSymptoms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := verify.Diagnose(s, symptoms)
+	found := doctor.Diagnose(s, symptoms)
 	if len(found) == 0 || found[0].Patch.Path != "services.web.limits.memory" {
 		t.Errorf("%+v from %+v", found, symptoms)
 	}

@@ -35,11 +35,11 @@ func strangeMounts(f *policy.Facts, text string) {
 // strange says which mounts of a table no engine makes. Engine has the paths of those that it was asked for.
 func strange(table []mountPoint, engine map[string]policy.Mount, privileged, masks bool) []string {
 	var out []string
-	at := map[string]bool{}
+	at := map[string]int{}
 	for _, m := range table {
 		what := fmt.Sprintf("%s %s", display.Name(m.kind), display.Name(m.root))
 		switch {
-		case at[m.path] && !under(engine, m.path):
+		case at[m.path] > 0 && !under(engine, m.path) && !onHierarchy(engine, m.path, at[m.path]):
 			out = append(out, fmt.Sprintf("%s is mounted over: %s lies on it", display.Name(m.path), what))
 		case kernelMount(m.path) && engine[m.path].Path == "" && !usual(m):
 			out = append(out, fmt.Sprintf("%s is a mount that the engine does not make: %s", display.Name(m.path), what))
@@ -48,9 +48,9 @@ func strange(table []mountPoint, engine map[string]policy.Mount, privileged, mas
 		case !privileged && readOnlyForAll(m) && !m.has("ro"):
 			out = append(out, display.Name(m.path)+" is writable")
 		}
-		at[m.path] = true
+		at[m.path]++
 	}
-	if masks && !privileged && at["/proc"] && !at["/proc/sys"] {
+	if masks && !privileged && at["/proc"] > 0 && at["/proc/sys"] == 0 {
 		out = append(out, "/proc/sys is writable: nothing is mounted on it")
 	}
 	return out
@@ -64,6 +64,11 @@ func under(engine map[string]policy.Mount, at string) bool {
 		}
 	}
 	return false
+}
+
+// onHierarchy tells a declared mount on one of the control groups' hierarchies, which the runtime has mounted before it.
+func onHierarchy(engine map[string]policy.Mount, at string, mounted int) bool {
+	return strings.HasPrefix(at, "/sys/fs/cgroup/") && engine[at].Path != "" && mounted == 1
 }
 
 // elsewhere tells a volume of the engine's own that shows something else than its directory, which no engine says.

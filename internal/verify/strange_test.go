@@ -54,7 +54,13 @@ func TestStrangeMounts(t *testing.T) {
 	if found := judge(usualMounts + hosts); len(found) > 0 {
 		t.Errorf("what the host has on each other: %q", found)
 	}
+	engine["/sys/fs/cgroup/cpu"] = policy.Mount{Path: "/sys/fs/cgroup/cpu", Kind: "bind"}
+	hierarchy := "8 283 0:29 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n"
+	if found := judge(usualMounts + hierarchy); len(found) > 0 {
+		t.Errorf("a hierarchy of control groups that is shown from the host: %q", found)
+	}
 	for name, tt := range map[string]struct{ line, want string }{
+		"over a hierarchy":     {hierarchy + "9 283 0:4 / /sys/fs/cgroup/cpu ro - tmpfs tmpfs rw", "/sys/fs/cgroup/cpu is mounted over: tmpfs / lies on it"},
 		"over a bind":          {hosts + "6 7 0:4 / /host ro - tmpfs tmpfs rw", "/host is mounted over: tmpfs / lies on it"},
 		"over a volume":        {"9 300 254:0 /root /data rw - ext4 /dev/vda rw", "/data is mounted over: ext4 /root lies on it"},
 		"over the secrets":     {"9 302 0:9 / /run/secrets rw - tmpfs tmpfs rw", "/run/secrets is mounted over: tmpfs / lies on it"},

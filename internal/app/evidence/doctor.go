@@ -10,7 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/profile/parser"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 	"github.com/hsectl/hsectl/internal/yamldoc"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -31,7 +31,7 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 		return err
 	}
 	symptoms = g.RedactSymptoms(ctx, engine, l, symptoms)
-	found := verify.Diagnose(l.Stack, symptoms)
+	found := doctor.Diagnose(l.Stack, symptoms)
 	for _, symptom := range symptoms {
 		if symptom.Sick() && symptom.Unread != "" {
 			s.Say("%s: log not read: %s", symptom.Service, symptom.Unread)
@@ -63,7 +63,7 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 }
 
 // writeFixes changes the profile only when it stays valid.
-func writeFixes(l app.Loaded, s app.Streams, found []verify.Diagnosis) error {
+func writeFixes(l app.Loaded, s app.Streams, found []doctor.Diagnosis) error {
 	data, done := l.Data, 0
 	for _, d := range found {
 		if !d.Patch.Certain() {

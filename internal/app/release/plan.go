@@ -10,6 +10,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/sanitize"
@@ -80,7 +81,7 @@ func planOne(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy
 	if err != nil {
 		return err
 	}
-	saved, err := deploy.Save(d, observed, plan)
+	saved, err := planfile.New(d, observed, plan)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func planOne(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy
 	return err
 }
 
-func writePlan(path string, saved deploy.Saved) error {
+func writePlan(path string, saved planfile.Plan) error {
 	data, err := json.MarshalIndent(saved, "", "  ")
 	if err != nil {
 		return fmt.Errorf("saving the plan: %w", err)
@@ -108,7 +109,7 @@ func writePlan(path string, saved deploy.Saved) error {
 	return host.Rewrite(path, append(data, '\n'))
 }
 
-func printPlan(s app.Streams, p deploy.Saved) error {
+func printPlan(s app.Streams, p planfile.Plan) error {
 	if p.Uncompared != "" {
 		s.Say("%s: whether containers were changed since release %d is unknown: %s", p.Stack, p.Release, p.Uncompared)
 	}
@@ -162,7 +163,7 @@ func printPlan(s app.Streams, p deploy.Saved) error {
 }
 
 // printDrift shows the fields that differ from what the last release had rendered.
-func printDrift(s app.Streams, p deploy.Saved) error {
+func printDrift(s app.Streams, p planfile.Plan) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	titled := false
 	for _, c := range p.Services {
@@ -185,13 +186,13 @@ func shown(value string) string {
 }
 
 // readPlan reads a saved plan of a stack.
-func readPlan(path, stack string) (deploy.Saved, error) {
+func readPlan(path, stack string) (planfile.Plan, error) {
 	hint := "make one with: hsectl plan --out " + path
 	data, err := host.ReadFile(path, maxPlanBytes)
 	if err != nil {
-		return deploy.Saved{}, &app.UsageError{Err: fmt.Errorf("reading the plan: %w", err), Hint: hint}
+		return planfile.Plan{}, &app.UsageError{Err: fmt.Errorf("reading the plan: %w", err), Hint: hint}
 	}
-	saved, err := deploy.DecodeSaved(data)
+	saved, err := planfile.Decode(data)
 	if err == nil && saved.Stack != stack {
 		err = fmt.Errorf("reading the plan: it is for stack %s, not %s", saved.Stack, stack)
 	}
@@ -207,7 +208,7 @@ func sameAsSaved(path string, d deploy.Desired, o deploy.Observed, p deploy.Plan
 	if err != nil {
 		return err
 	}
-	now, err := deploy.Save(d, o, p)
+	now, err := planfile.New(d, o, p)
 	if err != nil {
 		return err
 	}

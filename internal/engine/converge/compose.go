@@ -95,7 +95,7 @@ func (a *Applier) converge(ctx context.Context, project string, step *deploy.Com
 	if err != nil {
 		return err
 	}
-	known, err := a.restartCounts(ctx, project)
+	known, err := restartCounts(ctx, a.engine, project)
 	if err != nil {
 		return err
 	}

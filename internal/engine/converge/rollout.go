@@ -152,7 +152,7 @@ func (r rolling) start(ctx context.Context, containers int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	known, err := a.restartCounts(ctx, up.project.Name)
+	known, err := restartCounts(ctx, a.engine, up.project.Name)
 	if err != nil {
 		return "", err
 	}

@@ -154,8 +154,8 @@ func (w *watcher) isNew(c engine.Container) bool {
 }
 
 // restartCounts returns how often the containers of a stack have been restarted so far, by id.
-func (a *Applier) restartCounts(ctx context.Context, project string) (map[string]int, error) {
-	list, err := a.engine.Stack(ctx, project)
+func restartCounts(ctx context.Context, e *engine.Connection, project string) (map[string]int, error) {
+	list, err := e.Stack(ctx, project)
 	out := map[string]int{}
 	for _, c := range list {
 		out[c.ID] = c.RestartCount

@@ -96,18 +96,18 @@ func (obs *Observer) origins(ctx context.Context, list []engine.Container) map[s
 	out := map[string]policy.Fact[policy.Origin]{}
 	for _, c := range list {
 		if _, ok := out[c.Image]; !ok {
-			out[c.Image] = obs.origin(ctx, c.Image)
+			out[c.Image] = origin(ctx, obs.engine, c.Image)
 		}
 	}
 	return out
 }
 
-func (obs *Observer) origin(ctx context.Context, id string) policy.Fact[policy.Origin] {
-	inspected, err := obs.engine.API.ImageInspect(ctx, id)
+func origin(ctx context.Context, e *engine.Connection, id string) policy.Fact[policy.Origin] {
+	inspected, err := e.API.ImageInspect(ctx, id)
 	if err != nil {
 		return policy.Unseen[policy.Origin](err.Error())
 	}
-	history, err := obs.engine.API.ImageHistory(ctx, id)
+	history, err := e.API.ImageHistory(ctx, id)
 	if err != nil {
 		return policy.Unseen[policy.Origin](err.Error())
 	}

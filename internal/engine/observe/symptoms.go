@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/stack"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 )
 
 // symptomLines is how many log lines a doctor reads of each service.
@@ -23,14 +23,14 @@ const testLines = 60
 
 // Symptoms says how the containers of each service stand: the first that is sick speaks for all. What is well has no logs
 // read.
-func (obs *Observer) Symptoms(ctx context.Context, s stack.Stack) ([]verify.Symptom, error) {
+func (obs *Observer) Symptoms(ctx context.Context, s stack.Stack) ([]doctor.Symptom, error) {
 	list, err := obs.engine.Stack(ctx, s.Name)
 	if err != nil {
 		return nil, err
 	}
-	var out []verify.Symptom
+	var out []doctor.Symptom
 	for _, service := range s.Services {
-		symptom, have := verify.Symptom{Service: service.Name, Missing: true}, 0
+		symptom, have := doctor.Symptom{Service: service.Name, Missing: true}, 0
 		for _, c := range list {
 			if c.Config.Labels[engine.ComposeService] != service.Name {
 				continue
@@ -97,8 +97,8 @@ func (obs *Observer) wasKilledForMemory(ctx context.Context, c engine.Container)
 	}
 }
 
-func symptomOf(c engine.Container) verify.Symptom {
-	s := verify.Symptom{Service: c.Config.Labels[engine.ComposeService], State: engine.State(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
+func symptomOf(c engine.Container) doctor.Symptom {
+	s := doctor.Symptom{Service: c.Config.Labels[engine.ComposeService], State: engine.State(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled,
 		Restarts: c.RestartCount, Error: c.State.Error}
 	if h := c.State.Health; h != nil && h.Status == container.Unhealthy && len(h.Log) > 0 {
 		s.Health = strings.Join(display.LastLines(h.Log[len(h.Log)-1].Output, testLines), "\n")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/healthtest"
 )
 
 func health() []policy.Control {
@@ -77,7 +78,7 @@ func health() []policy.Control {
 				if untested(f, in) {
 					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
 				}
-				if why := vacuous(f.Health.Value.Test); why != "" {
+				if why := healthtest.Vacuous(f.Health.Value.Test); why != "" {
 					return policy.Fail(f.Health.Tier, "%s", why)
 				}
 				return policy.Pass(f.Health.Tier, "the test can fail")

@@ -1,8 +1,10 @@
-package controls
+package healthtest_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/hsectl/hsectl/internal/policy/healthtest"
 )
 
 func TestVacuousHealthTests(t *testing.T) {
@@ -13,7 +15,7 @@ func TestVacuousHealthTests(t *testing.T) {
 		exec("sh", "-c", "exit 0"), exec("/bin/sh", "-c", "curl -f localhost || true"), exec("bash", "-lc", "true"), exec("sh", "-ec", "true"), exec("timeout", "5", "true"), exec("timeout", "-k", "5", "true"),
 		exec("test", "1"), exec("[", "1", "-eq", "1", "]"), exec("sh", "-c", "sh -c 'exit 0'"),
 	} {
-		if vacuous(test) == "" {
+		if healthtest.Vacuous(test) == "" {
 			t.Errorf("%q passes", test)
 		}
 	}
@@ -24,13 +26,13 @@ func TestVacuousHealthTests(t *testing.T) {
 		"curl -f localhost | echo", "true >/dev/null 2>&1", "if curl -f localhost; then echo up; fi", "if curl -f localhost; then echo up; else echo down; fi", "! false", "test 1", "[ 1 = 1 ]", `[ "x" = x ]`, `sh -c "exit 0"`,
 		"'true'", `"exit" 0`, "echo $(curl -f localhost)", "curl -f localhost >/dev/null || true", "sleep 1 && exit 0",
 	} {
-		if vacuous([]string{"CMD-SHELL", script}) == "" {
+		if healthtest.Vacuous([]string{"CMD-SHELL", script}) == "" {
 			t.Errorf("%q passes", script)
 		}
 	}
 	for _, test := range [][]string{exec("/app", "health"), exec("pg_isready"), exec("sh", "-c", "curl -f localhost"), exec("sh", "-ec", "curl -f localhost; true"), exec("sh", "/check"), exec("false"), exec("test", "-f", "/tmp/ready"),
 		exec("trueish"), exec("exits", "0"), exec("timeout"), exec("env", "A=1", "/app"), {"/app", "health"}} {
-		if why := vacuous(test); why != "" {
+		if why := healthtest.Vacuous(test); why != "" {
 			t.Errorf("%q: %s", test, why)
 		}
 	}
@@ -40,7 +42,7 @@ func TestVacuousHealthTests(t *testing.T) {
 		"if curl -f localhost; then true; else false; fi", "A=$(curl -f localhost)", "$CHECK", "eval true", "for i in 1 2; do curl -f localhost; done", "curl -f localhost |", "pgrep worker", "[ 1 = 2 ]", "echo ok && curl -f localhost",
 		"redis-cli ping | grep -q PONG", "true &&", "wget -qO- localhost | grep ok || exit 1", "trap 'exit 1' TERM; true",
 	} {
-		if why := vacuous([]string{"CMD-SHELL", script}); why != "" {
+		if why := healthtest.Vacuous([]string{"CMD-SHELL", script}); why != "" {
 			t.Errorf("%q: %s", script, why)
 		}
 	}
@@ -51,8 +53,8 @@ func FuzzVacuous(f *testing.F) {
 		f.Add(script)
 	}
 	f.Fuzz(func(t *testing.T, script string) {
-		alone := vacuous([]string{"CMD-SHELL", script})
-		if why := vacuous([]string{"CMD", "sh", "-c", script}); strings.TrimSpace(script) != "" && (why == "") != (alone == "") {
+		alone := healthtest.Vacuous([]string{"CMD-SHELL", script})
+		if why := healthtest.Vacuous([]string{"CMD", "sh", "-c", script}); strings.TrimSpace(script) != "" && (why == "") != (alone == "") {
 			t.Errorf("%q: by itself %q, in a shell %q", script, alone, why)
 		}
 	})

@@ -1,4 +1,5 @@
-package controls
+// Package healthtest says whether a health test can fail at all, by what its shell would do. It is pure.
+package healthtest
 
 import (
 	"fmt"
@@ -9,8 +10,8 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// vacuous says why a health test, as Docker and Compose write it, tests nothing; it is empty for one that can fail.
-func vacuous(test []string) string {
+// Vacuous says why a health test, as Docker and Compose write it, tests nothing; it is empty for one that can fail.
+func Vacuous(test []string) string {
 	said := strings.Join(test, " ")
 	if len(test) == 0 {
 		return "no health test, so it cannot fail"

@@ -1,4 +1,5 @@
-package verify
+// Package doctor recognises why a service is not well by what its container printed and how it ended. It is pure.
+package doctor
 
 import (
 	"cmp"
