@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,7 +140,7 @@ func TestPipelinesLeakNothing(t *testing.T) {
 		for name, run := range runs {
 			cmd := exec.Command(run[0], run[1:]...)
 			cmd.Dir = dir
-			cmd.Env = append(environment, "PROFILE="+profile, "HSECTL_PROFILE="+profile)
+			cmd.Env = append(slices.Clone(environment), "PROFILE="+profile, "HSECTL_PROFILE="+profile)
 			out, _ := cmd.CombinedOutput() // most of them fail, as they should
 			for _, file := range []string{posted, summary, filepath.Join(dir, "review.md")} {
 				data, _ := os.ReadFile(file) // not all of them write each

@@ -47,7 +47,6 @@ type remade struct {
 	config  *container.Config
 	host    *container.HostConfig
 	network map[string]*network.EndpointSettings
-	name    string
 }
 
 // changed is one way in which a container is made again, and the field that it is found by.

@@ -27,10 +27,12 @@ func (e *Connection) Exec(ctx context.Context, id string, command []string, stdi
 	}
 	defer attached.Close()
 	defer context.AfterFunc(ctx, attached.Close)() // a program that never ends is not waited for
-	sent := make(chan error, 1)
+	sent := make(chan struct{})
 	go func() {
-		_, err := attached.Conn.Write(stdin)
-		sent <- errors.Join(err, attached.CloseWrite())
+		defer close(sent)
+		// A program may end without having read it all, and its code says what that means.
+		_, _ = attached.Conn.Write(stdin)
+		_ = attached.CloseWrite()
 	}()
 	var out bytes.Buffer
 	kept := &limitedWriter{&out, maxExecOutput}
@@ -39,7 +41,7 @@ func (e *Connection) Exec(ctx context.Context, id string, command []string, stdi
 		return 0, "", fmt.Errorf("waiting for %s: %w", command[0], context.Cause(ctx))
 	}
 	if err == nil {
-		<-sent // a program may end without having read it all, and its code says what that means
+		<-sent
 		var done client.ExecInspectResult
 		if done, err = e.API.ExecInspect(ctx, made.ID, client.ExecInspectOptions{}); err == nil && done.Running {
 			err = errors.New("its output ended before it did")

@@ -100,7 +100,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 		return err
 	}
 	evidence.SayUnseen(s, judged, "")
-	return sayDraft(ctx, s, in, path, draft, <-before)
+	return sayDraft(s, in, path, draft, <-before)
 }
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
@@ -127,7 +127,7 @@ func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
 }
 
 // sayDraft reports how the Compose files were converted, and what is left to do.
-func sayDraft(ctx context.Context, s app.Streams, in app.Inputs, path string, d importer.Draft, before []finding.Finding) error {
+func sayDraft(s app.Streams, in app.Inputs, path string, d importer.Draft, before []finding.Finding) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range slices.Sorted(maps.Keys(d.Presets)) {
 		s.Say("%s: preset %s", name, d.Presets[name])

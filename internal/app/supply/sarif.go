@@ -2,6 +2,7 @@ package supply
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func writeSARIF(s app.Streams, rules Rules, reports []audit.Report, p audit.Poli
 		}
 	}
 	err := (&app.ReportOptions{Format: "sarif"}).Write(s, doc)
-	if err == app.ErrFindings { // which of them end a scan is decided by their severity
+	if errors.Is(err, app.ErrFindings) { // which of them end a scan is decided by their severity
 		return nil
 	}
 	return err

@@ -68,7 +68,7 @@ func Read(ctx context.Context, e *engine.Connection, from Source) (drift.Request
 	if err != nil {
 		return drift.Requests{}, err
 	}
-	defer cli.Client().Close()
+	defer func() { _ = cli.Client().Close() }() // it has no connection of its own
 	sdk, err := compose.NewComposeService(cli, compose.WithStreams(io.Discard, io.Discard, strings.NewReader("")),
 		compose.WithPrompt(func(string, bool) (bool, error) { return false, nil }))
 	if err != nil {
