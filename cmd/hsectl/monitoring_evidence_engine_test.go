@@ -66,7 +66,7 @@ func monitoringIsProven(t *testing.T, file string) {
 	for service, way := range map[string]string{"app": "its metrics on 3001/metrics", "postgres": "postgres-exporter", "redis": "redis-exporter-redis", "sessions": "redis-exporter-sessions"} {
 		expect(t, found, service+" HSE-MON-001", finding.Pass, finding.Behaved, way)
 	}
-	expect(t, found, aboutAlerts, finding.Pass, finding.Effective, "told to operators")
+	expect(t, found, aboutAlerts, finding.Pass, finding.Effective, "sent to operators")
 	expect(t, found, aboutVerify, finding.Advice, finding.Applied, "no result is stored")
 	expect(t, found, "redis HSE-MON-004", finding.Advice, finding.Applied, "true")
 	expect(t, found, "sessions HSE-MON-004", finding.Pass, finding.Applied, "none in the last")

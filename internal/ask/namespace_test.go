@@ -66,11 +66,13 @@ func TestWrongListeners(t *testing.T) {
 		text      string
 	}{
 		{"HTTP", "http://" + server(t, true, "HTTP/1.0 404 Not Found\r\n\r\nno"), true, "status 404"},
-		{"accepts and closes, HTTP", "http://" + closed, false, "EOF"},
+		{"accepts and closes, HTTP", "http://" + closed, false, ""}, // before the question is written, or after it
+		{"closes without an answer, HTTP", "http://" + server(t, true, ""), false, "EOF"},
 		{"accepts and closes, TCP", "tcp://" + closed, false, "closes it at once"},
 		{"nothing listens", "tcp://" + nothing, false, "refused"},
 		{"UDP only", "tcp://" + udp, false, "refused"},
-		{"another protocol", "http://" + ssh, false, "malformed HTTP"},
+		{"another protocol", "http://" + server(t, true, "SSH-2.0-OpenSSH_9.9\r\n"), false, "malformed HTTP"},
+		{"another protocol that speaks first", "http://" + ssh, false, ""},
 		{"another protocol for a database", "postgres://" + ssh, false, "does not speak PostgreSQL"},
 		{"speaks first", "tcp://" + ssh, true, "accepts connections"},
 		{"waits to be spoken to", "tcp://" + quiet.Addr().String(), true, "accepts connections"},
