@@ -19,17 +19,12 @@ unit:
 	$(GO) test ./...
 	$(GO) -C test test ./...
 
-# All tests, and the linters. Without an engine it fails. Engine tests mostly wait, so three of them run in parallel; the packages that use the
-# engine run one after the other, because health tests fail on an overloaded machine.
-test: check lint unit race engine sshd browser example build
+# All tests, and the linters. Without an engine it fails.
+test: check lint unit race example browser test-engine
 	$(GO) -C test test -tags browser ./report
-	$(GO) test -tags engine -count 1 -timeout 20m -parallel 3 ./cmd/hsectl
-	$(GO) test -tags engine -count 1 -timeout 40m -parallel 3 -skip '^TestPresetsAtWork$$' ./internal/docker
-	$(GO) test -tags engine -count 1 -timeout 20m -parallel 3 -run '^TestPresetsAtWork$$' ./internal/docker
-	$(GO) test -tags engine -count 1 -timeout 20m ./internal/engine/buildkit
 
-# The engine tests on a current engine, which is built once where the engine that answers is older, and a named set on the older
-# one. It takes the place of the engine tests above once a whole run of it has been seen.
+# The engine tests: all of them on a current engine, which is built once where the engine that answers is older, and a named set
+# on the older one.
 test-engine: engine sshd build
 	scripts/test-engine
 
