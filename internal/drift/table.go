@@ -114,6 +114,8 @@ func containerTable() []Exemption {
 		{Path: "Config.Labels[com.docker.compose.version]", Why: composeOwn},
 		{Path: "Config.Labels[com.docker.compose.image]", Why: "it follows from Image, which is compared"},
 		{Path: "Config.Labels[com.docker.compose.replace]", Why: "Compose notes the container whose place this one took"},
+		{Path: "Config.Labels[com.docker.compose.depends_on]", Why: "it is empty on a container that was started next to a running one, of which Compose sees one service only",
+			may: func(c change) bool { return c.got == "" }},
 		{Path: "Config.Labels[com.docker.compose.project.config_files]", Why: composeOwn},
 		{Path: "Config.Labels[com.docker.compose.project.working_dir]", Why: composeOwn},
 		{Path: "Config.Labels[com.docker.compose.project.environment_file]", Why: composeOwn},
