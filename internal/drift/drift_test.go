@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -281,4 +282,28 @@ func same(a, b []byte) bool {
 	p, _ := json.Marshal(x)
 	q, _ := json.Marshal(y)
 	return string(p) == string(q)
+}
+
+// A container that was started next to a running one has no dependencies in its label, and one with others is another.
+func TestDependenciesOfARollout(t *testing.T) {
+	t.Parallel()
+	written := regexp.MustCompile(`("com\.docker\.compose\.depends_on": *)"[^"]+"`)
+	tried := 0
+	for name, s := range engines(t) {
+		for c, raw := range s.Containers {
+			if !written.Match(raw) {
+				continue
+			}
+			tried++
+			for label, differs := range map[string]bool{"": false, "other:service_started:false": true} {
+				changed := written.ReplaceAll(raw, []byte(`${1}"`+label+`"`))
+				if found, err := s.Comparison.Container(serviceOf(t, raw), changed); err != nil || (len(found) > 0) != differs {
+					t.Errorf("%s %s with %q: %v, %v", name, c, label, found, err)
+				}
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no container depends on another")
+	}
 }
