@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/osv-scalibr/extractor/filesystem"
@@ -31,9 +32,12 @@ type Scratch interface {
 	Truncate(size int64) error
 }
 
+// silenced takes the library's logger away. It is one for the whole program, so it is set once.
+var silenced = sync.OnceFunc(func() { scalibrlog.SetLogger(quiet{}) })
+
 // New returns a scanner that puts large files into a scratch file while it reads them.
 func New(limits Limits, scratch func() (Scratch, error)) (*Scanner, error) {
-	scalibrlog.SetLogger(quiet{}) // what matters is recorded as a problem of the layer
+	silenced()
 	extractors, err := newExtractors()
 	if err != nil {
 		return nil, fmt.Errorf("preparing the extractors: %w", err)
