@@ -89,15 +89,8 @@ func TestVerifyAsksWhereCallersStand(t *testing.T) {
 func TestNoTrafficMovesToWhatIsNotReached(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
-	port := freePort(t)
-	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge)
-	s := testStack(t, e, text, "serve")
-	chain, key, _ := certificate(t, "safe.test")
-	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
-	record, err := applyTo(t, e, s, secrets, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := deployEdged(t, e)
+	text, port, s, secrets, record := up.text, up.port, up.Stack, up.secrets, up.record
 	for _, f := range judge(t, e, s) {
 		if f.Control == "HSE-NET-010" && f.Status != finding.Pass {
 			t.Errorf("%s is %s: %s", f.Subject, f.Status, f.Detail)
@@ -142,14 +135,9 @@ func TestDependentsAreRestarted(t *testing.T) {
     shutdown: {grace: 3s}
     health: {command: [/program, health], interval: 2s, timeout: 2s, retries: 5, start_period: 1s}
 `
-	text := strings.NewReplacer("PORT", freePort(t), "SECURE", freePort(t), "  edge:\n", "  keeper:\n"+dependent+"    depends_on: [{service: web, restart: true}]\n  other:\n"+dependent+"    depends_on: [web]\n  edge:\n").Replace(behindEdge)
-	s := testStack(t, e, text, "serve")
-	chain, key, _ := certificate(t, "safe.test")
-	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
-	record, err := applyTo(t, e, s, secrets, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := deployEdged(t, e, "    rollout:", "    depends_on: [base]\n    rollout:",
+		"  edge:\n", "  base:\n"+dependent+"  keeper:\n"+dependent+"    depends_on: [{service: web, restart: true}]\n  other:\n"+dependent+"    depends_on: [web]\n  edge:\n")
+	s, secrets, record := up.Stack, up.secrets, up.record
 	keeper, other := only(t, e, s, "keeper"), only(t, e, s, "other")
 	next := reshaped(s, "web", func(web *stack.Service) { web.Environment = []stack.Variable{{Name: "VERSION", Value: "2"}} })
 	if _, err := applyTo(t, e, next, secrets, record); err != nil {

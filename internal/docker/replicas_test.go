@@ -186,15 +186,9 @@ func shortened(ids []string) []string {
 // again: no request is lost, the edge stays as it is, and in the end all that are there answer.
 func TestReplicasLoseNoRequest(t *testing.T) {
 	e := testEngine(t)
-	port := freePort(t)
-	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t), "command: [MODE]", "command: [MODE]\n    replicas: 3").Replace(behindEdge)
-	s := testStack(t, e, text, "serve")
-	chain, key, _ := certificate(t, "safe.test")
-	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
-	record, err := applyTo(t, e, s, secrets, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := deployEdged(t, e, "command: [MODE]", "command: [MODE]\n    replicas: 3")
+	port, s, secrets, record := up.port, up.Stack, up.secrets, up.record
+	var err error
 	edge := only(t, e, s, "edge").ID
 	if got, want := served(t, port, 12), shortened(idsOf(t, e, s, "web")); len(want) != 3 || !slices.Equal(got, want) {
 		t.Errorf("%v answer, and there are %v", got, want)
@@ -248,15 +242,8 @@ func TestReplicasLoseNoRequest(t *testing.T) {
 // new kind, all of which answer.
 func TestReplicasGoOnAfterAKill(t *testing.T) {
 	e := testEngine(t)
-	port := freePort(t)
-	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t), "command: [MODE]", "command: [MODE]\n    replicas: 3").Replace(behindEdge)
-	s := testStack(t, e, text, "serve")
-	chain, key, _ := certificate(t, "safe.test")
-	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
-	record, err := applyTo(t, e, s, secrets, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := deployEdged(t, e, "command: [MODE]", "command: [MODE]\n    replicas: 3")
+	port, s, secrets, record := up.port, up.Stack, up.secrets, up.record
 	next := reshaped(s, "web", func(w *stack.Service) { w.Environment = []stack.Variable{{Name: "VERSION", Value: "2"}} })
 	d := deploy.Desired{Stack: next, Secrets: secrets, Timeout: deployTimeout, Last: record}
 	_, plan := planOf(t, e, d)
@@ -278,7 +265,7 @@ func TestReplicasGoOnAfterAKill(t *testing.T) {
 	if got := idsOf(t, e, s, "web"); len(got) != 4 {
 		t.Fatalf("the interrupted run left %d containers", len(got))
 	}
-	if _, err = applyTo(t, e, next, secrets, record); err != nil {
+	if _, err := applyTo(t, e, next, secrets, record); err != nil {
 		t.Fatal(err)
 	}
 	list, err := e.Service(t.Context(), s.Name, "web")

@@ -24,8 +24,10 @@ import (
 	"github.com/hsectl/hsectl/internal/ask"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // behindEdge is a service that starts first, behind an edge that listens on PORT.
@@ -167,22 +169,66 @@ func applyTo(t *testing.T, e *Engine, s stack.Stack, secrets map[string]deploy.S
 	if record.Outcome.Containers, err = e.ContainerIDs(t.Context(), s.Name); err != nil {
 		t.Fatal(err)
 	}
+	if failure == nil {
+		asRendered(t, e, s, record.Release)
+	}
 	return record, failure
+}
+
+// asRendered holds that all containers of a stack are what its release says, whichever way they were made.
+func asRendered(t *testing.T, e *Engine, s stack.Stack, r record.Release) {
+	t.Helper()
+	evidence, err := verify.Verify(t.Context(), s, e, verify.Options{Rendered: &verify.Rendered{File: r.Compose, Environment: r.Environment}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, f := range evidence.Findings {
+		if f.Control != policy.WholeComparison {
+			continue
+		}
+		compared++
+		if f.Status != finding.Pass {
+			t.Errorf("%s is not what was rendered: %s: %s", f.Subject, f.Status, f.Detail)
+		}
+	}
+	if compared != len(s.Services) {
+		t.Errorf("%d of %d services were compared", compared, len(s.Services))
+	}
+}
+
+// edged is a stack behind an edge, deployed.
+type edged struct {
+	stack.Stack
+	text         string // of its profile
+	port, secure string // of the edge, on this machine
+	trust        *x509.CertPool
+	secrets      map[string]deploy.Secret
+	record       *record.Entry
+}
+
+// deployEdged deploys the profile behind an edge, with other texts in the place of some.
+func deployEdged(t *testing.T, e *Engine, replaced ...string) edged {
+	t.Helper()
+	out := edged{port: freePort(t), secure: freePort(t)}
+	out.text = strings.NewReplacer(append([]string{"PORT", out.port, "SECURE", out.secure}, replaced...)...).Replace(behindEdge)
+	out.Stack = testStack(t, e, out.text, "serve")
+	chain, key, trust := certificate(t, "safe.test")
+	out.trust, out.secrets = trust, map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
+	var err error
+	if out.record, err = applyTo(t, e, out.Stack, out.secrets, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // While new connections come, a service behind the edge is replaced, replaced by one that never gets healthy, and brought
 // back; then the edge gets another site, another certificate, and one that it refuses: no request is lost.
 func TestRolloutLosesNoRequest(t *testing.T) {
 	e := testEngine(t)
-	port, secure := freePort(t), freePort(t)
-	text := strings.NewReplacer("PORT", port, "SECURE", secure).Replace(behindEdge)
-	first := testStack(t, e, text, "serve")
-	chain, key, trust := certificate(t, "safe.test")
-	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
-	record, err := applyTo(t, e, first, secrets, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := deployEdged(t, e)
+	port, secure, text, trust, first, secrets, record := up.port, up.secure, up.text, up.trust, up.Stack, up.secrets, up.record
+	var err error
 	checkSites(t, port, secure, trust)
 	with := func(mode, version string) stack.Stack {
 		return reshaped(first, "web", func(web *stack.Service) {
@@ -319,15 +365,8 @@ func reloads(t *testing.T, e *Engine, record *record.Entry, text string, secrets
 // ends with a single container of the new kind, which answers.
 func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	e := testEngine(t)
-	port := freePort(t)
-	text := strings.NewReplacer("PORT", port, "SECURE", freePort(t)).Replace(behindEdge)
-	s := testStack(t, e, text, "serve")
-	chain, key, _ := certificate(t, "safe.test")
-	secrets := map[string]deploy.Secret{"chain": deploy.NewSecret(chain), "chain_key": deploy.NewSecret(key)}
-	record, err := applyTo(t, e, s, secrets, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := deployEdged(t, e)
+	port, s, secrets, record := up.port, up.Stack, up.secrets, up.record
 	i := slices.IndexFunc(s.Services, func(s stack.Service) bool { return s.Name == "web" })
 	s.Services = slices.Clone(s.Services)
 	s.Services[i].Environment = []stack.Variable{{Name: "VERSION", Value: "2"}}
@@ -351,7 +390,8 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	if list, err := e.Service(t.Context(), s.Name, "web"); err != nil || len(list) != 2 {
 		t.Fatalf("the interrupted run left %d containers, %v", len(list), err)
 	}
-	if record, err = applyTo(t, e, s, secrets, record); err != nil {
+	record, err := applyTo(t, e, s, secrets, record)
+	if err != nil {
 		t.Fatal(err)
 	}
 	list, err := e.Service(t.Context(), s.Name, "web")
@@ -363,7 +403,7 @@ func TestRolloutGoesOnAfterAKill(t *testing.T) {
 	if got := ask.Send(ctx, ask.Visit{URL: "http://127.0.0.1:" + port + "/", Host: "shop.test", PerSecond: 20}); got.Failed > 0 || got.Requests == 0 {
 		t.Errorf("afterwards %d of %d requests failed: %v", got.Failed, got.Requests, got.Errors)
 	}
-	record = loadsAfterAKill(t, e, text, record, secrets, port)
+	record = loadsAfterAKill(t, e, up.text, record, secrets, port)
 	gate, _ := deploy.GateOf(record.Release)
 	if err := e.Maintain(t.Context(), gate, true); err != nil {
 		t.Fatal(err)
