@@ -80,6 +80,7 @@ func rooms() []room {
 		{"internal/report", "findings and reviews to text, JSON and the other formats; judges nothing", []string{"internal/sanitize", "internal/finding", "internal/review"}},
 		{"internal/importer", "Compose files and running containers to profiles, and to stacks that a review compares", []string{"internal/composefile/specification", "internal/profile/parser", "internal/yamldoc", "internal/composefile", "internal/review", "internal/stack", "internal/profile", "internal/policy", "internal/policy/images", "internal/witness"}},
 		{"internal/engine", "the connection to an engine, and the questions that every room below it asks", []string{"internal/image"}},
+		{"internal/image/imagetest", "layers that no image tool makes, for tests of what reads images", nil},
 		{"internal/engine/enginetest", "an engine's API within a test, for faults that a real one does not produce on demand", nil},
 		{"internal/engine/volumes", "what is in volumes, read and written without running anything", []string{"internal/engine", "internal/deploy", "internal/stack"}},
 		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},

@@ -5,10 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/hsectl/hsectl/internal/image/bundle"
+	"github.com/hsectl/hsectl/internal/image/imagetest"
 )
 
 const (
@@ -138,14 +137,14 @@ func TestOtherImagesAreRefused(t *testing.T) {
 	}
 	var squeezed bytes.Buffer
 	z := gzip.NewWriter(&squeezed)
-	if _, err := z.Write(sparseLayer(1 << 40)); err != nil || z.Close() != nil {
+	if _, err := z.Write(imagetest.Hollow(1 << 40)); err != nil || z.Close() != nil {
 		t.Fatal("packing the layer")
 	}
 	packer, err := zstd.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	denser := string(packer.EncodeAll(sparseLayer(1<<40), nil))
+	denser := string(packer.EncodeAll(imagetest.Hollow(1<<40), nil))
 	for name, c := range map[string]struct {
 		members []member
 		want    string
@@ -161,7 +160,7 @@ func TestOtherImagesAreRefused(t *testing.T) {
 		"a description that is a link":    {with(member{tar.Header{Name: "repositories", Typeflag: tar.TypeSymlink, Linkname: "x"}, ""}), "no plain file"},
 		"a description that is no JSON":   {with(file("repositories", "hello")), "cannot be read"},
 		"a device":                        {with(member{tar.Header{Name: "sda", Typeflag: tar.TypeBlock}, ""}), "no plain file"},
-		"a layer with a hole":             {with(file("blobs/sha256/1", string(sparseLayer(1<<40)))), "larger than"},
+		"a layer with a hole":             {with(file("blobs/sha256/1", string(imagetest.Hollow(1<<40)))), "larger than"},
 		"a compressed layer with a hole":  {with(file("blobs/sha256/1", squeezed.String())), "larger than"},
 		"a layer in zstd with a hole":     {with(file("blobs/sha256/1", denser)), "larger than"},
 		"a configuration that is missing": {change(4, `"Config":"`, `"Config":"x`), "not there"},
@@ -182,26 +181,6 @@ func TestAnIDIsThatOfTheImage(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-}
-
-// sparseLayer is a layer with one file of that size, all of it a hole: the old GNU form, which needs no other header.
-func sparseLayer(size int64) []byte {
-	block := make([]byte, 512)
-	copy(block, "hole")
-	copy(block[100:], "0000644\x000000000\x000000000\x0000000000000\x0000000000000\x00")
-	block[156] = 'S'
-	copy(block[257:], "ustar  \x00")
-	block[386], block[483] = 0x80, 0x80                     // numbers that octal has no room for
-	binary.BigEndian.PutUint64(block[386+4:], uint64(size)) // one piece at the end
-	copy(block[398:], "00000000000\x00")                    // without content
-	binary.BigEndian.PutUint64(block[483+4:], uint64(size))
-	copy(block[148:156], "        ")
-	sum := 0
-	for _, b := range block {
-		sum += int(b)
-	}
-	copy(block[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return append(block, make([]byte, 1024)...)
 }
 
 // without returns the archive without one entry.

@@ -5,10 +5,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -17,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/image/cache"
+	"github.com/hsectl/hsectl/internal/image/imagetest"
 	"github.com/hsectl/hsectl/internal/image/scan"
 )
 
@@ -191,26 +190,6 @@ func TestAGoProgramSaysWhatItIsMadeOf(t *testing.T) {
 	}
 }
 
-// hollow is a layer with one file of that size, all of it a hole: the old GNU form, with numbers in base 256.
-func hollow(size int64) []byte {
-	block := make([]byte, 512)
-	copy(block, "hole")
-	copy(block[100:], "0000644\x000000000\x000000000\x0000000000000\x0000000000000\x00")
-	block[156] = 'S'
-	copy(block[257:], "ustar  \x00")
-	block[386], block[483] = 0x80, 0x80
-	binary.BigEndian.PutUint64(block[390:], uint64(size))
-	copy(block[398:], "00000000000\x00")
-	binary.BigEndian.PutUint64(block[487:], uint64(size))
-	copy(block[148:156], "        ")
-	sum := 0
-	for _, b := range block {
-		sum += int(b)
-	}
-	copy(block[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return append(block, make([]byte, 1024)...)
-}
-
 func TestHostileLayersEndInAnError(t *testing.T) {
 	good := layer(t, file{name: "a", data: strings.Repeat("x", 5000)}, file{name: "../../etc/passwd", data: "root::0:0::/:/bin/sh"})
 	many := layer(t, slices.Repeat([]file{{name: "a"}}, 200)...)
@@ -223,7 +202,7 @@ func TestHostileLayersEndInAnError(t *testing.T) {
 		"cut within a file":    {good[:3000], "", scan.DefaultLimits(), io.ErrUnexpectedEOF},
 		"another digest":       {good, digest([]byte("other")), scan.DefaultLimits(), scan.ErrDigest},
 		"more bytes than fit":  {good, digest(good), scan.Limits{Bytes: 2048, Entries: 10}, scan.ErrTooLarge},
-		"a hole counts":        {hollow(1 << 40), "", scan.DefaultLimits(), scan.ErrTooLarge},
+		"a hole counts":        {imagetest.Hollow(1 << 40), "", scan.DefaultLimits(), scan.ErrTooLarge},
 		"more files than fit":  {many, digest(many), scan.Limits{Bytes: 1 << 30, Entries: 100}, scan.ErrTooLarge},
 		"no archive but noise": {bytes.Repeat([]byte("noise"), 1000), "", scan.DefaultLimits(), tar.ErrHeader},
 	}
