@@ -23,6 +23,8 @@ func (d Difference) String() string {
 	switch {
 	case d.Want == "" && d.Got == "":
 		return d.Path + " differs"
+	case d.Want == "true" && d.Got == "": // a setting that is off counts as one that is not there
+		return d.Path + ": false, not true"
 	case d.Want == "" && d.Got == present:
 		return d.Path + " is there and was not rendered"
 	case d.Want == "":

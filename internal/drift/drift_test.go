@@ -190,7 +190,7 @@ func TestNetworksAndVolumes(t *testing.T) {
 			value any
 			want  string
 		}{
-			{"Internal", nil, "Internal: true was rendered and is missing"},
+			{"Internal", nil, "Internal: false, not true"},
 			{"Attachable", true, "Attachable: true is there and was not rendered"},
 			{"Driver", "macvlan", `Driver: "macvlan", not "bridge"`},
 			{"EnableIPv6", true, "EnableIPv6: true is there and was not rendered"},

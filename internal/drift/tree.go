@@ -204,6 +204,7 @@ var field = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 // path leads to a value: names of fields, and keys in brackets.
 type path []string
 
+// String joins them, as people read it.
 func (p path) String() string {
 	var out strings.Builder
 	for i, token := range p {

@@ -45,13 +45,18 @@ func renderedOf(ctx context.Context, engine *docker.Engine, l app.Loaded) (*veri
 	return &verify.Rendered{File: file, Environment: app.Variables(l), Plain: true}, nil, nil
 }
 
+// named is a control of the catalogue, which has all that this package judges.
+func named(id string) policy.Control {
+	catalogue := controls.Catalogue()
+	return catalogue[slices.IndexFunc(catalogue, func(c policy.Control) bool { return c.ID == id })]
+}
+
 // signed judges who wrote the record of the release, where the profile says who may.
 func signed(history record.History, current record.Entry, l app.Loaded) []finding.Finding {
 	if l.Profile.ReleaseSigning == nil {
 		return nil
 	}
-	catalogue := controls.Catalogue()
-	control := catalogue[slices.IndexFunc(catalogue, func(c policy.Control) bool { return c.ID == policy.SignedRelease })]
+	control := named(policy.SignedRelease)
 	f := finding.Finding{Subject: l.Stack.Name, Control: control.ID, Title: control.Title, Severity: control.Severity, Status: finding.Pass, Tier: finding.Effective,
 		Detail: fmt.Sprintf("release %d is signed", current.Number)}
 	var others []string
@@ -78,8 +83,7 @@ func outdated(number int, changes func() ([]string, error), stack string) ([]fin
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	catalogue := controls.Catalogue()
-	control := catalogue[slices.IndexFunc(catalogue, func(c policy.Control) bool { return c.ID == policy.NewestProfile })]
+	control := named(policy.NewestProfile)
 	shown := found[:min(mostChanges, len(found))]
 	text := fmt.Sprintf("the profile has changed since release %d: %s", number, strings.Join(shown, "; "))
 	if more := len(found) - len(shown); more > 0 {

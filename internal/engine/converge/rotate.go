@@ -119,10 +119,10 @@ func (r rotation) undo(ctx context.Context, cause error, wanted, former string) 
 	if !ok {
 		failed = r.failed(cause.Error())
 	}
-	refused, err := r.login(ctx, wanted)
-	back, oldErr := r.login(ctx, former)
-	if err == nil && oldErr == nil && !refused && back {
-		return failed
+	changed, err := r.login(ctx, wanted)
+	back, formerErr := r.login(ctx, former)
+	if err == nil && formerErr == nil && !changed && back {
+		return failed // nothing was changed
 	}
 	code, _, err := r.exec(ctx, r.step.Secret.Change, former, wanted)
 	if err == nil && code != 0 {
