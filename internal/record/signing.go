@@ -12,7 +12,7 @@ type Signature struct {
 	Value []byte `json:"value"` // by the algorithm of the key
 }
 
-// Signing signs records and verifies them. Without Sign they stay unsigned, and without Verify nobody asks.
+// Signing signs records and verifies them. Without Sign they stay unsigned, and without Verify they are not verified.
 type Signing struct {
 	Sign   func(message []byte) (Signature, error)
 	Verify func(message []byte, s Signature) error

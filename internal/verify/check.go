@@ -22,7 +22,7 @@ type Check struct {
 	Days     int           `json:"days"`     // that a certificate must still be valid
 	Insecure bool          `json:"insecure"` // do not check who signed the certificate
 	Keep     bool          `json:"keep"`     // the answer holds the body, too
-	Hold     bool          `json:"hold"`     // a TCP connection must stay open for a moment: what only takes it, to close it, serves nobody
+	Hold     bool          `json:"hold"`     // a TCP connection must stay open for a moment: one that is only taken and closed serves no caller
 	Own      bool          `json:"-"`        // asked at the own address of the container that asks
 }
 
