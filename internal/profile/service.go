@@ -42,6 +42,7 @@ type Service struct {
 	Metrics      *Metrics        `yaml:"metrics" doc:"where the service exposes its metrics"`
 	SLO          *Objectives     `yaml:"slo" doc:"service level objectives; alerts are derived from them"`
 	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
+	Speaks       *Speaks         `yaml:"speaks" doc:"presets only: the protocol in which the image is asked whether it answers"`
 	FirstStart   []FirstStart    `yaml:"first_start" doc:"presets only: the secrets that the image reads only when it initialises its data, and how they are changed later"`
 	Notes        []string        `yaml:"notes" doc:"known problems; shown by presets"`
 	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that a profile does not model, in Compose syntax; lint reports them"`
@@ -182,6 +183,12 @@ type Reach struct {
 	From   string `yaml:"from" doc:"service that asks, or host for the machine of the engine; the service itself unless written"`
 	URL    string `yaml:"url" doc:"what is asked: http, https, tcp, tls, dns, postgres, mysql, redis, grpc, grpcs, udp or quic, such as http://web:8080/ready"`
 	Status int    `yaml:"status" doc:"status that HTTP must answer with; 200 to 399 unless written"`
+}
+
+// Speaks is the protocol of an image that a client speaks with it, where that is not HTTP.
+type Speaks struct {
+	Port   int    `yaml:"port" doc:"port on which the image listens by default"`
+	Scheme string `yaml:"scheme" doc:"protocol, as the scheme of a question of verify.reach"`
 }
 
 // ReachSchemes are the protocols in which may be asked.

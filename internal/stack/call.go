@@ -52,10 +52,10 @@ func newProtocols(s profile.Service) []Protocol {
 			out = append(out, p)
 		}
 	}
-	if known, ok := presetProtocols()[s.Preset]; ok {
+	if known := s.Speaks; known != nil {
 		switch listen := s.Verify.Listen; {
 		case len(listen) == 0 || slices.Contains(listen, known.Port):
-			add(known)
+			add(Protocol{Port: known.Port, Scheme: known.Scheme})
 		case len(listen) == 1:
 			add(Protocol{Port: listen[0], Scheme: known.Scheme})
 		}
@@ -72,13 +72,6 @@ func newProtocols(s profile.Service) []Protocol {
 	return out
 }
 
-// presetProtocols are the presets whose protocol can be asked, with their port.
-func presetProtocols() map[string]Protocol {
-	return map[string]Protocol{
-		"postgres": {Port: 5432, Scheme: "postgres"}, "mysql": {Port: 3306, Scheme: "mysql"}, "mariadb": {Port: 3306, Scheme: "mysql"},
-		"redis": {Port: 6379, Scheme: "redis"}, "valkey": {Port: 6379, Scheme: "redis"},
-	}
-}
 
 // speaks is what a service speaks on a port: TCP, where the profile does not say more.
 func (s Service) speaks(port int) Protocol {

@@ -85,7 +85,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	service := reflect.TypeFor[profile.Service]()
 	for i := range service.NumField() {
 		key := service.Field(i).Tag.Get("yaml")
-		if _, ok := layered()[key]; !ok && !slices.Contains([]string{"preset", "probes", "secret_files", "first_start", "single"}, key) {
+		if _, ok := layered()[key]; !ok && !slices.Contains([]string{"preset", "probes", "secret_files", "first_start", "speaks", "single"}, key) {
 			t.Errorf("the table has no values for the key %q", key)
 		}
 	}

@@ -386,6 +386,9 @@ func (v *serviceValidator) rest() {
 	if v.s.FirstStart != nil && v.written("first_start") {
 		v.bad(v.at("first_start"), "write first_start: NAME at the secret that the preset's entry is about", "first_start belongs to presets")
 	}
+	if v.s.Speaks != nil && v.written("speaks") {
+		v.bad(v.at("speaks"), "write a question under verify.reach", "speaks belongs to presets")
+	}
 	for i, use := range v.s.Secrets {
 		if known := firstStarts(v.s); use.FirstStart != "" && !slices.Contains(known, use.FirstStart) {
 			v.bad(fmt.Sprintf("%s[%d].first_start", v.at("secrets"), i), "known entries: "+cmp.Or(strings.Join(known, ", "), "none"), "the preset has no first_start %q", use.FirstStart)

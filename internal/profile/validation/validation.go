@@ -142,7 +142,7 @@ func (v *validator) defaults() {
 		"preset": d.Preset != "", "image": d.Image != "", "build": d.Build != nil, "command": d.Command != nil,
 		"entrypoint": d.Entrypoint != nil, "ports": d.Ports != nil, "hostname": d.Hostname != "", "probes": d.Probes != nil,
 		"host_paths": d.HostPaths != nil, "metrics": d.Metrics != nil, "slo": d.SLO != nil,
-		"secret_files": d.SecretFiles != nil, "first_start": d.FirstStart != nil, "single": d.Single != "",
+		"secret_files": d.SecretFiles != nil, "first_start": d.FirstStart != nil, "speaks": d.Speaks != nil, "single": d.Single != "",
 	} {
 		if set {
 			v.bad("defaults."+key, "set it in each service that needs it", "defaults cannot have %s", key)
