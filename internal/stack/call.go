@@ -72,7 +72,6 @@ func newProtocols(s profile.Service) []Protocol {
 	return out
 }
 
-
 // speaks is what a service speaks on a port: TCP, where the profile does not say more.
 func (s Service) speaks(port int) Protocol {
 	i := slices.IndexFunc(s.Protocols, func(p Protocol) bool { return p.Port == port })
