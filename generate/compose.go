@@ -35,11 +35,11 @@ type (
 		Entrypoint  []text                     `yaml:"entrypoint,omitempty"`
 		Command     []text                     `yaml:"command,omitempty"`
 		Hostname    text                       `yaml:"hostname,omitempty"`
-		User        quoted                     `yaml:"user"`
+		User        quoted                     `yaml:"user,omitempty"`
 		ReadOnly    bool                       `yaml:"read_only"`
 		Init        bool                       `yaml:"init"`
-		SecurityOpt []string                   `yaml:"security_opt"`
-		CapDrop     []string                   `yaml:"cap_drop"`
+		SecurityOpt []string                   `yaml:"security_opt,omitempty"`
+		CapDrop     []string                   `yaml:"cap_drop,omitempty"`
 		CapAdd      []string                   `yaml:"cap_add,omitempty"`
 		IPC         string                     `yaml:"ipc"`
 		Tmpfs       []string                   `yaml:"tmpfs,omitempty"`
@@ -51,11 +51,11 @@ type (
 		Networks    []string                   `yaml:"networks,omitempty"`
 		DependsOn   mapping[composeDependency] `yaml:"depends_on,omitempty"`
 		Healthcheck *composeHealthcheck        `yaml:"healthcheck,omitempty"`
-		StopSignal  string                     `yaml:"stop_signal"`
+		StopSignal  string                     `yaml:"stop_signal,omitempty"`
 		StopGrace   string                     `yaml:"stop_grace_period"`
 		Restart     string                     `yaml:"restart"`
-		Deploy      composeDeploy              `yaml:"deploy"`
-		MemswapMax  string                     `yaml:"memswap_limit"`
+		Deploy      composeDeploy              `yaml:"deploy,omitempty"`
+		MemswapMax  string                     `yaml:"memswap_limit,omitempty"`
 		ShmSize     string                     `yaml:"shm_size,omitempty"`
 		Ulimits     composeUlimits             `yaml:"ulimits"`
 		Sysctls     mapping[quoted]            `yaml:"sysctls,omitempty"`
@@ -109,11 +109,11 @@ type (
 
 	composeDeploy struct {
 		Replicas  int              `yaml:"replicas,omitempty"` // left out for one
-		Resources composeResources `yaml:"resources"`
+		Resources composeResources `yaml:"resources,omitempty"`
 	}
 
 	composeResources struct {
-		Limits       composeAmounts  `yaml:"limits"`
+		Limits       composeAmounts  `yaml:"limits,omitempty"`
 		Reservations *composeAmounts `yaml:"reservations,omitempty"`
 	}
 
@@ -124,7 +124,7 @@ type (
 	}
 
 	composeUlimits struct {
-		Nofile int `yaml:"nofile"`
+		Nofile int `yaml:"nofile,omitempty"`
 		Core   int `yaml:"core"`
 	}
 
@@ -195,8 +195,7 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 	_, rootWritable := s.Excepted("HSE-FS-001")
 	out := composeService{
 		Image: literal(s.Image), Profiles: s.Profiles, Entrypoint: literals(s.Entrypoint), Command: literals(s.Command), Hostname: literal(s.Hostname),
-		User: quoted(fmt.Sprintf("%d:%d", s.User.UID, s.User.GID)), ReadOnly: !rootWritable, Init: s.Init,
-		SecurityOpt: []string{"no-new-privileges:true"}, CapDrop: []string{"ALL"}, IPC: "private",
+		ReadOnly: !rootWritable, Init: s.Init, IPC: "private",
 		Environment: environment(s), Networks: s.Networks,
 		StopSignal: s.Shutdown.Signal, StopGrace: duration(s.Shutdown.Grace), Restart: s.Restart,
 		MemswapMax: s.Limits.Memory.Text, Ulimits: composeUlimits{Nofile: s.OpenFiles},
@@ -204,6 +203,15 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 			Limits: composeAmounts{quoted(s.Limits.CPUs), s.Limits.Memory.Text, s.Limits.PIDs},
 		}},
 		Logging: composeLogging{Driver: s.Log.Driver},
+	}
+	if s.User.Known() {
+		out.User = quoted(fmt.Sprintf("%d:%d", s.User.UID, s.User.GID))
+	}
+	if _, gains := s.Excepted("HSE-PRV-002"); !gains {
+		out.SecurityOpt = []string{"no-new-privileges:true"}
+	}
+	if !s.Default {
+		out.CapDrop = []string{"ALL"}
 	}
 	if n := s.Wanted(); n > 1 {
 		out.Deploy.Replicas = n
@@ -228,7 +236,7 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 			out.Tmpfs = append(out.Tmpfs, tmpfs(w))
 		} else {
 			m := composeMount{Type: "volume", Source: w.Volume, Target: literal(w.Path)}
-			if delivered != nil {
+			if delivered != nil && w.Owner.Known() {
 				m.Volume = &composeMountExtra{NoCopy: true} // the engine's copy would undo whose the prepared volume is
 			}
 			out.Volumes = append(out.Volumes, m)
@@ -331,6 +339,9 @@ func tmpfs(w stack.Writable) string {
 	exec := "noexec"
 	if w.Exec {
 		exec = "exec"
+	}
+	if !w.Owner.Known() {
+		return fmt.Sprintf("%s:rw,%s,nosuid,nodev,size=%s,mode=%04o", literal(w.Path), exec, mountSize(w.Size), w.Mode)
 	}
 	return fmt.Sprintf("%s:rw,%s,nosuid,nodev,size=%s,uid=%d,gid=%d,mode=%04o", literal(w.Path), exec, mountSize(w.Size), w.Owner.UID, w.Owner.GID, w.Mode)
 }

@@ -64,9 +64,10 @@ type Finding struct {
 
 // Waiver is the exception that lets a failed control stand.
 type Waiver struct {
-	Reason  string `json:"reason"`
-	Owner   string `json:"owner,omitempty"`
-	Expires string `json:"expires"` // YYYY-MM-DD
+	Reason   string `json:"reason"`
+	Question string `json:"question,omitempty"` // in place of a reason: what is not known yet
+	Owner    string `json:"owner,omitempty"`
+	Expires  string `json:"expires"` // YYYY-MM-DD
 }
 
 // Proven reports whether the finding is an answer a release may rest on. Advice stops nothing.

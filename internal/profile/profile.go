@@ -90,8 +90,10 @@ type Exception struct {
 	Control string `yaml:"control" doc:"id of the control, such as HSE-FS-001"`
 	Service string `yaml:"service" doc:"service it is for"`
 	Reason  string `yaml:"reason" doc:"why it is needed"`
-	Owner   string `yaml:"owner" doc:"owner of the exception"`
-	Expires Day    `yaml:"expires" doc:"last day on which it holds"`
+	// In place of a reason: what hsectl init could not know.
+	Question string `yaml:"question" doc:"in place of a reason: what is not known yet; generate and deploy stop at it. Fix the setting and drop the exception, or write a reason"`
+	Owner    string `yaml:"owner" doc:"owner of the exception"`
+	Expires  Day    `yaml:"expires" doc:"last day on which it holds"`
 }
 
 // Hook is a program that runs on the machine that deploys, such as one that tells a team or asks whether now is the time.

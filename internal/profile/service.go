@@ -16,7 +16,7 @@ type Service struct {
 	Command      []string        `yaml:"command" doc:"arguments of the entry point"`
 	Arguments    []string        `yaml:"arguments" doc:"added at the end of the command, so that a preset's tuning is kept"`
 	Hostname     string          `yaml:"hostname" doc:"fixed host name inside the container"`
-	User         User            `yaml:"user" doc:"numeric uid:gid of every process"`
+	User         User            `yaml:"user" doc:"numeric uid:gid of every process; with an exception for HSE-USR-001 it may be left out, and the image decides"`
 	Init         *bool           `yaml:"init" doc:"run the engine's init as PID 1; false when the image brings its own"`
 	Writable     []Writable      `yaml:"writable" doc:"the only paths the service may write"`
 	HostPaths    []HostPath      `yaml:"host_paths" doc:"paths of the host that the service may read; needs an exception for HSE-FS-003"`
@@ -78,10 +78,13 @@ type HostPath struct {
 
 // Capability is a Linux capability that the service keeps, and why.
 type Capability struct {
-	Name   string `yaml:"name" doc:"name without the CAP_ prefix"`
+	Name   string `yaml:"name" doc:"name without the CAP_ prefix; DEFAULT stands for those that the engine leaves every container, and needs an exception for HSE-CAP-001"`
 	Reason string `yaml:"reason" doc:"why the service cannot do without it"`
 	File   bool   `yaml:"file" doc:"the program has it as a file capability; without it the kernel does not start the program for any user"`
 }
+
+// DefaultCapabilities is the name that stands for the capabilities that the engine leaves every container.
+const DefaultCapabilities = "DEFAULT"
 
 // Resources are bounds of cpu, memory and processes; zero values are not set.
 type Resources struct {

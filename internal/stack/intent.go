@@ -40,7 +40,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 		external := slices.ContainsFunc(s.Volumes, func(v Volume) bool { return v.Name == w.Volume && v.External })
 		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true, External: external}
 		if w.Volume == "" {
-			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: true}
+			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: w.Owner.Known()}
 		}
 		in.Writable = append(in.Writable, m)
 	}
@@ -83,7 +83,7 @@ func (s Service) Waive(findings []finding.Finding) []finding.Finding {
 			out[i].Detail += "; the exception for it expired on " + e.Expires
 		default:
 			out[i].Status = finding.Waived
-			out[i].Waiver = &finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires}
+			out[i].Waiver = &finding.Waiver{Reason: e.Reason, Question: e.Question, Owner: e.Owner, Expires: e.Expires}
 		}
 	}
 	return out

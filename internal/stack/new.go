@@ -68,6 +68,9 @@ func NewSecret(name string, from profile.Secret) Secret {
 func newService(p *profile.Profile, name string) Service {
 	from := p.Services[name]
 	user := User{from.User.UID, from.User.GID}
+	if !from.User.Set {
+		user = ImageUser()
+	}
 	s := Service{
 		Name: name, Preset: from.Preset, Owner: from.Owner, Image: from.Image, Entrypoint: from.Entrypoint,
 		Command: slices.Concat(from.Command, from.Arguments), Hostname: from.Hostname, User: user,
@@ -100,6 +103,10 @@ func newService(p *profile.Profile, name string) Service {
 		s.HostPaths = append(s.HostPaths, HostPath(h))
 	}
 	for _, c := range from.Capabilities {
+		if c.Name == profile.DefaultCapabilities {
+			s.Default = true
+			continue
+		}
 		s.Capabilities = append(s.Capabilities, Capability(c))
 	}
 	for _, use := range from.Secrets {
@@ -128,7 +135,7 @@ func newService(p *profile.Profile, name string) Service {
 	}
 	for _, e := range p.Exceptions {
 		if e.Service == name {
-			s.Exceptions = append(s.Exceptions, Exception{Control: e.Control, Reason: e.Reason, Owner: cmp.Or(e.Owner, from.Owner), Expires: e.Expires.String()})
+			s.Exceptions = append(s.Exceptions, Exception{Control: e.Control, Reason: e.Reason, Question: e.Question, Owner: cmp.Or(e.Owner, from.Owner), Expires: e.Expires.String()})
 		}
 	}
 	return s
@@ -173,6 +180,9 @@ func newResources(r profile.Resources) Resources {
 // newWritable gives a directory to the service's user only, unless the profile says otherwise.
 func newWritable(w profile.Writable, user User) Writable {
 	out := Writable{Path: w.Path, Volume: w.Volume, Size: size(w.Tmpfs), Mode: 0o700, Owner: user, Exec: w.Exec}
+	if !user.Known() && w.Volume == "" {
+		out.Mode = 0o1777 // as the engine makes a tmpfs by itself
+	}
 	if w.Mode.Set {
 		out.Mode = w.Mode.Bits
 	}

@@ -48,6 +48,7 @@ type Service struct {
 	HostPaths    []HostPath   // only with an exception for HSE-FS-003
 	Configs      []ConfigFile // sorted by path
 	Capabilities []Capability
+	Default      bool // it also keeps the capabilities that the engine leaves every container; only with an exception for HSE-CAP-001
 	Limits       Resources
 	Reservations Resources
 	ShmSize      Size
@@ -79,8 +80,14 @@ type Service struct {
 	day string // exceptions whose last day lies before it waive nothing; see AsOf
 }
 
-// User is a numeric user and group.
+// User is a numeric user and group; both are below zero where the image decides, which takes an exception for HSE-USR-001.
 type User struct{ UID, GID int }
+
+// ImageUser is the user of a service that leaves it to its image.
+func ImageUser() User { return User{-1, -1} }
+
+// Known reports whether the profile says who the user is.
+func (u User) Known() bool { return u.UID >= 0 }
 
 // Size is an amount of memory or storage in bytes, with the text a person wrote.
 type Size struct {
@@ -242,10 +249,27 @@ type Volume struct {
 
 // Exception lets a control fail for a time.
 type Exception struct {
-	Control string
-	Reason  string
-	Owner   string
-	Expires string // YYYY-MM-DD
+	Control  string
+	Reason   string
+	Question string // in place of a reason: what is not known yet
+	Owner    string
+	Expires  string // YYYY-MM-DD
+}
+
+// Question is what must be answered before a stack is rendered or deployed.
+type Question struct{ Service, Control, Text string }
+
+// Questions returns the open questions of all services, in the order of the services.
+func (s Stack) Questions() []Question {
+	var out []Question
+	for _, service := range s.Services {
+		for _, e := range service.Exceptions {
+			if e.Question != "" {
+				out = append(out, Question{service.Name, e.Control, e.Question})
+			}
+		}
+	}
+	return out
 }
 
 // Source says where the value comes from, in words.

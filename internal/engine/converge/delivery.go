@@ -32,6 +32,7 @@ type delivery struct {
 
 // packConfigs packs configuration files into a directory: their owner may read them, and no user may change them.
 func packConfigs(w *tar.Writer, dir string, owner stack.User, files []stack.ConfigFile) error {
+	owner = deploy.Holder(owner)
 	made := map[string]bool{".": true}
 	var parents func(below string) error
 	parents = func(below string) error {
@@ -211,13 +212,18 @@ func (d *delivery) packSecrets(ctx context.Context, w *tar.Writer, id, dir strin
 	return packValues(w, dir, s.Owner, values)
 }
 
-// packValues packs secrets into a directory: files of mode 0400 that belong to a user, where only that user may enter.
+// packValues packs secrets into a directory: files of mode 0400 that belong to a user, where only that user may enter. Where the
+// image decides who reads them, every user of the one container that gets the volume may.
 func packValues(w *tar.Writer, dir string, owner stack.User, values map[string][]byte) error {
-	if err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o500, Uid: owner.UID, Gid: owner.GID}); err != nil {
+	directory, file := int64(0o500), int64(0o400)
+	if !owner.Known() {
+		owner, directory, file = deploy.Holder(owner), 0o555, 0o444
+	}
+	if err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: directory, Uid: owner.UID, Gid: owner.GID}); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		err := w.WriteHeader(&tar.Header{Name: path.Join(dir, name), Mode: 0o400, Uid: owner.UID, Gid: owner.GID, Size: int64(len(values[name]))})
+		err := w.WriteHeader(&tar.Header{Name: path.Join(dir, name), Mode: file, Uid: owner.UID, Gid: owner.GID, Size: int64(len(values[name]))})
 		if err != nil {
 			return fmt.Errorf("packing secret %s: %w", name, err)
 		}

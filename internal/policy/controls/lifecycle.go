@@ -1,6 +1,7 @@
 package controls
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,6 +65,9 @@ func firstProcess(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Undetermined("PID 1 was not seen")
 	}
 	first := f.Processes.Value[i]
+	if in.Stop.Signal == "" && f.Stop.Known() { // the profile leaves it to the image
+		in.Stop.Signal = f.Stop.Value.Signal
+	}
 	signal := signalNumber(in.Stop.Signal)
 	zombies := 0
 	for _, p := range f.Processes.Value {
@@ -119,14 +123,14 @@ func stop(f policy.Facts, in policy.Intent) policy.Verdict {
 	switch {
 	case !f.Stop.Known():
 		return policy.Unknown(f.Stop, "the stop settings")
-	case f.Stop.Value.Signal != in.Stop.Signal:
+	case in.Stop.Signal != "" && f.Stop.Value.Signal != in.Stop.Signal:
 		return policy.Fail(f.Stop.Tier, "stopped by %s, not by %s", f.Stop.Value.Signal, in.Stop.Signal)
 	case f.Stop.Value.Grace < in.Stop.Grace:
 		return policy.Fail(f.Stop.Tier, "killed after %s, not after %s", f.Stop.Value.Grace, in.Stop.Grace)
 	case f.Stop.Value.Init != in.Stop.Init:
 		return policy.Fail(f.Stop.Tier, "the engine's init is %s", map[bool]string{true: "on but not declared", false: "declared but off"}[f.Stop.Value.Init])
 	}
-	return policy.Pass(f.Stop.Tier, "%s, then %s of grace", in.Stop.Signal, in.Stop.Grace)
+	return policy.Pass(f.Stop.Tier, "%s, then %s of grace", cmp.Or(in.Stop.Signal, f.Stop.Value.Signal, "the image's signal"), in.Stop.Grace)
 }
 
 func restart(f policy.Facts, _ policy.Intent) policy.Verdict {

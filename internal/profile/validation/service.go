@@ -90,11 +90,14 @@ func (v *serviceValidator) image() {
 	}
 }
 
+func (v *serviceValidator) excepted(control string) bool { return v.p.Excepted(control, v.name) != nil }
+
 func (v *serviceValidator) user() {
 	switch {
+	case !v.s.User.Set && v.excepted("HSE-USR-001"):
 	case !v.s.User.Set:
 		v.bad(v.at("user"), `write user: "1000:1000" with the ids of the image's user, or name a preset`, "service %q has no user", v.name)
-	case v.s.User.UID == 0 && v.p.Excepted("HSE-USR-001", v.name) == nil:
+	case v.s.User.UID == 0 && !v.excepted("HSE-USR-001"):
 		v.bad(v.at("user"), "add an exception for HSE-USR-001 with a reason, if it must be", "service %q runs as root", v.name)
 	}
 }
@@ -163,6 +166,10 @@ func (v *serviceValidator) capabilities() {
 	for i, c := range v.s.Capabilities {
 		at := fmt.Sprintf("%s[%d]", v.at("capabilities"), i)
 		switch {
+		case c.Name == profile.DefaultCapabilities:
+			if !v.excepted("HSE-CAP-001") {
+				v.bad(at+".name", "name the few that are needed, or add an exception for HSE-CAP-001 with a reason", "the engine's default capabilities cannot be kept without an exception")
+			}
 		case c.Name == "ALL":
 			v.bad(at, "name the few that are needed, each with its reason", "all capabilities cannot be added")
 		case !slices.Contains(policy.Capabilities(), c.Name):
@@ -178,15 +185,15 @@ func (v *serviceValidator) capabilities() {
 
 func (v *serviceValidator) resources() {
 	l, r := v.s.Limits, v.s.Reservations
-	if l.Memory.N == 0 {
+	if l.Memory.N == 0 && !v.excepted("HSE-RES-001") {
 		v.bad(v.at("limits.memory"), "write limits: {memory: 512M}", "service %q has no memory limit", v.name)
-	} else if l.Memory.N < 6<<20 {
+	} else if l.Memory.N > 0 && l.Memory.N < 6<<20 {
 		v.bad(v.at("limits.memory"), "the engine requires at least 6M", "the memory limit %s is too small", l.Memory)
 	}
-	if l.CPUs.Nano == 0 {
+	if l.CPUs.Nano == 0 && !v.excepted("HSE-RES-003") {
 		v.bad(v.at("limits.cpus"), `write limits: {cpus: "1.0"}`, "service %q has no cpu limit", v.name)
 	}
-	if l.PIDs < 1 {
+	if l.PIDs < 1 && (l.PIDs < 0 || !v.excepted("HSE-RES-004")) {
 		v.bad(v.at("limits.pids"), "write limits: {pids: 200}", "the limit of processes must be above zero, not %d", l.PIDs)
 	}
 	if r.PIDs != 0 {
@@ -208,7 +215,7 @@ func (v *serviceValidator) resources() {
 
 func (v *serviceValidator) shutdown() {
 	s := v.s.Shutdown
-	if !slices.Contains(signals(), s.Signal) {
+	if s.Signal != "" && !slices.Contains(signals(), s.Signal) { // without one the image decides
 		v.bad(v.at("shutdown.signal"), yamldoc.DidYouMean(s.Signal, signals()), "unknown stop signal %q", s.Signal)
 	}
 	if s.Timeout.D > 0 && s.Timeout.D >= s.Grace.D {

@@ -279,7 +279,10 @@ func (v *validator) exceptions() {
 		if _, ok := v.p.Services[e.Service]; !ok {
 			v.bad(path+".service", yamldoc.DidYouMean(e.Service, slices.Collect(maps.Keys(v.p.Services))), "service %q not found", e.Service)
 		}
-		if strings.TrimSpace(e.Reason) == "" {
+		switch {
+		case strings.TrimSpace(e.Reason) != "" && e.Question != "":
+			v.bad(path+".question", "drop the question: the reason answers it", "the exception for %s has a reason and a question", e.Control)
+		case strings.TrimSpace(e.Reason) == "" && strings.TrimSpace(e.Question) == "":
 			v.bad(path+".reason", "say why the control cannot hold", "the exception for %s has no reason", e.Control)
 		}
 		if e.Expires.T.IsZero() {
