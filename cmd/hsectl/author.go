@@ -27,6 +27,11 @@ it. Without FILE it formats every file of -f.`,
 	return cmd
 }
 
+// acceptQuestions adds the flag of what refuses a profile with open questions.
+func acceptQuestions(accept *bool, cmd *cobra.Command) {
+	cmd.Flags().BoolVar(accept, "accept-questions", false, "go on with open questions: the controls that they are about stay as they are, under their exceptions")
+}
+
 func newGenerate(g *app.Settings, s app.Streams) *cobra.Command {
 	var o author.GenerateOptions
 	cmd := &cobra.Command{
@@ -47,6 +52,7 @@ The same profile always produces the same bytes. Files are replaced atomically; 
 	cmd.Flags().StringVarP(&o.Out, "out", "o", "build", "output directory")
 	cmd.Flags().StringVar(&o.Explained, "explain", "", "write nothing; show where the value at this path of the profile comes from")
 	cmd.Flags().BoolVar(&o.Check, "check", false, "write nothing; exit 3 when the output directory is stale")
+	acceptQuestions(&o.Accept, cmd)
 	return cmd
 }
 
@@ -59,12 +65,13 @@ func newInit(g *app.Settings, s app.Streams) *cobra.Command {
 
 With --preset SERVICE=PRESET it writes a new stack of known images. With --from it converts Compose files into a profile:
 include, extends, anchors and variables are resolved, images with a preset are detected, and hardening is
-added where it can be justified. Nothing is lost: keys that a profile does not model go to passthrough:, settings that
-fail a control get an exception that expires in 30 days, and what the files do not define becomes a question in a comment
-that begins with TODO(hsectl). Values that look like secrets are not copied.
+added where it breaks nothing: where the image, its preset or the file say what the service needs. Nothing is lost: keys that a
+profile does not model go to passthrough:, and settings that fail a control get an exception that expires in 30 days. What is not
+known stays as it was, under an exception with a question: in place of a reason; generate and deploy stop at open questions. With
+--strict it is guessed instead. Values that look like secrets are not copied.
 
-With --running, the running containers of the project answer these questions: the user of their processes, the paths they
-wrote, their memory usage, the image's own health test. The containers are not changed or restarted.
+With --running, the running containers of the project help to answer these questions: the user of their processes, the paths they
+wrote, the image's own health test. The containers are not changed or restarted.
 
 On a terminal init prompts for missing flags and prints the equivalent command. In a script it never prompts.`,
 		Example: `  hsectl init --preset app=node --preset db=postgres
@@ -84,5 +91,6 @@ On a terminal init prompts for missing flags and prints the equivalent command. 
 	cmd.Flags().StringVar(&o.Name, "name", "", "name of the new stack (default: the name of the directory)")
 	cmd.Flags().BoolVar(&o.Except, "except", false, "add an exception of 30 days for each control that still fails, so that the profile can be deployed today")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "replace an existing profile")
+	cmd.Flags().BoolVar(&o.Strict, "strict", false, "with --from: harden every service, and guess what is not known of its user, paths and limits")
 	return cmd
 }

@@ -49,6 +49,7 @@ deploy that fails is stopped, and its containers keep their logs, unless --keep 
 	flags.StringVar(&o.Bundle, "bundle", "", "deploy a file of hsectl bundle write; no registry is queried, and no profile is read")
 	cmd.MarkFlagsMutuallyExclusive("bundle", "plan", "abort")
 	flags.BoolVar(&o.Monitoring, "monitoring", false, "also deploy the monitoring stack of the profile")
+	acceptQuestions(&o.Accept, cmd)
 	return cmd
 }
 

@@ -19,8 +19,7 @@ func declared[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Declare
 
 // defaults are the capabilities that the engine leaves a container: moby's profile, unchanged since Docker 1.12.
 func defaultCapabilities() uint64 {
-	return policy.CapabilityMask("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
-		"SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE")
+	return policy.CapabilityMask(policy.DefaultCapabilities()...)
 }
 
 // Facts returns what a service is declared to be, as far as its file tells. What only the image or the engine knows is unknown.

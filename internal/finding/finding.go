@@ -70,6 +70,14 @@ type Waiver struct {
 	Expires  string `json:"expires"` // YYYY-MM-DD
 }
 
+// Why returns the reason, or the question that stands in its place.
+func (w Waiver) Why() string {
+	if w.Question != "" {
+		return "open question: " + w.Question
+	}
+	return w.Reason
+}
+
 // Proven reports whether the finding is an answer a release may rest on. Advice stops nothing.
 func (f Finding) Proven() bool {
 	switch f.Status {
@@ -77,6 +85,17 @@ func (f Finding) Proven() bool {
 		return true
 	}
 	return false
+}
+
+// Questions counts the open questions under which controls are waived. One that is about several controls of a subject counts once.
+func Questions(findings []Finding) int {
+	asked := map[string]bool{}
+	for _, f := range findings {
+		if f.Waiver != nil && f.Waiver.Question != "" {
+			asked[f.Subject+": "+f.Waiver.Question] = true
+		}
+	}
+	return len(asked)
 }
 
 // Tally counts findings by status.

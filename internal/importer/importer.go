@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/image/facts"
 	"github.com/hsectl/hsectl/internal/policy/images"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -27,7 +28,8 @@ type Draft struct {
 	Presets   map[string]string   // the preset of each service that has one
 	Passed    map[string][]string // the keys of each service that are passed through; "" is the stack itself
 	Filed     []string            // variables that became secrets, as in the comments: SERVICE: WHAT IS NOW
-	Questions []string            // what could not be decided, as in the comments: SERVICE: QUESTION
+	Open      []string            // what must be answered before it is rendered, as in the exceptions: SERVICE: QUESTION
+	Questions []string            // what else could not be decided, as in the comments: SERVICE: QUESTION
 	Problems  []*yamldoc.Problem  // what must be fixed before the profile is valid
 }
 
@@ -39,6 +41,10 @@ type Target struct {
 	Library  parser.Library
 	Observed map[string]Observation // what running containers show, by service; empty without --running
 	Excepts  []Except               // further exceptions, each for the time of an import
+
+	Strict bool                                    // guess what is not known, instead of asking
+	Images map[string]*facts.Facts                 // what the images of services show; none for one that could not be had
+	Owner  func(path string) (uid int, known bool) // whose a path of this machine is; nil where that cannot be told
 }
 
 // Except lets a control of a service fail for the time of an import.
@@ -72,7 +78,7 @@ type importer struct {
 	files   map[string]fromVariable // secrets that were variables, by name
 }
 
-type waiver struct{ control, service, reason string }
+type waiver struct{ control, service, reason, question string }
 
 // Profile turns the project into a profile that says the same, plus the hardening that can be justified. Nothing is
 // lost: what has no place is passed through, and what could not be decided is asked in comments.
@@ -181,7 +187,19 @@ func (i *importer) ask(service, format string, args ...any) string {
 // waive adds an exception, once.
 func (i *importer) waive(control, service, reason string) {
 	if !slices.ContainsFunc(i.waivers, func(w waiver) bool { return w.control == control && w.service == service }) {
-		i.waivers = append(i.waivers, waiver{control, service, reason})
+		i.waivers = append(i.waivers, waiver{control: control, service: service, reason: reason})
+	}
+}
+
+// open leaves controls as they were, each under an exception that asks.
+func (i *importer) open(service, question string, controls ...string) {
+	for _, control := range controls {
+		if !slices.ContainsFunc(i.waivers, func(w waiver) bool { return w.control == control && w.service == service }) {
+			i.waivers = append(i.waivers, waiver{control: control, service: service, question: question})
+		}
+	}
+	if asked := service + ": " + question; !slices.Contains(i.draft.Open, asked) {
+		i.draft.Open = append(i.draft.Open, asked)
 	}
 }
 
@@ -199,11 +217,15 @@ func (i *importer) stack(out ordered) {
 			one := newOrdered()
 			one.set("control", w.control)
 			one.set("service", w.service)
-			one.set("reason", w.reason)
+			if w.question != "" {
+				one.set("question", w.question)
+			} else {
+				one.set("reason", w.reason)
+			}
 			one.set("expires", (&yaml.Node{Kind: yaml.ScalarNode, Value: i.t.Today.AddDate(0, 0, waiverDays).Format(time.DateOnly)}))
 			list = append(list, flow(one))
 		}
-		out.set("exceptions", list, todo+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: fix it, or give the reason why it is needed")
+		out.set("exceptions", list, todo+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: fix it, or give the reason why it is needed. A question is answered by that, too")
 	}
 	if len(i.extra) > 0 {
 		out.set("passthrough", i.verbatim(i.extra), "Keys of Compose that have no place in a profile.")
@@ -303,7 +325,7 @@ func (i *importer) volumes(out ordered) {
 		options, comment := map[string]any{}, ""
 		if bool(i.p.Types().Volumes[name].External) {
 			options["external"] = true
-			if i.shared[name] != "" {
+			if _, written := i.shared[name]; written {
 				delete(rest, "external")
 			}
 		}
@@ -315,7 +337,7 @@ func (i *importer) volumes(out ordered) {
 			mine.set(name, flow(options), comment)
 		}
 		i.unnamed(rest, name)
-		if len(rest) == 0 && i.shared[name] != "" {
+		if _, written := i.shared[name]; written && len(rest) == 0 {
 			delete(all, name)
 		} else {
 			all[name] = rest
@@ -336,6 +358,9 @@ func (i *importer) presetOf(service, image string) (name string, values map[stri
 		return "", nil
 	}
 	name = images.Recognise(image)
+	if known := images.Lookup(image); known.Runtime && !i.t.Strict {
+		return "", nil // what runs in it is not known
+	}
 	if values, ok := i.presets[name]; ok && name != "" {
 		return name, values
 	}

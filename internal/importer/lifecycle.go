@@ -22,6 +22,7 @@ func (m lifetime) lifecycle() {
 	if g := m.s.StopGracePeriod; m.take("stop_grace_period") && g != nil && *g > 0 {
 		shutdown["grace"] = time.Duration(*g).String()
 	}
+	m.ownSignal(shutdown)
 	if len(shutdown) > 0 {
 		m.out.set("shutdown", flow(shutdown))
 	}
@@ -52,6 +53,10 @@ func signal(s string) string {
 func (m lifetime) health() {
 	h := m.s.HealthCheck
 	tested := h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE"
+	if !tested && !m.t.Strict {
+		m.ownHealth(h)
+		return
+	}
 	if !tested {
 		inPreset, _ := m.preset["health"].(map[string]any)
 		hasTest := slices.ContainsFunc([]string{"command", "shell", "http", "tcp", "none"}, func(k string) bool { return inPreset[k] != nil })
@@ -159,6 +164,10 @@ func (m lifetime) tests(name string) bool {
 	other := m.p.Types().Services[name]
 	if h := other.HealthCheck; h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE" {
 		return true
+	}
+	if !m.t.Strict {
+		n := m.needsOf(other)
+		return n.Health || len(n.Test) > 1
 	}
 	_, preset := m.presetOf(name, other.Image)
 	health, _ := preset["health"].(map[string]any)

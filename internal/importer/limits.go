@@ -12,6 +12,10 @@ type bounds struct{ *moving }
 
 func (m bounds) limits() {
 	m.take("mem_limit", "memswap_limit", "cpus", "pids_limit", "mem_reservation", "cpu_quota", "cpu_period", "shm_size")
+	if !m.t.Strict {
+		m.ownLimits()
+		return
+	}
 	defaults, _ := m.preset["limits"].(map[string]any)
 	limits := map[string]any{}
 	var guessed, comments []string
@@ -40,6 +44,11 @@ func (m bounds) limits() {
 	if len(limits) > 0 {
 		m.out.set("limits", flow(limits), comments...)
 	}
+	m.besides()
+}
+
+// besides moves what is reserved, shared memory and the limit of open files.
+func (m bounds) besides() {
 	m.reservations()
 	if m.s.ShmSize > 0 {
 		m.out.set("shm_size", size(int64(m.s.ShmSize)))

@@ -24,6 +24,7 @@ func (m storage) writable() {
 	var questions []string
 	raw, _ := m.rest["volumes"].([]any)
 	m.take("volumes", "tmpfs")
+	loose := !m.t.Strict && m.user == ""
 	for n, v := range m.s.Volumes {
 		entry, question := m.place(v)
 		if entry == nil {
@@ -34,6 +35,10 @@ func (m storage) writable() {
 	}
 	for _, t := range m.s.Tmpfs {
 		mount := composefile.Tmpfs(t)
+		if loose && mount.Size == 0 && !mount.Exec && tmpfsOption(t, "mode") == "" {
+			left = append(left, map[string]any{"type": "tmpfs", "target": mount.Path}) // as large as it becomes
+			continue
+		}
 		if !movable(mount.Path) {
 			left = append(left, map[string]any{"type": "tmpfs", "target": mount.Path, "tmpfs": map[string]any{"size": max(mount.Size, 1<<26)}})
 			continue
@@ -46,6 +51,10 @@ func (m storage) writable() {
 			entry["mode"] = mode
 		}
 		list, questions = append(list, flow(entry)), append(questions, question)
+	}
+	if !m.t.Strict {
+		m.ownPaths(list, left, questions)
+		return
 	}
 	if m.preset == nil && !m.s.ReadOnly {
 		if m.temporary() {
@@ -109,10 +118,10 @@ func (m storage) place(v types.ServiceVolumeConfig) (entry map[string]any, quest
 		return nil, ""
 	}
 	entry = map[string]any{"path": target, "volume": v.Source}
-	if first, ok := m.shared[v.Source]; ok && first != m.user {
+	if first, ok := m.shared[v.Source]; ok && first != "" && m.user != "" && first != m.user {
 		entry["owner"] = first
 		question = m.ask("volume %s is written by users %s and %s; which of them owns it?", v.Source, first, m.user)
-	} else {
+	} else if !ok || first == "" {
 		m.shared[v.Source] = m.user
 	}
 	if v.Bind != nil && v.Bind.SELinux != "" && question == "" {

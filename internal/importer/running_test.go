@@ -66,7 +66,7 @@ func TestSeenAnswersQuestions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			target := Target{Dir: filepath.Dir(path), Source: "compose.yml", Today: today, Library: profiles.Library{}}
+			target := Target{Dir: filepath.Dir(path), Source: "compose.yml", Today: today, Library: profiles.Library{}, Strict: true}
 			if c.seen != nil {
 				target.Observed = map[string]Observation{"app": *c.seen}
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/importer/needs"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/witness"
 )
@@ -23,8 +24,9 @@ type moving struct {
 	name   string // in the profile
 	rest   map[string]any
 	out    ordered
-	preset map[string]any // values of the preset; nil without one
-	user   string
+	preset map[string]any  // values of the preset; nil without one
+	needs  needs.Needs     // what is known of it; nothing of a strict import
+	user   string          // uid:gid; empty where the image decides
 	filed  map[string]bool // variables that became files
 }
 
@@ -32,6 +34,7 @@ func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
 	m := &moving{importer: i, s: s, name: clean(s.Name), rest: rest, out: newOrdered(), filed: map[string]bool{}}
 	delete(rest, "extends")
 	m.image()
+	m.know()
 	m.runs()
 	m.identity()
 	m.capabilities()
@@ -176,6 +179,9 @@ func (m *moving) runs() {
 	if m.take("hostname") {
 		m.out.set("hostname", m.s.Hostname)
 	}
+	if !m.t.Strict {
+		m.asBefore()
+	}
 }
 
 func anys[S ~[]string](list S) []any {
@@ -188,8 +194,12 @@ func anys[S ~[]string](list S) []any {
 
 // identity moves the user, and asks for it when the file does not tell.
 func (m *moving) identity() {
-	m.take("user", "read_only", "cap_drop")
+	m.take("user", "read_only")
 	uids, gids := composefile.IDs(m.s.User)
+	if !m.t.Strict {
+		m.ownUser(uids[0], gids[0])
+		return
+	}
 	preset, _ := m.preset["user"].(string)
 	switch {
 	case uids[0] > 0 && gids[0] >= 0:
@@ -214,6 +224,10 @@ func (m *moving) identity() {
 		}
 		m.runAs("1000:1000", m.ask("which user does the image run as? See: %s", where))
 	}
+	m.init()
+}
+
+func (m *moving) init() {
 	if m.take("init") {
 		m.out.set("init", m.s.Init != nil && *m.s.Init)
 	}
@@ -225,7 +239,11 @@ func (m *moving) runAs(user, comment string) {
 }
 
 func (m *moving) capabilities() {
-	m.take("cap_add")
+	m.take("cap_add", "cap_drop")
+	if !m.t.Strict {
+		m.ownCapabilities()
+		return
+	}
 	names := composefile.CapabilityNames(m.s.CapAdd)
 	if slices.Contains(names, "ALL") {
 		names = policy.Capabilities()
@@ -265,6 +283,9 @@ func (m *moving) environment() {
 		default:
 			out.set(name, *value)
 		}
+	}
+	if !m.t.Strict {
+		m.untuned(out)
 	}
 	if len(out.n.Content) > 0 {
 		m.out.set("environment", out)

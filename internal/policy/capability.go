@@ -25,6 +25,14 @@ func CapabilityMask(names ...string) uint64 {
 	return mask
 }
 
+// DefaultCapabilities are those that the engine leaves every container (moby, oci/caps/defaults.go).
+func DefaultCapabilities() []string {
+	return strings.Fields("CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE")
+}
+
+// Bounding returns what the service can have: what it is granted, and what an exception leaves it.
+func (in Intent) Bounding() uint64 { return in.Capabilities | in.Kept }
+
 // CapabilityList returns the names in a set, without those of newer kernels.
 func CapabilityList(mask uint64) []string {
 	var out []string

@@ -220,6 +220,7 @@ type Intent struct {
 	Root             bool   // an exception allows uid 0
 	FileCapabilities uint64 // those of Capabilities that a program carries, and does not start without
 	Capabilities     uint64
+	Kept             uint64 // capabilities that an exception leaves the service, without granting any
 	Writable         []Mount
 	Host             []Mount // paths of the host that an exception lets the service read
 	Denied           []string

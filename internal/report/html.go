@@ -61,12 +61,12 @@ type countOf struct {
 
 func newView(d Document) view {
 	v := view{Document: d, Verdict: d.verdict(), Proven: finding.Proven(d.Findings), Open: unproven(d.Findings),
-		Summary: summary(finding.Tally(d.Findings), len(d.Findings))}
+		Summary: summary(d.Findings)}
 	v.Owners = strings.Join(owners(d.Findings), ", ")
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
 		tally := finding.Tally(mine)
-		p := posture{Name: subject, Owner: owner(mine), Worst: worst(mine), All: len(mine), Sentence: summary(tally, len(mine)), Open: unproven(mine)}
+		p := posture{Name: subject, Owner: owner(mine), Worst: worst(mine), All: len(mine), Sentence: summary(mine), Open: unproven(mine)}
 		for _, s := range order() {
 			if tally[s] > 0 {
 				p.Counts = append(p.Counts, countOf{s, tally[s]})

@@ -98,7 +98,7 @@ func junitTest(class string, f finding.Finding) junitCase {
 	case finding.Waived:
 		c.Skipped = &junitMessage{Message: "waived: " + f.Detail}
 		if f.Waiver != nil {
-			c.Skipped.Message = fmt.Sprintf("waived until %s: %s", f.Waiver.Expires, f.Waiver.Reason)
+			c.Skipped.Message = fmt.Sprintf("waived until %s: %s", f.Waiver.Expires, f.Waiver.Why())
 		}
 	case finding.NotApplicable:
 		c.Skipped = &junitMessage{Message: "not applicable: " + f.Detail}

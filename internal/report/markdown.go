@@ -34,7 +34,7 @@ func Markdown(w io.Writer, d Document) error {
 	if d.Before != nil {
 		markdownChanges(&b, Compare(d.Before.Findings, d.Findings))
 	}
-	fmt.Fprintf(&b, "\n<details><summary>All evidence: %s</summary>\n\n| | service | control | severity | evidence | detail |\n|---|---|---|---|---|---|\n", summary(finding.Tally(d.Findings), len(d.Findings)))
+	fmt.Fprintf(&b, "\n<details><summary>All evidence: %s</summary>\n\n| | service | control | severity | evidence | detail |\n|---|---|---|---|---|---|\n", summary(d.Findings))
 	for _, f := range d.Findings {
 		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s |\n", symbol(f.Status), cell(f.Subject), cell(f.Control), cell(f.Title), f.Severity, f.Tier, cell(f.Detail))
 	}

@@ -129,7 +129,7 @@ func sarifResult(d Document, rule int, f finding.Finding) *sarif.Result {
 	out.AddLocation(sarifLocation(d, f))
 	if f.Status == finding.Waived && f.Waiver != nil {
 		out.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
-			WithJustification(fmt.Sprintf("until %s: %s", f.Waiver.Expires, f.Waiver.Reason)))
+			WithJustification(fmt.Sprintf("until %s: %s", f.Waiver.Expires, f.Waiver.Why())))
 	}
 	return out
 }

@@ -31,8 +31,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 	width := column(subjects(d.Findings))
 	for _, subject := range subjects(d.Findings) {
 		mine := of(d.Findings, subject)
-		tally := finding.Tally(mine)
-		fmt.Fprintf(&b, "%s %-*s %s%s\n", p.mark(worst(mine)), width, subject, summary(tally, len(mine)), ownerOf(mine))
+		fmt.Fprintf(&b, "%s %-*s %s%s\n", p.mark(worst(mine)), width, subject, summary(mine), ownerOf(mine))
 		blind := map[string][]string{} // controls that are unknown for the same cause
 		for _, f := range mine {
 			if !o.All && (f.Status == finding.Pass || f.Status == finding.NotApplicable) {
@@ -58,7 +57,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 			}
 			switch {
 			case f.Status == finding.Waived && f.Waiver != nil:
-				fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Reason)
+				fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Why())
 			case !f.Proven() || f.Status == finding.Advice:
 				fmt.Fprintf(&b, "      %s\n", p.dim(strings.TrimPrefix(f.Where+": "+f.Remedy, ": ")))
 			}
@@ -69,7 +68,6 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 			}
 		}
 	}
-	total := finding.Tally(d.Findings)
 	verdict := p.good(d.verdict())
 	if !finding.Proven(d.Findings) {
 		verdict = p.bad(d.verdict())
@@ -80,7 +78,7 @@ func Text(w io.Writer, d Document, o TextOptions) error {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "\n%s: %s — %s\n", d.Subject, verdict, summary(total, len(d.Findings)))
+	fmt.Fprintf(&b, "\n%s: %s — %s\n", d.Subject, verdict, summary(d.Findings))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -130,14 +128,19 @@ func worst(findings []finding.Finding) finding.Status {
 	return finding.Unknown
 }
 
-func summary(tally map[finding.Status]int, all int) string {
+func summary(findings []finding.Finding) string {
+	tally, all := finding.Tally(findings), len(findings)
+	open := ""
+	if n := finding.Questions(findings); n > 0 {
+		open = display.Count(n, "question") + " open · "
+	}
 	parts := []string{fmt.Sprintf("%d of %d controls hold", tally[finding.Pass], all)}
 	for _, s := range order() {
 		if n := tally[s]; n > 0 && s != finding.Pass {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return open + strings.Join(parts, ", ")
 }
 
 // painter colours by meaning only.

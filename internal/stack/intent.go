@@ -36,6 +36,9 @@ func (s Stack) Intent(service Service) policy.Intent {
 			in.FileCapabilities |= policy.CapabilityMask(c.Name)
 		}
 	}
+	if service.Default {
+		in.Kept = policy.CapabilityMask(policy.DefaultCapabilities()...)
+	}
 	for _, w := range service.Writable {
 		external := slices.ContainsFunc(s.Volumes, func(v Volume) bool { return v.Name == w.Volume && v.External })
 		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true, External: external}

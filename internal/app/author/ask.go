@@ -143,6 +143,9 @@ func inWords(path string, o InitOptions) string {
 	if o.Force {
 		words = append(words, "--force")
 	}
+	if o.Strict {
+		words = append(words, "--strict")
+	}
 	if path != "hsectl.yaml" {
 		words = append(words, "-f "+path)
 	}

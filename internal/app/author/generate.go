@@ -19,6 +19,7 @@ type GenerateOptions struct {
 	Out       string
 	Explained string // the path of a value; nothing is written then
 	Check     bool   // write nothing; findings when the directory is stale
+	Accept    bool   // open questions
 }
 
 func checkStale(s app.Streams, out string, files []generate.File) error {
@@ -49,6 +50,9 @@ func Generate(g *app.Settings, s app.Streams, o GenerateOptions) error {
 		return err
 	}
 	if err := l.Weakened(); err != nil {
+		return err
+	}
+	if err := l.Unanswered(s, o.Accept); err != nil {
 		return err
 	}
 	l.WarnExpired(s)

@@ -39,6 +39,7 @@ type InitOptions struct {
 	Force   bool
 	Except  bool
 	Running bool
+	Strict  bool // guess what is not known
 }
 
 // writeProfile writes the new profile, unless one already exists.
@@ -76,7 +77,10 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 			return &app.UsageError{Err: err}
 		}
 	}
-	target := importer.Target{Dir: dir, Source: filepath.Base(o.From[0]), Today: time.Now(), Library: profiles.Library{}}
+	target := importer.Target{Dir: dir, Source: filepath.Base(o.From[0]), Today: time.Now(), Library: profiles.Library{}, Strict: o.Strict, Owner: ownerOf}
+	if !o.Strict {
+		target.Images = look(ctx, g, s, p)
+	}
 	if o.Running {
 		if target.Observed, err = inspectRunning(ctx, g, s, cmp.Or(o.Name, p.Name)); err != nil {
 			return err
@@ -101,6 +105,16 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	}
 	evidence.SayUnseen(s, judged, "")
 	return sayDraft(s, in, path, draft, <-before)
+}
+
+// ownerOf returns whose a path of this machine is.
+func ownerOf(path string) (uid int, known bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	uid, _, known = host.Owner(info)
+	return uid, known
 }
 
 // failing returns what fails in a profile, to be excepted. A profile that is not valid yet has nothing to judge.
@@ -138,8 +152,11 @@ func sayDraft(s app.Streams, in app.Inputs, path string, d importer.Draft, befor
 	for _, line := range d.Filed {
 		s.Say("%s", line)
 	}
-	for _, q := range gathered(d.Questions) {
+	for _, q := range gathered(d.Open) {
 		s.Say("? %s", q)
+	}
+	for _, q := range gathered(d.Questions) {
+		s.Say("TODO %s", q)
 	}
 	if len(d.Problems) > 0 {
 		for _, p := range d.Problems {
@@ -161,7 +178,11 @@ func sayDraft(s app.Streams, in app.Inputs, path string, d importer.Draft, befor
 		return err
 	}
 	s.Say("after   %s", posture(now))
-	s.Say("next: answer the %s in %s, then run: hsectl lint && hsectl generate", display.Count(len(d.Questions), "question"), path)
+	if len(d.Open) > 0 {
+		s.Say("next: answer the %s under exceptions: in %s, then run: hsectl lint && hsectl generate; --accept-questions goes on without answers", display.Count(len(d.Open), "question"), path)
+		return nil
+	}
+	s.Say("next: see the comments with TODO(hsectl) in %s, then run: hsectl lint && hsectl generate", path)
 	return nil
 }
 
@@ -202,7 +223,11 @@ func titleOf(service string) string {
 // posture counts findings by status.
 func posture(findings []finding.Finding) string {
 	n := finding.Tally(findings)
-	return fmt.Sprintf("%d of %d controls hold, %d fail, %d unknown, %d waived", n[finding.Pass]+n[finding.NotApplicable], len(findings), n[finding.Fail], n[finding.Unknown], n[finding.Waived])
+	open := ""
+	if q := finding.Questions(findings); q > 0 {
+		open = display.Count(q, "question") + " open · "
+	}
+	return open + fmt.Sprintf("%d of %d controls hold, %d fail, %d unknown, %d waived", n[finding.Pass]+n[finding.NotApplicable], len(findings), n[finding.Fail], n[finding.Unknown], n[finding.Waived])
 }
 
 // initPresets writes a stack of known images. Values that a preset leaves open become questions in comments.

@@ -28,6 +28,7 @@ type DeployOptions struct {
 	DryRun  bool
 	Abort   bool
 	Hooks   bool // a rollback runs them, too
+	Accept  bool // open questions
 	Load    ProbeLoad
 
 	Monitoring bool
@@ -117,6 +118,9 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 		stacks = append(stacks, monitor)
 	}
 	if err := l.Weakened(); err != nil {
+		return err
+	}
+	if err := l.Unanswered(d.Streams, d.options.Accept || d.options.DryRun); err != nil {
 		return err
 	}
 	for _, one := range stacks {

@@ -108,7 +108,7 @@ func unread(name string, err error) string {
 func waiver(l app.Loaded, service, control string) (finding.Waiver, bool) {
 	for _, e := range l.Profile.Exceptions {
 		if e.Service == service && e.Control == control && !e.Expires.Over(l.Today) {
-			return finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}, true
+			return finding.Waiver{Reason: e.Reason, Question: e.Question, Owner: e.Owner, Expires: e.Expires.String()}, true
 		}
 	}
 	return finding.Waiver{}, false

@@ -109,7 +109,7 @@ func refuseImages(s app.Streams, findings []finding.Finding) ([]finding.Finding,
 			refused = true
 			s.Say("%s: %s %s: %s\n  hint: %s", f.Subject, f.Control, f.Status, f.Detail, f.Remedy)
 		case f.Status == finding.Waived:
-			s.Say("%s: %s is waived until %s: %s", f.Subject, f.Control, f.Waiver.Expires, f.Waiver.Reason)
+			s.Say("%s: %s is waived until %s: %s", f.Subject, f.Control, f.Waiver.Expires, f.Waiver.Why())
 		}
 	}
 	if refused {
@@ -137,7 +137,7 @@ func candidate(ctx context.Context, l app.Loaded, engine *docker.Engine, service
 	}
 	for _, e := range l.Profile.Exceptions {
 		if e.Service == service && !e.Expires.Over(l.Today) {
-			c.Waived[e.Control] = finding.Waiver{Reason: e.Reason, Owner: e.Owner, Expires: e.Expires.String()}
+			c.Waived[e.Control] = finding.Waiver{Reason: e.Reason, Question: e.Question, Owner: e.Owner, Expires: e.Expires.String()}
 		}
 	}
 	return c, nil

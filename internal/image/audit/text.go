@@ -63,7 +63,7 @@ func Text(w io.Writer, r Report, p Policy, all bool) error {
 		}
 		fmt.Fprintf(&b, "  %-14s %-11s %-8s %s\n      %s\n", f.Status, f.Control, f.Severity, f.Title, f.Detail)
 		if f.Waiver != nil {
-			fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Reason)
+			fmt.Fprintf(&b, "      waived until %s: %s\n", f.Waiver.Expires, f.Waiver.Why())
 		} else if f.Remedy != "" {
 			fmt.Fprintf(&b, "      %s\n", f.Remedy)
 		}

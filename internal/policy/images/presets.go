@@ -127,13 +127,13 @@ func rootStart(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Pass(f.Declaration.Tier, "the image does not change its user")
 	}
 	needed := slices.Clone(k.Root)
-	if in.Capabilities&policy.CapabilityMask("DAC_OVERRIDE") != 0 {
+	if in.Bounding()&policy.CapabilityMask("DAC_OVERRIDE") != 0 {
 		needed = slices.DeleteFunc(needed, func(c string) bool { return c == "DAC_READ_SEARCH" })
 	}
 	if f.Stop.Value.Init {
 		needed = append(needed, "KILL") // the init is root, what it must signal is not
 	}
-	if lack := policy.CapabilityMask(needed...) &^ in.Capabilities; lack != 0 {
+	if lack := policy.CapabilityMask(needed...) &^ in.Bounding(); lack != 0 {
 		return policy.Fail(f.Declaration.Tier, "%s starts as root and lacks %s", name, policy.CapabilityNames(lack))
 	}
 	return policy.Pass(f.Declaration.Tier, "%s has what it needs to change its user", name)
@@ -145,7 +145,7 @@ func fileCapability(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	_, name, k := text(f, in)
 	skips := slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == "SKIP_SETCAP" && v.Value != "" })
-	if k.FileCapability == "" || skips || in.Capabilities&policy.CapabilityMask(k.FileCapability) != 0 {
+	if k.FileCapability == "" || skips || in.Bounding()&policy.CapabilityMask(k.FileCapability) != 0 {
 		return policy.Pass(f.Environment.Tier, "no file capability is taken away")
 	}
 	return policy.Fail(f.Environment.Tier, "the program of %s carries %s and does not start without it", name, k.FileCapability)
@@ -156,7 +156,7 @@ func silentRoot(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Unknown(f.Declaration, "the text of the service")
 	}
 	d, name, k := text(f, in)
-	if k.StaysRoot && d.User == "" && in.Capabilities&policy.CapabilityMask("SETUID", "SETGID") == 0 {
+	if k.StaysRoot && d.User == "" && in.Bounding()&policy.CapabilityMask("SETUID", "SETGID") == 0 {
 		return policy.Fail(f.Declaration.Tier, "%s keeps running as root when it cannot change its user", name)
 	}
 	return policy.Pass(f.Declaration.Tier, "the user does not depend on the entry point")

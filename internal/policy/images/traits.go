@@ -26,6 +26,23 @@ type traits struct {
 	Variable       string   `yaml:"variable"`
 	Store          bool     `yaml:"store"`
 	Missing        []string `yaml:"missing"`
+	Tags           []string `yaml:"tags"`
+}
+
+// takenIn is what an import may rely on; profiles/data/images.yaml says what the keys are.
+type takenIn struct {
+	User      string            `yaml:"user"`
+	Variants  map[string]string `yaml:"variants"`
+	Account   string            `yaml:"account"`
+	Program   []string          `yaml:"program"`
+	Data      string            `yaml:"data"`
+	DataFrom  map[string]string `yaml:"data_from"`
+	Elsewhere []string          `yaml:"elsewhere"`
+	Runtime   bool              `yaml:"runtime"`
+	Loose     string            `yaml:"loose"`
+	Serves    bool              `yaml:"serves"`
+	Content   []string          `yaml:"content"`
+	Settings  []string          `yaml:"settings"`
 }
 
 // grace is a time to stop in, written 30s or 2m.
@@ -39,8 +56,9 @@ func (g *grace) UnmarshalText(text []byte) (err error) {
 
 // table is what is known of images as of a day, by the name of the preset.
 type table struct {
-	AsOf   string            `yaml:"as_of"`
-	Images map[string]traits `yaml:"images"`
+	AsOf    string             `yaml:"as_of"`
+	Images  map[string]traits  `yaml:"images"`
+	TakenIn map[string]takenIn `yaml:"taken_in"`
 }
 
 func parseTable(file string, data []byte) (table, error) {
@@ -74,7 +92,7 @@ func lookUp(reference, preset string) (name string, k traits) {
 	repository, tag := splitReference(reference)
 	all := wellKnown().Images
 	for name, k := range all {
-		if !slices.Contains(k.Repositories, repository) {
+		if !slices.Contains(k.Repositories, repository) || len(k.Tags) > 0 && !slices.ContainsFunc(k.Tags, func(part string) bool { return strings.Contains(tag, part) }) {
 			continue
 		}
 		for _, slim := range []string{"slim", "distroless"} { // slim variants of runtimes have no tools
@@ -100,7 +118,8 @@ func splitReference(reference string) (repository, tag string) {
 	if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
 		repository, tag = repository[:i], repository[i+1:]
 	}
-	for _, prefix := range []string{"index.docker.io/", "docker.io/", "library/"} {
+	// Mirrors of Docker Hub have the images of Docker Hub under their own name.
+	for _, prefix := range []string{"index.docker.io/", "docker.io/", "public.ecr.aws/docker/", "mirror.gcr.io/", "library/"} {
 		repository = strings.TrimPrefix(repository, prefix)
 	}
 	return repository, tag
