@@ -207,7 +207,7 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 	if s.User.Known() {
 		out.User = quoted(fmt.Sprintf("%d:%d", s.User.UID, s.User.GID))
 	}
-	if _, gains := s.Excepted("HSE-PRV-002"); !gains {
+	if !s.Gains {
 		out.SecurityOpt = []string{"no-new-privileges:true"}
 	}
 	if !s.Default {

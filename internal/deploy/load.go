@@ -73,7 +73,7 @@ func loading(s stack.Service, delivered generate.Delivery, want deliveredFiles, 
 		to := record.LiveVolume(one.from)
 		has, exists := o.Delivered[to]
 		files := settled(has.Digests)
-		same = same && exists && has.Owner == Holder(s.User) && maps.Equal(files, one.want)
+		same = same && exists && has.Owner == FileOwner(s.User) && maps.Equal(files, one.want)
 		*one.into = Copied{From: one.from, To: to}
 		for _, file := range slices.Sorted(maps.Keys(files)) {
 			if _, stays := one.want[file]; !stays {

@@ -387,8 +387,8 @@ func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {
 	return out
 }
 
-// Holder returns whose the delivered files of a service are: of root, where the image decides who reads them.
-func Holder(u stack.User) stack.User { return stack.User{UID: max(u.UID, 0), GID: max(u.GID, 0)} }
+// FileOwner returns whose the delivered files of a service are: of root, where the image decides who reads them.
+func FileOwner(u stack.User) stack.User { return stack.User{UID: max(u.UID, 0), GID: max(u.GID, 0)} }
 
 // VolumeName returns the name that Compose gives a volume of the stack on the engine.
 func VolumeName(s stack.Stack, volume string) string {
@@ -404,7 +404,7 @@ func VolumeName(s stack.Stack, volume string) string {
 // volume already holds the same.
 func secretsStep(d Desired, s stack.Service, have SecretState, kept map[string]SecretState) (*Step, string) {
 	digests := secretDigests(d, s, kept)
-	same := have.Volume != "" && have.Owner == Holder(s.User) && maps.Equal(have.Digests, digests)
+	same := have.Volume != "" && have.Owner == FileOwner(s.User) && maps.Equal(have.Digests, digests)
 	if same {
 		return nil, have.Volume
 	}

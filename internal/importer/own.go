@@ -78,11 +78,9 @@ func (m *moving) asBefore() {
 
 // untuned takes back the variables of a preset: they are made for its limits and for one container of new data.
 func (m *moving) untuned(out ordered) {
-	tuned, _ := m.preset["environment"].(map[string]any)
-	for _, name := range slices.Sorted(maps.Keys(tuned)) {
-		if _, own := m.s.Environment[name]; !own {
-			out.set(name, reset())
-		}
+	if tuned, _ := m.preset["environment"].(map[string]any); len(tuned) > 0 {
+		out.n.Tag = override
+		m.out.set("environment", out, "in place of the variables that the preset has")
 	}
 }
 
@@ -179,6 +177,7 @@ func (m *moving) ownCapabilities() {
 		m.out.set("capabilities", all, comment)
 	}
 	if !m.needs.Privileges && !m.s.Privileged && !policy.SecurityOptions(m.s.SecurityOpt).NoNewPrivileges() {
+		m.out.set("new_privileges", true)
 		m.open(m.name, "does a program of the image change its user when it starts, such as sudo? If not, drop the exception for HSE-PRV-002", "HSE-PRV-002")
 	}
 }

@@ -110,8 +110,8 @@ volumes: {db: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) {
 				t.Errorf("mounts %s, command %v", mountsOf(s), s.Command)
 			}
 		}},
-		"another variant": {`services: {a: {image: "docker.io/library/rabbitmq:3.13-management-alpine", volumes: ["q:/var/lib/rabbitmq"]}}
-volumes: {q: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { confined(t, s, "100:101") }},
+		"another variant": {`services: {a: {image: "docker.io/library/rabbitmq:3.13-management-alpine", volumes: ["data:/var/lib/rabbitmq"]}}
+volumes: {data: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { confined(t, s, "100:101") }},
 		"a mirror of Docker Hub": {`services: {a: {image: "public.ecr.aws/docker/library/postgres:17", volumes: ["db:/var/lib/postgresql/data"]}}
 volumes: {db: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { confined(t, s, "999:999") }},
 		"the image says more than its name": {`services: {a: {image: "postgres:16", volumes: ["db:/var/lib/postgresql/data"]}}
@@ -162,8 +162,8 @@ volumes: {db: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) {
 				t.Errorf("runs %v %v", s.Entrypoint, s.Command)
 			}
 		}},
-		"a command of the user's own": {`services: {a: {image: "redis:7", command: sh -c "chown redis /data && exec redis-server", volumes: ["q:/data"]}}
-volumes: {q: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
+		"a command of the user's own": {`services: {a: {image: "redis:7", command: sh -c "chown redis /data && exec redis-server", volumes: ["data:/data"]}}
+volumes: {data: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
 		"the image's own signal": {`services: {a: {image: "pgvector/pgvector:pg16"}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
 		"postgres 18 with the old path": {`services: {a: {image: "postgres:18", volumes: ["db:/var/lib/postgresql/data"]}}
 volumes: {db: {}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
@@ -202,15 +202,15 @@ volumes: {es: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) {
 				t.Errorf("environment %v, mounts %s", s.Environment, mountsOf(s))
 			}
 		}},
-		"kafka keeps where its data is": {`services: {a: {image: "apache/kafka:3.9.0", volumes: ["k:/tmp/kraft-combined-logs"]}}
-volumes: {k: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) {
+		"kafka keeps where its data is": {`services: {a: {image: "apache/kafka:3.9.0", volumes: ["logs:/tmp/kraft-combined-logs"]}}
+volumes: {logs: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) {
 			asBefore(t, s)
 			if len(s.Environment) > 0 || mountsOf(s) != "volume /tmp/kraft-combined-logs" {
 				t.Errorf("environment %v, mounts %s", s.Environment, mountsOf(s))
 			}
 		}},
-		"objects that belong to root": {`services: {a: {image: "minio/minio:latest", command: server /data, volumes: ["m:/data"]}}
-volumes: {m: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
+		"objects that belong to root": {`services: {a: {image: "minio/minio:latest", command: server /data, volumes: ["objects:/data"]}}
+volumes: {objects: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
 		"nginx with its own page": {`services: {a: {image: "nginx:1.29", ports: ["8080:80"], volumes: ["./html:/usr/share/nginx/html:ro", "./site.conf:/etc/nginx/conf.d/default.conf:ro"]}}`,
 			func(t *testing.T, s types.ServiceConfig, _ taken) {
 				confined(t, s, "101:101")
@@ -228,8 +228,8 @@ volumes: {m: {}}`, func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore
 			func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
 		"nginx with keys": {`services: {a: {image: "nginx:1.29", ports: ["443:443"], volumes: ["./certs:/etc/nginx/certs:ro"]}}`,
 			func(t *testing.T, s types.ServiceConfig, _ taken) { asBefore(t, s) }},
-		"grafana": {`services: {a: {image: "grafana/grafana-oss:11.2.0", volumes: ["g:/var/lib/grafana"]}}
-volumes: {g: {}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
+		"grafana": {`services: {a: {image: "grafana/grafana-oss:11.2.0", volumes: ["data:/var/lib/grafana"]}}
+volumes: {data: {}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
 			confined(t, s, "472:472")
 			if tk.draft.Presets["a"] != "grafana" || len(s.Environment) > 0 {
 				t.Errorf("presets %v, environment %v", tk.draft.Presets, s.Environment)

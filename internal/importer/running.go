@@ -101,14 +101,15 @@ func (m storage) holdsMount(dir string) bool {
 	return slices.ContainsFunc(m.p.Mounts(m.s), func(o policy.Mount) bool { return strings.HasPrefix(path.Clean(o.Path), dir+"/") })
 }
 
-// observedMemory is a limit of twice what the container held at most, in steps of 64 MiB; false when that is not known.
+// observedMemory is a limit of twice what the container held at most, in steps of 64 MiB, and never less than the guess without it:
+// a container that was idle says nothing of the load. It is false when that is not known.
 func (m bounds) observedMemory() (limit, comment string, ok bool) {
-	const step = 64 << 20
+	const step, least = 64 << 20, 512 << 20
 	seen := m.seen()
 	if seen == nil || seen.Memory <= 0 || seen.Memory > 1<<50 {
 		return "", "", false
 	}
-	return size((2*seen.Memory + step - 1) / step * step), fmt.Sprintf("its container was seen to hold %dM at most; the limit leaves room for twice that", max(seen.Memory>>20, 1)), true
+	return size(max(least, (2*seen.Memory+step-1)/step*step)), fmt.Sprintf("its container was seen to hold %dM at most; the limit leaves room for twice that", max(seen.Memory>>20, 1)), true
 }
 
 // observedTest moves the image's own test of health, with its words; false when there is none.

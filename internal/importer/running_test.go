@@ -24,7 +24,7 @@ func TestSeenAnswersQuestions(t *testing.T) {
 		{
 			"everything is seen", `image: example.org/app:1`,
 			&Observation{Users: []string{"1001:1001"}, Written: []string{"/app/data", "/tmp", "/var/cache/app"}, Memory: 100 << 20, Listening: []int{80}, Test: []string{"CMD-SHELL", "curl -f ${HOST}"}},
-			[]string{`user: "1001:1001"`, "path: /var/cache/app, tmpfs: 64M", "path: /app/data, volume: app-app-data", "memory: 256M", "shell: curl -f $${HOST}", "hold 100M at most"},
+			[]string{`user: "1001:1001"`, "path: /var/cache/app, tmpfs: 64M", "path: /app/data, volume: app-app-data", "memory: 512M", "shell: curl -f $${HOST}", "hold 100M at most"},
 			[]string{"which user", "where else", "memory? This", "HSE-HLT-001", "path: /tmp, tmpfs: 64M, why"},
 		},
 		{

@@ -287,7 +287,7 @@ func (m *moving) environment() {
 	if !m.t.Strict {
 		m.untuned(out)
 	}
-	if len(out.n.Content) > 0 {
+	if len(out.n.Content) > 0 && out.n.Tag != override {
 		m.out.set("environment", out)
 	}
 }

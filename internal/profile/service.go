@@ -8,46 +8,47 @@ import (
 
 // Service is one service of the stack.
 type Service struct {
-	Preset       string          `yaml:"preset" doc:"name of a preset that knows this image: its user, paths, health command and tuning"`
-	Owner        string          `yaml:"owner" doc:"owner of the service: a team or an address; its exceptions have the same owner unless they name another"`
-	Image        string          `yaml:"image" doc:"image reference; a built service may leave it out"`
-	Build        *Build          `yaml:"build" doc:"how to build the image from source"`
-	Entrypoint   []string        `yaml:"entrypoint" doc:"replaces the image's entry point"`
-	Command      []string        `yaml:"command" doc:"arguments of the entry point"`
-	Arguments    []string        `yaml:"arguments" doc:"added at the end of the command, so that a preset's tuning is kept"`
-	Hostname     string          `yaml:"hostname" doc:"fixed host name inside the container"`
-	User         User            `yaml:"user" doc:"numeric uid:gid of every process; with an exception for HSE-USR-001 it may be left out, and the image decides"`
-	Init         *bool           `yaml:"init" doc:"run the engine's init as PID 1; false when the image brings its own"`
-	Writable     []Writable      `yaml:"writable" doc:"the only paths the service may write"`
-	HostPaths    []HostPath      `yaml:"host_paths" doc:"paths of the host that the service may read; needs an exception for HSE-FS-003"`
-	Capabilities []Capability    `yaml:"capabilities" doc:"capabilities to keep, each with its reason; all others are dropped"`
-	Limits       Resources       `yaml:"limits" doc:"upper bounds of cpu, memory and processes"`
-	Reservations Resources       `yaml:"reservations" doc:"resources reserved for the service"`
-	ShmSize      Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
-	OpenFiles    int             `yaml:"open_files" doc:"limit of open files"`
-	Shutdown     Shutdown        `yaml:"shutdown" doc:"how the service stops"`
-	Replicas     *int            `yaml:"replicas" doc:"number of identical containers; default 1"`
-	Rollout      *Rollout        `yaml:"rollout" doc:"how a new container replaces the old one"`
-	Health       *Health         `yaml:"health" doc:"health test of the service"`
-	Secrets      []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
-	Environment  map[string]Env  `yaml:"environment" doc:"environment variables"`
-	Ports        []Port          `yaml:"ports" doc:"published ports; on 127.0.0.1 unless an address is written"`
-	Networks     []string        `yaml:"networks" doc:"networks the service joins"`
-	DependsOn    []Dependency    `yaml:"depends_on" doc:"services that must be healthy first"`
-	Profiles     []string        `yaml:"profiles" doc:"the service is part of the stack only where one of these is chosen, as with Compose: --profiles NAME"`
-	Restart      string          `yaml:"restart" doc:"unless-stopped, always, on-failure:N or no"`
-	Logging      Logging         `yaml:"logging" doc:"log driver and rotation"`
-	Labels       map[string]Text `yaml:"labels" doc:"labels of the container"`
-	Verify       Verify          `yaml:"verify" doc:"what verify must see on the running container"`
-	Metrics      *Metrics        `yaml:"metrics" doc:"where the service exposes its metrics"`
-	SLO          *Objectives     `yaml:"slo" doc:"service level objectives; alerts are derived from them"`
-	SecretFiles  []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
-	Speaks       *Speaks         `yaml:"speaks" doc:"presets only: the protocol in which the image is asked whether it answers"`
-	FirstStart   []FirstStart    `yaml:"first_start" doc:"presets only: the secrets that the image reads only when it initialises its data, and how they are changed later"`
-	Notes        []string        `yaml:"notes" doc:"known problems; shown by presets"`
-	Passthrough  Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that a profile does not model, in Compose syntax; lint reports them"`
-	Single       string          `yaml:"single" doc:"presets only: why the service has one container only"`
-	Probes       *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
+	Preset        string          `yaml:"preset" doc:"name of a preset that knows this image: its user, paths, health command and tuning"`
+	Owner         string          `yaml:"owner" doc:"owner of the service: a team or an address; its exceptions have the same owner unless they name another"`
+	Image         string          `yaml:"image" doc:"image reference; a built service may leave it out"`
+	Build         *Build          `yaml:"build" doc:"how to build the image from source"`
+	Entrypoint    []string        `yaml:"entrypoint" doc:"replaces the image's entry point"`
+	Command       []string        `yaml:"command" doc:"arguments of the entry point"`
+	Arguments     []string        `yaml:"arguments" doc:"added at the end of the command, so that a preset's tuning is kept"`
+	Hostname      string          `yaml:"hostname" doc:"fixed host name inside the container"`
+	User          User            `yaml:"user" doc:"numeric uid:gid of every process; with an exception for HSE-USR-001 it may be left out, and the image decides"`
+	Init          *bool           `yaml:"init" doc:"run the engine's init as PID 1; false when the image brings its own"`
+	Writable      []Writable      `yaml:"writable" doc:"the only paths the service may write"`
+	HostPaths     []HostPath      `yaml:"host_paths" doc:"paths of the host that the service may read; needs an exception for HSE-FS-003"`
+	Capabilities  []Capability    `yaml:"capabilities" doc:"capabilities to keep, each with its reason; all others are dropped"`
+	NewPrivileges bool            `yaml:"new_privileges" doc:"programs may gain privileges when they start, such as sudo; needs an exception for HSE-PRV-002"`
+	Limits        Resources       `yaml:"limits" doc:"upper bounds of cpu, memory and processes"`
+	Reservations  Resources       `yaml:"reservations" doc:"resources reserved for the service"`
+	ShmSize       Bytes           `yaml:"shm_size" doc:"size of /dev/shm, counted in the memory limit"`
+	OpenFiles     int             `yaml:"open_files" doc:"limit of open files"`
+	Shutdown      Shutdown        `yaml:"shutdown" doc:"how the service stops"`
+	Replicas      *int            `yaml:"replicas" doc:"number of identical containers; default 1"`
+	Rollout       *Rollout        `yaml:"rollout" doc:"how a new container replaces the old one"`
+	Health        *Health         `yaml:"health" doc:"health test of the service"`
+	Secrets       []SecretUse     `yaml:"secrets" doc:"secrets delivered as files under /run/secrets"`
+	Environment   map[string]Env  `yaml:"environment" doc:"environment variables"`
+	Ports         []Port          `yaml:"ports" doc:"published ports; on 127.0.0.1 unless an address is written"`
+	Networks      []string        `yaml:"networks" doc:"networks the service joins"`
+	DependsOn     []Dependency    `yaml:"depends_on" doc:"services that must be healthy first"`
+	Profiles      []string        `yaml:"profiles" doc:"the service is part of the stack only where one of these is chosen, as with Compose: --profiles NAME"`
+	Restart       string          `yaml:"restart" doc:"unless-stopped, always, on-failure:N or no"`
+	Logging       Logging         `yaml:"logging" doc:"log driver and rotation"`
+	Labels        map[string]Text `yaml:"labels" doc:"labels of the container"`
+	Verify        Verify          `yaml:"verify" doc:"what verify must see on the running container"`
+	Metrics       *Metrics        `yaml:"metrics" doc:"where the service exposes its metrics"`
+	SLO           *Objectives     `yaml:"slo" doc:"service level objectives; alerts are derived from them"`
+	SecretFiles   []string        `yaml:"secret_files" doc:"presets only: the variables by which the image reads a secret from a file"`
+	Speaks        *Speaks         `yaml:"speaks" doc:"presets only: the protocol in which the image is asked whether it answers"`
+	FirstStart    []FirstStart    `yaml:"first_start" doc:"presets only: the secrets that the image reads only when it initialises its data, and how they are changed later"`
+	Notes         []string        `yaml:"notes" doc:"known problems; shown by presets"`
+	Passthrough   Passthrough     `yaml:"passthrough" doc:"keys of a Compose service that a profile does not model, in Compose syntax; lint reports them"`
+	Single        string          `yaml:"single" doc:"presets only: why the service has one container only"`
+	Probes        *Probes         `yaml:"probes" doc:"presets only: the image's own tools for health checks"`
 }
 
 // Build says how an image is made from source.

@@ -42,6 +42,7 @@ type Service struct {
 	Configs      []ConfigFile   `json:"configs,omitempty"`
 	Capabilities []Capability   `json:"capabilities,omitempty"`
 	Default      bool           `json:"defaultCapabilities,omitempty"`
+	Gains        bool           `json:"newPrivileges,omitempty"`
 	Limits       Resources      `json:"limits"`
 	Reservations Resources      `json:"reservations"`
 	ShmSize      Size           `json:"shmSize"`
@@ -374,7 +375,7 @@ func newService(s stack.Service) Service {
 		}),
 		HostPaths:    each(s.HostPaths, func(h stack.HostPath) HostPath { return HostPath(h) }),
 		Configs:      each(s.Configs, func(c stack.ConfigFile) ConfigFile { return ConfigFile(c) }),
-		Capabilities: each(s.Capabilities, func(c stack.Capability) Capability { return Capability(c) }), Default: s.Default,
+		Capabilities: each(s.Capabilities, func(c stack.Capability) Capability { return Capability(c) }), Default: s.Default, Gains: s.Gains,
 		Limits: newResources(s.Limits), Reservations: newResources(s.Reservations), ShmSize: Size(s.ShmSize), OpenFiles: s.OpenFiles,
 		Shutdown: Shutdown{s.Shutdown.Signal, Duration(s.Shutdown.Grace), Duration(s.Shutdown.Timeout), s.Shutdown.Logs},
 		Replicas: s.Replicas, Rollout: Rollout{s.Rollout.StopFirst, Duration(s.Rollout.Settle), Duration(s.Rollout.Drain)}, Untested: s.Untested,
@@ -443,7 +444,7 @@ func (s Service) model() stack.Service {
 		}),
 		HostPaths:    each(s.HostPaths, func(h HostPath) stack.HostPath { return stack.HostPath(h) }),
 		Configs:      each(s.Configs, func(c ConfigFile) stack.ConfigFile { return stack.ConfigFile(c) }),
-		Capabilities: each(s.Capabilities, func(c Capability) stack.Capability { return stack.Capability(c) }), Default: s.Default,
+		Capabilities: each(s.Capabilities, func(c Capability) stack.Capability { return stack.Capability(c) }), Default: s.Default, Gains: s.Gains,
 		Limits: s.Limits.model(), Reservations: s.Reservations.model(), ShmSize: stack.Size(s.ShmSize), OpenFiles: s.OpenFiles,
 		Shutdown: stack.Shutdown{Signal: s.Shutdown.Signal, Grace: time.Duration(s.Shutdown.Grace), Timeout: time.Duration(s.Shutdown.Timeout), Logs: s.Shutdown.Logs},
 		Replicas: s.Replicas, Rollout: stack.Rollout{StopFirst: s.Rollout.StopFirst, Settle: time.Duration(s.Rollout.Settle), Drain: time.Duration(s.Rollout.Drain)}, Untested: s.Untested,

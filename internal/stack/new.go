@@ -75,6 +75,7 @@ func newService(p *profile.Profile, name string) Service {
 		Name: name, Preset: from.Preset, Owner: from.Owner, Image: from.Image, Entrypoint: from.Entrypoint,
 		Command: slices.Concat(from.Command, from.Arguments), Hostname: from.Hostname, User: user,
 		Init:   from.Init != nil && *from.Init,
+		Gains:  from.NewPrivileges,
 		Limits: newResources(from.Limits), Reservations: newResources(from.Reservations),
 		ShmSize: size(from.ShmSize), OpenFiles: from.OpenFiles,
 		Shutdown: Shutdown{Signal: from.Shutdown.Signal, Grace: from.Shutdown.Grace.D, Timeout: from.Shutdown.Timeout.D, Logs: from.Shutdown.Logs},

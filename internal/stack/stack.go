@@ -49,6 +49,7 @@ type Service struct {
 	Configs      []ConfigFile // sorted by path
 	Capabilities []Capability
 	Default      bool // it also keeps the capabilities that the engine leaves every container; only with an exception for HSE-CAP-001
+	Gains        bool // programs may gain privileges; only with an exception for HSE-PRV-002
 	Limits       Resources
 	Reservations Resources
 	ShmSize      Size

@@ -32,7 +32,7 @@ type delivery struct {
 
 // packConfigs packs configuration files into a directory: their owner may read them, and no user may change them.
 func packConfigs(w *tar.Writer, dir string, owner stack.User, files []stack.ConfigFile) error {
-	owner = deploy.Holder(owner)
+	owner = deploy.FileOwner(owner)
 	made := map[string]bool{".": true}
 	var parents func(below string) error
 	parents = func(below string) error {
@@ -217,7 +217,7 @@ func (d *delivery) packSecrets(ctx context.Context, w *tar.Writer, id, dir strin
 func packValues(w *tar.Writer, dir string, owner stack.User, values map[string][]byte) error {
 	directory, file := int64(0o500), int64(0o400)
 	if !owner.Known() {
-		owner, directory, file = deploy.Holder(owner), 0o555, 0o444
+		owner, directory, file = deploy.FileOwner(owner), 0o555, 0o444
 	}
 	if err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: directory, Uid: owner.UID, Gid: owner.GID}); err != nil {
 		return err

@@ -31,24 +31,25 @@ func (l library) Presets() []string { return slices.Sorted(maps.Keys(l.presets))
 // layered has two values for every key of a service: one as a weaker layer brings it, and one as the user writes it.
 func layered() map[string][2]string {
 	return map[string][2]string{
-		"owner":        {"weak", "strong"},
-		"image":        {"example/weak:1", "example/strong:1"},
-		"build":        {"{context: weak, target: weak, args: {A: weak}}", "{context: strong, dockerfile: D, target: strong, args: {A: strong}}"},
-		"entrypoint":   {"[weak, weak]", "[strong]"},
-		"command":      {"[weak, weak]", "[strong]"},
-		"arguments":    {"[weak, weak]", "[strong]"},
-		"hostname":     {"weak", "strong"},
-		"user":         {`"1:1"`, `"2:2"`},
-		"init":         {"true", "false"},
-		"writable":     {"[{path: /data, volume: weak, mode: \"0755\"}]", "[{path: /data, tmpfs: 1M}]"},
-		"capabilities": {"[{name: CHOWN, reason: weak}, {name: KILL, reason: weak}]", "[{name: SETUID, reason: strong}]"},
-		"limits":       {`{cpus: "1", memory: 1G, pids: 1}`, `{cpus: "2", memory: 2G, pids: 2}`},
-		"reservations": {`{cpus: "0.1", memory: 10M}`, `{cpus: "0.2", memory: 20M}`},
-		"shm_size":     {"1M", "2M"},
-		"open_files":   {"1", "2"},
-		"shutdown":     {"{signal: SIGINT, grace: 10s, timeout: 5s, logs: [weak, weak]}", "{signal: SIGHUP, grace: 20s, timeout: 6s, logs: [strong]}"},
-		"replicas":     {"3", "1"},
-		"rollout":      {"{order: start-first, settle: 1s, drain: 1s}", "{order: stop-first, settle: 2s, drain: 2s}"},
+		"owner":          {"weak", "strong"},
+		"image":          {"example/weak:1", "example/strong:1"},
+		"build":          {"{context: weak, target: weak, args: {A: weak}}", "{context: strong, dockerfile: D, target: strong, args: {A: strong}}"},
+		"entrypoint":     {"[weak, weak]", "[strong]"},
+		"command":        {"[weak, weak]", "[strong]"},
+		"arguments":      {"[weak, weak]", "[strong]"},
+		"hostname":       {"weak", "strong"},
+		"user":           {`"1:1"`, `"2:2"`},
+		"init":           {"true", "false"},
+		"writable":       {"[{path: /data, volume: weak, mode: \"0755\"}]", "[{path: /data, tmpfs: 1M}]"},
+		"capabilities":   {"[{name: CHOWN, reason: weak}, {name: KILL, reason: weak}]", "[{name: SETUID, reason: strong}]"},
+		"new_privileges": {"false", "true"},
+		"limits":         {`{cpus: "1", memory: 1G, pids: 1}`, `{cpus: "2", memory: 2G, pids: 2}`},
+		"reservations":   {`{cpus: "0.1", memory: 10M}`, `{cpus: "0.2", memory: 20M}`},
+		"shm_size":       {"1M", "2M"},
+		"open_files":     {"1", "2"},
+		"shutdown":       {"{signal: SIGINT, grace: 10s, timeout: 5s, logs: [weak, weak]}", "{signal: SIGHUP, grace: 20s, timeout: 6s, logs: [strong]}"},
+		"replicas":       {"3", "1"},
+		"rollout":        {"{order: start-first, settle: 1s, drain: 1s}", "{order: stop-first, settle: 2s, drain: 2s}"},
 		"health": {"{shell: weak, interval: 1m, timeout: 1s, retries: 1, start_period: 1s}",
 			"{command: [strong], interval: 2m, timeout: 2s, retries: 2, start_period: 2s}"},
 		"secrets":     {"[weak, other]", "[strong]"},
@@ -91,7 +92,7 @@ func TestUserValuesAlwaysWin(t *testing.T) {
 	}
 	text := `{apiVersion: hsectl/v1, kind: Profile, name: x}`
 	text = strings.Trim(strings.ReplaceAll(text, ", ", "\n"), "{}") + "\n" +
-		"exceptions: [{control: HSE-FS-003, service: app, reason: a test, owner: team, expires: 2099-01-01}]\nsecrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
+		"exceptions: [{control: HSE-FS-003, service: app, reason: a test, owner: team, expires: 2099-01-01}, {control: HSE-PRV-002, service: app, reason: a test, owner: team, expires: 2099-01-01}]\nsecrets: {strong: {env: STRONG}}\nnetworks: {edge: {publish: true}}\n" +
 		"services:\n  peer: {image: example/peer:1, user: \"1:1\", health: {command: [x]}}\n"
 	alone := text + "  app:\n" + layer(1, "    ")
 	weakDefaults := layer(0, "  ", "image", "build", "command", "entrypoint", "hostname", "ports", "host_paths", "metrics", "slo", "replicas")

@@ -141,9 +141,9 @@ func TestFormulas(t *testing.T) {
 		{"postgres", "1G", "shared_buffers=256MB effective_cache_size=614MB max_connections=100 work_mem=2MB; shm 256m"},
 		{"postgres", "2G", "shared_buffers=512MB effective_cache_size=1228MB max_connections=160 work_mem=5MB; shm 512m"},
 		{"postgres", "16G", "shared_buffers=4096MB effective_cache_size=9830MB max_connections=160 work_mem=40MB; shm 1024m"},
-		{"redis", "64M", "--maxmemory 38mb --maxmemory-policy allkeys-lru"},
-		{"redis", "512M", "--maxmemory 307mb --maxmemory-policy allkeys-lru"},
-		{"redis", "1.5G", "--maxmemory 921mb --maxmemory-policy allkeys-lru"},
+		{"redis", "64M", "--maxmemory 38mb --maxmemory-policy noeviction"},
+		{"redis", "512M", "--maxmemory 307mb --maxmemory-policy noeviction"},
+		{"redis", "1.5G", "--maxmemory 921mb --maxmemory-policy noeviction"},
 	} {
 		t.Run(c.preset+" "+c.memory, func(t *testing.T) {
 			health := ""

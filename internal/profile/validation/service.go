@@ -162,6 +162,9 @@ func within(p string, directories ...string) bool {
 }
 
 func (v *serviceValidator) capabilities() {
+	if v.s.NewPrivileges && !v.excepted("HSE-PRV-002") {
+		v.bad(v.at("new_privileges"), "drop it, or add an exception for HSE-PRV-002 with a reason", "programs cannot gain privileges without an exception")
+	}
 	seen := map[string]bool{}
 	for i, c := range v.s.Capabilities {
 		at := fmt.Sprintf("%s[%d]", v.at("capabilities"), i)
