@@ -243,15 +243,16 @@ func flowText(item any) string {
 // ownLimits keeps the limits of the file. Others are not guessed: a limit that is too low kills the service under load.
 func (m bounds) ownLimits() {
 	limits := newOrdered()
+	var missing, controls []string
 	defaults, _ := m.preset["limits"].(map[string]any)
 	suggestion := ""
 	for _, l := range []struct {
-		key, value, question string
-		controls             []string
+		key, value string
+		controls   []string
 	}{
-		{"cpus", decimal(composefile.CPUs(m.s)), "how many processors may the service take?", []string{"HSE-RES-003"}},
-		{"memory", size(composefile.Memory(m.s)), "how much memory does the service need at most?", []string{"HSE-RES-001", "HSE-RES-002"}},
-		{"pids", number(max(0, composefile.PIDs(m.s))), "how many processes does the service have at most?", []string{"HSE-RES-004"}},
+		{"memory", size(composefile.Memory(m.s)), []string{"HSE-RES-001", "HSE-RES-002"}},
+		{"cpus", decimal(composefile.CPUs(m.s)), []string{"HSE-RES-003"}},
+		{"pids", number(max(0, composefile.PIDs(m.s))), []string{"HSE-RES-004"}},
 	} {
 		if l.value != "" {
 			if n, err := strconv.Atoi(l.value); err == nil && l.key == "pids" {
@@ -264,7 +265,7 @@ func (m bounds) ownLimits() {
 		if defaults[l.key] != nil || l.key == "pids" {
 			limits.set(l.key, reset())
 		}
-		m.open(m.name, l.question, l.controls...)
+		missing, controls = append(missing, l.key), append(controls, l.controls...)
 	}
 	if len(defaults) > 0 {
 		suggestion = fmt.Sprintf("the preset suggests %v cpus, %v of memory and %v processes", defaults["cpus"], defaults["memory"], defaults["pids"])
@@ -282,7 +283,10 @@ func (m bounds) ownLimits() {
 	m.besides()
 	if u := m.s.Ulimits["nofile"]; u == nil && m.needs.Preset == "" || u == nil && !m.needs.Files {
 		m.out.set("open_files", reset())
-		m.open(m.name, "how many files does the service open at most?", "HSE-RES-005")
+		missing, controls = append(missing, "open files"), append(controls, "HSE-RES-005")
+	}
+	if len(missing) > 0 {
+		m.open(m.name, "what does the service need at most of "+strings.Join(missing, ", ")+"? A limit that is too low kills it under load", controls...)
 	}
 }
 

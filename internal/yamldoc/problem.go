@@ -144,7 +144,7 @@ func DidYouMean(got string, candidates []string) string {
 	if best != "" {
 		return "did you mean " + best + "?"
 	}
-	if len(candidates) == 0 || len(candidates) > 50 {
+	if len(candidates) == 0 || len(candidates) > 42 {
 		return ""
 	}
 	sorted := slices.Sorted(slices.Values(candidates))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func look(ctx context.Context, g *app.Settings, s app.Streams, p *composefile.Pr
 	working.SetLimit(lookParallel)
 	for _, service := range p.ServiceConfigs() {
 		reference := cmp.Or(service.Image, p.Name+"-"+service.Name)
-		if service.Image == "" && service.Build == nil {
+		if service.Image == "" && service.Build == nil || strings.Contains(reference, "$") {
 			continue
 		}
 		working.Go(func() error {
