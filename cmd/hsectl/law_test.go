@@ -324,7 +324,7 @@ func owners() []owner {
 		{"github.com/tonistiigi/fsutil", []string{"internal/engine/buildkit"}, "BuildKit's view of a directory"},
 		{"github.com/containerd/errdefs", engines, "errors of an engine"},
 		{"github.com/sirupsen/logrus", []string{"internal/engine", "internal/composefile"}, "silenced there: the libraries of the engine and of Compose log to it"},
-		{"golang.org/x/sync", []string{"internal/app/supply", "internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/observe", "internal/image/scan"}, "builds, waiting for an engine and reading layers are worth doing at once"},
+		{"golang.org/x/sync", []string{"internal/app/author", "internal/app/supply", "internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/observe", "internal/image/scan"}, "builds, waiting for an engine and reading layers are worth doing at once"},
 		{"github.com/google/osv-scalibr/semantic", []string{"internal/image/vuln"}, "versions are compared as their ecosystem does"},
 		{"github.com/google/osv-scalibr", []string{"internal/image/scan"}, "packages are read from layers"},
 		{"github.com/sigstore", []string{"internal/image/signature"}, "signatures of images"},
