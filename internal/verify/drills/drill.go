@@ -3,15 +3,13 @@ package drills
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/go-units"
 
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
+	"github.com/hsectl/hsectl/internal/size"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -96,7 +94,7 @@ func JudgeMemory(s stack.Service, o Exhausted) []finding.Finding {
 	hold := drilled(s, "HSE-RES-010", "The kernel kills the service at its memory limit", o.OOM && o.ExitCode == 137 && o.Limit == want,
 		fmt.Sprintf("a copy with %s ended with code %d; killed for memory: %v; declared is %s", text(o.Limit), o.ExitCode, o.OOM, text(want)))
 	hold.Severity, hold.Where, hold.Remedy = finding.High, "limits", "deploy again; enable the memory controller on the host"
-	heap, found := HeapLimit(s)
+	heap, found := heapLimit(s)
 	fit := drilled(s, "HSE-RES-011", "The runtime's own heap limit fits the memory limit", found && heap.Bytes <= want/100*heap.Share, fmt.Sprintf("%s: %s of %s", heap.Text, text(heap.Bytes), text(want)))
 	fit.Where, fit.Remedy = "limits", fmt.Sprintf("set it to at most %d%% of limits.memory", heap.Share)
 	if !found {
@@ -106,51 +104,14 @@ func JudgeMemory(s stack.Service, o Exhausted) []finding.Finding {
 	return []finding.Finding{hold, fit}
 }
 
-// heapLimits find the number and the unit of known options; a missing unit is in the second field. The share is how much of
-// the memory limit it may be, in percent: a heap is not all that a process has, but Go's limit counts everything that its
-// runtime manages, and wants 5 to 10 percent of headroom (https://go.dev/doc/gc-guide#Suggested_uses).
-var heapLimits = []struct {
-	pattern *regexp.Regexp
-	unit    string
-	share   int64
-}{
-	{regexp.MustCompile(`--max-old-space-size[= ](\d+)()`), "m", 75}, // Node.js: MiB
-	{regexp.MustCompile(`-Xmx(\d+)([kKmMgG]?)`), "", 75},             // Java: bytes
-	{regexp.MustCompile(`GOMEMLIMIT=(\d+)([KMGT]i)?B?`), "", 95},     // Go: bytes
-	{regexp.MustCompile(`--?maxmemory (\d+)([kKmMgG]?)b?`), "", 75},  // Redis: bytes; it forks to save
-}
-
-// Heap is a limit that a service gives its own runtime.
-type Heap struct {
-	Bytes int64
-	Share int64  // percent of the memory limit that it may be
-	Text  string // as it is written
-}
-
-// HeapLimit finds the heap limit that a service gives its own runtime.
-func HeapLimit(s stack.Service) (Heap, bool) {
-	texts := []string{strings.Join(append(append([]string{}, s.Entrypoint...), s.Command...), " ")}
-	for _, v := range s.Environment {
-		texts = append(texts, v.Name+"="+v.Value)
-	}
-	for _, text := range texts {
-		for _, h := range heapLimits {
-			m := h.pattern.FindStringSubmatch(text)
-			if m == nil {
-				continue
-			}
-			number, err := strconv.ParseInt(m[1], 10, 64)
-			if err != nil {
-				continue
-			}
-			unit := strings.ToLower(strings.TrimSuffix(m[2], "i"))
-			if unit == "" {
-				unit = h.unit
-			}
-			return Heap{number << map[string]int{"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[unit], h.share, m[0]}, true
+// heapLimit finds the limit that a service gives its own runtime, without which the kernel ends it.
+func heapLimit(s stack.Service) (size.Promise, bool) {
+	for _, p := range size.Promises(s) {
+		if p.Hard {
+			return p, true
 		}
 	}
-	return Heap{}, false
+	return size.Promise{}, false
 }
 
 // Loaded is how a service answered under load.

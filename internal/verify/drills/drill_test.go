@@ -50,7 +50,7 @@ func TestJudgeDrills(t *testing.T) {
 func TestHeapLimit(t *testing.T) {
 	for text, want := range map[string]int64{"--max-old-space-size=512": 512 << 20, "java -Xmx2g -jar x": 2 << 30, "GOMEMLIMIT=400MiB": 400 << 20,
 		"redis-server --maxmemory 300mb": 300 << 20, "nothing": 0} {
-		if heap, _ := HeapLimit(stack.Service{Command: []string{text}}); heap.Bytes != want {
+		if heap, _ := heapLimit(stack.Service{Command: []string{text}}); heap.Bytes != want {
 			t.Errorf("%s: %d, want %d", text, heap.Bytes, want)
 		}
 	}
