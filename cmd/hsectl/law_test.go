@@ -49,11 +49,12 @@ func rooms() []room {
 		{"internal/profile/parser", "bytes to a valid profile: documents, layers, presets, defaults", []string{"internal/yamldoc", "internal/profile", "internal/profile/validation"}},
 		{"internal/edge", "what the proxy before the services reads, and how traffic moves", []string{"internal/profile"}},
 		{"internal/stack", "the hardened model and its facts", []string{"internal/lifecycle", "internal/profile", "internal/edge", "internal/policy", "internal/policy/controls", "internal/finding"}},
+		{"internal/size", "what containers used to limits and reservations, each with its reason", []string{"internal/stack"}},
 		{"generate", "a stack to files", []string{"internal/stack"}},
 		{"internal/composefile/specification", "the keys of Compose: judged, neutral with a reason, or open", nil},
 		{"internal/composefile", "any Compose file: loaded, located, judged, fixed; knows no profile and no stack", []string{"internal/composefile/specification", "internal/lifecycle", "internal/policy", "internal/policy/controls", "internal/finding"}},
 		{"internal/witness", "what a stack declares: its rendered file, read back and judged", []string{"internal/composefile", "internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "generate"}},
-		{"internal/monitoring", "what watches a stack, as a stack of its own, and what is declared of that", []string{"internal/profile", "internal/stack", "internal/policy", "internal/finding", "generate", "templates"}},
+		{"internal/monitoring", "what watches a stack, as a stack of its own, and what is declared of that", []string{"internal/profile", "internal/stack", "internal/size", "internal/policy", "internal/finding", "generate", "templates"}},
 		{"internal/image", "names and contents of images; knows no stack", nil},
 		{"internal/image/signature", "who signed an image; signs with a key", []string{"internal/image"}},
 		{"internal/image/vuln", "advisories and versions; no file, no clock", []string{"internal/finding"}},
@@ -75,7 +76,7 @@ func rooms() []room {
 		{"internal/deploy/planfile", "a plan as a file that is reviewed before it is applied", []string{"internal/deploy", "internal/record", "internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
 		{"internal/verify/doctor", "why a service is not well, recognised by what it printed and how it ended", []string{"internal/stack", "internal/policy"}},
-		{"internal/verify/drills", "what came of a drill, judged", []string{"internal/verify", "internal/stack", "internal/finding"}},
+		{"internal/verify/drills", "what came of a drill, judged", []string{"internal/verify", "internal/size", "internal/stack", "internal/finding"}},
 		{"internal/review", "two stacks to what became weaker", []string{"internal/stack", "internal/profile", "internal/policy", "internal/policy/controls", "internal/finding"}},
 		{"internal/report", "findings and reviews to text, JSON and the other formats; judges nothing", []string{"internal/sanitize", "internal/finding", "internal/review"}},
 		{"internal/image/facts", "what an image shows of what a service needs, read and never run", nil},
@@ -88,11 +89,12 @@ func rooms() []room {
 		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
 		{"internal/engine/images", "images of an engine, found, read and moved", []string{"internal/engine", "internal/image", "internal/image/facts"}},
 		{"internal/engine/tasks", "programs that run once, with the settings of a service", []string{"internal/engine", "internal/engine/volumes", "internal/redact", "internal/deploy", "internal/stack"}},
+		{"internal/engine/usage", "what containers use, read again and again", []string{"internal/engine", "internal/size"}},
 		{"internal/engine/expectation", "what Compose asks an engine for, written down", []string{"internal/engine", "internal/drift", "generate"}},
 		{"internal/engine/converge", "makes the steps of a plan happen", []string{"internal/engine", "internal/engine/expectation", "internal/engine/volumes", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/deploy", "internal/redact", "internal/verify", "internal/stack", "generate"}},
 		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/record", "internal/drift", "internal/engine/expectation", "internal/verify/doctor", "internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
-		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}},
+		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/usage", "internal/engine/volumes"}},
 		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup", "internal/atomicfile"}},
 		{"internal/ask", "puts questions to services over the network: HTTP, TLS, gRPC, databases, load", []string{"internal/verify/drills", "internal/host", "internal/verify"}},
 		{"internal/probe", "runs in or next to a container, and on the engine's machine: what the kernel really enforces", []string{"internal/verify/drills", "internal/host", "internal/verify", "internal/ask"}},
@@ -143,6 +145,21 @@ func rooms() []room {
 			"internal/secret",
 			"internal/stack",
 			"internal/verify",
+		}},
+		{"internal/app/sizing", "limits and reservations proposed from what a stack used, and written into its profile", []string{
+			"internal/app",
+			"internal/app/drill",
+			"internal/ask",
+			"internal/docker",
+			"internal/engine/usage",
+			"internal/host",
+			"internal/monitoring",
+			"internal/profile",
+			"internal/review",
+			"internal/size",
+			"internal/stack",
+			"internal/verify",
+			"internal/yamldoc",
 		}},
 		{"internal/app/supply", "images built, locked, scanned, signed, and judged before a deploy", []string{
 			"generate",
@@ -274,6 +291,7 @@ func rooms() []room {
 			"internal/app/drill",
 			"internal/app/evidence",
 			"internal/app/release",
+			"internal/app/sizing",
 			"internal/app/supply",
 			"internal/deploy",
 			"internal/docker",
@@ -287,6 +305,7 @@ func rooms() []room {
 			"internal/profile/validation",
 			"internal/record",
 			"internal/report",
+			"internal/size",
 			"internal/yamldoc",
 		}},
 	}
@@ -300,7 +319,7 @@ type owner struct {
 }
 
 func owners() []owner {
-	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/expectation", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/volumes"}
+	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/expectation", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/usage", "internal/engine/volumes"}
 	return []owner{
 		{"github.com/spf13/cobra", []string{"cmd/hsectl"}, "flags and help belong to the command line"},
 		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
@@ -531,7 +550,7 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "os.Exit":
 				exits = append(exits, s.path)
 			case "time.Now", "time.Since":
-				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/host", "internal/probe", "internal/ask", "internal/image/cache"}, s.room) {
+				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/app/sizing", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/usage", "internal/host", "internal/probe", "internal/ask", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
 			case "client.New", "client.NewClientWithOpts", "command.NewAPIClientFromFlags":

@@ -86,7 +86,7 @@ func addVerbs(root *cobra.Command, g *app.Settings, s app.Streams) {
 		{"Write and check a profile:", []*cobra.Command{newInit(g, s), newGenerate(g, s), newLint(g, s), newReview(g, s), newFmt(g, s)}},
 		{"Images:", []*cobra.Command{newBuild(g, s), newLock(g, s), newScan(g, s), newSign(g, s), newBundle(g, s)}},
 		{"The running stack:", []*cobra.Command{newPlan(g, s), newDeploy(g, s), newRollback(g, s), newReleases(g, s), newStatus(g, s), newMaintenance(g, s), newBackup(g, s), newSecrets(g, s)}},
-		{"Evidence:", []*cobra.Command{newVerify(g, s), newProbe(g, s), newDrill(g, s), newChecklist(g, s), newDoctor(g, s)}},
+		{"Evidence:", []*cobra.Command{newVerify(g, s), newProbe(g, s), newDrill(g, s), newSize(g, s), newChecklist(g, s), newDoctor(g, s)}},
 		{"Reference:", []*cobra.Command{newControls(s), newPresets(s), newSchema(s), newDocs(s), newVersion(s)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

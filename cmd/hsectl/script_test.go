@@ -29,6 +29,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := enginetest.New(t, enginetest.Old())
+	watching := prometheus(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join(repository, "testdata", "script"),
 		UpdateScripts:       *updateScripts,
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REPOSITORY", repository)
 			env.Setenv("OLD_ENGINE", old.Host())
+			env.Setenv("PROMETHEUS", watching)
 			env.Setenv("NO_ENGINE", "unix:///nonexistent.sock")
 			return nil
 		},

@@ -29,6 +29,7 @@ func Run(root string, r verify.Request) verify.Dump {
 	}
 	if r.Only {
 		p.ask(r)
+		p.used(filepath.Join(root, "proc/1/root"), r.Used)
 		return p.dump
 	}
 	p.processes()
@@ -87,6 +88,22 @@ func (p *prober) ask(r verify.Request) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	p.dump.Answers = ask.Within(ctx, r.Asks)
+}
+
+// used reads how many bytes are in the file systems that are mounted at paths of the container whose files are below target.
+func (p *prober) used(target string, paths []string) {
+	for _, path := range paths {
+		at, err := resolve(target, path)
+		if err != nil {
+			continue
+		}
+		if bytes, ok := spaceUsed(at); ok {
+			if p.dump.Used == nil {
+				p.dump.Used = map[string]int64{}
+			}
+			p.dump.Used[path] = bytes
+		}
+	}
 }
 
 func (p *prober) note(format string, args ...any) {

@@ -236,7 +236,12 @@ func (c *comparison) diff() string {
 	if c.watching() {
 		file = "docker-compose.monitoring.yml"
 	}
-	return string(diff.Diff("base/"+file, discreet(c.base.Rendered), "head/"+file, discreet(c.head.Rendered)))
+	return Diff("base/"+file, discreet(c.base.Rendered), "head/"+file, discreet(c.head.Rendered))
+}
+
+// Diff returns the difference of two texts as a patch, or nothing when they are the same.
+func Diff(from string, before []byte, to string, after []byte) string {
+	return string(diff.Diff(from, before, to, after))
 }
 
 // discreet leaves out the values that look like secrets, so that a comment on a pull request cannot show them.

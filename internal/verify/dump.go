@@ -39,6 +39,7 @@ type Dump struct {
 	Attempts    []Trial           `json:"attempts"`    // what was tried on a copy; Path names it
 	Answer      *Answer           `json:"answer"`      // to Ask
 	Answers     []Answer          `json:"answers"`     // to Asks, in their order
+	Used        map[string]int64  `json:"used"`        // bytes in each file system of Used, by path; what could not be read is missing
 	HostNet     string            `json:"hostNet"`     // network namespace of the machine, when the looker is on it
 	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
 
@@ -96,7 +97,8 @@ type Request struct {
 	Loaded  string   `json:"-"`       // configuration that the service should have loaded, where it tells
 	Ask     *Check   `json:"ask"`     // only put this question, from the network namespace that the probe is in
 	Asks    []Check  `json:"asks"`    // questions to put from the container's network
-	Only    bool     `json:"only"`    // do nothing but ask
+	Only    bool     `json:"only"`    // do nothing but ask, and read what is used
+	Used    []string `json:"used"`    // directories of each tmpfs whose use is read
 	Outside bool     `json:"-"`       // ask from the network of whoever started the container: that of its machine
 }
 

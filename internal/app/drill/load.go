@@ -55,23 +55,29 @@ func Load(ctx context.Context, g *app.Settings, s app.Streams, names []string, o
 	} else {
 		d.Say("sending requests to %s, %d per second for %s", url, o.Rate, o.Duration)
 	}
+	loaded, err := d.underLoad(ctx, d.loaded.Stack.Name, send)
+	if err != nil {
+		return err
+	}
+	d.findings = drills.JudgeLoad(service, loaded, o.Budget)
+	d.charts = loadCharts(d.loaded.Stack, service, loaded.Samples)
+	return d.finish("load", o.ReportOptions)
+}
+
+// underLoad sends load and samples what the containers of a stack use meanwhile.
+func (d *run) underLoad(ctx context.Context, project string, send func() (drills.Loaded, error)) (drills.Loaded, error) {
 	sampling, stop := context.WithCancel(ctx)
 	samples := make(chan []drills.Sample, 1)
 	failed := make(chan error, 1)
 	go func() {
-		got, err := d.engine.Sample(sampling, d.loaded.Stack.Name, time.Second)
+		got, err := d.engine.Sample(sampling, project, time.Second)
 		samples <- got
 		failed <- err
 	}()
 	loaded, err := send()
 	stop()
 	loaded.Samples = <-samples
-	if err := errors.Join(err, <-failed, ctx.Err()); err != nil {
-		return err
-	}
-	d.findings = drills.JudgeLoad(service, loaded, o.Budget)
-	d.charts = loadCharts(d.loaded.Stack, service, loaded.Samples)
-	return d.finish("load", o.ReportOptions)
+	return loaded, errors.Join(err, <-failed, ctx.Err())
 }
 
 // loadURL is the published port of the service, with the path of its health test unless another one is given.
