@@ -75,6 +75,11 @@ func (m lifetime) health() {
 		return
 	}
 	m.take("healthcheck")
+	m.written(h, "")
+}
+
+// written writes a test with the engine's own times where it has none.
+func (m lifetime) written(h *types.HealthCheckConfig, comment string) {
 	out := newOrdered()
 	if h.Test[0] == "CMD-SHELL" {
 		out.set("shell", strings.Join(h.Test[1:], " "))
@@ -99,7 +104,7 @@ func (m lifetime) health() {
 	if h.StartInterval != nil {
 		m.pass(time.Duration(*h.StartInterval).String(), "healthcheck", "start_interval")
 	}
-	m.out.set("health", out)
+	m.out.set("health", out, comment)
 }
 
 // engineTime is what the engine takes for a time of a health test that is not written: 30 s.
@@ -167,7 +172,8 @@ func (m lifetime) tests(name string) bool {
 	}
 	if !m.t.Strict {
 		n := m.needsOf(other)
-		return n.Health || len(n.Test) > 1
+		shown := m.t.Images[name]
+		return n.Health || len(n.Test) > 1 || shown != nil && len(shown.Health.Test) > 1 && shown.Health.Test[0] != "NONE"
 	}
 	_, preset := m.presetOf(name, other.Image)
 	health, _ := preset["health"].(map[string]any)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
@@ -300,6 +301,34 @@ func (m lifetime) ownSignal(shutdown map[string]any) {
 	}
 }
 
+// imageTest writes the test that the image brings, with its times. The times of the file win.
+func (m lifetime) imageTest(times *types.HealthCheckConfig) bool {
+	shown := m.t.Images[m.s.Name]
+	if shown == nil || len(shown.Health.Test) < 2 || !slices.Contains([]string{"CMD", "CMD-SHELL"}, shown.Health.Test[0]) {
+		return false
+	}
+	h := types.HealthCheckConfig{Test: shown.Health.Test}
+	for _, t := range []struct {
+		from time.Duration
+		to   **types.Duration
+	}{{shown.Health.Interval, &h.Interval}, {shown.Health.Timeout, &h.Timeout}, {shown.Health.StartPeriod, &h.StartPeriod}, {shown.Health.StartInterval, &h.StartInterval}} {
+		if t.from > 0 {
+			d := types.Duration(t.from)
+			*t.to = &d
+		}
+	}
+	if n := shown.Health.Retries; n > 0 {
+		retries := uint64(n)
+		h.Retries = &retries
+	}
+	if times != nil {
+		h.Interval, h.Timeout, h.StartPeriod = cmp.Or(times.Interval, h.Interval), cmp.Or(times.Timeout, h.Timeout), cmp.Or(times.StartPeriod, h.StartPeriod)
+		h.StartInterval, h.Retries = cmp.Or(times.StartInterval, h.StartInterval), cmp.Or(times.Retries, h.Retries)
+	}
+	m.written(&h, "the image's own test")
+	return true
+}
+
 // ownHealth keeps what tells that the service works: the preset's test where it is known to fit, the image's own, or none.
 func (m lifetime) ownHealth(h *types.HealthCheckConfig) {
 	inPreset, _ := m.preset["health"].(map[string]any)
@@ -317,6 +346,9 @@ func (m lifetime) ownHealth(h *types.HealthCheckConfig) {
 		m.out.set("health", out, "proves that the server answers")
 		return
 	case !off && hasTest && m.needs.Health:
+		m.take("healthcheck")
+		return
+	case !off && m.imageTest(h):
 		m.take("healthcheck")
 		return
 	case !off && m.observedTest():

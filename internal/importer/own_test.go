@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -271,6 +272,12 @@ volumes: {data: {}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
 				t.Errorf("user %q, read-only %v, %v %v", s.User, s.ReadOnly, s.CapDrop, s.SecurityOpt)
 			}
 		}},
+		"an image with a test of its own": {`services: {a: {image: "example/tested", healthcheck: {retries: 7}}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
+			asBefore(t, s)
+			if h := s.HealthCheck; strings.Join(h.Test, " ") != "CMD /app check" || h.Interval.String() != "1m0s" || *h.Retries != 7 || strings.Contains(string(tk.draft.Text), "HSE-HLT") {
+				t.Errorf("test %+v", h)
+			}
+		}},
 		"an image whose entry point wants root": {`services: {a: {image: "example/wants"}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
 			asBefore(t, s)
 			if !strings.Contains(strings.Join(tk.draft.Open, "\n"), "calls chown") {
@@ -284,6 +291,8 @@ volumes: {data: {}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
 				switch {
 				case strings.Contains(c.text, "example/plain"):
 					target.Images["a"] = &facts.Facts{User: facts.User{UID: 1001, GID: 1002, Known: true}, Starts: facts.StartsBinary}
+				case strings.Contains(c.text, "example/tested"):
+					target.Images["a"] = &facts.Facts{Config: facts.Config{Health: facts.Health{Test: []string{"CMD", "/app", "check"}, Interval: time.Minute}}}
 				case strings.Contains(c.text, "example/wants"):
 					target.Images["a"] = &facts.Facts{User: facts.User{Known: true}, Starts: facts.StartsScript, WantsRoot: "calls chown", Calls: []string{"chown"}}
 				case name == "the image says more than its name":

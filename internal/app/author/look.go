@@ -25,7 +25,7 @@ import (
 const (
 	lookTime     = 20 * time.Second
 	lookParallel = 4
-	factsVersion = 1
+	factsVersion = 2
 	factsBytes   = 64 << 20
 )
 

@@ -39,7 +39,8 @@ func (t *Transfer) Configured(ctx context.Context, reference string) (id string,
 		slices.Sort(c.Ports)
 		slices.Sort(c.Volumes)
 		if from.Healthcheck != nil {
-			c.Test = from.Healthcheck.Test
+			h := from.Healthcheck
+			c.Health = facts.Health{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, StartInterval: h.StartInterval, Retries: h.Retries}
 		}
 	}
 	return found.ID, c, nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Config is what the configuration of an image says.
@@ -22,10 +23,17 @@ type Config struct {
 	WorkingDir   string
 	Ports        []string
 	Volumes      []string
-	Test         []string // of health, as the engine has it
+	Health       Health
 	StopSignal   string
 	Labels       map[string]string
 	OS, Platform string
+}
+
+// Health is the health test of an image, as the engine has it; times that are zero are the engine's own.
+type Health struct {
+	Test                                          []string
+	Interval, Timeout, StartPeriod, StartInterval time.Duration
+	Retries                                       int
 }
 
 // File is what is read of a file of an image. Content is empty where the file is no text, or too long.

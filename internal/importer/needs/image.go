@@ -41,6 +41,6 @@ func (n *Needs) ownUser(s Service, f *facts.Facts) {
 	default:
 		n.User = f.User.String()
 		n.Capabilities = !own && f.Starts != facts.StartsUnknown && len(f.Capabilities) == 0 && f.WantsRoot == ""
-		n.Privileges = n.Capabilities && !f.Setuid && !slices.Contains(f.Calls, "sudo")
+		n.Privileges = n.Privileges || n.Capabilities && !f.Setuid && !slices.Contains(f.Calls, "sudo")
 	}
 }

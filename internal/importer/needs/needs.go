@@ -57,6 +57,9 @@ func Of(s Service, f *facts.Facts) Needs {
 	default:
 		n.confined(s, known)
 	}
+	if n.Preset != "" && !known.Runtime && len(s.Entrypoint) == 0 {
+		n.Privileges = true // no entry point of these gains privileges: they give some up
+	}
 	n.test(s, known)
 	n.fromImage(s, known, f)
 	return n
