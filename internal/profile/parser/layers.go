@@ -25,7 +25,17 @@ func newLayers(c *yamldoc.Collector, d *yamldoc.Decoder, library Library) *layer
 func (l *layers) service(name string, defaults, written *yamldoc.Node) *yamldoc.Node {
 	m, merged := layering(), l.baseline
 	if preset := written.Get("preset"); preset != nil {
-		merged = m.Merge(merged, l.preset(name, preset), "")
+		tree := l.preset(name, preset)
+		image := tree.Get("image")
+		for _, n := range []*yamldoc.Node{defaults, written} {
+			if own := n.Get("image"); own != nil {
+				image = own
+			}
+		}
+		if image != nil && tree != nil {
+			tree = fitting(tree, image.Value)
+		}
+		merged = m.Merge(merged, tree, "")
 	}
 	merged = m.Merge(merged, defaults, "")
 	merged = m.Merge(merged, written, "")
