@@ -218,8 +218,13 @@ func (s accessComparison) samePath(i int, old, now stack.Writable) {
 			reason = "data is kept differently: a tmpfs ends with the container"
 		}
 		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", Severity: finding.Medium, What: "writable path", Old: writableText(old), New: writableText(now), Key: key, Reason: reason}
-		if sharer := s.sharer(now.Volume); sharer != "" {
+		before, sharer := sharer(s.base.Stack, s.name, old.Volume), sharer(s.head.Stack, s.name, now.Volume)
+		switch {
+		case before == "" && sharer != "":
 			c.Direction, c.Reason = Weaker, "the volume is shared with "+sharer+" now"
+		case before != "" && sharer == "": // and what becomes of the data still has to be looked at
+			s.change(Change{Rule: RuleGrant, Control: "HSE-FS-002", Direction: Stronger, Severity: finding.Medium, What: "sharing of " + now.Path, Old: old.Volume, New: now.Volume, Key: key,
+				Reason: "the volume is no longer shared with " + before})
 		}
 		s.change(c)
 		return
@@ -241,18 +246,20 @@ func (s accessComparison) samePath(i int, old, now stack.Writable) {
 		c := Change{Rule: RuleGrant, Control: "HSE-FS-002", What: "owner of " + now.Path, Old: ownerText(old), New: ownerText(now), Key: key, Reason: "the directory has a different owner or mode"}
 		if extra := now.Mode &^ old.Mode & 0o077; extra != 0 {
 			c.Direction, c.Severity, c.Reason = Weaker, finding.Low, "users other than the owner may do more there"
+		} else if old.Mode&^now.Mode&0o077 != 0 && old.Owner == now.Owner {
+			c.Direction, c.Severity, c.Reason = Stronger, finding.Low, "users other than the owner may do less there"
 		}
 		s.change(c)
 	}
 }
 
-// sharer returns another service of the head that writes the volume.
-func (s accessComparison) sharer(volume string) string {
+// sharer returns another service of a stack that writes the volume.
+func sharer(of stack.Stack, service, volume string) string {
 	if volume == "" {
 		return ""
 	}
-	for _, other := range s.head.Stack.Services {
-		if other.Name != s.name && slices.ContainsFunc(other.Writable, func(w stack.Writable) bool { return w.Volume == volume }) {
+	for _, other := range of.Services {
+		if other.Name != service && slices.ContainsFunc(other.Writable, func(w stack.Writable) bool { return w.Volume == volume }) {
 			return other.Name
 		}
 	}

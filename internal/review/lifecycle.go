@@ -104,8 +104,11 @@ func (s lifecycleComparison) dependencies() {
 			s.change(Change{Rule: RuleHealth, What: "restart after " + d.Service + " was replaced", Old: fmt.Sprint(!d.Restart), New: fmt.Sprint(d.Restart), Key: key, Reason: "it looks up its address anew, or keeps it"})
 		case s.old.DependsOn[j] != d:
 			c := Change{Rule: RuleHealth, What: "dependency on " + d.Service, Old: s.old.DependsOn[j].Condition, New: d.Condition, Key: key, Reason: "it waits for something else"}
-			if d.Condition == "started" {
+			switch "started" {
+			case d.Condition:
 				c.Direction, c.Severity, c.Reason = Weaker, finding.Low, "it does not wait until "+d.Service+" works"
+			case c.Old:
+				c.Direction, c.Severity, c.Reason = Stronger, finding.Low, "it waits until "+d.Service+" works"
 			}
 			s.change(c)
 		}

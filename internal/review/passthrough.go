@@ -141,6 +141,9 @@ func (s *serviceComparison) extra(old, now map[string]any, key string, note func
 			c.Direction, c.Severity = Weaker, finding.Medium
 			c.Reason = fmt.Sprintf("no control judges %s", name)
 		}
+		if !has && name != "user" && slices.Contains(s.base.Open[s.name], name) {
+			c.Direction, c.Severity, c.Reason = Stronger, finding.Medium, fmt.Sprintf("no control judged %s", name)
+		}
 		note(c)
 	}
 }

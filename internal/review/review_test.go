@@ -98,14 +98,16 @@ func side(t *testing.T, text string, edits ...edit) review.Side {
 	return declare(t, review.Side{Stack: s, Rendered: files[0].Data})
 }
 
-// Each case is one change of a profile, and what the review must say of it: direction, severity, control, service, and
-// the words in which it is named.
-func TestVerdicts(t *testing.T) {
+// verdict is one change of a profile, and what the review must say of it: direction, severity, control, service, and the words in
+// which it is named.
+type verdict struct {
+	edits []edit
+	want  []string
+}
+
+func verdicts() map[string]verdict {
 	worker := "  worker:\n    image: registry.example/worker:1\n"
-	for name, c := range map[string]struct {
-		edits []edit
-		want  []string
-	}{
+	return map[string]verdict{
 		"nothing changes":    {nil, nil},
 		"a comment changes":  {[]edit{{"kind: Profile", "kind: Profile # reviewed"}}, nil},
 		"the order of keys":  {[]edit{{"{cpus: \"1.0\", memory: 512M, pids: 100}", "{pids: 100, memory: 512M, cpus: \"1.0\"}"}}, nil},
@@ -183,7 +185,11 @@ func TestVerdicts(t *testing.T) {
 		"a mount of the host": {[]edit{{"{LEVEL: info}", "{LEVEL: info}\n    passthrough: {volumes: [{type: bind, source: /etc, target: /x, read_only: true}]}"}, {"exceptions:\n", "exceptions:\n  - {control: HSE-FS-003, service: app, reason: x, expires: 2027-04-01}\n  - {control: HSE-FS-005, service: app, reason: x, expires: 2027-04-01}\n"}},
 			[]string{"weaker critical HSE-FS-003 app exception", "weaker critical HSE-FS-005 app exception", "neutral low HSE-OPS-010 app passed through: → volumes"}},
 		"another name": {[]edit{{"name: shop", "name: store"}}, []string{"neutral medium name of the stack: shop → store"}},
-	} {
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	for name, c := range verdicts() {
 		t.Run(name, func(t *testing.T) {
 			got := review.Compare(side(t, shop), side(t, shop, c.edits...), today)
 			lines := printed(got)
@@ -223,18 +229,33 @@ func TestFewerContainers(t *testing.T) {
 	}
 }
 
-// The reverse of a change that weakens strengthens, wherever there is a direction at all.
+// Each change is judged the other way round as well: what is weaker in one direction is stronger in the other, row by row, and
+// never weaker in both or neutral in one. Bothways says where that is not so, and why.
 func TestReverse(t *testing.T) {
-	base, head := side(t, shop), side(t, shop, edit{"path: /data/logs", "path: /data"}, edit{`["8080:8080"]`, `["0.0.0.0:8080:8080"]`}, edit{"memory: 512M", "memory: 2G"})
-	for _, c := range review.Compare(base, head, today).Changes {
-		if c.Direction != review.Weaker {
-			t.Errorf("forward: %+v", c)
-		}
+	bothways := map[string]string{"a service added": "the rows of a service that goes are one: it is gone"}
+	pairs := 0
+	for name, c := range verdicts() {
+		t.Run(name, func(t *testing.T) {
+			base, head := side(t, shop), side(t, shop, c.edits...)
+			forward, backward := review.Compare(base, head, today).Changes, review.Compare(head, base, today).Changes
+			opposite := map[review.Direction]review.Direction{review.Weaker: review.Stronger, review.Stronger: review.Weaker}
+			for _, row := range forward {
+				want, directed := opposite[row.Direction]
+				if !directed || bothways[name] != "" {
+					continue
+				}
+				pairs++
+				if !slices.ContainsFunc(backward, func(b review.Change) bool {
+					return b.Service == row.Service && b.Control == row.Control && b.Rule == row.Rule && b.Direction == want
+				}) {
+					t.Errorf("%s %s %s: %s → %s is %s, and the way back is\n%s", row.Service, row.Control, row.What, row.Old, row.New, row.Direction,
+						strings.Join(printed(review.Review{Changes: backward}), "\n"))
+				}
+			}
+		})
 	}
-	for _, c := range review.Compare(head, base, today).Changes {
-		if c.Direction != review.Stronger {
-			t.Errorf("backward: %+v", c)
-		}
+	if pairs < 60 {
+		t.Errorf("only %d rows have a direction", pairs)
 	}
 }
 
