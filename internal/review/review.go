@@ -14,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile"
+	"github.com/hsectl/hsectl/internal/review/demand"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -48,6 +49,7 @@ const (
 	RuleOther     = "HSE-REV-009" // everything else
 	RuleWatch     = "HSE-REV-010" // how the stack is watched, and who is told
 	RuleHook      = "HSE-REV-011" // what runs on the machine that deploys
+	RuleSupply    = "HSE-REV-012" // what images and releases must prove
 )
 
 // Rules returns what each rule is about, by its id.
@@ -57,8 +59,9 @@ func Rules() map[string]string {
 		RuleGrant: "What a service is granted changed", RuleImage: "What a service runs changed", RuleLimit: "A limit changed",
 		RuleNetwork: "Ports or networks changed", RuleUser: "The user of a service changed",
 		RuleHealth: "Health, shutdown or order changed", RuleOther: "Something else changed",
-		RuleWatch: "The monitoring of the stack changed",
-		RuleHook:  "What runs on the machine that deploys changed",
+		RuleWatch:  "The monitoring of the stack changed",
+		RuleHook:   "What runs on the machine that deploys changed",
+		RuleSupply: "What images and releases must prove changed",
 	}
 }
 
@@ -96,6 +99,9 @@ type Side struct {
 	// Dockerfiles is what the image controls find in the Dockerfile of each service. A service whose Dockerfile could not be
 	// read has no entry, and one without findings an empty one.
 	Dockerfiles map[string][]finding.Finding
+
+	// Demands are what the profile asks of images and of the records of releases.
+	Demands demand.Set
 
 	// Monitoring is what the profile says of the watching, when the stack is the one that watches another.
 	Monitoring *profile.Monitoring
@@ -226,6 +232,16 @@ func (c *comparison) stackItself() {
 	c.jobs()
 	c.hooks()
 	c.passthrough()
+	for _, d := range demand.Compare(c.base.Demands, c.head.Demands) {
+		row := Change{Rule: RuleSupply, Severity: d.Severity, What: d.What, Old: d.Old, New: d.New, Key: d.Key, Reason: d.Reason}
+		switch {
+		case d.Looser > 0:
+			row.Direction = Weaker
+		case d.Looser < 0:
+			row.Direction = Stronger
+		}
+		c.changes = append(c.changes, row)
+	}
 }
 
 // assignment finds a line of a rendered Compose file that gives a value to a name.

@@ -19,6 +19,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/review"
+	"github.com/hsectl/hsectl/internal/review/demand"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -178,7 +179,8 @@ func (v *snapshot) sides(ctx context.Context, g *app.Settings, name string, toda
 	if err != nil {
 		return sides{}, err
 	}
-	out := sides{stack: review.Side{Stack: l.Stack, Declared: declared.Check(), Open: declared.Open(), Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.Stack)}, from: l}
+	out := sides{stack: review.Side{Stack: l.Stack, Declared: declared.Check(), Open: declared.Open(), Lock: lock, Dockerfiles: v.dockerfiles(ctx, name, l.Stack),
+		Demands: demand.Set{Images: l.Profile.SupplyChain, Releases: l.Profile.ReleaseSigning}}, from: l}
 	source := generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"}
 	monitor, watched, err := l.MonitoringStack()
 	if err != nil {
