@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/release"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
@@ -45,7 +46,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.Is(err, app.ErrFindings):
 		return exitFindings
-	case app.IsType[*deploy.HeldError](err), app.IsType[*deploy.LostError](err):
+	case app.IsType[*lock.HeldError](err), app.IsType[*lock.LostError](err):
 		return exitHeld
 	case errors.As(err, &usage), errors.As(err, &missing), len(yamldoc.Problems(err)) > 0:
 		return exitUsage
@@ -107,10 +108,10 @@ func hintFor(err error) string {
 	if _, ok := errors.AsType[*deploy.MissingError](err); ok {
 		return "build it first: hsectl build"
 	}
-	if app.IsType[*deploy.HeldError](err) {
+	if app.IsType[*lock.HeldError](err) {
 		return "wait for it with --lock-wait 10m; stale locks are detected and taken over"
 	}
-	if app.IsType[*deploy.LostError](err) {
+	if app.IsType[*lock.LostError](err) {
 		return "check the stack with hsectl status, then deploy again"
 	}
 	if app.IsType[*release.HookError](err) {
@@ -145,6 +146,9 @@ func hintFor(err error) string {
 	}
 	if errors.Is(err, buildkit.ErrImageStore) || errors.Is(err, buildkit.ErrEpoch) {
 		return "use an engine with the image store of containerd (Docker 29), or name a BuildKit with --builder"
+	}
+	if left, ok := errors.AsType[*deploy.LeftOutError](err); ok {
+		return fmt.Sprintf("nothing was changed; name all readers: --only %s,%s; or leave out --only", left.Service, strings.Join(left.Readers, ","))
 	}
 	if errors.Is(err, converge.ErrOpenFiles) {
 		return "lower open_files of the service to the engine's hard limit (ulimit -Hn on its machine), or raise the limit of the engine itself"

@@ -72,7 +72,8 @@ func rooms() []room {
 		{"internal/sanitize", "takes out of text what a reader does not see and a machine obeys", nil},
 		{"internal/record", "what is kept of a stack on its engine, in types of its own", []string{"internal/stack"}},
 		{"internal/drift", "what an engine has, told apart from what it was asked for, field by field", []string{"internal/policy"}},
-		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/drift", "internal/stack", "internal/record", "generate"}},
+		{"internal/deploy/lock", "who holds the lock of a stack, and when its holder is taken for dead", nil},
+		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/deploy/lock", "internal/drift", "internal/stack", "internal/record", "generate"}},
 		{"internal/deploy/planfile", "a plan as a file that is reviewed before it is applied", []string{"internal/deploy", "internal/record", "internal/stack", "generate"}},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
 		{"internal/verify/doctor", "why a service is not well, recognised by what it printed and how it ended", []string{"internal/stack", "internal/policy"}},
@@ -87,7 +88,7 @@ func rooms() []room {
 		{"internal/image/imagetest", "layers that no image tool makes, for tests of what reads images", nil},
 		{"internal/engine/enginetest", "an engine's API within a test, for faults that a real one does not produce on demand", nil},
 		{"internal/engine/volumes", "what is in volumes, read and written without running anything", []string{"internal/engine", "internal/deploy", "internal/stack"}},
-		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
+		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/deploy/lock", "internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
 		{"internal/engine/images", "images of an engine, found, read and moved", []string{"internal/engine", "internal/image", "internal/image/facts"}},
 		{"internal/engine/tasks", "programs that run once, with the settings of a service", []string{"internal/engine", "internal/engine/volumes", "internal/redact", "internal/deploy", "internal/stack"}},
 		{"internal/engine/usage", "what containers use, read again and again", []string{"internal/engine", "internal/size"}},
@@ -206,6 +207,7 @@ func rooms() []room {
 			"internal/image/signature",
 		}},
 		{"internal/app/release", "a stack from one release to another: plan, deploy, rollback, status, hooks, secrets", []string{
+			"internal/deploy/lock",
 			"internal/deploy/planfile",
 			"internal/sanitize",
 			"generate",
@@ -225,6 +227,7 @@ func rooms() []room {
 			"internal/secret",
 			"internal/stack",
 			"internal/verify",
+			"internal/witness",
 		}},
 		{"internal/app/evidence", "what is written and what runs, judged: lint, review, verify, probe, doctor, checklist", []string{
 			"internal/verify/doctor",
@@ -284,6 +287,7 @@ func rooms() []room {
 			"internal/witness",
 		}},
 		{"cmd/hsectl", "flags, streams, hints and exit codes; one verb is options, flags and one call", []string{
+			"internal/deploy/lock",
 			"internal/deploy/planfile",
 			"internal/startup",
 			"internal/probe",

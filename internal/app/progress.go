@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/redact"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // Progress tells a person, or a program, how a deploy goes: lines on the error stream, or JSON lines on the output.
@@ -182,9 +183,19 @@ func (p *Progress) Unchanged(stack string, release int) {
 }
 
 // Done tells the end that everybody wants.
-func (p *Progress) Done(stack string, release, services int) {
-	p.succeeded(stack, "deployed", release,
-		fmt.Sprintf("%s is up: %s healthy after %s, release %d", stack, display.Count(services, "service"), time.Since(p.started).Round(100*time.Millisecond), release))
+func (p *Progress) Done(in stack.Stack, release int) {
+	text, tested := display.Count(len(in.Services), "service"), 0
+	for _, s := range in.Services {
+		if s.Health != nil && s.Restart != "no" { // without a test it can only run, and what ends is not healthy
+			tested++
+		}
+	}
+	if tested == len(in.Services) {
+		text += " healthy"
+	} else {
+		text += fmt.Sprintf(" running, %d of them healthy,", tested)
+	}
+	p.succeeded(in.Name, "deployed", release, fmt.Sprintf("%s is up: %s after %s, release %d", in.Name, text, time.Since(p.started).Round(100*time.Millisecond), release))
 }
 
 // Reverted tells that an interrupted deploy was undone, or that there was none.

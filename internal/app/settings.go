@@ -32,6 +32,7 @@ func (g *Settings) Connect(ctx context.Context) (*docker.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	engine.MadeBy(host.Process())
 	engine.LookLocally(probe.Local)
 	engine.ReadLocally(host.Walk)
 	return engine, nil

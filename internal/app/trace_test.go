@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // receiver is a collector that keeps what it gets.
@@ -98,7 +99,7 @@ func TestSpansWithoutACollector(t *testing.T) {
 		var out bytes.Buffer
 		p := NewProgress(Streams{Out: io.Discard, Err: &out}, "text")
 		p.Trace(context.Background(), "deploy", "shop")
-		p.Done("shop", 1, 1)
+		p.Done(stack.Stack{Name: "shop", Services: []stack.Service{{Name: "web", Health: &stack.Health{}}}}, 1)
 		if !strings.Contains(out.String(), "shop is up") || !strings.Contains(out.String(), want) || want == "" && strings.Contains(out.String(), "warning") {
 			t.Errorf("%q: %s", endpoint, out.String())
 		}

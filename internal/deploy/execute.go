@@ -94,6 +94,7 @@ func (e *UnreachableError) Error() string {
 type UnhealthyError struct {
 	Service  string
 	State    string // such as "exited with code 1" or "unhealthy"
+	Untested bool   // it has no health test, so that it could only stay up
 	ExitCode int
 	OOM      bool
 	Health   string   // output of the last health test
@@ -103,6 +104,9 @@ type UnhealthyError struct {
 
 // Error implements error.
 func (e *UnhealthyError) Error() string {
+	if e.Untested {
+		return fmt.Sprintf("service %q did not stay up: %s", e.Service, e.State)
+	}
 	return fmt.Sprintf("service %q did not become healthy: %s", e.Service, e.State)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -40,6 +41,39 @@ func Narrow(d Desired, only []string) (Desired, error) {
 	out.Stack.Secrets = union(d.Stack.Secrets, model.Secrets, func(s stack.Secret) string { return s.Name })
 	out.Environment = merge(last.Environment, d.Environment)
 	return out, nil
+}
+
+// LeftOutError is a secret whose value changes for a service that may change, and not for others that read it, too.
+type LeftOutError struct {
+	Secret, Service string
+	Readers         []string // that would keep the former value
+}
+
+// Error implements error.
+func (e *LeftOutError) Error() string {
+	return fmt.Sprintf("secret %s has a new value, which service %s would get, and %s not", e.Secret, e.Service, strings.Join(e.Readers, ", "))
+}
+
+// agree refuses to give only some of the readers of a secret another value: one end of a connection would have the new one.
+func agree(d Desired, o Observed) error {
+	kept := keptSecrets(d, o)
+	for _, s := range d.Stack.Services {
+		if d.untouched(s.Name) {
+			continue
+		}
+		for name, digest := range secretDigests(d, s, kept) {
+			var left []string
+			for _, other := range d.Stack.Services {
+				if has, ok := o.Secrets[other.Name].Digests[name]; ok && has != digest && d.untouched(other.Name) {
+					left = append(left, other.Name)
+				}
+			}
+			if len(left) > 0 {
+				return &LeftOutError{Secret: name, Service: s.Name, Readers: left}
+			}
+		}
+	}
+	return nil
 }
 
 // union returns the entries of first, and those of second with other names, sorted by name.

@@ -45,6 +45,7 @@ type Observed struct {
 	Configs    map[string]SecretState        // by service, likewise
 	Delivered  map[string]SecretState        // every volume of secrets and of configuration of the stack, by name
 	Running    map[string][]Running          // containers by service
+	Before     map[string][]Running          // what ran before the change that is undone; nil when none is
 	Resources  map[string][]drift.Difference // networks and volumes that differ from what the last release had rendered, by a name such as "network shop_back"
 	Uncompared string                        // why containers could not be compared with the last release; empty when they were
 	HandsOver  bool                          // the kernel lets one listener hand over connections to another
@@ -144,8 +145,9 @@ func (s Step) Name() string { return string(s.Kind) + " " + s.Subject }
 
 // SettleStep waits until containers that are new have been up for a while, and fails when one does not stay well.
 type SettleStep struct {
-	For   time.Duration
-	Known map[string]bool // ids of containers that are not new
+	Service string // whose new containers are watched, and no other; empty for all of the stack
+	For     time.Duration
+	Known   map[string]bool // ids of containers that are not new
 }
 
 // TagStep lets a reference mean an image that the engine has.
@@ -196,6 +198,7 @@ type ComposeStep struct {
 	Partial     bool     // only Services are touched
 	Once        bool     // the services run to their end
 	Force       []string // services whose containers are made again although their configuration is the same
+	Excused     []string // services that did not work before what is undone: they are started, and not waited for
 	Gate        *Gate    // where the edge finds these services again by their own names, when all is done; nil for no edge
 }
 
@@ -232,6 +235,9 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	plan := Plan{Stack: d.Stack.Name, Uncompared: o.Uncompared, Changed: changedResources(o)}
 	var missing []string
 	delivery := generate.Delivery{Secrets: map[string]string{}, Configs: map[string]string{}}
+	if err := agree(d, o); err != nil {
+		return Plan{}, err
+	}
 	kept := keptSecrets(d, o)
 	var volumes, secrets, configs []Step
 	planned := map[string]bool{} // images and volumes that several services share
@@ -350,7 +356,7 @@ func converge(d Desired, o Observed, plan Plan) []Step {
 		s, ok := d.Stack.Service(c.Service)
 		switch {
 		case ok && c.recreates == "" && (c.Action == Replace || c.Action == Scale && d.Stack.Behind(s.Name)) && startsFirst(d.Stack, s, o.Running[c.Service]):
-			t.rolled[c.Service] = newRoll(d.Stack, s, g, c.Drifted, rollCause(c))
+			t.rolled[c.Service] = newRoll(d.Stack, s, g, o.Running[c.Service], rollCause(c))
 		case c.Action == Reload:
 			t.late = true
 		case c.Real():

@@ -93,7 +93,7 @@ func scaling(in stack.Stack, s stack.Service, running []Running) string {
 	moved := in.Behind(s.Name) && startsFirst(in, s, running)
 	switch {
 	case more && moved:
-		return "next to the running ones, with traffic once it is healthy"
+		return "next to the running ones, with traffic once it is " + goal(s)
 	case more:
 		return "next to the running ones"
 	case moved:
@@ -107,7 +107,7 @@ func together(running []Running, want int) (string, bool) {
 	if len(running) == 1 && want == 1 {
 		return running[0].State, running[0].Well
 	}
-	well, word := 0, "healthy"
+	well, word := 0, "running"
 	for _, r := range running {
 		if r.Well {
 			well, word = well+1, r.State

@@ -147,3 +147,45 @@ func TestOldReleasesHaveOneContainer(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// The way back names what it starts without waiting for it, replaces what was changed by hand, and keeps no traffic where none was.
+func TestReturnToWhatWasIll(t *testing.T) {
+	d, o := scaled(t)
+	release := d.Last.Release
+	o.Running["web"][1].Differences = []drift.Difference{{Path: "HostConfig.Memory"}}
+	for name, tt := range map[string]struct {
+		before  []deploy.Running
+		excused []string
+		rolled  bool
+	}{
+		"all were well":  {[]deploy.Running{{Well: true}, {Well: true}}, nil, true},
+		"one was ill":    {[]deploy.Running{{Well: true}, {State: "unhealthy"}}, []string{"web"}, true},
+		"all were ill":   {[]deploy.Running{{State: "paused"}, {State: "exited with code 0"}}, []string{"web"}, false},
+		"nothing before": {nil, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Before = map[string][]deploy.Running{}
+			if tt.before != nil {
+				o.Before["web"] = tt.before
+			}
+			plan, err := deploy.NewReturn(release, o, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := plan.Steps[len(plan.Steps)-1].Compose
+			if !slices.Equal(last.Excused, tt.excused) {
+				t.Errorf("excused: %v", last.Excused)
+			}
+			i := slices.IndexFunc(plan.Steps, func(s deploy.Step) bool { return s.Kind == deploy.Roll })
+			if (i >= 0) != tt.rolled {
+				t.Fatalf("steps: %q", lines(plan))
+			}
+			if i >= 0 && !slices.Equal(plan.Steps[i].Roll.Changed, []string{"id-2"}) {
+				t.Errorf("replaced although Compose would keep them: %v", plan.Steps[i].Roll.Changed)
+			}
+			if i < 0 && !slices.Equal(last.Force, []string{"web"}) {
+				t.Errorf("made again: %v", last.Force)
+			}
+		})
+	}
+}

@@ -63,8 +63,13 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 		}
 		names = append(names, s.Name)
 	}
-	whole := ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names}
+	whole := ComposeStep{Stack: r.Stack, File: r.Compose, Environment: r.Environment, Timeout: timeout, Services: names, Excused: ill(o.Before)}
 	plan.Steps = append(plan.Steps, returning(r, model, whole, o)...)
+	for _, s := range model.Services {
+		if len(changed(o.Running[s.Name])) > 0 {
+			whole.Force = append(whole.Force, s.Name) // it was changed outside hsectl, which Compose does not see
+		}
+	}
 	t := transition{whole: whole, rolled: map[string]Step{}, cause: fmt.Sprintf("containers return to release %d", r.Number)}
 	g, ok := GateOf(r)
 	if ok {
@@ -75,12 +80,26 @@ func NewReturn(r record.Release, o Observed, timeout time.Duration) (Plan, error
 		t.late = o.Uncompared == "" && stays(o.Running[edge.Name], r.Images[edge.Image].ID)
 	}
 	for _, s := range model.Services {
-		if startsFirst(model, s, o.Running[s.Name]) {
-			t.rolled[s.Name] = newRoll(model, s, g, false, t.cause)
+		dead := len(o.Before[s.Name]) > 0 && !slices.ContainsFunc(o.Before[s.Name], func(c Running) bool { return c.Well })
+		if startsFirst(model, s, o.Running[s.Name]) && !dead { // where none answered, there is no traffic to keep
+			step := newRoll(model, s, g, o.Running[s.Name], t.cause)
+			step.Roll.Open = min(step.Roll.Open, timeout/4) // what is open may not use up the time of the way back
+			t.rolled[s.Name] = step
 		}
 	}
 	plan.Steps = append(plan.Steps, t.steps()...)
 	return plan, nil
+}
+
+// ill are the services of which a container did not work, sorted.
+func ill(before map[string][]Running) []string {
+	var out []string
+	for _, service := range slices.Sorted(maps.Keys(before)) {
+		if unwell(before[service]) != "" {
+			out = append(out, service)
+		}
+	}
+	return out
 }
 
 // moved returns what the references meant that a plan lets mean something else.

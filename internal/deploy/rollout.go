@@ -25,8 +25,9 @@ type RollStep struct {
 	Compose ComposeStep   // whose only service it is
 	Gate    Gate          // without a volume when the edge does not lead to the service
 	Settle  time.Duration // for which the next container must stay healthy before it gets traffic
-	Drain   time.Duration // between the move of the traffic and the end of the old one
-	Force   bool          // even a container that Compose would keep is replaced
+	Drain   time.Duration // between the move of the traffic and the end of the old one, at least
+	Open    time.Duration // for which connections of the edge that are still open then keep the old one running, at most
+	Changed []string      // ids of containers that were changed outside hsectl: they are replaced, although Compose would keep them
 	Calls   []stack.Call  // by which the edge reaches the next container, before it gets traffic
 }
 
@@ -112,11 +113,22 @@ func (t transition) loading() Step {
 	return step
 }
 
-func newRoll(in stack.Stack, s stack.Service, g Gate, force bool, cause string) Step {
+func newRoll(in stack.Stack, s stack.Service, g Gate, running []Running, cause string) Step {
 	if !in.Behind(s.Name) {
 		g = Gate{}
 	}
-	return Step{Kind: Roll, Subject: s.Name, Cause: cause, Roll: &RollStep{Gate: g, Settle: s.Rollout.Settle, Drain: s.Rollout.Drain, Force: force}}
+	return Step{Kind: Roll, Subject: s.Name, Cause: cause, Roll: &RollStep{Gate: g, Settle: s.Rollout.Settle, Drain: s.Rollout.Drain, Open: s.Rollout.Open, Changed: changed(running)}}
+}
+
+// changed are the ids of containers that differ from what the release had rendered.
+func changed(running []Running) []string {
+	var out []string
+	for _, c := range running {
+		if len(c.Differences) > 0 {
+			out = append(out, c.ID)
+		}
+	}
+	return out
 }
 
 // rollCause is why the containers of a service change behind the edge.
@@ -127,16 +139,24 @@ func rollCause(c ServiceChange) string {
 	return "containers follow the rendered stack"
 }
 
+// goal is what a container must become before it gets traffic: without a health test it can only run.
+func goal(s stack.Service) string {
+	if s.Health == nil {
+		return "running"
+	}
+	return "healthy"
+}
+
 // replacement says how the containers of a service give way to the next ones.
 func replacement(in stack.Stack, s stack.Service, running []Running) string {
 	if startsFirst(in, s, running) {
 		if !in.Behind(s.Name) {
-			return fmt.Sprintf("start-first, one at a time: an old one stops %s after the next one is healthy", s.Rollout.Settle)
+			return fmt.Sprintf("start-first, one at a time: an old one stops %s after the next one is %s", s.Rollout.Settle, goal(s))
 		}
 		if s.Wanted() > 1 {
-			return fmt.Sprintf("start-first, one at a time: the edge moves the traffic, %s after each is healthy", s.Rollout.Settle)
+			return fmt.Sprintf("start-first, one at a time: the edge moves the traffic, %s after each is %s", s.Rollout.Settle, goal(s))
 		}
-		return fmt.Sprintf("start-first: the edge moves the traffic, %s after it is healthy", s.Rollout.Settle)
+		return fmt.Sprintf("start-first: the edge moves the traffic, %s after it is %s", s.Rollout.Settle, goal(s))
 	}
 	if s.Rollout.StopFirst == "" {
 		return "stop-first: no edge can switch its traffic"

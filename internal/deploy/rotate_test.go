@@ -85,7 +85,7 @@ func TestRotationsOfAPlan(t *testing.T) {
 			*o = keeping("owner", "old", "undone")
 			o.Use(d.Last.Release)
 		}},
-		"only another service changes": {value: "new", change: func(d *deploy.Desired, _ *deploy.Observed) { d.Only = []string{"app"} }},
+		"only another service may change": {value: "old", change: func(d *deploy.Desired, _ *deploy.Observed) { d.Only = []string{"app"} }},
 	} {
 		d, o := wanting(t, base, c.value), keeping("owner", "old")
 		if c.change != nil {
@@ -199,6 +199,32 @@ func TestRotationHasNoValue(t *testing.T) {
 	for _, s := range saved.Steps {
 		if strings.Contains(s.Cause+s.Subject, "hunter2") {
 			t.Errorf("%v shows a value", s)
+		}
+	}
+}
+
+// A secret has one value in all services that read it: a deploy of some of them that would change it there alone is refused.
+func TestOnlySomeReadersOfASecret(t *testing.T) {
+	d := wanting(t, base, "old")
+	o := keeping("owner", "old")
+	o.Secrets["app"] = o.Secrets["db"]
+	d.Secrets["owner"] = deploy.NewSecret([]byte("new"))
+	for _, tt := range []struct {
+		only []string
+		want string
+	}{
+		{[]string{"db"}, "secret owner has a new value, which service db would get, and app not"},
+		{[]string{"app"}, "secret owner has a new value, which service app would get, and db not"},
+		{[]string{"app", "db"}, ""},
+	} {
+		narrow, err := deploy.Narrow(d, tt.only)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = deploy.NewPlan(narrow, o)
+		left, refused := errors.AsType[*deploy.LeftOutError](err)
+		if refused != (tt.want != "") || refused && left.Error() != tt.want {
+			t.Errorf("only %v: %v", tt.only, err)
 		}
 	}
 }

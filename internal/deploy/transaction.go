@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
 // Ledger keeps the records of a stack on the engine. It stamps them with the engine's time, and refuses to write with a
-// LostError once the lock is no longer ours.
+// lock.LostError once the lock is no longer ours.
 type Ledger interface {
 	// Write keeps the journal; it returns when it is on the engine.
 	Write(ctx context.Context, j record.Journal) error
@@ -52,6 +54,11 @@ type UnprovenError struct{ Proof record.Proof }
 // Error implements error.
 func (e *UnprovenError) Error() string {
 	return fmt.Sprintf("verification failed: %s", strings.Join(e.Proof.Failed, "; "))
+}
+
+// only tells whether what is not proven is about some services and no other.
+func (e *UnprovenError) only(services []string) bool {
+	return len(e.Proof.About) > 0 && !slices.ContainsFunc(e.Proof.About, func(name string) bool { return !slices.Contains(services, name) })
 }
 
 // FailedError is a transaction that did not reach its release, and what became of the stack.
@@ -96,7 +103,7 @@ func (t Transaction) Run(ctx context.Context, c Change) (record.Outcome, error) 
 	if err == nil {
 		return outcome, t.finish(context.WithoutCancel(ctx), &j, c.Release, outcome)
 	}
-	var lost *LostError
+	var lost *lock.LostError
 	if errors.As(err, &lost) || errors.As(context.Cause(guarded), &lost) {
 		return record.Outcome{}, errors.Join(err, context.Cause(guarded))
 	}
@@ -109,7 +116,7 @@ func (t Transaction) guard(ctx context.Context) (context.Context, func()) {
 	go func() {
 		select {
 		case <-t.Lost:
-			cancel(&LostError{Stack: t.Stack})
+			cancel(&lock.LostError{Stack: t.Stack})
 		case <-ctx.Done():
 		}
 	}()
@@ -160,7 +167,7 @@ func (t Transaction) settling(before map[string][]Running) []Step {
 			known[c.ID] = true
 		}
 	}
-	return []Step{{Kind: Settle, Subject: t.Stack, Cause: "healthy services must stay healthy", Settle: &SettleStep{t.Settle, known}}}
+	return []Step{{Kind: Settle, Subject: t.Stack, Cause: "healthy services must stay healthy", Settle: &SettleStep{For: t.Settle, Known: known}}}
 }
 
 func (t Transaction) steps(ctx context.Context, j *record.Journal, p Plan) error {
@@ -253,7 +260,7 @@ func (t Transaction) fail(ctx context.Context, j *record.Journal, c Change, caus
 	switch {
 	case c.From != nil:
 		failed.Back = c.From.Number
-		failed.Undo = t.back(ctx, j, *c.From)
+		failed.Undo = t.back(ctx, j, *c.From, c.Before)
 	case len(c.Before) == 0 && !t.Keep:
 		failed.Stopped = true
 		j.Phase = record.Undoing
@@ -265,9 +272,9 @@ func (t Transaction) fail(ctx context.Context, j *record.Journal, c Change, caus
 	return out, failed
 }
 
-// back brings the stack to a release that it was at, and proves it.
-func (t Transaction) back(ctx context.Context, j *record.Journal, to record.Entry) error {
-	plan, err := t.planReturn(ctx, to.Release)
+// back brings the stack to a release that it was at, and proves it. Services that did not work before are started, and need not be proven.
+func (t Transaction) back(ctx context.Context, j *record.Journal, to record.Entry, before map[string][]Running) error {
+	plan, err := t.planReturn(ctx, to.Release, before)
 	if err != nil {
 		return err
 	}
@@ -276,17 +283,23 @@ func (t Transaction) back(ctx context.Context, j *record.Journal, to record.Entr
 	if err := t.steps(ctx, j, plan); err != nil {
 		return err
 	}
-	if _, err := t.verify(ctx, j, to.Release); err != nil {
+	_, err = t.verify(ctx, j, to.Release)
+	if unproven, ok := errors.AsType[*UnprovenError](err); ok && unproven.only(ill(before)) {
+		t.Report(Event{Subject: t.Stack, Text: "back, and as before not proven: " + strings.Join(unproven.Proof.Failed, "; ")})
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	return t.Ledger.Close(ctx, to.Release, to.Outcome) // its containers are others now
 }
 
-func (t Transaction) planReturn(ctx context.Context, to record.Release) (Plan, error) {
+func (t Transaction) planReturn(ctx context.Context, to record.Release, before map[string][]Running) (Plan, error) {
 	observed, err := t.Engine.Observe(ctx, Desired{Stack: to.Model(), Last: &record.Entry{Number: to.Number, Release: to}})
 	if err != nil {
 		return Plan{}, fmt.Errorf("observing the engine: %w", err)
 	}
+	observed.Before = before
 	return NewReturn(to, observed, t.Undo)
 }
 
@@ -309,7 +322,7 @@ func (t Transaction) Resume(ctx context.Context, j record.Journal, cut record.En
 	}
 	switch {
 	case undo && from != nil:
-		if err := t.back(ctx, &j, *from); err != nil {
+		if err := t.back(ctx, &j, *from, nil); err != nil {
 			return j, err
 		}
 	case undo:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
@@ -198,7 +199,7 @@ func TestTransactionLosesTheLock(t *testing.T) {
 		return record.Proof{}, ctx.Err()
 	}
 	_, err := transaction.Run(t.Context(), change(true))
-	var lost *deploy.LostError
+	var lost *lock.LostError
 	if !errors.As(err, &lost) || w.log[len(w.log)-1] != "journal: applying verify" {
 		t.Errorf("%v, %q", err, w.log)
 	}
@@ -241,5 +242,34 @@ func TestReturnNeedsEverything(t *testing.T) {
 	plan, err := deploy.NewReturn(r, deploy.Observed{Delivered: map[string]deploy.SecretState{"shop_app_secrets_1": {}}}, time.Minute)
 	if err != nil || len(plan.Steps) != 3 || plan.Steps[0].Kind != deploy.PullImage {
 		t.Errorf("an image of a registry is brought again: %+v, %v", plan.Steps, err)
+	}
+}
+
+// An undo does not depend on what was not well before: that is started and not waited for, and only its own findings are excused.
+func TestUndoExcusesWhatWasIll(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before map[string][]deploy.Running
+		about  []string
+		back   bool
+	}{
+		"it was ill":           {map[string][]deploy.Running{"app": {{State: "unhealthy"}}}, []string{"app"}, true},
+		"it was well":          {map[string][]deploy.Running{"app": {{Well: true}}}, []string{"app"}, false},
+		"another one was ill":  {map[string][]deploy.Running{"app": {{Well: true}}, "db": {{State: "exited"}}}, []string{"db", "app"}, false},
+		"nothing says of whom": {map[string][]deploy.Running{"app": {{State: "unhealthy"}}}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{failAt: "save 2"}
+			transaction := w.transaction(false)
+			transaction.Verify = func(context.Context, record.Release) (record.Proof, error) {
+				return record.Proof{Failed: []string{"app HSE-HLT-002 is fail"}, About: tt.about}, nil
+			}
+			c := change(true)
+			c.Before = tt.before
+			_, err := transaction.Run(t.Context(), c)
+			failed, ok := errors.AsType[*deploy.FailedError](err)
+			if !ok || (failed.Undo == nil) != tt.back {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
@@ -368,7 +369,7 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
 	old, next := f.profile("old", "serve", "serve"), f.profile("next", "serve", "serve")
-	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Holder: deploy.Holder{By: "other", Host: "remote"},
+	lock, err := f.e.Lock(t.Context(), f.name, records.LockOptions{Holder: lock.Holder{By: "other", Host: "remote"},
 		Gone: func(string) bool { return false }, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -407,7 +408,7 @@ func TestTwoDeploysAtOnce(t *testing.T) {
 func TestStaleLock(t *testing.T) {
 	t.Parallel()
 	f := newFault(t)
-	options := records.LockOptions{Holder: deploy.Holder{By: "other", Host: "remote"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
+	options := records.LockOptions{Holder: lock.Holder{By: "other", Host: "remote"}, Gone: func(string) bool { return false }, Report: func(v deploy.Event) { t.Log(v.Text) }}
 	w := newWire(t)
 	first, err := testEngineAt(t, "unix://"+w.path).Lock(t.Context(), f.name, options)
 	if err != nil {
@@ -439,7 +440,7 @@ func TestStaleLock(t *testing.T) {
 		t.Error(err)
 	}
 	newWireAt(t, w.path)
-	var lost *deploy.LostError
+	var lost *lock.LostError
 	if err := first.Write(t.Context(), record.Journal{Sequence: 2}); !errors.As(err, &lost) {
 		t.Errorf("the dead holder woke and wrote: %v", err)
 	}

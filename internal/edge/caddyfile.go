@@ -46,6 +46,10 @@ const (
 	pageFile = "maintenance.html"
 )
 
+// idle is how long a connection to a service stays open that nothing uses. Services close theirs after some seconds; a request that is
+// sent at that moment would be lost.
+const idle = time.Second
+
 // Program returns the command that runs Caddy with the files.
 func Program(dir string) []string {
 	return []string{"caddy", "run", "--config", path.Join(dir, MainFile), "--adapter", "caddyfile"}
@@ -145,6 +149,7 @@ func shared(w *writer) {
 	w.line("stream_close_delay 1h") // WebSockets outlive the configuration under which they began
 	w.line("transport http {")
 	w.line("dial_timeout 2s")
+	w.line("keepalive %s", idle) // so that what is open to a container that leaves is in use
 	w.line("}")
 	w.line("}")
 	w.line("")

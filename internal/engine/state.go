@@ -29,13 +29,23 @@ func StartOf(c Container) time.Time {
 	return t
 }
 
-// Well means healthy, running where there is no test, or ended well where that is the end.
+// Well means healthy, running where there is no test, or ended well where that is the end. What is paused does nothing, and a service
+// whose ports are published has no end.
 func Well(c Container) bool {
 	s := c.State
 	if s.Status == container.StateExited {
-		return s.ExitCode == 0 && !Restarts(c)
+		return s.ExitCode == 0 && !Restarts(c) && len(c.HostConfig.PortBindings) == 0
 	}
-	return s.Running && !s.Restarting && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
+	return s.Running && !s.Restarting && !s.Paused && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
+}
+
+// Tested tells whether the engine runs a health test in a container. Only what has one can be healthy.
+func Tested(c Container) bool {
+	if h := c.State.Health; h != nil {
+		return h.Status != container.NoHealthcheck
+	}
+	test := c.Config.Healthcheck
+	return test != nil && len(test.Test) > 0 && test.Test[0] != "NONE"
 }
 
 // Restarts tells whether the engine starts a container again when it ends with an error.
@@ -52,11 +62,13 @@ func State(c Container) string {
 	switch {
 	case c.State.OOMKilled:
 		return "killed for memory"
+	case c.State.Paused:
+		return "paused"
 	case c.RestartCount > 0 && !Well(c):
 		return fmt.Sprintf("exited with code %d, restarted %d times", c.State.ExitCode, c.RestartCount)
 	case c.State.Status == container.StateExited:
 		return fmt.Sprintf("exited with code %d", c.State.ExitCode)
-	case c.State.Health != nil && c.State.Running:
+	case c.State.Health != nil && Tested(c) && c.State.Running && !c.State.Restarting:
 		return string(c.State.Health.Status)
 	}
 	return string(c.State.Status)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,6 +83,11 @@ const askTime = 12 * time.Second
 
 // ask puts questions from the network of the thread that it is called on.
 func (p *prober) ask(r verify.Request) {
+	if len(r.Peers) > 0 {
+		if err := p.open(r.Peers); err != nil {
+			p.note("counting open connections: %v", err)
+		}
+	}
 	if len(r.Asks) == 0 {
 		return
 	}
@@ -104,6 +110,29 @@ func (p *prober) used(target string, paths []string) {
 			p.dump.Used[path] = bytes
 		}
 	}
+}
+
+// open counts the connections with peers that are open in the network of the thread that it is called on.
+func (p *prober) open(peers []string) error {
+	var addresses []netip.Addr
+	for _, peer := range peers {
+		address, err := netip.ParseAddr(peer)
+		if err != nil {
+			return err
+		}
+		addresses = append(addresses, address)
+	}
+	var tables []string
+	for _, name := range []string{"tcp", "tcp6"} {
+		table, err := readBounded("/proc/thread-self/net/" + name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+			return err
+		}
+		tables = append(tables, table)
+	}
+	var err error
+	p.dump.Open, err = verify.OpenConnections(addresses, tables...)
+	return err
 }
 
 func (p *prober) note(format string, args ...any) {

@@ -51,7 +51,21 @@ const (
 type Rollout struct {
 	Order  string   `yaml:"order" doc:"start-first or stop-first; default start-first where the edge can switch traffic or replicas answer meanwhile, and no volume prevents it"`
 	Settle Duration `yaml:"settle" doc:"time for which the new container must stay healthy before it gets traffic; default 2s"`
-	Drain  Duration `yaml:"drain" doc:"time between switching traffic and stopping the old container; default 1s"`
+	Drain  Drain    `yaml:"drain" doc:"how long the old container keeps running after the traffic was switched; a duration is the least time"`
+}
+
+// Drain says how long the old container may finish what it has begun.
+type Drain struct {
+	Least      Duration `yaml:"least" doc:"time between switching traffic and stopping the old container; default 1s"`
+	WebSockets Duration `yaml:"websockets" doc:"how long open connections may keep the old container running, such as WebSockets; default 10s"`
+}
+
+// DecodeShort reads the least time.
+func (d *Drain) DecodeShort(n *yamldoc.Node) (bool, error) {
+	if n.Kind != yamldoc.Scalar {
+		return false, nil
+	}
+	return true, d.Least.UnmarshalText([]byte(n.Value))
 }
 
 // The orders of a rollout.

@@ -136,6 +136,7 @@ type (
 		StopFirst string   `json:"stopFirst,omitempty"`
 		Settle    Duration `json:"settle"`
 		Drain     Duration `json:"drain"`
+		Open      Duration `json:"open,omitempty"`
 	}
 	// Health is the health test.
 	Health struct {
@@ -378,7 +379,7 @@ func newService(s stack.Service) Service {
 		Capabilities: each(s.Capabilities, func(c stack.Capability) Capability { return Capability(c) }), Default: s.Default, Gains: s.Gains,
 		Limits: newResources(s.Limits), Reservations: newResources(s.Reservations), ShmSize: Size(s.ShmSize), OpenFiles: s.OpenFiles,
 		Shutdown: Shutdown{s.Shutdown.Signal, Duration(s.Shutdown.Grace), Duration(s.Shutdown.Timeout), s.Shutdown.Logs},
-		Replicas: s.Replicas, Rollout: Rollout{s.Rollout.StopFirst, Duration(s.Rollout.Settle), Duration(s.Rollout.Drain)}, Untested: s.Untested,
+		Replicas: s.Replicas, Rollout: Rollout{s.Rollout.StopFirst, Duration(s.Rollout.Settle), Duration(s.Rollout.Drain), Duration(s.Rollout.Open)}, Untested: s.Untested,
 		Secrets:     each(s.Secrets, func(f stack.SecretFile) SecretFile { return SecretFile(f) }),
 		FirstStarts: each(s.FirstStarts, func(f stack.FirstStart) FirstStart { return FirstStart(f) }),
 		Environment: each(s.Environment, func(v stack.Variable) Variable { return Variable(v) }),
@@ -447,7 +448,7 @@ func (s Service) model() stack.Service {
 		Capabilities: each(s.Capabilities, func(c Capability) stack.Capability { return stack.Capability(c) }), Default: s.Default, Gains: s.Gains,
 		Limits: s.Limits.model(), Reservations: s.Reservations.model(), ShmSize: stack.Size(s.ShmSize), OpenFiles: s.OpenFiles,
 		Shutdown: stack.Shutdown{Signal: s.Shutdown.Signal, Grace: time.Duration(s.Shutdown.Grace), Timeout: time.Duration(s.Shutdown.Timeout), Logs: s.Shutdown.Logs},
-		Replicas: s.Replicas, Rollout: stack.Rollout{StopFirst: s.Rollout.StopFirst, Settle: time.Duration(s.Rollout.Settle), Drain: time.Duration(s.Rollout.Drain)}, Untested: s.Untested,
+		Replicas: s.Replicas, Rollout: stack.Rollout{StopFirst: s.Rollout.StopFirst, Settle: time.Duration(s.Rollout.Settle), Drain: time.Duration(s.Rollout.Drain), Open: time.Duration(s.Rollout.Open)}, Untested: s.Untested,
 		Secrets:     each(s.Secrets, func(f SecretFile) stack.SecretFile { return stack.SecretFile(f) }),
 		FirstStarts: each(s.FirstStarts, func(f FirstStart) stack.FirstStart { return stack.FirstStart(f) }),
 		Environment: each(s.Environment, func(v Variable) stack.Variable { return stack.Variable(v) }),

@@ -80,6 +80,7 @@ type Proof struct {
 	Proven bool           `json:"proven"`
 	Counts map[string]int `json:"counts"`           // findings by status
 	Failed []string       `json:"failed,omitempty"` // such as "web HSE-FS-001: the root is writable"
+	About  []string       `json:"-"`                // the subjects of these; not recorded
 }
 
 // HookRun is a hook of a deploy, and how it ended.

@@ -47,18 +47,20 @@ func (s Site) Own() bool { return s.TLS == profile.TLSInternal }
 type Rollout struct {
 	StopFirst string // why the last one must stop before; empty when the next one starts first
 	Settle    time.Duration
-	Drain     time.Duration
+	Drain     time.Duration // the least between the move of the traffic and the end of the old container
+	Open      time.Duration // the most that open connections keep the old container running after that
 }
 
 const (
 	rolloutSettle = 2 * time.Second
 	rolloutDrain  = time.Second
+	rolloutOpen   = 10 * time.Second
 )
 
 func newRollout(p *profile.Profile, name string) Rollout {
-	out := Rollout{StopFirst: p.StopFirstBecause(name), Settle: rolloutSettle, Drain: rolloutDrain}
+	out := Rollout{StopFirst: p.StopFirstBecause(name), Settle: rolloutSettle, Drain: rolloutDrain, Open: rolloutOpen}
 	if r := p.Services[name].Rollout; r != nil {
-		out.Settle, out.Drain = cmp.Or(r.Settle.D, rolloutSettle), cmp.Or(r.Drain.D, rolloutDrain)
+		out.Settle, out.Drain, out.Open = cmp.Or(r.Settle.D, rolloutSettle), cmp.Or(r.Drain.Least.D, rolloutDrain), cmp.Or(r.Drain.WebSockets.D, rolloutOpen)
 	}
 	return out
 }

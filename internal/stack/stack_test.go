@@ -221,3 +221,18 @@ func TestTwinOfACircle(t *testing.T) {
 		t.Errorf("got %v", got.Services)
 	}
 }
+
+// How long an old container goes on is a duration, or says how long open connections may take.
+func TestDrain(t *testing.T) {
+	for text, want := range map[string]stack.Rollout{
+		"":                                   {Settle: 2 * time.Second, Drain: time.Second, Open: 10 * time.Second},
+		"drain: 3s":                          {Settle: 2 * time.Second, Drain: 3 * time.Second, Open: 10 * time.Second},
+		"drain: {websockets: 10m}":           {Settle: 2 * time.Second, Drain: time.Second, Open: 10 * time.Minute},
+		"drain: {least: 2s, websockets: 1s}": {Settle: 2 * time.Second, Drain: 2 * time.Second, Open: time.Second},
+	} {
+		s := parse(t, head+"services: {web: {image: \"example/web:1\", user: \"1:1\", limits: {cpus: \"1\", memory: 64M}, health: {command: [x]}, replicas: 2, rollout: {"+text+"}}}\n")
+		if got := service(t, s, "web").Rollout; got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}

@@ -40,6 +40,7 @@ type Dump struct {
 	Answer      *Answer           `json:"answer"`      // to Ask
 	Answers     []Answer          `json:"answers"`     // to Asks, in their order
 	Used        map[string]int64  `json:"used"`        // bytes in each file system of Used, by path; what could not be read is missing
+	Open        int               `json:"open"`        // connections with Peers
 	HostNet     string            `json:"hostNet"`     // network namespace of the machine, when the looker is on it
 	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
 
@@ -99,6 +100,7 @@ type Request struct {
 	Asks    []Check  `json:"asks"`    // questions to put from the container's network
 	Only    bool     `json:"only"`    // do nothing but ask, and read what is used
 	Used    []string `json:"used"`    // directories of each tmpfs whose use is read
+	Peers   []string `json:"peers"`   // addresses whose open connections are counted
 	Outside bool     `json:"-"`       // ask from the network of whoever started the container: that of its machine
 }
 

@@ -68,6 +68,20 @@ func neighbours(s stack.Stack, all []Resident) map[string][]policy.Neighbour {
 	return out
 }
 
+// Strangers names the containers that share something with a stack and are not declared, each with what it shares.
+func Strangers(s stack.Stack, all []Resident) []string {
+	var out []string
+	found := neighbours(s, all)
+	for _, service := range slices.Sorted(maps.Keys(found)) {
+		for _, n := range found[service] {
+			if !n.Machine {
+				out = append(out, fmt.Sprintf("%s: container %s %s", service, n.Container, n.Shares))
+			}
+		}
+	}
+	return out
+}
+
 type share func(service string, r Resident, format string, args ...any)
 
 // labelled finds what calls itself a part of the stack, or of hsectl, and is none.

@@ -2,7 +2,9 @@ package verify
 
 import (
 	"bufio"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,6 +214,44 @@ func ListenersFirst(table string) bool {
 
 // listen is the state of a socket that listens (include/net/tcp_states.h).
 const listen = "0A"
+
+// connected is the state of a socket whose connection is open.
+const connected = "01"
+
+// OpenConnections counts the open connections with some peers in /proc/PID/net/tcp and tcp6 (proc_pid_net(5)).
+func OpenConnections(peers []netip.Addr, tables ...string) (int, error) {
+	n := 0
+	for _, table := range tables {
+		for i, line := range slices.Collect(strings.Lines(table)) {
+			fields := strings.Fields(line)
+			if i == 0 || len(fields) < 4 || fields[3] != connected {
+				continue
+			}
+			peer, err := socketAddress(fields[2])
+			if err != nil {
+				return 0, err
+			}
+			if slices.Contains(peers, peer) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// socketAddress reads the address of a socket: words of 32 bits, each in the byte order of the machine, which is that of all that we run on.
+func socketAddress(text string) (netip.Addr, error) {
+	address, _, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(address)
+	if err != nil || len(raw) != 4 && len(raw) != 16 {
+		return netip.Addr{}, fmt.Errorf("reading the open connections: %q is not an address", display.Name(text))
+	}
+	for i := 0; i < len(raw); i += 4 {
+		slices.Reverse(raw[i : i+4])
+	}
+	out, _ := netip.AddrFromSlice(raw)
+	return out.Unmap(), nil
+}
 
 // parseLimits returns the soft limits of open files and core size in /proc/PID/limits; -1 is unlimited.
 func parseLimits(text string) (files, core int64, err error) {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -322,4 +323,38 @@ func TestListenersFirst(t *testing.T) {
 			t.Errorf("%q: want %t", table, want)
 		}
 	}
+}
+
+// Connections with a peer count when they are open, whichever table they are in; a table that cannot be read is an error.
+func TestOpenConnections(t *testing.T) {
+	peers := []netip.Addr{netip.MustParseAddr("172.18.0.3"), netip.MustParseAddr("fd00::3")}
+	tcp := tcpHead +
+		"   0: 00000000:1F90 00000000:0000 0A 0 0\n" + // listens
+		"   1: 020012AC:1F90 030012AC:9C40 01 0 0\n" + // open
+		"   2: 020012AC:1F90 030012AC:9C41 06 0 0\n" + // in TIME_WAIT
+		"   3: 020012AC:1F90 040012AC:9C42 01 0 0\n" // with another one
+	tcp6 := tcpHead +
+		"   0: 0000000000000000FFFF0000020012AC:1F90 0000000000000000FFFF0000030012AC:9C43 01 0 0\n" + // of IPv4
+		"   1: 000000FD000000000000000002000000:1F90 000000FD000000000000000003000000:9C44 01 0 0\n"
+	if n, err := OpenConnections(peers, tcp, tcp6); n != 3 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := OpenConnections(nil, tcp, ""); n != 0 || err != nil {
+		t.Errorf("without peers: %d, %v", n, err)
+	}
+	for _, address := range []string{"", "zz:1", "0102:1", "030012AC03:1"} {
+		if n, err := OpenConnections(peers, tcpHead+"0: 00000000:1F90 "+address+" 01 0 0\n"); n != 0 || err == nil && address != "" {
+			t.Errorf("%q: %d, %v", address, n, err)
+		}
+	}
+}
+
+func FuzzOpenConnections(f *testing.F) {
+	f.Add(tcpHead + "   1: 020012AC:1F90 030012AC:9C40 01 0 0\n")
+	f.Fuzz(func(t *testing.T, table string) {
+		n, err := OpenConnections([]netip.Addr{netip.MustParseAddr("172.18.0.3")}, table)
+		if n < 0 || n > strings.Count(table, "\n")+1 || err != nil && n != 0 {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
 }

@@ -38,8 +38,13 @@ func (e *UnreadableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
-// Declare renders a stack and reads the file back.
+// Declare renders a stack and reads the file back. Variables that the deploying environment must set are taken as set.
 func Declare(ctx context.Context, s stack.Stack) (Declared, error) {
+	return DeclareWith(ctx, s, nil)
+}
+
+// DeclareWith is Declare with the values that the deploying environment gives variables, which are judged, too.
+func DeclareWith(ctx context.Context, s stack.Stack, values map[string]string) (Declared, error) {
 	data, err := generate.Compose(s, generate.Source{BuildRoot: "."})
 	if err != nil {
 		return Declared{}, err
@@ -48,6 +53,7 @@ func Declare(ctx context.Context, s stack.Stack) (Declared, error) {
 	for _, name := range s.Required() {
 		variables[name] = "required" // its value is the deploying environment's; the name is judged
 	}
+	maps.Copy(variables, values)
 	file, err := composefile.Read(ctx, generate.ComposeFile, data, composefile.Environment{Variables: variables})
 	if err != nil {
 		return Declared{}, &UnreadableError{err}
@@ -119,6 +125,11 @@ func (d Declared) Check() []finding.Finding {
 		out = append(out, d.Service(s)...)
 	}
 	return out
+}
+
+// OnlyText reports whether only the text of a stack can answer a control, so that verification does not ask it.
+func OnlyText(control string) bool {
+	return slices.ContainsFunc(controls.All(), func(c policy.Control) bool { return c.ID == control && c.Static })
 }
 
 // Service judges one service.

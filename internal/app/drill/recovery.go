@@ -76,7 +76,7 @@ func dependency(ctx context.Context, d *run, service stack.Service, o RecoveryOp
 		if err != nil {
 			return err
 		}
-		outage := drills.Outage{Dependency: dependency.Service, Noticed: !gone.Healthy, After: gone.Took}
+		outage := drills.Outage{Dependency: dependency.Service, Noticed: !gone.Healthy, Still: gone.State, After: gone.Took}
 		if err := d.engine.Start(ctx, twin, dependency.Service); err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/hsectl/hsectl/generate"
@@ -16,6 +15,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/record"
+	"github.com/hsectl/hsectl/internal/witness"
 )
 
 // DeployOptions say what is deployed, and how.
@@ -127,16 +127,32 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 		if err := one.Expired(); err != nil {
 			return err
 		}
-		if err := refuse(d.Err, one); err != nil {
+		declared, err := one.Declared()
+		if err == nil {
+			err = d.refuse(one, declared)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	var err error
-	d.desired, err = d.GatherAll(ctx, stacks)
+	if d.desired, err = d.GatherAll(ctx, stacks); err != nil {
+		return err
+	}
 	for i := range d.desired {
 		d.desired[i].Timeout = d.options.Session.Timeout
+		if len(d.desired[i].Environment) == 0 {
+			continue
+		}
+		declared, err := witness.DeclareWith(ctx, stacks[i].Stack, d.desired[i].Environment) // a value may be what verification refuses
+		if err == nil {
+			err = d.refuse(stacks[i], declared)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // read returns the profile: that of the flags, or that of a bundle.
@@ -201,7 +217,7 @@ func (d *deployment) stack(ctx context.Context, l app.Loaded, desired deploy.Des
 	case same:
 		p.Unchanged(l.Stack.Name, release)
 	default:
-		p.Done(l.Stack.Name, release, len(l.Stack.Services))
+		p.Done(l.Stack, release)
 	}
 	return nil
 }
@@ -351,25 +367,23 @@ func (s *session) release(ctx context.Context, l app.Loaded, d deploy.Desired, o
 	return r, nil
 }
 
-// refuse stops a deploy whose rendered stack already fails a control of high severity, or does not show whether it holds.
-func refuse(w io.Writer, l app.Loaded) error {
-	declared, err := l.Declared()
-	if err != nil {
-		return err
-	}
+// refuse stops a deploy whose rendered stack already fails a control that verification would be asked about, or does not show whether
+// one of high severity holds.
+func (d *deployment) refuse(l app.Loaded, declared witness.Declared) error {
 	refused := false
 	for _, f := range declared.Check() {
-		if (f.Status == finding.Fail || f.Status == finding.Unknown) && f.Severity >= finding.High {
+		high := f.Severity >= finding.High
+		if f.Status == finding.Fail && (high || d.options.Session.Verify && !witness.OnlyText(f.Control)) || f.Status == finding.Unknown && high {
 			refused = true
 			about := f.Subject
 			if f.Status == finding.Unknown {
 				about += " is unknown"
 			}
-			fmt.Fprintf(w, "%s: %s %s: %s\n  hint: %s\n", l.Profile.Written(l.Root+"services."+f.Subject+"."+f.Where), f.Control, about, f.Detail, f.Remedy)
+			fmt.Fprintf(d.Err, "%s: %s %s: %s\n  hint: %s\n", l.Profile.Written(l.Root+"services."+f.Subject+"."+f.Where), f.Control, about, f.Detail, f.Remedy)
 		}
 	}
 	if refused {
-		fmt.Fprintln(w, "refused: fix the profile, or add an exception with a reason and a date; nothing was changed")
+		fmt.Fprintln(d.Err, "refused: fix the profile, or add an exception with a reason and a date; nothing was changed")
 		return app.ErrFindings
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/sanitize"
+	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 const maxPlanBytes = 4 << 20
@@ -92,8 +94,8 @@ func planOne(ctx context.Context, engine *docker.Engine, s app.Streams, d deploy
 	}
 	if o.Format == "json" {
 		err = writeJSON(s.Out, saved)
-	} else {
-		err = printPlan(s, saved)
+	} else if err = printPlan(s, saved); err == nil {
+		err = printStrangers(ctx, engine, s, d.Stack)
 	}
 	if err == nil && o.Detailed && len(saved.Steps) > 0 {
 		return app.ErrFindings
@@ -160,6 +162,18 @@ func printPlan(s app.Streams, p planfile.Plan) error {
 		return err
 	}
 	return printDrift(s, p)
+}
+
+// printStrangers names the containers of others that share something with the stack: verification fails for them, and no deploy changes them.
+func printStrangers(ctx context.Context, engine *docker.Engine, s app.Streams, in stack.Stack) error {
+	all, err := engine.Residents(ctx, in.Name)
+	if err != nil {
+		return err
+	}
+	for _, line := range verify.Strangers(in, all) {
+		s.Say("%s, and is not declared (HSE-OPS-017)", sanitize.Line(line))
+	}
+	return nil
 }
 
 // printDrift shows the fields that differ from what the last release had rendered.

@@ -52,39 +52,40 @@ func Rollback(ctx context.Context, g *app.Settings, s app.Streams, o DeployOptio
 		return err
 	}
 	p := app.NewProgress(s, o.Format)
-	name, at, services, err := rollback(ctx, g, p, o, number)
+	at, err := rollback(ctx, g, p, o, number)
 	if err != nil {
 		return p.Failed(err)
 	}
-	p.Done(name, at, services)
+	p.Done(at.Release.Model(), at.Number)
 	return nil
 }
 
-func rollback(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOptions, number int) (name string, at, services int, err error) {
-	if name, err = g.StackName(); err != nil {
-		return name, 0, 0, err
+func rollback(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOptions, number int) (record.Entry, error) {
+	name, err := g.StackName()
+	if err != nil {
+		return record.Entry{}, err
 	}
 	engine, err := g.Connect(ctx)
 	if err != nil {
-		return name, 0, 0, err
+		return record.Entry{}, err
 	}
 	defer engine.Close()
 	p.Trace(ctx, "rollback", name)
 	if err := sign(g, engine); err != nil {
-		return name, 0, 0, err
+		return record.Entry{}, err
 	}
 	run, secrets, err := rollbackHooks(ctx, g, name, o, p)
 	if err != nil {
-		return name, 0, 0, err
+		return record.Entry{}, err
 	}
 	p.Hide(ctx, engine, name, secrets)
 	sess, err := open(ctx, engine, name, o.Session, p.Event)
 	if err != nil {
-		return name, 0, 0, err
+		return record.Entry{}, err
 	}
 	sess.hooks, sess.named = run, g.Stack != ""
-	at, services, err = sess.rollback(ctx, number)
-	return name, at, services, errors.Join(err, sess.close(ctx))
+	at, err := sess.rollback(ctx, number)
+	return at, errors.Join(err, sess.close(ctx))
 }
 
 // rollbackHooks are those of the profile, where they are asked for.
@@ -107,39 +108,39 @@ func rollbackHooks(ctx context.Context, g *app.Settings, stack string, o DeployO
 }
 
 // rollback returns to a release, or to the one before the current one, and says which release the stack is at then.
-func (s *session) rollback(ctx context.Context, number int) (at, services int, err error) {
+func (s *session) rollback(ctx context.Context, number int) (record.Entry, error) {
 	open := s.journal.Open()
 	if err := s.resume(ctx, true); err != nil {
-		return 0, 0, err
+		return record.Entry{}, err
 	}
 	last, err := s.current()
 	if err != nil {
-		return 0, 0, err
+		return record.Entry{}, err
 	}
 	if last == nil {
-		return 0, 0, fmt.Errorf("%s has no release on this engine", s.stack)
+		return record.Entry{}, fmt.Errorf("%s has no release on this engine", s.stack)
 	}
 	if open && number == 0 {
-		return last.Number, len(last.Release.Model().Services), nil
+		return *last, nil
 	}
 	target, err := s.target(number)
 	if err != nil {
-		return 0, 0, err
+		return record.Entry{}, err
 	}
 	observed, err := s.engine.Observe(ctx, deploy.Desired{Stack: target.Release.Model(), Last: &target})
 	if err != nil {
-		return 0, 0, fmt.Errorf("observing the engine: %w", err)
+		return record.Entry{}, fmt.Errorf("observing the engine: %w", err)
 	}
 	plan, err := deploy.NewReturn(target.Release, observed, s.options.Timeout)
 	if err != nil {
-		return 0, 0, err
+		return record.Entry{}, err
 	}
 	release := target.Release
 	release.Number, release.Again = s.history.Next(), target.Number
 	release.Made = s.made
 	release.Made.Revision, release.Made.Source = target.Release.Made.Revision, target.Release.Made.Source
 	err = s.run(ctx, deploy.Change{Release: release, Plan: plan, From: last, Before: observed.Running})
-	return release.Number, len(release.Intent.Services), err
+	return record.Entry{Number: release.Number, Release: release}, err
 }
 
 func (s *session) target(number int) (record.Entry, error) {

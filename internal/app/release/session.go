@@ -12,6 +12,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/finding"
@@ -74,7 +75,7 @@ func open(ctx context.Context, engine *docker.Engine, name string, o SessionOpti
 func openAfter(ctx context.Context, engine *docker.Engine, name string, o SessionOptions, report func(deploy.Event), v view) (*session, error) {
 	person, machine := host.Who()
 	lock, err := engine.Lock(ctx, name, records.LockOptions{Wait: o.LockWait, Gone: host.Gone, Report: report,
-		Holder: deploy.Holder{By: person, Host: machine, PID: os.Getpid(), Process: host.Process()}})
+		Holder: lock.Holder{By: person, Host: machine, PID: os.Getpid(), Process: host.Process()}})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,15 @@ func openAfter(ctx context.Context, engine *docker.Engine, name string, o Sessio
 	return s, nil
 }
 
-func (s *session) close(ctx context.Context) error { return s.lock.Unlock(ctx) }
+// close lets the lock go, after what interrupted runs have delivered is gone. What cannot be removed now is left to the next run.
+func (s *session) close(ctx context.Context) error {
+	if ctx.Err() == nil {
+		if err := s.lock.Tidy(ctx, s.history); err != nil {
+			s.report(deploy.Event{Subject: s.stack, Text: "cleanup failed: " + err.Error()})
+		}
+	}
+	return s.lock.Unlock(ctx)
+}
 
 // current returns the release that the stack is at, or nil. A damaged record is an error: nothing could be undone.
 func (s *session) current() (*record.Entry, error) { return current(s.history, s.stack) }
@@ -193,6 +202,7 @@ func newProof(findings []finding.Finding) record.Proof {
 	}
 	for _, f := range findings {
 		if !f.Proven() {
+			p.About = append(p.About, f.Subject)
 			p.Failed = append(p.Failed, fmt.Sprintf("%s %s is %s: %s", f.Subject, f.Control, f.Status, f.Detail))
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/app"
-	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/engine/enginetest"
 )
 
@@ -75,7 +75,7 @@ func TestStreamsEndWithAResult(t *testing.T) {
 				t.Errorf("%s, %s: %v", name, what, err)
 				continue
 			}
-			if what == "a held lock" && !app.IsType[*deploy.HeldError](err) {
+			if what == "a held lock" && !app.IsType[*lock.HeldError](err) {
 				t.Errorf("%s: the exit code of %T", name, err)
 			}
 			results := 0

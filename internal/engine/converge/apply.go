@@ -26,9 +26,10 @@ type Applier struct {
 	asker    Asker
 }
 
-// Asker puts questions from the network of a container.
+// Asker puts questions from the network of a container, and sees what is connected there.
 type Asker interface {
 	AskFrom(ctx context.Context, c engine.Container, r verify.Request) ([]verify.Answer, error)
+	OpenConnections(ctx context.Context, c engine.Container, with []string) (int, error)
 }
 
 // New returns what applies steps on an engine.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/edge"
 	"github.com/hsectl/hsectl/internal/engine"
 )
@@ -33,17 +34,25 @@ func (a *Applier) roll(ctx context.Context, service string, step *deploy.RollSte
 	}
 	s := up.project.Services[service]
 	r := rolling{applier: a, service: service, step: step, want: s.GetScale(), report: report}
-	serving, err := a.survivors(ctx, s, running, step.Force, r.want)
-	if err != nil || len(serving) == 0 {
-		return err // nothing runs: Compose starts the service
+	serving, err := a.survivors(ctx, s, running, step.Changed, r.want)
+	if err != nil {
+		return err
+	}
+	if len(serving) == 0 { // nothing runs: Compose starts the service, and makes anew what is not there
+		for _, id := range step.Changed {
+			if err := a.engine.Discard(ctx, id); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if err := r.move(ctx, up.project.Name, serving, len(running) > len(serving), ""); err != nil {
 		return err
 	}
-	for replaced := false; ; {
+	for replaced, started := false, false; ; started = true {
 		stale := slices.IndexFunc(serving, func(k kept) bool { return !k.fresh })
 		switch done := stale < 0 && len(serving) == r.want; {
-		case done && replaced:
+		case done && (replaced || !started): // where nothing was to do, an interrupted run may not have come to this
 			return a.restartDependents(ctx, service, &step.Compose, report)
 		case done:
 			return nil
@@ -106,7 +115,7 @@ func (r rolling) move(ctx context.Context, project string, serving []kept, other
 	if !others {
 		return nil
 	}
-	return r.applier.retire(ctx, project, r.service, ids, r.step.Drain, r.report)
+	return r.retire(ctx, project, ids)
 }
 
 // kept is a container that answers while the next one starts.
@@ -117,7 +126,7 @@ type kept struct {
 
 // survivors chooses among the containers of a service those that go on answering, as many as are wanted: those that are
 // well, and first among these what is as it should be. Where none is well, what runs is better than nothing.
-func (a *Applier) survivors(ctx context.Context, s types.ServiceConfig, running []engine.Container, force bool, want int) ([]kept, error) {
+func (a *Applier) survivors(ctx context.Context, s types.ServiceConfig, running []engine.Container, changed []string, want int) ([]kept, error) {
 	hash, err := compose.ServiceHash(s)
 	if err != nil {
 		return nil, fmt.Errorf("comparing service %q: %w", s.Name, err)
@@ -129,11 +138,12 @@ func (a *Applier) survivors(ctx context.Context, s types.ServiceConfig, running 
 	var good, stale, weak []kept
 	for _, c := range running {
 		switch {
-		case engine.Well(c) && !force && c.Config.Labels[composeapi.ConfigHashLabel] == hash && c.Image == image:
+		case !c.State.Running: // Compose starts it, or it has ended
+		case engine.Well(c) && !slices.Contains(changed, c.ID) && c.Config.Labels[composeapi.ConfigHashLabel] == hash && c.Image == image:
 			good = append(good, kept{c.ID, true})
 		case engine.Well(c):
 			stale = append(stale, kept{ID: c.ID})
-		case c.State.Running:
+		default:
 			weak = append(weak, kept{ID: c.ID})
 		}
 	}
@@ -178,27 +188,73 @@ func (r rolling) start(ctx context.Context, containers int) (string, error) {
 	for id := range known {
 		old[id] = true
 	}
-	return running[i].ID, a.settleDown(ctx, up.project.Name, &deploy.SettleStep{For: step.Settle, Known: old})
+	return running[i].ID, a.settleDown(ctx, up.project.Name, &deploy.SettleStep{Service: service, For: step.Settle, Known: old})
 }
 
-// retire stops and removes all containers of a service but some, after what they have begun had time to reach them.
-func (a *Applier) retire(ctx context.Context, project, service string, keep []string, drain time.Duration, report func(deploy.Event)) error {
-	running, err := a.engine.Service(ctx, project, service)
+// openPoll is how often open connections are counted.
+const openPoll = time.Second
+
+// drained waits until what some containers have begun had time to reach them, and then until the edge has no connection with them
+// any more: its requests have ended, and its WebSockets. That has a bound; where connections cannot be counted nothing more is waited for.
+func (r rolling) drained(ctx context.Context, project string, leaving []engine.Container) error {
+	timer := time.NewTimer(r.step.Drain)
+	defer timer.Stop()
+	var peers []string
+	if r.step.Gate.Volume != "" {
+		edges, err := r.applier.engine.Service(ctx, project, r.step.Gate.Service)
+		if err != nil {
+			return err
+		}
+		for _, c := range edges {
+			for _, n := range c.Networks() {
+				if n.IPAddress.IsValid() {
+					peers = append(peers, n.IPAddress.String())
+				}
+			}
+		}
+	}
+	told, until := false, time.Now().Add(r.step.Drain+r.step.Open)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		open := 0
+		for _, c := range leaving {
+			if !c.State.Running || c.State.Paused {
+				continue
+			}
+			n, err := r.applier.asker.OpenConnections(ctx, c, peers)
+			if err != nil {
+				return ctx.Err() // it may be gone, and is of no interest then
+			}
+			open += n
+		}
+		if open == 0 || !time.Now().Before(until) {
+			return nil
+		}
+		if !told {
+			told = true
+			r.report(deploy.Event{Subject: r.service, Text: fmt.Sprintf("%s open; waiting at most %s", display.Count(open, "connection"), r.step.Open)})
+		}
+		timer.Reset(openPoll)
+	}
+}
+
+// retire stops and removes all containers of a service but some, after what they have begun had time to end.
+func (r rolling) retire(ctx context.Context, project string, keep []string) error {
+	a := r.applier
+	running, err := a.engine.Service(ctx, project, r.service)
 	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(drain)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	leaving := slices.DeleteFunc(running, func(c engine.Container) bool { return slices.Contains(keep, c.ID) })
+	if err := r.drained(ctx, project, leaving); err != nil {
+		return err
 	}
 	stopping, stopped := errgroup.WithContext(ctx)
-	for _, c := range running {
-		if slices.Contains(keep, c.ID) {
-			continue
-		}
+	for _, c := range leaving {
 		stopping.Go(func() error {
 			// Stopping takes as long as the container's own grace period at most; the engine kills it then.
 			if _, err := a.engine.API.ContainerStop(stopped, c.ID, client.ContainerStopOptions{}); err != nil && !errdefs.IsNotFound(err) {
@@ -214,7 +270,7 @@ func (a *Applier) retire(ctx context.Context, project, service string, keep []st
 	if err := stopping.Wait(); err != nil {
 		return err
 	}
-	report(deploy.Event{Subject: service, Text: "old container stopped", Done: true})
+	r.report(deploy.Event{Subject: r.service, Text: "old container stopped", Done: true})
 	return nil
 }
 

@@ -23,6 +23,9 @@ func (a *Applier) settleDown(ctx context.Context, project string, s *deploy.Sett
 		}
 		var left time.Duration
 		for _, c := range list {
+			if s.Service != "" && (s.Known[c.ID] || c.Config.Labels[engine.ComposeService] != s.Service) {
+				continue
+			}
 			if !engine.Well(c) || !s.Known[c.ID] && c.RestartCount > 0 {
 				return w.diagnose(ctx, c)
 			}

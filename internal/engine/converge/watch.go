@@ -29,6 +29,8 @@ type watcher struct {
 	want      map[string]int  // containers that must be well, by service; one where nothing is said
 	healthy   map[string]bool // services that were healthy at the last look
 	reported  map[string]bool // containers whose health was told
+	excused   []string        // services that need not be well: they were not before what is undone
+	events    *events         // what Compose told; nil where it is not at work
 	upPending bool
 	upErr     error // of Compose, once it is done
 }
@@ -49,6 +51,9 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 		if err != nil {
 			return err
 		}
+		if err := w.wake(ctx, containers); err != nil {
+			return err
+		}
 		if failed := w.look(containers); failed != nil {
 			return w.diagnose(ctx, *failed)
 		}
@@ -58,12 +63,29 @@ func (w *watcher) wait(ctx context.Context, up <-chan error) error {
 		switch {
 		case w.upErr != nil:
 			return w.blame(ctx, containers, w.upErr)
-		case !w.upPending && len(w.healthy) == len(w.services):
+		case !w.upPending && len(w.healthy) == len(w.services), !w.upPending && errors.Is(ctx.Err(), context.DeadlineExceeded) && w.onlyExcused():
 			return nil
 		case ctx.Err() != nil:
 			return w.blame(ctx, containers, fmt.Errorf("waiting for health: %w", ctx.Err()))
 		}
 	}
+}
+
+// wake lets the containers of the services run again that were paused meanwhile: what does not run never becomes healthy.
+func (w *watcher) wake(ctx context.Context, containers []engine.Container) error {
+	for _, c := range containers {
+		if c.State.Paused && slices.Contains(w.services, c.Config.Labels[engine.ComposeService]) && ctx.Err() == nil {
+			if err := unpause(ctx, w.engine, c, w.report); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// onlyExcused tells whether all services are well but some that need not be.
+func (w *watcher) onlyExcused() bool {
+	return !slices.ContainsFunc(w.services, func(name string) bool { return !w.healthy[name] && !slices.Contains(w.excused, name) })
 }
 
 // containers returns the containers of the stack, once more when the time is up: what is the matter then is the cause.
@@ -93,6 +115,8 @@ func (w *watcher) look(containers []engine.Container) *engine.Container {
 		_, known := w.known[c.ID]
 		switch {
 		case !slices.Contains(w.services, name), w.fresh && known:
+		case w.isNew(c) && w.failed(c) && slices.Contains(w.excused, name):
+			w.healthy[name] = true // as well as it gets
 		case w.isNew(c) && w.failed(c):
 			return &c
 		case w.isWell(c):
@@ -102,7 +126,7 @@ func (w *watcher) look(containers []engine.Container) *engine.Container {
 			}
 			if !w.reported[c.ID] && (!w.upPending || w.isNew(c)) {
 				w.reported[c.ID] = true
-				w.report(deploy.Event{Subject: name, Text: w.goal(well[name], w.wanted(name)), Done: true})
+				w.report(deploy.Event{Subject: name, Text: w.goal(c, well[name]), Done: true})
 			}
 		}
 	}
@@ -134,13 +158,16 @@ func (w *watcher) gone(containers []engine.Container) string {
 	return ""
 }
 
-// goal is what was reached, by how many of how many containers.
-func (w *watcher) goal(well, wanted int) string {
-	text := "healthy"
-	if w.once {
+// goal is what a container reached, as one of so many of its service. Only what a test has passed is healthy.
+func (w *watcher) goal(c engine.Container, well int) string {
+	text := "running"
+	switch {
+	case !c.State.Running:
 		text = "completed"
+	case engine.Tested(c):
+		text = "healthy"
 	}
-	if wanted > 1 {
+	if wanted := w.wanted(c.Config.Labels[engine.ComposeService]); wanted > 1 {
 		return fmt.Sprintf("%s, %d of %d", text, min(well, wanted), wanted)
 	}
 	return text
@@ -174,28 +201,47 @@ func (w *watcher) failed(c engine.Container) bool {
 	return s.Status == container.StateExited && s.ExitCode != 0 && !engine.Restarts(c)
 }
 
-// blame finds the service that is not healthy; when there is none, the cause is what Compose said.
+// blame finds the service that an error is about. What the engine or Compose says of a service stands by itself: that another one is
+// not healthy yet is no cause of it.
 func (w *watcher) blame(ctx context.Context, containers []engine.Container, cause error) error {
-	if c := w.suspect(containers, cause); c != nil {
+	own := w.upErr != nil && ctx.Err() == nil
+	if service := w.refused(containers, cause); own && service != "" {
+		return &ServiceError{service, cause}
+	}
+	if c := w.suspect(containers, cause, own); c != nil {
 		return errors.Join(w.diagnose(ctx, *c), cause)
 	}
 	return cause
 }
 
-// suspect returns a container that is not well: one that this deploy made, or else one that it found and waited for, or
-// that Compose complains of. What was found broken and not yet replaced is no cause.
-func (w *watcher) suspect(containers []engine.Container, cause error) *engine.Container {
+// refused returns the service of which Compose told an error, or whose container the engine could not start for one.
+func (w *watcher) refused(containers []engine.Container, cause error) string {
+	for _, c := range containers {
+		if c.State.Error != "" && strings.Contains(cause.Error(), c.State.Error) {
+			return c.Config.Labels[engine.ComposeService]
+		}
+	}
+	if w.events == nil {
+		return ""
+	}
+	return w.events.of(cause)
+}
+
+// suspect returns a container that is not well: one that this deploy made, or else one that it found and waited for. Where the error is
+// Compose's own, it is one that this error names. What was found broken and not yet replaced is no cause.
+func (w *watcher) suspect(containers []engine.Container, cause error, own bool) *engine.Container {
 	var found *engine.Container
 	for _, c := range containers {
 		name := c.Config.Labels[engine.ComposeService]
-		if !slices.Contains(w.services, name) || w.isWell(c) || c.State.Status == container.StateCreated {
+		named := strings.Contains(cause.Error(), strings.TrimPrefix(c.Name, "/"))
+		if !slices.Contains(w.services, name) || w.isWell(c) || c.State.Status == container.StateCreated || own && !named {
 			continue
 		}
 		if _, known := w.known[c.ID]; !known {
 			return &c
 		}
 		waited := w.upErr == nil && !w.upPending
-		if !w.fresh && (waited || strings.Contains(cause.Error(), strings.TrimPrefix(c.Name, "/"))) {
+		if !w.fresh && (waited || named) {
 			found = &c
 		}
 	}
@@ -204,7 +250,7 @@ func (w *watcher) suspect(containers []engine.Container, cause error) *engine.Co
 
 // diagnose gathers what helps to see why a container failed.
 func (w *watcher) diagnose(ctx context.Context, c engine.Container) error {
-	out := &deploy.UnhealthyError{Service: c.Config.Labels[engine.ComposeService], ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
+	out := &deploy.UnhealthyError{Service: c.Config.Labels[engine.ComposeService], Untested: !engine.Tested(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
 	out.State = engine.State(c)
 	if h := c.State.Health; h != nil && len(h.Log) > 0 {
 		out.Health = strings.Join(display.LastLines(h.Log[len(h.Log)-1].Output, 5), "\n")

@@ -21,7 +21,8 @@ func looping(id, service string, restarts int) engine.Container {
 		Config:     &container.Config{Labels: map[string]string{engine.ComposeService: service}}}}
 }
 
-// What a deploy found in a crash loop is not what failed it: the container that the deploy made is, or what Compose says.
+// What a deploy found in a crash loop is not what failed it: the container that the deploy made is, or what Compose says. What
+// Compose says of something else is no fault of a container that is not healthy yet.
 // Once Compose is done without an error, what was found is what is deployed.
 func TestWhoIsToBlame(t *testing.T) {
 	port := errors.New("driver failed: port is already allocated")
@@ -38,7 +39,7 @@ func TestWhoIsToBlame(t *testing.T) {
 		"found, and Compose failed":         {[]engine.Container{old}, false, port, "", ""},
 		"found, and Compose complains":      {[]engine.Container{old}, false, unhealthy, "", "old"},
 		"found, and left as it is":          {[]engine.Container{old}, false, nil, "old", "old"},
-		"found and made, and Compose fails": {[]engine.Container{old, fresh}, false, port, "", "new"},
+		"found and made, and Compose fails": {[]engine.Container{old, fresh}, false, port, "", ""},
 		"made, about to be waited for":      {[]engine.Container{fresh}, true, nil, "", "new"},
 		"made, in a loop":                   {[]engine.Container{looping("new", "app", 3)}, true, nil, "new", "new"},
 	} {
@@ -57,7 +58,7 @@ func TestWhoIsToBlame(t *testing.T) {
 			if cause == nil {
 				cause = errors.New("waiting for health: time is up")
 			}
-			if got := id(w.suspect(c.containers, cause)); got != c.suspect {
+			if got := id(w.suspect(c.containers, cause, c.err != nil)); got != c.suspect {
 				t.Errorf("blamed: %q, want %q", got, c.suspect)
 			}
 		})

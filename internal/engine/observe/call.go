@@ -31,15 +31,38 @@ func (obs *Observer) AskOutside(ctx context.Context, project string, checks []ve
 	return obs.probes.AskFrom(ctx, list[i], verify.Request{Asks: checks, Outside: true})
 }
 
-// AskFrom puts the questions of a request from the network of a container, or from that of its machine: directly where the container
-// runs on this machine, and otherwise by a probe.
+// AskFrom puts the questions of a request from the network of a container, or from that of its machine.
 func (ps *Probes) AskFrom(ctx context.Context, c engine.Container, r verify.Request) ([]verify.Answer, error) {
-	r.Only = true
 	r.Asks = own(r.Asks, c)
+	dump, err := ps.within(ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	return dump.Answers, nil
+}
+
+// OpenConnections counts the connections that a container has open with others, by their addresses.
+func (ps *Probes) OpenConnections(ctx context.Context, c engine.Container, with []string) (int, error) {
+	if len(with) == 0 {
+		return 0, nil
+	}
+	dump, err := ps.within(ctx, c, verify.Request{Peers: with})
+	if err == nil && len(dump.Errors) > 0 {
+		err = errors.New(dump.Errors[0])
+	}
+	if err != nil {
+		return 0, err
+	}
+	return dump.Open, nil
+}
+
+// within does what a request asks of a network: directly where the container runs on this machine, and otherwise by a probe.
+func (ps *Probes) within(ctx context.Context, c engine.Container, r verify.Request) (*verify.Dump, error) {
+	r.Only = true
 	if ps.local != nil {
 		dump, err := ps.local()(ctx, c.State.Pid, c.ID, r)
 		if err == nil {
-			return dump.Answers, nil
+			return dump, nil
 		}
 		if !errors.Is(err, verify.ErrRemote) {
 			return nil, err
@@ -63,7 +86,7 @@ func (ps *Probes) AskFrom(ctx context.Context, c engine.Container, r verify.Requ
 	if err := json.Unmarshal([]byte(out), &dump); err != nil {
 		return nil, fmt.Errorf("reading what the probe was answered: %w", err)
 	}
-	return dump.Answers, nil
+	return &dump, nil
 }
 
 // asking is what a probe gets that only asks: a network, and no rights.

@@ -23,10 +23,14 @@ type Drills struct{ engine *engine.Connection }
 // NewDrills returns the drills of an engine.
 func NewDrills(e *engine.Connection) *Drills { return &Drills{e} }
 
+// steady is for how long a service without a health test must stay up to count as recovered: it has nothing else to show.
+const steady = 10 * time.Second
+
 // Await watches a service until it is healthy, or until it is not, for at most the budget. A container that ended is not
-// healthy.
+// healthy, and one without a health test must stay up for a while.
 func (d *Drills) Await(ctx context.Context, project, service string, healthy bool, budget time.Duration) (drills.Recovered, error) {
 	begun := time.Now()
+	var up uptime
 	over := time.NewTimer(budget)
 	defer over.Stop()
 	ticker := time.NewTicker(engine.PollInterval)
@@ -36,19 +40,38 @@ func (d *Drills) Await(ctx context.Context, project, service string, healthy boo
 		if err != nil {
 			return drills.Recovered{}, err
 		}
-		good := engine.Well(c) && c.State.Running
+		out := drills.Recovered{Healthy: engine.Well(c) && c.State.Running, Took: time.Since(begun), State: engine.State(c)}
 		bad := !c.State.Running || c.State.Health != nil && c.State.Health.Status == container.Unhealthy
-		if healthy && good || !healthy && bad {
-			return drills.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
+		if healthy && out.Healthy && !engine.Tested(c) {
+			out.Steady = up.of(c, time.Now())
+			out.Took -= out.Steady
+			out.Healthy = out.Steady >= min(steady, budget/2)
+		}
+		if healthy && out.Healthy || !healthy && bad {
+			return out, nil
 		}
 		select {
 		case <-ctx.Done():
 			return drills.Recovered{}, ctx.Err()
 		case <-over.C:
-			return drills.Recovered{Healthy: good, Took: time.Since(begun), State: engine.State(c)}, nil
+			return out, nil
 		case <-ticker.C:
 		}
 	}
+}
+
+// uptime is since when a container has been seen running, without a restart between.
+type uptime struct {
+	started string // what the engine says of that
+	since   time.Time
+}
+
+// of returns how long that is.
+func (u *uptime) of(c engine.Container, now time.Time) time.Duration {
+	if u.started != c.State.StartedAt {
+		u.started, u.since = c.State.StartedAt, now
+	}
+	return now.Sub(u.since)
 }
 
 // Stop asks the container of a service to stop, as the engine would on a deploy, and observes how it ends.

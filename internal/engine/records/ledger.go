@@ -58,7 +58,7 @@ func (l *Lock) Journal(ctx context.Context) (record.Journal, error) {
 	}
 	defer l.release()
 	j, err := l.store.readJournal(ctx, l.stack, l.id, volumes.MountPoint)
-	l.journal = j.Sequence
+	l.journal, l.open = j.Sequence, err != nil || j.Open()
 	return j, err
 }
 
@@ -79,7 +79,7 @@ func (l *Lock) Write(ctx context.Context, j record.Journal) (err error) {
 	if err := l.write(ctx, path.Join(volumes.MountPoint, journalFile(j.Slot())), data); err != nil {
 		return err
 	}
-	l.journal = j.Sequence
+	l.journal, l.open = j.Sequence, j.Open()
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
 )
@@ -39,7 +40,7 @@ const (
 type Lock struct {
 	store  *Store
 	stack  string
-	holder deploy.Holder
+	holder lock.Holder
 	lost   chan struct{}
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -51,7 +52,8 @@ type Lock struct {
 	turn    chan struct{} // holds a value while what follows is used; a write may hang, so it is waited for within a time
 	id      string
 	count   int
-	journal int // sequence of the last journal written or read
+	journal int  // sequence of the last journal written or read
+	open    bool // that journal's transaction has not ended
 }
 
 // acquire waits for its turn to use what only one may use at a time.
@@ -77,17 +79,20 @@ func lockName(stack string) string { return "hsectl.lock." + stack }
 
 // LockOptions say who takes a lock and how long they wait for it.
 type LockOptions struct {
-	Holder deploy.Holder
+	Holder lock.Holder
 	Wait   time.Duration
-	Gone   func(process string) bool // tells a process of this machine that has surely ended
+	Gone   func(process string) bool // tells a process of this machine that has surely ended; nil where none can be told
 	Report func(deploy.Event)
 }
 
 // Lock takes the lock of a stack, waiting for it while a live process holds it.
 func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, error) {
 	o.Holder.Token = rand.Text()
+	if o.Gone == nil {
+		o.Gone = func(string) bool { return false }
+	}
 	l := &Lock{store: st, stack: stack, holder: o.Holder, lost: make(chan struct{}), turn: make(chan struct{}, 1), ended: make(chan struct{})}
-	var watch deploy.Watch
+	var watch lock.Watch
 	begun, told := time.Now(), ""
 	for try := 1; ; try++ {
 		taken, err := l.create(ctx)
@@ -97,7 +102,7 @@ func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, 
 		if taken {
 			st.volumes.Hold(&volumes.Held{Stack: stack, Token: l.holder.Token})
 			l.atOnce = try == 1
-			if err := st.volumes.UnmountStale(ctx, stack, l.holder.Since); err != nil {
+			if err := st.volumes.UnmountStale(ctx, stack, l.holder.Since, o.Gone); err != nil {
 				return nil, errors.Join(err, l.Unlock(ctx))
 			}
 			return l, nil
@@ -118,7 +123,7 @@ func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, 
 			}
 			continue
 		case time.Since(begun) >= o.Wait && !watch.Doubtful(seen):
-			return nil, &deploy.HeldError{Stack: stack, Holder: seen.Holder, Age: seen.Age}
+			return nil, &lock.HeldError{Stack: stack, Holder: seen.Holder, Age: seen.Age}
 		}
 		if text := waiting(watch, seen); text != told {
 			o.Report(deploy.Event{Subject: "lock", Text: text})
@@ -132,7 +137,7 @@ func (st *Store) Lock(ctx context.Context, stack string, o LockOptions) (*Lock, 
 	}
 }
 
-func waiting(watch deploy.Watch, seen deploy.Sighting) string {
+func waiting(watch lock.Watch, seen lock.Sighting) string {
 	if watch.Doubtful(seen) {
 		return "its holder " + seen.Holder.By + " on " + seen.Holder.Host + " sends no heartbeat; checking again"
 	}
@@ -140,7 +145,7 @@ func waiting(watch deploy.Watch, seen deploy.Sighting) string {
 }
 
 // takeOver removes the lock of a dead holder by its id: a lock that was taken over meanwhile has another.
-func (st *Store) takeOver(ctx context.Context, seen deploy.Sighting) error {
+func (st *Store) takeOver(ctx context.Context, seen lock.Sighting) error {
 	_, err := st.engine.API.ContainerRemove(ctx, seen.ID, client.ContainerRemoveOptions{Force: true})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return fmt.Errorf("taking over the lock: %w", err)
@@ -202,18 +207,18 @@ func (l *Lock) container(ctx context.Context) (string, error) {
 }
 
 // sight inspects a lock that is held.
-func (st *Store) sight(ctx context.Context, stack string) (deploy.Sighting, error) {
+func (st *Store) sight(ctx context.Context, stack string) (lock.Sighting, error) {
 	c, err := st.engine.Inspect(ctx, lockName(stack))
 	if err != nil {
-		return deploy.Sighting{}, fmt.Errorf("inspecting the lock: %w", err)
+		return lock.Sighting{}, fmt.Errorf("inspecting the lock: %w", err)
 	}
 	since, err := time.Parse(time.RFC3339Nano, c.Created)
 	if err != nil {
-		return deploy.Sighting{}, fmt.Errorf("inspecting the lock: %w", err)
+		return lock.Sighting{}, fmt.Errorf("inspecting the lock: %w", err)
 	}
 	labels := c.Config.Labels
 	pid, _ := strconv.Atoi(labels[labelPID]) // only shown
-	s := deploy.Sighting{ID: c.ID, Holder: deploy.Holder{By: labels[labelOwner], Host: labels[labelHost], PID: pid, Process: labels[labelProc], Since: since, Token: labels[volumes.LabelToken]}}
+	s := lock.Sighting{ID: c.ID, Holder: lock.Holder{By: labels[labelOwner], Host: labels[labelHost], PID: pid, Process: labels[labelProc], Since: since, Token: labels[volumes.LabelToken]}}
 	last := heartbeat{At: since}
 	data, err := st.volumes.Get(ctx, c.ID, heartbeatFile)
 	switch {
@@ -223,18 +228,18 @@ func (st *Store) sight(ctx context.Context, stack string) (deploy.Sighting, erro
 			last = heartbeat{At: since}
 		}
 	case !errdefs.IsNotFound(err):
-		return deploy.Sighting{}, err
+		return lock.Sighting{}, err
 	}
 	now, err := st.engine.Now(ctx)
 	if err != nil {
-		return deploy.Sighting{}, err
+		return lock.Sighting{}, err
 	}
 	s.Count, s.Age = last.Count, now.Sub(last.At)
 	return s, nil
 }
 
 // Holder returns who holds the lock of a stack, and the age of the last sign of life.
-func (st *Store) Holder(ctx context.Context, stack string) (holder deploy.Holder, age time.Duration, held bool, err error) {
+func (st *Store) Holder(ctx context.Context, stack string) (holder lock.Holder, age time.Duration, held bool, err error) {
 	s, err := st.sight(ctx, stack)
 	if errdefs.IsNotFound(err) {
 		return holder, 0, false, nil
@@ -245,7 +250,7 @@ func (st *Store) Holder(ctx context.Context, stack string) (holder deploy.Holder
 // live beats until the lock is let go. A lock that cannot be kept is lost.
 func (l *Lock) live(ctx context.Context) {
 	defer close(l.ended)
-	ticker := time.NewTicker(deploy.BeatEvery)
+	ticker := time.NewTicker(lock.BeatEvery)
 	defer ticker.Stop()
 	last := time.Now()
 	for {
@@ -255,7 +260,7 @@ func (l *Lock) live(ctx context.Context) {
 		case <-ticker.C:
 		}
 		err := l.beat(ctx)
-		var lost *deploy.LostError
+		var lost *lock.LostError
 		switch {
 		case err == nil:
 			last = time.Now()
@@ -298,14 +303,14 @@ func (l *Lock) write(ctx context.Context, file string, data []byte) error {
 	}
 	id, err := l.container(ctx)
 	if errdefs.IsConflict(err) {
-		return &deploy.LostError{Stack: l.stack}
+		return &lock.LostError{Stack: l.stack}
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the lock: %w", err)
 	}
 	journal, err := l.store.readJournal(ctx, l.stack, id, volumes.MountPoint)
 	if err == nil && journal.Sequence != l.journal {
-		err = &deploy.LostError{Stack: l.stack}
+		err = &lock.LostError{Stack: l.stack}
 	}
 	if err != nil {
 		return errors.Join(err, l.store.engine.Discard(ctx, id))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/enginetest"
 	"github.com/hsectl/hsectl/internal/engine/records"
@@ -48,7 +49,7 @@ func TestWriteThatHangs(t *testing.T) {
 		close(writing)
 		enginetest.Silent()(w, r)
 	}}), engine.Bounds{Answer: 2 * time.Second})
-	l, err := st.Lock(t.Context(), "shop", records.LockOptions{Holder: deploy.Holder{By: "a test"}, Report: func(deploy.Event) {}})
+	l, err := st.Lock(t.Context(), "shop", records.LockOptions{Holder: lock.Holder{By: "a test"}, Report: func(deploy.Event) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestLockOfABrokenEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := store(t, locking(answers), engine.Bounds{}).Lock(t.Context(), "shop", records.LockOptions{Holder: deploy.Holder{By: "a test"}, Report: func(deploy.Event) {}})
+			l, err := store(t, locking(answers), engine.Bounds{}).Lock(t.Context(), "shop", records.LockOptions{Holder: lock.Holder{By: "a test"}, Report: func(deploy.Event) {}})
 			if err == nil {
 				t.Errorf("taken: %v", l.Unlock(t.Context()))
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -38,6 +39,28 @@ func (st *Store) Prune(ctx context.Context, stack string, h record.History, keep
 		return nil
 	}
 	return errors.Join(st.pruneDelivered(ctx, stack, volumes), st.PruneImages(ctx, stack, images))
+}
+
+// Tidy removes, under the lock, the volumes of secrets and configuration that no deployed release needs and no container has: what
+// runs have delivered that did not get to their end. While a transaction is open its values may be in force, and before the first release
+// they may be the only ones: then everything stays.
+func (l *Lock) Tidy(ctx context.Context, h record.History) error {
+	if err := l.acquire(ctx); err != nil {
+		return err
+	}
+	open := l.open
+	l.release()
+	select {
+	case <-l.lost:
+		return nil
+	default:
+	}
+	damaged := slices.ContainsFunc(h, func(r record.Entry) bool { return r.Err != nil }) // what it needs is not known
+	if _, ok := h.Current(); open || damaged || !ok {
+		return nil
+	}
+	needed, _ := h.Needed()
+	return l.store.pruneDelivered(ctx, l.stack, needed)
 }
 
 func (st *Store) removeVolume(ctx context.Context, name string) error {

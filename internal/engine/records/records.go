@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/record"
@@ -67,7 +68,7 @@ func (st *Store) Stamp(ctx context.Context) (time.Time, error) {
 	st.clock.mu.Lock()
 	shown, at := st.clock.shown, st.clock.at
 	st.clock.mu.Unlock()
-	if shown.IsZero() || time.Since(at) > 2*deploy.BeatEvery {
+	if shown.IsZero() || time.Since(at) > 2*lock.BeatEvery {
 		return st.engine.Now(ctx)
 	}
 	return shown.Add(time.Since(at)), nil

@@ -25,17 +25,24 @@ import (
 // Archive reads and writes volumes of an engine through its archive API.
 type Archive struct {
 	engine *engine.Connection
-	held   *Held // the lock under which volumes are changed; nil when they are only read
+	held   *Held  // the lock under which volumes are changed; nil when they are only read
+	maker  string // names this process, so that its end can be seen on its own machine; empty for unknown
 }
 
 // New returns the volumes of an engine.
 func New(e *engine.Connection) *Archive { return &Archive{engine: e} }
+
+// MadeBy marks what is made from now on with the process that makes it.
+func (a *Archive) MadeBy(process string) { a.maker = process }
 
 // mountAge is beyond the life of any transfer container.
 const mountAge = 30 * time.Minute
 
 // LabelToken marks what a holder of a lock has made, and its lock.
 const LabelToken = "dev.hsectl.lock.token"
+
+// labelMaker marks a transfer container with the process that made it.
+const labelMaker = "dev.hsectl.process"
 
 // MountPoint is where a transfer container has its volume when it has only one.
 const MountPoint = "/v"
@@ -72,7 +79,7 @@ func (a *Archive) Mount(ctx context.Context, imageRef string, volumes map[string
 	for at, volume := range volumes {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at})
 	}
-	labels := map[string]string{engine.LabelRole: "carrier"}
+	labels := map[string]string{engine.LabelRole: "carrier", labelMaker: a.maker}
 	if a.held != nil {
 		labels[engine.LabelStack], labels[LabelToken] = a.held.Stack, a.held.Token
 	}
@@ -93,14 +100,15 @@ func (a *Archive) Mount(ctx context.Context, imageRef string, volumes map[string
 func (a *Archive) Unmount(ctx context.Context, id string) error { return a.engine.Discard(ctx, id) }
 
 // UnmountStale removes what runs that were killed have left: all that former holders of the stack's lock made, and
-// those of readers that are older than a transfer container lives, compared with the lock itself, which the caller holds since then.
-func (a *Archive) UnmountStale(ctx context.Context, stack string, since time.Time) error {
+// those of readers whose process has surely ended, or that are older than a transfer container lives, compared with the lock itself, which
+// the caller holds since then. Volumes that such a container has could not be removed.
+func (a *Archive) UnmountStale(ctx context.Context, stack string, since time.Time, gone func(process string) bool) error {
 	list, err := a.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole+"=carrier")})
 	if err != nil {
 		return fmt.Errorf("listing transfer containers: %w", err)
 	}
 	for _, c := range list.Items {
-		old := c.Labels[engine.LabelStack] == "" && since.Sub(time.Unix(c.Created, 0)) > mountAge
+		old := c.Labels[engine.LabelStack] == "" && (gone(c.Labels[labelMaker]) || since.Sub(time.Unix(c.Created, 0)) > mountAge)
 		if c.Labels[engine.LabelStack] != stack && !old || c.Labels[LabelToken] == a.held.Token {
 			continue
 		}

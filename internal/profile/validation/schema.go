@@ -195,5 +195,6 @@ func shorthand() map[reflect.Type]object {
 		reflect.TypeFor[profile.Dependency](): {"type": "string"},
 		reflect.TypeFor[profile.Reach]():      {"type": "string", "pattern": reachPattern()},
 		reflect.TypeFor[profile.Env]():        {"type": []string{"string", "number", "boolean"}},
+		reflect.TypeFor[profile.Drain]():      {"type": "string"},
 	}
 }

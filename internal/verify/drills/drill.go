@@ -2,7 +2,9 @@
 package drills
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -26,14 +28,31 @@ func drilled(s stack.Service, control, title string, ok bool, detail string) fin
 type Recovered struct {
 	Healthy bool
 	Took    time.Duration
-	State   string // where it stood when the time was over
+	State   string        // where it stood when the time was over
+	Steady  time.Duration // for which it has stayed up since; only of a service without a health test, which cannot be healthy
+}
+
+// well says how it came back.
+func (r Recovered) well() string {
+	if r.Steady > 0 {
+		return fmt.Sprintf("up after %.1fs and still %.0fs later, without a health test,", r.Took.Seconds(), r.Steady.Seconds())
+	}
+	return fmt.Sprintf("healthy after %.1fs", r.Took.Seconds())
+}
+
+// ill says where it stood instead.
+func (r Recovered) ill() string {
+	if r.Steady > 0 {
+		return fmt.Sprintf("%s, but only for the last %.1fs,", r.State, r.Steady.Seconds())
+	}
+	return r.State
 }
 
 // JudgeRestart wants the service healthy again within its budget.
 func JudgeRestart(s stack.Service, o Recovered, budget time.Duration) finding.Finding {
-	detail := fmt.Sprintf("healthy after %.1fs of %s", o.Took.Seconds(), budget)
+	detail := fmt.Sprintf("%s of %s", o.well(), budget)
 	if !o.Healthy {
-		detail = fmt.Sprintf("%s after %s", o.State, budget)
+		detail = fmt.Sprintf("%s after %s", o.ill(), budget)
 	}
 	f := drilled(s, "HSE-LIF-014", "The service restarts with its data intact", o.Healthy && o.Took <= budget, detail)
 	f.Severity, f.Where, f.Remedy = finding.High, "restart", "let the program clean up after itself when it starts; raise --budget if it needs longer"
@@ -43,7 +62,8 @@ func JudgeRestart(s stack.Service, o Recovered, budget time.Duration) finding.Fi
 // Outage is what a service did while a dependency was gone, and after it came back.
 type Outage struct {
 	Dependency string
-	Noticed    bool // it became unhealthy, or ended
+	Noticed    bool   // it became unhealthy, or ended
+	Still      string // how it was when it was not noticed
 	After      time.Duration
 	Recovered  Recovered
 }
@@ -54,12 +74,12 @@ func JudgeDependency(s stack.Service, o Outage, budget time.Duration) finding.Fi
 	f.Where, f.Remedy = "health", "let the health test ask what the service needs, and let the service connect again"
 	switch {
 	case !o.Noticed:
-		f.Detail = fmt.Sprintf("still healthy %.0fs after %s was stopped", o.After.Seconds(), o.Dependency)
+		f.Detail = fmt.Sprintf("still %s %.0fs after %s was stopped", cmp.Or(o.Still, "up"), o.After.Seconds(), o.Dependency)
 	case !o.Recovered.Healthy:
-		f.Detail = fmt.Sprintf("noticed after %.1fs that %s was gone, but is %s %s after it came back", o.After.Seconds(), o.Dependency, o.Recovered.State, budget)
+		f.Detail = fmt.Sprintf("noticed after %.1fs that %s was gone, but is %s %s after it came back", o.After.Seconds(), o.Dependency, o.Recovered.ill(), budget)
 	default:
 		f.Status = finding.Pass
-		f.Detail = fmt.Sprintf("noticed after %.1fs that %s was gone, healthy %.1fs after it came back", o.After.Seconds(), o.Dependency, o.Recovered.Took.Seconds())
+		f.Detail = fmt.Sprintf("noticed after %.1fs that %s was gone; %s once that was back", o.After.Seconds(), o.Dependency, strings.TrimSuffix(o.Recovered.well(), ","))
 	}
 	return f
 }

@@ -19,7 +19,7 @@ type Restored struct {
 	Took    time.Duration
 }
 
-// JudgeRestore wants the newest backup of a volume to become a healthy service with the right data.
+// JudgeRestore wants the newest backup of a volume to become a service that works, with the right data.
 func JudgeRestore(service, volume string, r Restored) finding.Finding {
 	f := drilled(stack.Service{Name: service}, "HSE-OPS-012", "The newest backup can be restored", r.Wrong == "", "")
 	f.Severity = finding.High
@@ -29,9 +29,9 @@ func JudgeRestore(service, volume string, r Restored) finding.Finding {
 		f.Detail += "cannot be restored: " + display.Name(r.Wrong)
 		f.Remedy = "make another backup and try again: hsectl backup " + volume + "; keep the older ones until one is proven"
 	case r.Checked:
-		f.Detail += fmt.Sprintf("came back in %s: %d files, the service is healthy and the check passed", r.Took.Round(100*time.Millisecond), r.Entries)
+		f.Detail += fmt.Sprintf("came back in %s: %d files, the service is up and the check passed", r.Took.Round(100*time.Millisecond), r.Entries)
 	default:
-		f.Detail += fmt.Sprintf("came back in %s: %d files, byte for byte, and the service is healthy", r.Took.Round(100*time.Millisecond), r.Entries)
+		f.Detail += fmt.Sprintf("came back in %s: %d files, byte for byte, and the service is up", r.Took.Round(100*time.Millisecond), r.Entries)
 	}
 	return f
 }

@@ -1,10 +1,10 @@
-package deploy_test
+package lock_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/lock"
 )
 
 // look is what is seen of a lock at one moment of this machine's clock.
@@ -31,9 +31,9 @@ func TestWhoIsDead(t *testing.T) {
 		"woke while it was watched": {{0, "a", 9, time.Hour, false}, {14 * s, "a", 10, 0, false}, {16 * s, "a", 10, 2 * s, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var w deploy.Watch
+			var w lock.Watch
 			for _, l := range looks {
-				if got := w.Dead(deploy.Sighting{ID: l.id, Count: l.count, Age: l.age}, l.at); got != l.dead {
+				if got := w.Dead(lock.Sighting{ID: l.id, Count: l.count, Age: l.age}, l.at); got != l.dead {
 					t.Errorf("after %s: dead %v, want %v", l.at, got, l.dead)
 				}
 			}

@@ -1,4 +1,6 @@
-package deploy
+// Package lock says of the lock of a stack who holds it, and when its holder must be taken for dead. It is pure: the lock itself is on an
+// engine.
+package lock
 
 import (
 	"fmt"
