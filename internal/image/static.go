@@ -80,21 +80,22 @@ func mustRootFS(img v1.Image) v1.RootFS {
 	return config.RootFS
 }
 
-// IDs are the ids by which engines know the image: that of its configuration, or that of its manifest, which follow from its content.
-func (s Static) IDs() ([]string, error) {
+// Layers are the digests of the uncompressed layers of the image, which follow from its content and by which every engine tells them.
+// Its ids do not: an engine that keeps manifests writes its own, in its own words.
+func (s Static) Layers() ([]string, error) {
 	img, err := s.image()
 	if err != nil {
 		return nil, fmt.Errorf("making image %s: %w", s.repository, err)
 	}
-	config, err := img.ConfigName()
+	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, fmt.Errorf("reading image %s: %w", s.repository, err)
 	}
-	manifest, err := img.Digest()
-	if err != nil {
-		return nil, fmt.Errorf("reading image %s: %w", s.repository, err)
+	var out []string
+	for _, layer := range config.RootFS.DiffIDs {
+		out = append(out, layer.String())
 	}
-	return []string{config.String(), manifest.String()}, nil
+	return out, nil
 }
 
 // Write writes the image in the form that an engine loads.

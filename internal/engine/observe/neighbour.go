@@ -57,11 +57,9 @@ func (obs *Observer) Residents(ctx context.Context, project string) ([]verify.Re
 		}
 		r := resident(*c)
 		if r.Role != "" && r.For == project && r.Running && asWeMake(*c) {
-			made, err := obs.probes.ids()
-			if err != nil {
+			if r.Own, err = obs.probes.made(ctx, *c); err != nil {
 				return nil, err
 			}
-			r.Own = slices.Contains(made, c.Image)
 		}
 		out = append(out, r)
 	}
@@ -127,11 +125,24 @@ func asWeMake(c engine.Container) bool {
 		slices.Contains(h.SecurityOpt, "no-new-privileges:true") && (!h.PidMode.IsHost() || verb == surveyVerb)
 }
 
-// imageIDs are the ids of the image of probes, which follow from its content.
-func imageIDs(e *engine.Connection, program func() ([]byte, error)) ([]string, error) {
+// made reports whether the content of a container's image is that of a probe: names and labels of images say nothing either.
+func (ps *Probes) made(ctx context.Context, c engine.Container) (bool, error) {
+	ours, err := ps.layers()
+	if err != nil {
+		return false, err
+	}
+	answer, err := ps.engine.API.ImageInspect(ctx, c.Image)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && slices.Equal(answer.RootFS.Layers, ours), err
+}
+
+// imageLayers are the layers of the image of probes.
+func imageLayers(e *engine.Connection, program func() ([]byte, error)) ([]string, error) {
 	data, err := program()
 	if err != nil {
 		return nil, err
 	}
-	return image.NewStatic("hsectl/probe", e.OS, e.Arch, data).IDs()
+	return image.NewStatic("hsectl/probe", e.OS, e.Arch, data).Layers()
 }

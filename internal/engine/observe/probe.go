@@ -32,13 +32,13 @@ type Probes struct {
 	program  func() ([]byte, error)   // the program that runs inside probes
 	local    func() verify.Look       // looks at containers of this machine without a probe; nil where that is not possible
 	counted  atomic.Int64             // containers that a probe has looked at
-	ids      func() ([]string, error) // of the image of probes, made out when they are needed
+	layers   func() ([]string, error) // of the image of probes, made out when they are needed
 	oneProbe bool                     // one probe looks at all containers of the engine's machine
 }
 
 // NewProbes returns the probes of an engine. Program returns the program that runs inside them: this one, for Linux.
 func NewProbes(e *engine.Connection, program func() ([]byte, error)) *Probes {
-	return &Probes{engine: e, program: program, ids: sync.OnceValues(func() ([]string, error) { return imageIDs(e, program) })}
+	return &Probes{engine: e, program: program, layers: sync.OnceValues(func() ([]string, error) { return imageLayers(e, program) })}
 }
 
 // LookLocally lets the engine look at containers of this machine directly, where look can; it is called once for each round of
