@@ -29,7 +29,8 @@ func newDrillShutdown(g *app.Settings, s app.Streams) *cobra.Command {
 		Short: "Prove that services stop as declared",
 		Long: `Shutdown starts a throw-away copy of each service and its dependencies, under another name, with its own volumes
 and without published ports, sends the stop signal, and checks the duration, the exit code, the order of the log
-lines, and that no SIGKILL was needed. The live service is not touched unless --live is given.`,
+lines, and that no SIGKILL was needed. It also checks that the program itself got the signal, through inits, shells, npm
+and scripts, had a handler for it and was waited for. The live service is not touched unless --live is given.`,
 		Example: `  hsectl drill shutdown app
   hsectl drill shutdown               # every service in turn
   hsectl drill shutdown app --live    # stop and restart the running service`,

@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/observe"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/engine/tasks"
+	"github.com/hsectl/hsectl/internal/engine/trials"
 	"github.com/hsectl/hsectl/internal/engine/usage"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
 )
@@ -24,7 +25,7 @@ type Engine struct {
 	*converge.Applier
 	*observe.Observer
 	*observe.Probes
-	*observe.Drills
+	*trials.Drills
 	*buildkit.Builder
 	*tasks.Runner
 	*usage.Meter
@@ -52,5 +53,5 @@ func assemble(e *engine.Connection, program func() ([]byte, error)) *Engine {
 	v, i, p := volumes.New(e), images.New(e), observe.NewProbes(e, program)
 	r := records.New(e, v)
 	return &Engine{Connection: e, Archive: v, Store: r, Transfer: i, Applier: converge.New(e, v, r, i, p), Observer: observe.New(e, r, i, p), Probes: p,
-		Drills: observe.NewDrills(e), Builder: buildkit.New(e, i, program), Runner: tasks.New(e, v), Meter: usage.New(e, p.TmpfsUse)}
+		Drills: trials.New(e, p), Builder: buildkit.New(e, i, program), Runner: tasks.New(e, v), Meter: usage.New(e, p.TmpfsUse)}
 }

@@ -41,6 +41,7 @@ type Facts struct {
 	Trials       Fact[[]Trial]   // writes that were tried
 	Processes    Fact[[]Process] // of the container's pid namespace
 	Hidden       string          // why some of its processes were not seen in full; empty when all were
+	Unheld       string          // why it is not known which of them hold listening sockets; empty when it is
 	Privileged   Fact[bool]
 	Masked       Fact[[]string] // kernel paths hidden from the container
 	Namespaces   Fact[Namespaces]
@@ -124,7 +125,10 @@ type Process struct {
 	Caught      uint64 // signals with a handler, one bit per signal
 	Blocked     uint64
 	Ignored     uint64
-	Entered     bool // started from outside: a hook, a health test, docker exec
+	Entered     bool     // started from outside: a hook, a health test, docker exec
+	Group       int      // its process group, by the number in the container; 0 is not known
+	Listens     []int    // ports of the listening sockets that it holds
+	Options     []string // of an init: what it was told about signals
 
 	NoUser  string // why its user is not known; empty when it is
 	NoGroup string // why its groups are not all known

@@ -48,6 +48,9 @@ type prober struct {
 	pause   func(time.Duration)
 	text    int // bytes that were read of environments and command lines
 	dump    verify.Dump
+
+	descriptors int  // that were looked at
+	overlooked  bool // some were not
 }
 
 // kernel notes which paths an engine has to hide here.

@@ -68,6 +68,7 @@ func (p *prober) processes() {
 	}
 	_, first := verify.ProcessFiles()
 	seen := p.settled(pids)
+	var sockets map[string]int
 	for _, pid := range pids {
 		raw := seen[pid]
 		status, ok := raw.Files["status"]
@@ -80,13 +81,17 @@ func (p *prober) processes() {
 				p.read(pid, name, &raw)
 			}
 			p.namespaces(pid)
+			sockets, _ = verify.Listeners(raw.Files["net/tcp"], raw.Files["net/tcp6"]) // what cannot be read is said by who judges it
 		}
+		raw.Listens = p.listens(pid, sockets)
+		raw.Options = p.initOptions(pid, status)
 		p.exposed(pid, status)
 		if p.members != nil {
 			raw.Files["status"] = renumbered(status, members)
 		}
 		p.dump.Processes = append(p.dump.Processes, raw)
 	}
+	p.unheld(sockets)
 }
 
 // renumbered gives the parent in a process's status the number that the container gives it; 0 is outside.

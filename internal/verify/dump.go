@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Look looks at a container whose first process has a number on this machine. Id is the container's whole id.
@@ -52,6 +53,7 @@ const (
 	LookSecrets = "secrets"
 	LookExposed = "exposed"
 	LookChanged = "changed"
+	LookSockets = "sockets"
 )
 
 // Target is a port of another service. The caller knows the address.
@@ -69,9 +71,11 @@ type Reached struct {
 
 // RawProcess is the text of the files under /proc/PID, by name; PID 1 has more of them than the others.
 type RawProcess struct {
-	PID    int               `json:"pid"`
-	Files  map[string]string `json:"files"`
-	Unread []string          `json:"unread,omitempty"` // files that are there and could not be read, or not to their end
+	PID     int               `json:"pid"`
+	Files   map[string]string `json:"files"`
+	Unread  []string          `json:"unread,omitempty"`  // files that are there and could not be read, or not to their end
+	Listens []int             `json:"listens,omitempty"` // ports of the listening sockets that it holds
+	Options []string          `json:"options,omitempty"` // of an init: what it was told about signals
 }
 
 // Trial is the result of one attempt to write. Error is the kernel's name for the refusal, such as EROFS, or empty.
@@ -102,6 +106,17 @@ type Request struct {
 	Used    []string `json:"used"`    // directories of each tmpfs whose use is read
 	Peers   []string `json:"peers"`   // addresses whose open connections are counted
 	Outside bool     `json:"-"`       // ask from the network of whoever started the container: that of its machine
+
+	Hold *Hold `json:"hold,omitempty"` // only hold programs, and say what comes of it
+}
+
+// Hold asks a probe to hold programs until a signal is on its way to each: a program that is held does not act on a signal, which the kernel
+// then shows.
+type Hold struct {
+	PIDs   []int         `json:"pids"`
+	Signal int           `json:"signal"`
+	Settle time.Duration `json:"settle"` // how long to hold one that has got the signal
+	Most   time.Duration `json:"most"`   // how long to hold one that has not
 }
 
 // KernelPaths are the paths that an engine must hide from containers, where the kernel has them.

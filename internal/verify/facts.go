@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ func facts(c Container) policy.Facts {
 		return f
 	}
 	d := c.Dump
-	f.Processes, f.Hidden = processes(d), display.Name(d.Hidden)
+	f.Processes, f.Hidden, f.Unheld = processes(d), display.Name(d.Hidden), display.Name(d.Unfinished[LookSockets])
 	if first := d.process(1); first != nil {
 		strangeMounts(&f, first.Files["mountinfo"]) // first: what the engine says of mounts is then replaced
 		mounts(&f, first.Files["mountinfo"])
@@ -61,6 +62,15 @@ func facts(c Container) policy.Facts {
 	f.Trials = policy.Seen(trials, finding.Behaved)
 	secretFacts(&f, d)
 	return f
+}
+
+// Seen are the processes that a probe saw, and why some or something of them is missing, if so.
+func (d *Dump) Seen() policy.Fact[[]policy.Process] {
+	out := processes(d)
+	if why := cmp.Or(d.Hidden, d.Unfinished[LookSockets]); why != "" && out.Known() {
+		out = policy.Unseen[[]policy.Process](display.Name(why))
+	}
+	return out
 }
 
 func (d *Dump) process(pid int) *RawProcess {
@@ -98,6 +108,7 @@ func processes(d *Dump) policy.Fact[[]policy.Process] {
 			return policy.Unseen[[]policy.Process](err.Error())
 		}
 		p.Entered = raw.PID != 1 && p.Parent == 0
+		p.Listens, p.Options = raw.Listens, raw.Options
 		p.PID, p.LSM = raw.PID, strings.Trim(raw.Files["attr/current"], "\x00\n ")
 		out = append(out, p)
 	}

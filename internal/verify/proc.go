@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -57,6 +58,10 @@ func parseStatus(text string) (policy.Process, error) {
 			p.State, _, _ = strings.Cut(value, " ")
 		case "PPid":
 			p.Parent, err = strconv.Atoi(value)
+		case "NSpgid": // one for each namespace, the innermost last
+			if fields := strings.Fields(value); len(fields) > 0 {
+				p.Group, err = strconv.Atoi(fields[len(fields)-1])
+			}
 		case "SigCgt":
 			p.Caught, err = strconv.ParseUint(value, 16, 64)
 		case "SigIgn":
@@ -170,7 +175,16 @@ func (m mountPoint) size() int64 {
 // parseListening returns the ports of the listening TCP sockets in /proc/PID/net/tcp and tcp6 (proc_pid_net(5)).
 // The engine's own resolver on 127.0.0.11 is left out.
 func parseListening(tables ...string) ([]int, error) {
-	var out []int
+	sockets, err := Listeners(tables...)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Compact(slices.Sorted(maps.Values(sockets))), nil
+}
+
+// Listeners returns the ports of the same sockets by the number of their inode, by which /proc/PID/fd names them.
+func Listeners(tables ...string) (map[string]int, error) {
+	out := map[string]int{}
 	for _, table := range tables {
 		for i, line := range slices.Collect(strings.Lines(table)) {
 			fields := strings.Fields(line)
@@ -185,12 +199,13 @@ func parseListening(tables ...string) ([]int, error) {
 			if address == "0B00007F" { // 127.0.0.11
 				continue
 			}
-			if !slices.Contains(out, int(n)) {
-				out = append(out, int(n))
+			inode := fmt.Sprintf("line %d of %d", i, len(out)) // of a table that is cut off, or from another kernel
+			if len(fields) > 9 {
+				inode = fields[9]
 			}
+			out[inode] = int(n)
 		}
 	}
-	slices.Sort(out)
 	return out, nil
 }
 

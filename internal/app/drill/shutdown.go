@@ -29,7 +29,7 @@ func Shutdown(ctx context.Context, g *app.Settings, s app.Streams, names []strin
 		if err != nil {
 			return err
 		}
-		d.findings = append(d.findings, drills.JudgeShutdown(service, stopped)...)
+		d.findings = append(d.findings, service.Waive(drills.JudgeShutdown(service, stopped))...)
 	}
 	return d.finish("shutdown", o.ReportOptions)
 }
@@ -37,7 +37,7 @@ func Shutdown(ctx context.Context, g *app.Settings, s app.Streams, names []strin
 func shutdown(ctx context.Context, d *run, service stack.Service, o ShutdownOptions) (stopped drills.Stopped, err error) {
 	if o.Live {
 		d.Say("stopping the live %s", service.Name)
-		stopped, err = d.engine.Stop(ctx, d.loaded.Stack.Name, service.Name)
+		stopped, err = d.engine.StopLive(ctx, d.loaded.Stack.Name, service.Name)
 		return stopped, errors.Join(err, d.engine.Start(context.WithoutCancel(ctx), d.loaded.Stack.Name, service.Name))
 	}
 	err = d.withTwin(ctx, service, o.Timeout, func(twin string) error {

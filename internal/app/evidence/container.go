@@ -31,6 +31,10 @@ func ProbeContainer(ctx context.Context, s app.Streams, request string) error {
 		lines := json.NewEncoder(s.Out)
 		return probe.TakeMemory(ctx, r.Take, func(t drills.Taken) error { return lines.Encode(t) })
 	}
+	if r.Hold != nil {
+		lines := json.NewEncoder(s.Out)
+		return probe.Hold(ctx, *r.Hold, func(h drills.Held) error { return lines.Encode(h) })
+	}
 	if r.Ask != nil {
 		answer := ask.Check(ctx, *r.Ask)
 		return json.NewEncoder(s.Out).Encode(verify.Dump{Answer: &answer})

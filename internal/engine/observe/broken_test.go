@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine/enginetest"
@@ -28,12 +27,6 @@ func TestBrokenAnswers(t *testing.T) {
 		"machine": func(ctx context.Context, o *Observer) error { _, err := o.Machine(ctx); return err },
 		"what is there of a stack": func(ctx context.Context, o *Observer) error {
 			_, _, err := o.Look(ctx, deploy.Desired{Stack: stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}}}})
-			return err
-		},
-		"samples": func(ctx context.Context, o *Observer) error {
-			ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-			defer cancel()
-			_, err := NewDrills(o.engine).Sample(ctx, "shop", time.Millisecond)
 			return err
 		},
 	}

@@ -1,10 +1,8 @@
 package observe
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,52 +39,6 @@ func connect(t *testing.T, answers enginetest.Answers) (*engine.Connection, *eng
 func observer(e *engine.Connection) *Observer {
 	i := images.New(e)
 	return New(e, records.New(e, volumes.New(e)), i, NewProbes(e, func() ([]byte, error) { return []byte("program"), nil }))
-}
-
-// Whether the engine had to kill is asked about the engine's own time.
-func TestKilledByTheEnginesClock(t *testing.T) {
-	t.Parallel()
-	answers := enginetest.Containers("shop", enginetest.Container("0123456789ab", "shop-app-1", "app", nil))
-	answers["POST /containers/{id}/stop"] = enginetest.Nothing()
-	answers["GET /containers/{id}/logs"] = enginetest.Nothing()
-	answers["GET /events"] = func(w http.ResponseWriter, r *http.Request) {
-		at := elsewhen().Unix()
-		since, errS := strconv.ParseInt(r.URL.Query().Get("since"), 10, 64)
-		until, errU := strconv.ParseInt(r.URL.Query().Get("until"), 10, 64)
-		if errS == nil && errU == nil && since <= at && at <= until {
-			_ = json.NewEncoder(w).Encode(map[string]any{"Type": "container", "Action": "kill", "Actor": map[string]any{"ID": "0123456789ab", "Attributes": map[string]string{"signal": "9"}}})
-		}
-	}
-	e, _ := connect(t, answers)
-	stopped, err := NewDrills(e).Stop(t.Context(), "shop", "app")
-	if err != nil || !stopped.Killed {
-		t.Errorf("%+v, %v", stopped, err)
-	}
-}
-
-// The end of the engine's events is no error, and anything else is.
-func TestEventsThatEnd(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		events http.HandlerFunc
-		good   bool
-	}{
-		"none":        {enginetest.Nothing(), true},
-		"cut off":     {enginetest.Half(`{"Type":"container","Action":"ki`), false},
-		"no events":   {enginetest.Text("<html>"), false},
-		"refused":     {enginetest.Status(http.StatusInternalServerError, "not now"), false},
-		"no such API": {enginetest.Status(http.StatusNotFound, "page not found"), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			answers := enginetest.Containers("shop", enginetest.Container("0123456789ab", "shop-app-1", "app", nil))
-			answers["POST /containers/{id}/stop"], answers["GET /containers/{id}/logs"], answers["GET /events"] = enginetest.Nothing(), enginetest.Nothing(), tt.events
-			e, _ := connect(t, answers)
-			if stopped, err := NewDrills(e).Stop(t.Context(), "shop", "app"); (err == nil) != tt.good {
-				t.Errorf("%+v, %v", stopped, err)
-			}
-		})
-	}
 }
 
 // A probe is left behind when it is old on the engine's clock: one that another run has just made is not, whatever ours shows.

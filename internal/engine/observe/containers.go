@@ -152,7 +152,7 @@ func applied(c engine.Container, networks map[string]policy.Network, now time.Ti
 		MemorySwap: is(max(h.MemorySwap, 0)),
 		CPUs:       is(engine.CPUs(h)),
 		OOMKilled:  is(c.State.OOMKilled),
-		Stop:       is(stop(c)),
+		Stop:       is(StopOf(c)),
 		Restart:    is(policy.Restart{Policy: string(h.RestartPolicy.Name), Retries: h.RestartPolicy.MaximumRetryCount}),
 		Health:     is(health(c, now)),
 		Arguments:  is(arguments(c)),
@@ -267,7 +267,8 @@ func joined(c engine.Container, networks map[string]policy.Network) []policy.Net
 	return out
 }
 
-func stop(c engine.Container) policy.Stop {
+// StopOf is how the engine stops a container.
+func StopOf(c engine.Container) policy.Stop {
 	s := policy.Stop{Signal: c.Config.StopSignal, Grace: 10 * time.Second}
 	if s.Signal == "" {
 		s.Signal = "SIGTERM"

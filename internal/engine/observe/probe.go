@@ -213,28 +213,36 @@ type probe struct {
 	request      verify.Request
 }
 
-// runProbe creates, starts and removes one probe, in its target's namespaces of processes and of the network. It gets no
-// capability but those the target itself has (for a target that runs as root), a read-only root, and a view of the
-// control groups that it cannot change.
-func (ps *Probes) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
-	ctx, cancel := context.WithTimeout(ctx, engine.ProbeTimeout)
-	defer cancel()
+// made are the settings of a probe. It gets no capability but those the target itself has (for a target that runs as root), a
+// read-only root, and a view of the control groups that it cannot change.
+func (p probe) made() (*container.Config, *container.HostConfig, error) {
 	request, err := json.Marshal(p.request)
 	if err != nil {
-		return nil, fmt.Errorf("asking the probe: %w", err)
+		return nil, nil, fmt.Errorf("asking the probe: %w", err)
 	}
 	security := []string{"no-new-privileges:true"}
 	if p.unconfined { // the engine's profile lets a process look at others of that profile only
 		security = append(security, "apparmor=unconfined")
 	}
 	pids := int64(64)
-	out, err := ps.throwAway(ctx, p.config(string(request)), &container.HostConfig{
+	return p.config(string(request)), &container.HostConfig{
 		PidMode: container.PidMode("container:" + p.target), NetworkMode: p.network, CgroupnsMode: "host",
 		CapDrop: []string{"ALL"}, CapAdd: p.capabilities, SecurityOpt: security, ReadonlyRootfs: true,
 		LogConfig: container.LogConfig{Type: "json-file"},
 		Resources: container.Resources{Memory: 256 << 20, PidsLimit: &pids},
 		Mounts:    []mount.Mount{{Type: mount.TypeBind, Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", ReadOnly: true}},
-	}, nil)
+	}, nil
+}
+
+// runProbe creates, starts and removes one probe, in its target's namespaces of processes and of the network.
+func (ps *Probes) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
+	ctx, cancel := context.WithTimeout(ctx, engine.ProbeTimeout)
+	defer cancel()
+	config, host, err := p.made()
+	if err != nil {
+		return nil, err
+	}
+	out, err := ps.throwAway(ctx, config, host, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -248,48 +256,55 @@ func (ps *Probes) runProbe(ctx context.Context, p probe) (*verify.Dump, error) {
 // run starts a container, gives it what it reads, waits for its end, and returns what it wrote. Ending with anything but 0
 // is an error, too.
 func (ps *Probes) run(ctx context.Context, id string, in []byte) (string, error) {
+	var stdout strings.Builder
+	err := ps.runTo(ctx, id, in, &stdout)
+	return stdout.String(), err
+}
+
+// runTo does the same, and passes on what the container writes as it comes.
+func (ps *Probes) runTo(ctx context.Context, id string, in []byte, stdout io.Writer) error {
 	attached, err := ps.engine.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: in != nil, Stdout: true, Stderr: true})
 	if err != nil {
-		return "", fmt.Errorf("attaching to a probe: %w", err)
+		return fmt.Errorf("attaching to a probe: %w", err)
 	}
 	defer attached.Close()
 	wait := ps.engine.API.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := ps.engine.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return "", fmt.Errorf("starting a probe: %w", err)
+		return fmt.Errorf("starting a probe: %w", err)
 	}
-	var stdout, stderr strings.Builder
+	var stderr strings.Builder
 	read := make(chan error, 1)
 	go func() {
-		_, err := stdcopy.StdCopy(&stdout, &stderr, io.LimitReader(attached.Reader, maxProbeBytes))
+		_, err := stdcopy.StdCopy(stdout, &stderr, io.LimitReader(attached.Reader, maxProbeBytes))
 		read <- err
 	}()
 	if in != nil {
 		if _, err := attached.Conn.Write(in); err != nil {
-			return "", fmt.Errorf("telling a probe what to do: %w", err)
+			return fmt.Errorf("telling a probe what to do: %w", err)
 		}
 		if err := attached.CloseWrite(); err != nil {
-			return "", fmt.Errorf("telling a probe what to do: %w", err)
+			return fmt.Errorf("telling a probe what to do: %w", err)
 		}
 	}
 	select {
 	case <-ctx.Done():
-		return "", fmt.Errorf("waiting for a probe: %w", ctx.Err())
+		return fmt.Errorf("waiting for a probe: %w", ctx.Err())
 	case err := <-wait.Error:
-		return "", fmt.Errorf("waiting for a probe: %w", err)
+		return fmt.Errorf("waiting for a probe: %w", err)
 	case end := <-wait.Result:
 		select {
 		case err := <-read:
 			if err != nil {
-				return "", fmt.Errorf("reading from a probe: %w", err)
+				return fmt.Errorf("reading from a probe: %w", err)
 			}
 		case <-ctx.Done():
-			return "", fmt.Errorf("reading from a probe: %w", ctx.Err())
+			return fmt.Errorf("reading from a probe: %w", ctx.Err())
 		}
 		if end.StatusCode != 0 {
-			return stdout.String(), fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(display.LastLines(stderr.String(), 3), " / "))
+			return fmt.Errorf("the probe ended with code %d: %s", end.StatusCode, strings.Join(display.LastLines(stderr.String(), 3), " / "))
 		}
 	}
-	return stdout.String(), nil
+	return nil
 }
 
 // removeProbes removes what a killed run left behind: probes that have ended, that were not started in time, or that are

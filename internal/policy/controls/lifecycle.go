@@ -4,71 +4,29 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/signals"
 )
 
-// inits are those that engines and images start as PID 1. While they wait they show neither a caught nor a blocked signal, and
-// pass on to their children what they get.
-func inits() []string {
-	return []string{"docker-init", "tini", "tini-static", "catatonit", "dumb-init"}
-}
-
-// shells do not pass a signal on to what they wait for, unless their script traps it.
-func shells() []string { return []string{"sh", "bash", "dash", "ash", "busybox"} }
-
-// runners catch every signal and pass it on to the command that they run, by a shell.
-func runners() []string { return []string{"npm", "yarn", "pnpm"} }
-
-// unheard says why a signal that reaches a process does not reach the program behind it, through inits, shells and runners;
-// empty when it does. PID 1 is not killed by a signal that it does not handle, so for it that counts too.
-func unheard(all []policy.Process, p policy.Process, signal int, name string) string {
-	bit := uint64(1) << (signal - 1)
-	var children []policy.Process
-	for _, c := range all {
-		if c.Parent == p.PID && c.PID != p.PID && c.State != "Z" {
-			children = append(children, c)
-		}
-	}
-	command, _, _ := strings.Cut(p.Name, " ") // npm calls itself "npm start"
-	passes, handled := slices.Contains(inits(), p.Name), (p.Caught|p.Blocked)&bit != 0
-	switch {
-	case !passes && p.Ignored&bit != 0:
-		return fmt.Sprintf("%s ignores %s", p.Name, name)
-	case !passes && !handled && slices.Contains(shells(), p.Name) && len(children) > 0:
-		return fmt.Sprintf("the shell %s does not pass %s on to %s: start the program with exec", p.Name, name, children[0].Name)
-	case !passes && !handled && p.PID == 1:
-		return fmt.Sprintf("PID 1 (%s) does not handle %s", p.Name, name)
-	case !passes && !slices.Contains(runners(), command):
-		return ""
-	}
-	others := slices.DeleteFunc(slices.Clone(all), func(o policy.Process) bool { return o.PID == p.PID })
-	for _, c := range children {
-		if why := unheard(others, c, signal, name); why != "" {
-			return fmt.Sprintf("%s passes %s on, but %s", p.Name, name, why)
-		}
-	}
-	return ""
-}
-
-// firstProcess accepts a signal that the program behind PID 1 gets: one that PID 1 catches, or blocks to wait for it, or that
-// it passes on as inits and runners of commands do.
-func firstProcess(f policy.Facts, in policy.Intent) policy.Verdict {
+// stopReaches accepts a signal that the programs of the container get, and PID 1 that waits for what it is left with. A program that
+// gets the signal and has no handler for it is ended by the kernel in the middle of its work: that is said, and stops nothing.
+func stopReaches(f policy.Facts, in policy.Intent) policy.Verdict {
 	if !f.Processes.Known() {
 		return policy.Unknown(f.Processes, "the processes")
 	}
-	i := slices.IndexFunc(f.Processes.Value, func(p policy.Process) bool { return p.PID == 1 })
-	if i < 0 {
+	if !slices.ContainsFunc(f.Processes.Value, func(p policy.Process) bool { return p.PID == 1 }) {
 		return policy.Undetermined("PID 1 was not seen")
 	}
-	first := f.Processes.Value[i]
 	if in.Stop.Signal == "" && f.Stop.Known() { // the profile leaves it to the image
 		in.Stop.Signal = f.Stop.Value.Signal
 	}
-	signal := signalNumber(in.Stop.Signal)
+	if f.Unheld != "" {
+		return policy.Undetermined("which programs listen: " + f.Unheld)
+	}
+	name, number := in.Stop.Signal, signals.Number(in.Stop.Signal)
 	zombies := 0
 	for _, p := range f.Processes.Value {
 		if p.State == "Z" && p.Parent == 1 { // what a health test leaves is waited for outside
@@ -78,29 +36,29 @@ func firstProcess(f policy.Facts, in policy.Intent) policy.Verdict {
 	switch {
 	case zombies > 0:
 		return policy.Fail(f.Processes.Tier, "%d zombies that PID 1 does not wait for", zombies)
-	case signal == 0:
-		return policy.Undetermined("the signal " + in.Stop.Signal + " has no known number")
+	case number == 0:
+		return policy.Undetermined("the signal " + name + " has no known number")
 	}
-	if why := unheard(f.Processes.Value, first, signal, in.Stop.Signal); why != "" {
-		return policy.Fail(f.Processes.Tier, "%s", why)
+	whole := slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == signals.GroupVariable })
+	var ways, bare []string
+	for _, p := range signals.Programs(f.Processes.Value, whole) {
+		if why := p.Lost(number, name); why != "" {
+			return policy.Fail(f.Processes.Tier, "%s", why)
+		}
+		if !p.Handles(number) {
+			bare = append(bare, fmt.Sprintf("%s gets %s and has no handler for it: the kernel ends it in the middle of its work", p, name))
+			continue
+		}
+		way := p.Way(name)
+		if doubt := p.Doubt(number); doubt != "" {
+			way += "; hsectl drill shutdown proves that " + doubt + " does not keep it"
+		}
+		ways = append(ways, way)
 	}
-	if slices.Contains(inits(), first.Name) {
-		return policy.Pass(f.Processes.Tier, "the init (%s) passes %s on", first.Name, in.Stop.Signal)
+	if len(bare) > 0 {
+		return policy.Advise(f.Processes.Tier, strings.Join(bare, "; "))
 	}
-	return policy.Pass(f.Processes.Tier, "PID 1 (%s) handles %s", first.Name, in.Stop.Signal)
-}
-
-// signalNumber knows the signals that stop programs (signal(7), x86 and ARM); 0 is another one.
-func signalNumber(name string) int {
-	name = strings.TrimPrefix(strings.ToUpper(name), "SIG")
-	if n, err := strconv.Atoi(name); err == nil && n > 0 && n < 65 {
-		return n
-	}
-	if rest, ok := strings.CutPrefix(name, "RTMIN"); ok {
-		n, _ := strconv.Atoi(strings.TrimPrefix(rest, "+")) // RTMIN itself has no number after it
-		return 34 + n
-	}
-	return map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "WINCH": 28, "PWR": 30}[name]
+	return policy.Pass(f.Processes.Tier, "%s", strings.Join(ways, "; "))
 }
 
 // counted compares with the number that the profile grants, so what is wrong is always drift.
@@ -174,10 +132,10 @@ func running(f policy.Facts, _ policy.Intent) policy.Verdict {
 func lifecycles() []policy.Control {
 	return []policy.Control{
 		{ID: "HSE-LIF-001", Title: "The stop signal reaches the program, and PID 1 leaves no zombies", Severity: finding.Medium, Key: "init", Runtime: true,
-			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle, and a shell does not pass it on: the program is killed in the middle of its work. Zombie processes that are not reaped fill the process table.",
+			Rationale:  "The kernel does not deliver a signal to PID 1 that it does not handle, and a shell does not pass it on: the program is killed in the middle of its work. The program is the process that listens; where none does, what inits, shells and npm have started. Zombie processes that are not reaped fill the process table.",
 			References: []string{"hadolint DL3025", "KICS b86987e1"},
 			Remedy:     "start the program with exec and without a shell, set init: true, or handle the signal in the program",
-			Predicate:  firstProcess},
+			Predicate:  stopReaches},
 		{ID: "HSE-LIF-002", Title: "Signal and grace period are the declared ones", Severity: finding.Medium, Key: "shutdown",
 			Rationale:  "The engine's 10 s are too short for a database, and a wrong signal loses what is in flight.",
 			References: []string{"NIST SP 800-190 4.4.3"},
@@ -193,7 +151,7 @@ func lifecycles() []policy.Control {
 					return policy.Unknown(f.Stop, "the stop signal")
 				case !f.Origin.Known():
 					return policy.Unknown(f.Origin, "the image")
-				case f.Origin.Value.StopSignal != "" && signalNumber(f.Origin.Value.StopSignal) != signalNumber(f.Stop.Value.Signal):
+				case f.Origin.Value.StopSignal != "" && signals.Number(f.Origin.Value.StopSignal) != signals.Number(f.Stop.Value.Signal):
 					return policy.Fail(f.Origin.Tier, "the image asks for %s, the profile for %s", f.Origin.Value.StopSignal, f.Stop.Value.Signal)
 				}
 				return policy.Pass(f.Origin.Tier, "%s", f.Stop.Value.Signal)

@@ -1,4 +1,4 @@
-package observe
+package trials
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/hsectl/hsectl/internal/engine"
-	"github.com/hsectl/hsectl/internal/verify"
 	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
@@ -81,15 +80,6 @@ func usage(before, now map[string]reading) map[string]drills.Usage {
 		out[r.service] = u
 	}
 	return out
-}
-
-// TmpfsUse reads how many bytes are in each tmpfs of a container. What cannot be read is missing.
-func (ps *Probes) TmpfsUse(ctx context.Context, c engine.Container, paths []string) (map[string]int64, error) {
-	dump, err := ps.newRound(ctx, c.Config.Labels[engine.ComposeProject]).look(ctx, c, verify.Request{Only: true, Used: paths})
-	if err != nil {
-		return nil, err
-	}
-	return dump.Used, nil
 }
 
 // memoryOf leaves the inactive page cache out, as docker stats does: the kernel gives it back when it is needed.

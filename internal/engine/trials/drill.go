@@ -1,27 +1,27 @@
-package observe
+// Package trials disturbs the services of a stack on an engine, and sees what that does.
+package trials
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/observe"
 	"github.com/hsectl/hsectl/internal/verify/drills"
 )
 
 // Drills disturb the services of a stack, and see what that does.
-type Drills struct{ engine *engine.Connection }
+type Drills struct {
+	engine *engine.Connection
+	probes *observe.Probes
+}
 
-// NewDrills returns the drills of an engine.
-func NewDrills(e *engine.Connection) *Drills { return &Drills{e} }
+// New returns the drills of an engine.
+func New(e *engine.Connection, p *observe.Probes) *Drills { return &Drills{e, p} }
 
 // steady is for how long a service without a health test must stay up to count as recovered: it has nothing else to show.
 const steady = 10 * time.Second
@@ -74,46 +74,6 @@ func (u *uptime) of(c engine.Container, now time.Time) time.Duration {
 	return now.Sub(u.since)
 }
 
-// Stop asks the container of a service to stop, as the engine would on a deploy, and observes how it ends.
-func (d *Drills) Stop(ctx context.Context, project, service string) (drills.Stopped, error) {
-	list, err := d.engine.Stack(ctx, project)
-	if err != nil {
-		return drills.Stopped{}, err
-	}
-	id := ""
-	for _, c := range list {
-		if c.Config.Labels[engine.ComposeService] == service && c.State.Running {
-			id = c.ID
-		}
-	}
-	if id == "" {
-		return drills.Stopped{}, fmt.Errorf("stopping %s: it does not run", service)
-	}
-	since, err := d.engine.Now(ctx)
-	if err != nil {
-		return drills.Stopped{}, err
-	}
-	begun := time.Now()
-	if _, err := d.engine.API.ContainerStop(ctx, id, client.ContainerStopOptions{}); err != nil {
-		return drills.Stopped{}, fmt.Errorf("stopping %s: %w", service, err)
-	}
-	out := drills.Stopped{Took: time.Since(begun)}
-	c, err := d.engine.Inspect(ctx, id)
-	if err != nil {
-		return out, fmt.Errorf("inspecting %s: %w", service, err)
-	}
-	out.ExitCode, out.OOM = c.State.ExitCode, c.State.OOMKilled
-	if out.Killed, err = d.killed(ctx, id, since); err != nil {
-		return out, err
-	}
-	logs, err := d.engine.Logs(ctx, id, 0)
-	if err != nil {
-		return out, err
-	}
-	out.Logs = display.LastLines(logs, math.MaxInt)
-	return out, nil
-}
-
 // Start starts the stopped container of a service again.
 func (d *Drills) Start(ctx context.Context, project, service string) error {
 	list, err := d.engine.Stack(ctx, project)
@@ -128,32 +88,4 @@ func (d *Drills) Start(ctx context.Context, project, service string) error {
 		}
 	}
 	return nil
-}
-
-// killed asks the engine's own record whether it has sent SIGKILL since a time of its own clock.
-func (d *Drills) killed(ctx context.Context, id string, since time.Time) (bool, error) {
-	now, err := d.engine.Now(ctx)
-	if err != nil {
-		return false, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.engine.Bounds.Prompt)
-	defer cancel()
-	stream := d.engine.API.Events(ctx, client.EventsListOptions{
-		Since:   strconv.FormatInt(since.Add(-time.Second).Unix(), 10),
-		Until:   strconv.FormatInt(now.Add(time.Second).Unix(), 10),
-		Filters: make(client.Filters).Add("container", id).Add("event", "kill"),
-	})
-	for {
-		select {
-		case m := <-stream.Messages:
-			if s := m.Actor.Attributes["signal"]; s == "9" || s == "SIGKILL" || s == "KILL" {
-				return true, nil
-			}
-		case err := <-stream.Err:
-			if err != nil && !errors.Is(err, io.EOF) {
-				return false, fmt.Errorf("reading the engine's events: %w", err)
-			}
-			return false, nil
-		}
-	}
 }
