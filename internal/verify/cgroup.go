@@ -126,3 +126,9 @@ func (c cgroup) oomKills() (int64, bool) {
 	}
 	return 0, false
 }
+
+// MemoryKills are the processes of the container that the kernel has killed for memory; 0 where it does not count them.
+func (d *Dump) MemoryKills() int64 {
+	n, _ := cgroup(d.Cgroup).oomKills()
+	return n
+}

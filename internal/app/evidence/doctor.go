@@ -31,7 +31,16 @@ func Doctor(ctx context.Context, g *app.Settings, s app.Streams, fix bool) error
 		return err
 	}
 	symptoms = g.RedactSymptoms(ctx, engine, l, symptoms)
-	found := doctor.Diagnose(l.Stack, symptoms)
+	conditions, err := engine.Conditions(ctx, l.Stack)
+	if err != nil {
+		return err
+	}
+	found := doctor.Living(l.Stack, conditions, doctor.Diagnose(l.Stack, symptoms))
+	for _, c := range conditions {
+		if c.Unseen != "" {
+			s.Say("%s: not inspected: %s", c.Service, c.Unseen)
+		}
+	}
 	for _, symptom := range symptoms {
 		if symptom.Sick() && symptom.Unread != "" {
 			s.Say("%s: log not read: %s", symptom.Service, symptom.Unread)
