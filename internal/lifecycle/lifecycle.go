@@ -69,6 +69,8 @@ type Guard struct {
 	Call  string   `yaml:"call"`  // as the probe calls what it tries
 	Since Version  `yaml:"since"` // the first release of the engine that refuses it
 	Fixes []string `yaml:"fixes"` // what begins with this call, if that has a number
+
+	Unless []string `yaml:"unless"` // capabilities for which the filter lets it through
 }
 
 // Floor are the first releases that have fixes, one for each line of development, the oldest line first.

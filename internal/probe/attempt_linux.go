@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -30,12 +32,34 @@ func attempts() []verify.Trial {
 	try("an AF_ALG socket", socket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0))
 	try("an AF_VSOCK socket", socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0))
 	try("io_uring", reached(unix.SYS_IO_URING_SETUP, 1))
+	out = append(out, traced()...)
 	try("a mount", unix.Mount("none", "/dev/shm", "tmpfs", 0, ""))
 	try("a user namespace", namespaced())
 	if os.Getuid() != 0 {
 		try("change to root", syscall.Setuid(0)) // last: it would change what the others show
 	}
 	return out
+}
+
+const traceTrial = "tracing a protected process"
+
+// traced lets a child attach to this process, which gives up being traceable by its own user, as it is by none for processes of others:
+// only CAP_SYS_PTRACE lets it then. Where the child could not try there is no trial.
+func traced() []verify.Trial {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return nil
+	}
+	said, err := exec.Command("/proc/self/exe", "probe-container", `{"attempt":true,"trace":true}`).Output()
+	var dump verify.Dump
+	if err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)); err != nil || json.Unmarshal(said, &dump) != nil {
+		return nil
+	}
+	return dump.Attempts
+}
+
+// trace attaches to the parent of this process. What is attached is let go when this process ends.
+func trace() []verify.Trial {
+	return []verify.Trial{{Path: traceTrial, Error: errnoName(unix.PtraceSeize(os.Getppid()))}}
 }
 
 func socket(domain, kind, protocol int) error {

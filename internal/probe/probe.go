@@ -25,6 +25,9 @@ import (
 // It runs inside a probe container, as the user of the container it looks at. Its root parameter is "/" but for tests.
 func Run(root string, r verify.Request) verify.Dump {
 	p := prober{root: root, pause: time.Sleep}
+	if r.Trace {
+		return verify.Dump{Attempts: trace()}
+	}
 	if r.Attempt {
 		return verify.Dump{Attempts: attempts()}
 	}

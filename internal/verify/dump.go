@@ -107,7 +107,8 @@ type Request struct {
 	Peers   []string `json:"peers"`   // addresses whose open connections are counted
 	Outside bool     `json:"-"`       // ask from the network of whoever started the container: that of its machine
 
-	Hold *Hold `json:"hold,omitempty"` // only hold programs, and say what comes of it
+	Hold  *Hold `json:"hold,omitempty"`  // only hold programs, and say what comes of it
+	Trace bool  `json:"trace,omitempty"` // this is a child of the copy, which tries to trace it
 }
 
 // Hold asks a probe to hold programs until a signal is on its way to each: a program that is held does not act on a signal, which the kernel
