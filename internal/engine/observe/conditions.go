@@ -34,7 +34,7 @@ func (obs *Observer) Conditions(ctx context.Context, s stack.Stack) ([]doctor.Co
 	var looks errgroup.Group
 	looks.SetLimit(lookParallel)
 	for i, c := range list {
-		out[i] = doctor.Condition{Service: c.Config.Labels[engine.ComposeService], Exit: exitOf(c, s.Name, told)}
+		out[i] = doctor.Condition{Service: c.Config.Labels[engine.ComposeService], Exit: exitOf(c, s.Name, told), Signal: StopOf(c).Signal}
 		if eventsErr != nil {
 			out[i].Unseen = eventsErr.Error()
 		}

@@ -46,7 +46,8 @@ func (d *Drills) stop(ctx context.Context, project, service string, hold bool) (
 		return drills.Stopped{}, fmt.Errorf("stopping %s: it does not run", service)
 	}
 	id := list[i].ID
-	out := drills.Stopped{Signal: observe.StopOf(list[i]).Signal, Programs: d.programs(ctx, list[i])}
+	stop := observe.StopOf(list[i])
+	out := drills.Stopped{Signal: stop.Signal, Grace: stop.Grace, Programs: d.programs(ctx, list[i])}
 	holding := &held{}
 	if hold {
 		holding = d.hold(ctx, list[i], out.Programs.Value)

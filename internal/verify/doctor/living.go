@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,7 @@ type Condition struct {
 	Exit        Exit
 	Lost        string // why the stop signal does not reach the program; empty when it does
 	Bare        bool   // PID 1 is the program, and has no handler for the stop signal
+	Signal      string // by which the engine stops it
 	Unseen      string // why its processes could not be looked at
 }
 
@@ -76,6 +78,7 @@ func living(s stack.Service, c Condition) []Diagnosis {
 		}
 		out = append(out, d)
 	}
+	s.Shutdown.Signal = cmp.Or(s.Shutdown.Signal, c.Signal)
 	if c.Exit.slow(s.Shutdown.Grace) {
 		out = append(out, slowExit(s, c))
 	}

@@ -15,7 +15,8 @@ import (
 
 // Stopped is how a container ended after it was asked to stop.
 type Stopped struct {
-	Signal   string        // that it was stopped by, where the profile leaves that to the image
+	Signal   string        // that it was stopped by, and
+	Grace    time.Duration // the time that it had, where the profile leaves them to others
 	Took     time.Duration // without the time for which programs were held
 	ExitCode int
 	Killed   bool // SIGKILL was needed
@@ -60,7 +61,7 @@ func JudgeShutdown(s stack.Service, o Stopped) []finding.Finding {
 		return finding.Finding{Subject: s.Name, Control: control, Title: title, Severity: sev, Status: status,
 			Tier: tier, Detail: detail, Remedy: remedy, Where: "shutdown"}
 	}
-	s.Shutdown.Signal = cmp.Or(s.Shutdown.Signal, o.Signal)
+	s.Shutdown.Signal, s.Shutdown.Grace = cmp.Or(s.Shutdown.Signal, o.Signal), cmp.Or(s.Shutdown.Grace, o.Grace)
 	grace, name := s.Shutdown.Grace, s.Shutdown.Signal
 	logged := len(s.Shutdown.Logs) > 0 && firstMissing(s.Shutdown.Logs, o.Logs) < 0
 	told, why := toldToStop(s, o, logged)
