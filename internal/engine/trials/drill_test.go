@@ -1,4 +1,4 @@
-package observe
+package trials
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ func TestAwaitWithoutAHealthTest(t *testing.T) {
 			var looks atomic.Int64
 			id := strings.Repeat("a", 64)
 			labels := map[string]string{engine.ComposeProject: "shop", engine.ComposeService: "app"}
-			e, _ := connect(t, enginetest.Answers{
+			e := connect(t, enginetest.Answers{
 				"GET /containers/json": enginetest.JSON([]any{map[string]any{"Id": id, "Labels": labels}}),
 				"GET /containers/{id}/json": func(w http.ResponseWriter, _ *http.Request) {
 					started := "2026-01-01T00:00:00Z"
@@ -34,7 +34,7 @@ func TestAwaitWithoutAHealthTest(t *testing.T) {
 					_ = json.NewEncoder(w).Encode(map[string]any{"Id": id, "Name": "/shop-app-1", "State": map[string]any{"Status": "running", "Running": true, "StartedAt": started},
 						"Config": map[string]any{"Labels": labels}, "HostConfig": map[string]any{}})
 				}})
-			back, err := NewDrills(e).Await(t.Context(), "shop", "app", true, 2*time.Second)
+			back, err := drillsOf(e).Await(t.Context(), "shop", "app", true, 2*time.Second)
 			if err != nil || back.Healthy != tt.want || looks.Load() < 2 {
 				t.Errorf("%+v after %d looks, %v", back, looks.Load(), err)
 			}
