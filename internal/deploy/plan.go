@@ -381,6 +381,9 @@ func volumeSteps(s stack.Stack, service stack.Service, o Observed) []Step {
 		case state.Owner != w.Owner:
 			cause = fmt.Sprintf("%s belongs to %d:%d, and %s writes as %d:%d", w.Path, state.Owner.UID, state.Owner.GID,
 				service.Name, w.Owner.UID, w.Owner.GID)
+			if state.Filled {
+				cause += "; the files in it keep their owner"
+			}
 		case state.Mode != w.Mode:
 			cause = fmt.Sprintf("%s has mode %04o, not %04o", w.Path, state.Mode, w.Mode)
 		default:

@@ -77,6 +77,9 @@ func (m credentials) secretUses() {
 	}
 	if len(mine) > 0 {
 		m.out.set("secrets", flow(mine))
+		if m.user == "" && !m.t.Strict { // whoever the image is must be able to read them
+			m.open(m.name, m.whichUser(), "HSE-SEC-002")
+		}
 	}
 	if len(left) > 0 {
 		m.rest["secrets"] = left

@@ -95,6 +95,8 @@ func TestPresetControls(t *testing.T) {
 		{"HSE-PRE-002", "a name", written{declaration: policy.Declaration{User: "postgres"}}, fail, "postgres"},
 		{"HSE-PRE-002", "none", written{}, none, ""},
 
+		{"HSE-PRE-002", "the user of another variant", written{image: "postgres:16-alpine", declaration: policy.Declaration{User: "999:999"}}, fail, "in this one it is 70:70"},
+		{"HSE-PRE-002", "the user of this variant", written{image: "postgres:16-alpine", declaration: policy.Declaration{User: "70:70"}}, pass, ""},
 		{"HSE-PRE-003", "its own user", written{image: "postgres:18", declaration: policy.Declaration{User: "999:999"}}, pass, ""},
 		{"HSE-PRE-003", "root, no capability", written{image: "postgres:18"}, fail, "CHOWN"},
 		{"HSE-PRE-003", "root, the second start fails", written{image: "postgres:18", capabilities: []string{"CHOWN", "SETGID", "SETUID"}}, fail, "lacks DAC_READ_SEARCH"},
@@ -128,6 +130,10 @@ func TestPresetControls(t *testing.T) {
 		{"HSE-PRE-007", "waits for what has no test", written{declaration: policy.Declaration{Waits: []string{"tempo"}}}, fail, "tempo"},
 		{"HSE-PRE-007", "an unknown image", written{image: "shop:1", test: []string{"CMD", "curl", "http://127.0.0.1"}}, pass, "not known"},
 
+		{"HSE-PRE-008", "postgres 18 with the old path", written{image: "postgres:18", grace: 2 * time.Minute, mounts: []policy.Mount{{Path: "/var/lib/postgresql/data", Kind: "volume", Writable: true}}}, fail, "does not start with a mount at /var/lib/postgresql/data"},
+		{"HSE-PRE-008", "postgres 18 with its path", written{image: "postgres:18-alpine", grace: 2 * time.Minute, mounts: []policy.Mount{{Path: "/var/lib/postgresql", Kind: "volume", Writable: true}}}, pass, ""},
+		{"HSE-PRE-008", "postgres 16 with the new path", written{image: "postgres:16", grace: 2 * time.Minute, mounts: []policy.Mount{{Path: "/var/lib/postgresql", Kind: "volume", Writable: true}}}, fail, "lost with its container"},
+		{"HSE-PRE-008", "postgres 16 with its path", written{image: "postgres:16", grace: 2 * time.Minute, mounts: []policy.Mount{{Path: "/var/lib/postgresql/data", Kind: "volume", Writable: true}}}, pass, ""},
 		{"HSE-PRE-008", "long enough", written{image: "postgres:18", grace: 2 * time.Minute}, pass, ""},
 		{"HSE-PRE-008", "ten seconds", written{image: "postgres:18", grace: 10 * time.Second}, fail, "needs 2m0s"},
 		{"HSE-PRE-008", "rabbitmq without a name", written{image: "rabbitmq:4.3", grace: time.Minute}, fail, "host name"},

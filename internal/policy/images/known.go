@@ -13,6 +13,7 @@ type Known struct {
 	Tag       string
 	Major     int      // of its version; 0 when the tag has none
 	User      string   // uid:gid as which the whole service can run; empty when it must start as root, or when it is not known
+	Others    []string // users of its other variants
 	Account   string   // name of that user in the image
 	Program   []string // what its command begins with, where it runs the image's own program
 	Data      string   // path of its data; empty when it keeps none
@@ -40,10 +41,12 @@ func Lookup(reference string) Known {
 		out.Major, _ = strconv.Atoi(m[1]) // digits; one that is too large is no version
 	}
 	for part, user := range k.Variants {
+		out.Others = append(out.Others, user)
 		if strings.Contains(tag, part) {
 			out.User = user
 		}
 	}
+	out.Others = append(out.Others, k.User)
 	for from, path := range k.DataFrom {
 		// A tag without a version is the newest.
 		if n, err := strconv.Atoi(from); err == nil && (out.Major == 0 || out.Major >= n) {

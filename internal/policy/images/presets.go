@@ -113,6 +113,10 @@ func writtenUser(f policy.Facts, _ policy.Intent) policy.Verdict {
 		return policy.NotApplicable(f.Declaration.Tier, "no user is written: HSE-USR-001 judges the image's own")
 	case !numericUser.MatchString(user):
 		return policy.Fail(f.Declaration.Tier, "the user %q is not a number with a group", user)
+	default:
+		if known := Lookup(f.Image.Value.Reference); known.User != "" && known.User != user && slices.Contains(known.Others, user) {
+			return policy.Fail(f.Declaration.Tier, "the user %s is that of another variant of the image: in this one it is %s", user, known.User)
+		}
 	}
 	return policy.Pass(f.Declaration.Tier, "user %s", f.Declaration.Value.User)
 }
@@ -216,7 +220,7 @@ func imageNeeds(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Unknown(f.Stop, "the text of the service")
 	}
 	d, name, k := text(f, in)
-	var wrong []string
+	wrong := misplaced(f)
 	if f.Stop.Value.Grace < k.Grace.Duration {
 		wrong = append(wrong, fmt.Sprintf("%s needs %s to stop, and gets %s", name, k.Grace, f.Stop.Value.Grace))
 	}
@@ -227,6 +231,28 @@ func imageNeeds(f policy.Facts, in policy.Intent) policy.Verdict {
 		wrong = append(wrong, name+" writes its data to /tmp without "+k.Variable)
 	}
 	return all(f, wrong, "the image gets what it needs")
+}
+
+// misplaced says which mount lies where the image of another version has its data.
+func misplaced(f policy.Facts) []string {
+	known := Lookup(f.Image.Value.Reference)
+	if !f.Mounts.Known() || known.Data == "" {
+		return nil
+	}
+	at := func(p string) bool {
+		return slices.ContainsFunc(f.Mounts.Value, func(m policy.Mount) bool { return m.Writable && path.Clean(m.Path) == p })
+	}
+	var wrong []string
+	for _, elsewhere := range known.Elsewhere {
+		switch {
+		case at(known.Data) || !at(elsewhere):
+		case strings.HasPrefix(elsewhere, known.Data+"/"):
+			wrong = append(wrong, fmt.Sprintf("%s of this version keeps its data at %s, and does not start with a mount at %s: upgrade the data first, see hsectl presets %s", known.Preset, known.Data, elsewhere, known.Preset))
+		default:
+			wrong = append(wrong, fmt.Sprintf("%s of this version keeps its data at %s, which the image declares as a volume: below the mount at %s it is lost with its container", known.Preset, known.Data, elsewhere))
+		}
+	}
+	return wrong
 }
 
 // livingImage wants an image that is still made, under a tag that stays. What is known of a well-known image may be out of date;
