@@ -99,6 +99,9 @@ func hintFor(err error) string {
 	if options, ok := errors.AsType[*deploy.OptionsError](err); ok {
 		return "nothing was changed; back the data up, remove the volume, deploy, and restore: docker volume rm " + options.Volume
 	}
+	if data, ok := errors.AsType[*deploy.DataVersionError](err); ok {
+		return data.Hint()
+	}
 	if first, ok := errors.AsType[*deploy.FirstStartError](err); ok {
 		return "nothing was changed; deploy the value that the data was initialised with, or back the data up and start anew: docker compose -p " + first.Stack + " down && docker volume rm " + first.Volume
 	}

@@ -38,6 +38,7 @@ func (d Desired) untouched(service string) bool {
 // Observed is what the engine has.
 type Observed struct {
 	Images     map[string]string             // id by reference, as the profile writes it; empty when it is missing
+	Databases  map[string]string             // version of PostgreSQL that an image says it brings, by reference; empty when it says none
 	Digests    map[string]string             // name@sha256:… in a registry, by reference
 	Kept       map[string]bool               // ids of images that the engine has for kept releases
 	Volumes    map[string]Volume             // by name on the engine; missing means it does not exist
@@ -90,6 +91,8 @@ type Volume struct {
 	Owner  stack.User
 	Mode   int
 	Filled bool `json:"-"` // a file in it has content; a saved plan is not about that
+
+	Version string `json:"-"` // of the database that has written it, by its own version file; empty when that is not known
 }
 
 // SecretState is the volume of secrets, or of configuration, that a service has, or the newest one when no release says so.
@@ -286,6 +289,9 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	}
 	if len(missing) > 0 {
 		return Plan{}, &MissingError{Images: missing}
+	}
+	if err := olderData(d.Stack, o); err != nil {
+		return Plan{}, err
 	}
 	plan.Delivery = delivery
 	delivered := plan.Mounts()

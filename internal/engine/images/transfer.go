@@ -65,14 +65,31 @@ func registryAuthConfig(a types.AuthConfig) registry.AuthConfig {
 
 // Find returns the id that a reference means, and the name@sha256:… by which a registry has it, or nothing.
 func (t *Transfer) Find(ctx context.Context, ref string) (id, digest string, err error) {
+	found, err := t.Look(ctx, ref)
+	return found.ID, found.Digest, err
+}
+
+// Found is an image of the engine. Database is the version of PostgreSQL that it says it brings; empty when it says none.
+type Found struct{ ID, Digest, Database string }
+
+// Look is Find with what the image says of its version.
+func (t *Transfer) Look(ctx context.Context, ref string) (Found, error) {
 	found, err := t.engine.API.ImageInspect(ctx, ref)
 	if errdefs.IsNotFound(err) {
-		return "", "", nil
+		return Found{}, nil
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("looking for image %s: %w", ref, err)
+		return Found{}, fmt.Errorf("looking for image %s: %w", ref, err)
 	}
-	return found.ID, digestIn(ref, found.RepoDigests), nil
+	out := Found{ID: found.ID, Digest: digestIn(ref, found.RepoDigests)}
+	if found.Config != nil {
+		for _, v := range found.Config.Env {
+			if major, ok := strings.CutPrefix(v, "PG_MAJOR="); ok {
+				out.Database = major
+			}
+		}
+	}
+	return out, nil
 }
 
 // digestIn returns that of the repository@sha256:… by which an engine knows an image which names the repository of a reference.

@@ -10,6 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/engine/records"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -57,7 +58,7 @@ func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string
 		return err
 	})
 	asking.Go(func() (err error) { list, err = obs.engine.Stack(asked, d.Stack.Name); return err })
-	asking.Go(func() (err error) { o.Images, o.Digests, err = obs.imagesOf(asked, d.Stack); return err })
+	asking.Go(func() (err error) { o.Images, o.Digests, o.Databases, err = obs.imagesOf(asked, d.Stack); return err })
 	s, err := obs.records.List(ctx, d.Stack.Name, roles...)
 	if err == nil {
 		s.AddStack(d.Stack)
@@ -77,23 +78,22 @@ func (obs *Observer) look(ctx context.Context, d deploy.Desired, roles ...string
 }
 
 // imagesOf returns the ids and the digests of the images of a stack, by reference.
-func (obs *Observer) imagesOf(ctx context.Context, in stack.Stack) (ids, digests map[string]string, err error) {
-	type found struct{ id, digest string }
-	references := map[string]*found{}
+func (obs *Observer) imagesOf(ctx context.Context, in stack.Stack) (ids, digests, databases map[string]string, err error) {
+	references := map[string]*images.Found{}
 	for _, s := range in.Services {
-		references[s.Image] = &found{}
+		references[s.Image] = &images.Found{}
 	}
 	asking, asked := errgroup.WithContext(ctx)
 	asking.SetLimit(engine.InspectParallel)
 	for reference, f := range references {
-		asking.Go(func() (err error) { f.id, f.digest, err = obs.images.Find(asked, reference); return err })
+		asking.Go(func() (err error) { *f, err = obs.images.Look(asked, reference); return err })
 	}
 	err = asking.Wait()
-	ids, digests = map[string]string{}, map[string]string{}
+	ids, digests, databases = map[string]string{}, map[string]string{}, map[string]string{}
 	for reference, f := range references {
-		ids[reference], digests[reference] = f.id, f.digest
+		ids[reference], digests[reference], databases[reference] = f.ID, f.Digest, f.Database
 	}
-	return ids, digests, err
+	return ids, digests, databases, err
 }
 
 // held holds the containers against what a release had rendered. That nothing could be compared is no error: a stack can be

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -140,6 +141,20 @@ func (a *Archive) Chown(ctx context.Context, id string, volumes []*deploy.Volume
 	return nil
 }
 
+var versionText = regexp.MustCompile(`^\d{1,3}(\.\d{1,3})?$`)
+
+// VersionIn returns the version of the database whose version file that is, or nothing.
+func VersionIn(name string, content io.Reader) string {
+	if path.Base(name) != deploy.VersionFile {
+		return ""
+	}
+	data, err := io.ReadAll(io.LimitReader(content, 16))
+	if text := strings.TrimSpace(string(data)); err == nil && versionText.MatchString(text) {
+		return text
+	}
+	return ""
+}
+
 // Root reads owner and mode of the root of the volume mounted at a path, and whether a file below it has content. It reads no
 // further than to the first that has.
 func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error) {
@@ -159,6 +174,9 @@ func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error
 	for err == nil && !out.Filled {
 		if h, err = r.Next(); err == nil {
 			out.Filled = h.Typeflag == tar.TypeReg && h.Size > 0
+			if out.Filled {
+				out.Version = VersionIn(h.Name, r)
+			}
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -1,0 +1,31 @@
+package deploy_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
+)
+
+// Data of another major version of PostgreSQL stops a plan before anything changes.
+func TestDataOfAnotherVersion(t *testing.T) {
+	for name, c := range map[string]struct {
+		brings, data string
+		refused      bool
+	}{
+		"the same version":       {"16", "16", false},
+		"an older one":           {"17", "16", true},
+		"a newer one":            {"15", "16", true},
+		"the image says nothing": {"", "16", false},
+		"nothing is known of it": {"17", "", false},
+	} {
+		s := stack.Stack{Name: "shop", Services: []stack.Service{{Name: "db", Image: "example/db:1", Writable: []stack.Writable{{Path: "/var/lib/postgresql/data", Volume: "pg"}}}}, Volumes: []stack.Volume{{Name: "pg"}}}
+		_, err := deploy.NewPlan(deploy.Desired{Stack: s}, deploy.Observed{Images: map[string]string{"example/db:1": "sha256:1"}, Databases: map[string]string{"example/db:1": c.brings},
+			Volumes: map[string]deploy.Volume{"shop_pg": {Filled: true, Version: c.data}}})
+		var refused *deploy.DataVersionError
+		if errors.As(err, &refused) != c.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
