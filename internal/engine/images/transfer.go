@@ -65,15 +65,15 @@ func registryAuthConfig(a types.AuthConfig) registry.AuthConfig {
 
 // Find returns the id that a reference means, and the name@sha256:… by which a registry has it, or nothing.
 func (t *Transfer) Find(ctx context.Context, ref string) (id, digest string, err error) {
-	found, err := t.Look(ctx, ref)
+	found, err := t.Lookup(ctx, ref)
 	return found.ID, found.Digest, err
 }
 
 // Found is an image of the engine. Database is the version of PostgreSQL that it says it brings; empty when it says none.
 type Found struct{ ID, Digest, Database string }
 
-// Look is Find with what the image says of its version.
-func (t *Transfer) Look(ctx context.Context, ref string) (Found, error) {
+// Lookup is Find with what the image says of its version.
+func (t *Transfer) Lookup(ctx context.Context, ref string) (Found, error) {
 	found, err := t.engine.API.ImageInspect(ctx, ref)
 	if errdefs.IsNotFound(err) {
 		return Found{}, nil

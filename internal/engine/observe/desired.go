@@ -86,7 +86,7 @@ func (obs *Observer) imagesOf(ctx context.Context, in stack.Stack) (ids, digests
 	asking, asked := errgroup.WithContext(ctx)
 	asking.SetLimit(engine.InspectParallel)
 	for reference, f := range references {
-		asking.Go(func() (err error) { *f, err = obs.images.Look(asked, reference); return err })
+		asking.Go(func() (err error) { *f, err = obs.images.Lookup(asked, reference); return err })
 	}
 	err = asking.Wait()
 	ids, digests, databases = map[string]string{}, map[string]string{}, map[string]string{}
