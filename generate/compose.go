@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -91,7 +90,8 @@ type (
 	}
 
 	composeMountExtra struct {
-		NoCopy bool `yaml:"nocopy"`
+		NoCopy  bool   `yaml:"nocopy"`
+		Subpath string `yaml:"subpath,omitempty"`
 	}
 
 	composeDependency struct {
@@ -168,10 +168,10 @@ func newComposeFile(s stack.Stack, from Source, delivered *Delivery) composeFile
 	}
 	if delivered == nil {
 		for _, secret := range s.Secrets {
-			out.Secrets = append(out.Secrets, entry[composeFileDef]{secret.Name, composeFileDef{from.SecretRoot + "/" + secret.Name}})
+			out.Secrets = append(out.Secrets, entry[composeFileDef]{secret.Name, composeFileDef{string(literal(from.secretFile(secret)))}})
 		}
 		for _, service := range s.Services {
-			for _, c := range service.Configs {
+			for _, c := range service.Own() {
 				out.Configs = append(out.Configs, entry[composeFileDef]{configKey(service.Name, c), composeFileDef{"./" + configPath(s, service.Name, c)}})
 			}
 		}
@@ -248,13 +248,22 @@ func newComposeService(s stack.Service, from Source, delivered *Delivery) compos
 	}
 	out.configs(s, delivered)
 	out.secrets(s, delivered)
+	out.taken(s, delivered)
 	if delivered != nil && slices.Contains(delivered.HandOver, s.Name) {
 		// What listens while the edge loads another configuration takes over from what did before: connections that are not
 		// accepted yet are not reset (Linux, Documentation/networking/ip-sysctl.rst).
 		out.Sysctls = mapping[quoted]{{"net.ipv4.tcp_migrate_req", "1"}}
 	}
 	for _, p := range s.Ports {
-		out.Ports = append(out.Ports, port(p))
+		four := p
+		four.Address = "0.0.0.0"
+		switch six := (stack.Port{Address: "::", Host: p.Host, Container: p.Container, Protocol: p.Protocol}); {
+		case s.Paired(p):
+		case p == four && slices.Contains(s.Ports, six):
+			out.Ports = append(out.Ports, quoted(strings.TrimPrefix(string(port(p)), four.Address+":"))) // every address
+		default:
+			out.Ports = append(out.Ports, port(p))
+		}
 	}
 	for _, d := range s.DependsOn {
 		condition := map[string]string{"completed": "service_completed_successfully"}[d.Condition]
@@ -290,12 +299,18 @@ func (c *composeService) secrets(s stack.Service, delivered *Delivery) {
 	}
 }
 
-func newComposeBuild(b *stack.Build, from Source) *composeBuild {
-	context := path.Join(from.BuildRoot, b.Context)
-	if !strings.HasPrefix(context, ".") && !path.IsAbs(context) {
-		context = "./" + context
+// taken gives the service what it takes from files: deploy has read them, and the values are among its variables.
+func (c *composeService) taken(s stack.Service, delivered *Delivery) {
+	for _, name := range s.Taken {
+		if delivered != nil && !slices.ContainsFunc(c.Environment, func(e entry[text]) bool { return e.key == name }) {
+			c.Environment = append(c.Environment, entry[text]{name, text("${" + stack.TakenAs(s.Name, name) + "}")})
+		}
 	}
-	out := &composeBuild{Context: literal(context), Target: literal(b.Target)}
+	c.Environment = c.Environment.sorted()
+}
+
+func newComposeBuild(b *stack.Build, from Source) *composeBuild {
+	out := &composeBuild{Context: literal(from.place(b.Context)), Target: literal(b.Target)}
 	if b.Dockerfile != "Dockerfile" {
 		out.Dockerfile = literal(b.Dockerfile)
 	}

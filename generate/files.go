@@ -26,7 +26,7 @@ func configPath(s stack.Stack, service string, c stack.ConfigFile) string {
 func configFiles(s stack.Stack) []File {
 	var files []File
 	for _, service := range s.Services {
-		for _, c := range service.Configs {
+		for _, c := range service.Own() {
 			files = append(files, File{configPath(s, service.Name, c), c.Data})
 		}
 	}
@@ -36,12 +36,19 @@ func configFiles(s stack.Stack) []File {
 // configs mounts them as Compose does, or from the volume that deploy has filled.
 func (c *composeService) configs(s stack.Service, delivered *Delivery) {
 	if delivered == nil {
-		for _, f := range s.Configs {
+		for _, f := range s.Own() {
 			c.Configs = append(c.Configs, composeConfigUse{configKey(s.Name, f), stack.ConfigDir + "/" + f.Path})
 		}
 		return
 	}
-	if _, ok := delivered.Configs[s.Name]; ok {
+	if _, ok := delivered.Configs[s.Name]; !ok {
+		return
+	}
+	for _, d := range s.Delivered {
+		c.Volumes = append(c.Volumes, composeMount{Type: "volume", Source: configVolumeKey(s.Name), Target: literal(d.Target), ReadOnly: true,
+			Volume: &composeMountExtra{NoCopy: true, Subpath: d.Path}})
+	}
+	if len(s.Own()) > 0 {
 		c.Volumes = append(c.Volumes, composeMount{Type: "volume", Source: configVolumeKey(s.Name), Target: stack.ConfigDir,
 			ReadOnly: true, Volume: &composeMountExtra{NoCopy: true}})
 	}
@@ -59,9 +66,13 @@ func monitoringFiles(s stack.Stack, from Source) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
+	example, err := envExample(s, from)
+	if err != nil {
+		return nil, err
+	}
 	files := []File{
 		{MonitoringFile, append([]byte(header(from)), body...)},
-		{MonitoringEnvFile, envExample(s, from)},
+		{MonitoringEnvFile, example},
 	}
 	return append(files, configFiles(s)...), nil
 }

@@ -42,6 +42,28 @@ type Source struct {
 	Monitoring *stack.Stack // rendered next to the stack, when not nil
 
 	Verify time.Duration // between two runs of verify; 0 for no schedule
+
+	EnvFiles []string // files with values of variables, relative to the profile
+}
+
+// place is a path of the profile, seen from the output directory.
+func (s Source) place(p string) string {
+	if path.IsAbs(p) {
+		return p
+	}
+	p = path.Join(s.BuildRoot, p)
+	if p == "." || p == ".." || strings.HasPrefix(p, "../") || path.IsAbs(p) {
+		return p
+	}
+	return "./" + p
+}
+
+// secretFile is where plain docker compose finds a secret: where it lies, or where it is to be put.
+func (s Source) secretFile(secret stack.Secret) string {
+	if secret.File != "" {
+		return s.place(secret.File)
+	}
+	return s.SecretRoot + "/" + secret.Name
 }
 
 // Render returns the files of a stack in a fixed order. The manifest comes last.
@@ -49,15 +71,20 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 	if from.SecretRoot == "" {
 		from.SecretRoot = defaultSecretRoot
 	}
+	s, contents := texts(s)
 	compose, err := Compose(s, from)
+	if err != nil {
+		return nil, err
+	}
+	example, err := envExample(s, from)
 	if err != nil {
 		return nil, err
 	}
 	files := []File{
 		{ComposeFile, compose},
-		{EnvFile, envExample(s, from)},
+		{EnvFile, example},
 	}
-	files = slices.Concat(files, configFiles(s), cronFiles(s, from), firewallFiles(s, from))
+	files = slices.Concat(files, configFiles(s), contents, cronFiles(s, from), firewallFiles(s, from))
 	if from.Monitoring != nil {
 		monitor, err := monitoringFiles(*from.Monitoring, from)
 		if err != nil {
@@ -88,7 +115,17 @@ func Compose(s stack.Stack, from Source) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte(header(from)), body...), nil
+	return slices.Concat([]byte(header(from)), from.says(body), body), nil
+}
+
+// says names the files from which plain docker compose takes the values of the variables of a file, where it would not look by itself.
+func (s Source) says(body []byte) []byte {
+	files := s.envFiles()
+	all, err := variables(body)
+	if err != nil || len(all) == 0 || len(files) == 0 || slices.Equal(files, []string{"./.env"}) {
+		return nil
+	}
+	return []byte("# Its variables are listed in " + EnvFile + ". Plain Compose takes their values with: docker compose --env-file " + strings.Join(files, " --env-file ") + " up -d\n")
 }
 
 // Delivery says where deploy has put what a Compose file cannot carry: the volumes that hold the secrets and the
@@ -148,33 +185,4 @@ func newManifest(s stack.Stack, from Source, files []File) ([]byte, error) {
 func digestOf(name string, data []byte) digest {
 	sum := sha256.Sum256(data)
 	return digest{Path: name, SHA256: hex.EncodeToString(sum[:])}
-}
-
-// envExample tells a reader of the output directory what plain docker compose needs besides the files.
-func envExample(s stack.Stack, from Source) []byte {
-	var b strings.Builder
-	b.WriteString("# What this stack takes from its environment. hsectl deploy checks all of it before anything changes.\n")
-	seen := map[string]bool{}
-	for _, service := range s.Services {
-		for _, v := range service.Environment {
-			switch {
-			case seen[v.Name]:
-			case v.Required:
-				fmt.Fprintf(&b, "\n# required by %s\n%s=\n", service.Name, v.Name)
-			case v.Default != nil:
-				fmt.Fprintf(&b, "\n# used by %s\n#%s=%s\n", service.Name, v.Name, *v.Default)
-			default:
-				continue
-			}
-			seen[v.Name] = true
-		}
-	}
-	if len(s.Secrets) > 0 {
-		b.WriteString("\n# Secrets are files, never variables of a service. hsectl deploy delivers them from these sources;\n")
-		b.WriteString("# for plain docker compose write each value to its file, readable by the users of the services that take it.\n")
-	}
-	for _, secret := range s.Secrets {
-		fmt.Fprintf(&b, "#   %s/%s from %s\n", from.SecretRoot, secret.Name, secret.Source())
-	}
-	return []byte(b.String())
 }

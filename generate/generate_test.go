@@ -279,7 +279,7 @@ secrets:
   conf: {from: token, format: "key {}"}
 `)
 	got := string(render(t, s, generate.Source{})[1].Data)
-	for _, want := range []string{"\nREGION=\n", "\n#LEVEL=info\n", "./secrets/token from variable TOKEN\n", "./secrets/cert from file certs/tls.pem\n", "./secrets/conf from secret token as \"key {}\"\n"} {
+	for _, want := range []string{"\nREGION=\n", "\n#LEVEL=info\n", "./secrets/token from variable TOKEN\n", "./certs/tls.pem from file certs/tls.pem\n", "./secrets/conf from secret token as \"key {}\"\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}

@@ -29,5 +29,17 @@ func LoadIn(ctx context.Context, dir string, file []byte, environment map[string
 	if err != nil {
 		return nil, fmt.Errorf("loading the rendered Compose file: %w", err)
 	}
+	for _, service := range project.Services { // a variable without a value has that of its name, or is none
+		for name, value := range service.Environment {
+			if value != nil {
+				continue
+			}
+			if from, ok := environment[name]; ok {
+				service.Environment[name] = &from
+			} else {
+				delete(service.Environment, name)
+			}
+		}
+	}
 	return project, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -32,15 +31,105 @@ func extended(file composeFile, s stack.Stack, from Source, delivered bool) (any
 	rebase := rebased{root: from.BuildRoot, refuse: delivered}
 	services := child(&root, "services")
 	for _, service := range s.Services {
-		if err := rebase.lay(child(services, service.Name), service.Extra); err != nil {
+		extra := service.Extra
+		if delivered {
+			extra = undelivered(service)
+		}
+		if err := rebase.lay(child(services, service.Name), extra); err != nil {
 			return nil, fmt.Errorf("writing service %s: %w", service.Name, err)
 		}
 	}
-	if err := rebase.lay(&root, s.Extra); err != nil {
+	top := s.Extra
+	if delivered {
+		top = remaining(s)
+	}
+	if err := rebase.lay(&root, top); err != nil {
 		return nil, err
 	}
 	return &root, nil
 }
+
+// undelivered are the keys that a service passes through without what deploy delivers in another way.
+func undelivered(s stack.Service) map[string]any {
+	out := maps.Clone(s.Extra)
+	delete(out, "env_file")
+	at := func(target string) bool {
+		return slices.ContainsFunc(s.Delivered, func(d stack.Delivered) bool { return d.Target == target })
+	}
+	for _, key := range []string{"volumes", "configs"} {
+		list, _ := out[key].([]any)
+		list = slices.DeleteFunc(slices.Clone(list), func(item any) bool {
+			m, _ := item.(map[string]any)
+			target, _ := m["target"].(string)
+			name, short := item.(string)
+			return m != nil && at(target) || short && at("/"+name) || key == "configs" && m != nil && target == "" && at("/"+fmt.Sprint(m["source"]))
+		})
+		if out[key] != nil {
+			out[key] = list
+		}
+		if len(list) == 0 {
+			delete(out, key)
+		}
+	}
+	return out
+}
+
+// remaining are the keys next to the services without the configs that deploy delivers in another way.
+func remaining(s stack.Stack) map[string]any {
+	all, ok := s.Extra["configs"].(map[string]any)
+	if !ok {
+		return s.Extra
+	}
+	out, all := maps.Clone(s.Extra), maps.Clone(all)
+	for _, service := range s.Services {
+		for _, d := range service.Delivered {
+			delete(all, d.Config)
+		}
+	}
+	out["configs"] = all
+	if len(all) == 0 {
+		delete(out, "configs")
+	}
+	return out
+}
+
+// ConfigDir is where texts of configs: are rendered, as files: Compose brings no text into a container whose root is read-only.
+const ConfigDir = "configs"
+
+// texts returns a stack whose configs are files instead of texts, and these files. One with variables stays a text.
+func texts(s stack.Stack) (stack.Stack, []File) {
+	all, ok := s.Extra["configs"].(map[string]any)
+	if !ok {
+		return s, nil
+	}
+	var files []File
+	extra, all := maps.Clone(s.Extra), maps.Clone(all)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		config, _ := all[name].(map[string]any)
+		content, ok := config["content"].(string)
+		if !ok || len(VariablesOf(content)) > 0 || strings.ContainsAny(name, "/\\") {
+			continue
+		}
+		config = maps.Clone(config)
+		delete(config, "content")
+		config["file"] = asRendered("./" + ConfigDir + "/" + name)
+		all[name] = config
+		files = append(files, File{ConfigDir + "/" + name, []byte(strings.ReplaceAll(content, "$$", "$"))})
+	}
+	extra["configs"] = all
+	s.Extra = extra
+	return s, files
+}
+
+// asRendered is a path that is relative to the output directory already.
+type asRendered string
+
+// MarshalYAML marks it, so that it is not taken for one relative to the profile.
+func (p asRendered) MarshalYAML() (any, error) {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: renderedTag, Value: string(p)}, nil
+}
+
+const renderedTag = "!rendered"
 
 // child returns the value of a key, or nil.
 func child(n *yaml.Node, key string) *yaml.Node {
@@ -77,7 +166,7 @@ func (r rebased) lay(onto *yaml.Node, extra map[string]any) error {
 		delete(extra, "build") // deploy builds nothing
 	}
 	var n yaml.Node
-	if err := n.Encode(extra); err != nil {
+	if err := n.Encode(writable(extra)); err != nil {
 		return fmt.Errorf("writing what is passed through: %w", err)
 	}
 	if err := r.paths(&n, ""); err != nil {
@@ -90,9 +179,39 @@ func (r rebased) lay(onto *yaml.Node, extra map[string]any) error {
 	return nil
 }
 
+// writable returns values of which the YAML package writes none wrongly.
+func writable(v any) any {
+	switch v := v.(type) {
+	case string:
+		if indented(v) {
+			return quoted(v)
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = writable(item)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, item := range v {
+			out[key] = writable(item)
+		}
+		return out
+	}
+	return v
+}
+
 // paths makes relative paths hold in the output directory.
 func (r rebased) paths(n *yaml.Node, key string) error {
 	if n.Kind == yaml.ScalarNode {
+		if n.Tag == renderedTag {
+			n.Tag = "!!str"
+			return nil
+		}
+		if n.Tag == "!!str" && indented(n.Value) {
+			n.Style = yaml.DoubleQuotedStyle
+		}
 		relative := strings.HasPrefix(n.Value, "./") || strings.HasPrefix(n.Value, "../")
 		if !relative || !slices.Contains([]string{"source", "path", "file", "env_file", "label_file", "device", "context", "dockerfile_inline"}, key) {
 			return nil
@@ -100,9 +219,7 @@ func (r rebased) paths(n *yaml.Node, key string) error {
 		if r.refuse {
 			return fmt.Errorf("%s: %w", n.Value, ErrRelative)
 		}
-		if n.Value = path.Join(r.root, n.Value); !strings.HasPrefix(n.Value, "../") && !path.IsAbs(n.Value) {
-			n.Value = "./" + n.Value
-		}
+		n.Value = Source{BuildRoot: r.root}.place(n.Value)
 		return nil
 	}
 	for i, c := range n.Content {

@@ -45,6 +45,11 @@ func (q quoted) MarshalYAML() (any, error) {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: string(q)}, nil
 }
 
+// indented tells lines that the YAML package writes wrongly as a block: the first begins with a space or is empty.
+func indented(s string) bool {
+	return strings.Contains(s, "\n") && strings.TrimLeft(s, " \t\n") != s
+}
+
 // text is a string from a profile. It may be anything.
 type text string
 
@@ -52,7 +57,7 @@ type text string
 // whose first begins with a space or is empty.
 func (t text) MarshalYAML() (any, error) {
 	s := string(t)
-	if s == "<<" || strings.Contains(s, "\n") && strings.TrimLeft(s, " \t\n") != s {
+	if s == "<<" || indented(s) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: s}, nil
 	}
 	return s, nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +24,7 @@ import (
 	"github.com/hsectl/hsectl/internal/monitoring"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
+	"github.com/hsectl/hsectl/internal/sources"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/internal/yamldoc"
@@ -61,7 +61,8 @@ type Loaded struct {
 	Root    string    // of the paths of its services in the profile: empty, or "monitoring."
 	Locked  lock.File
 	unset   []string
-	Bundle  *Bundle // what came with the profile in a bundle, or nothing
+	Own     sources.Variables // from the files that the profile names, or the .env next to it
+	Bundle  *Bundle           // what came with the profile in a bundle, or nothing
 
 	declare func() (witness.Declared, error) // of the stack, once
 }
@@ -98,10 +99,15 @@ func LoadFrom(from Selection, read Reader, today time.Time) (Loaded, error) {
 	l := Loaded{Path: path, Data: data, Choices: from.choices()}
 	options := parser.Options{
 		File: path, Library: profiles.Library{}, Environment: from.Environment, Set: from.Set,
-		Variables: os.LookupEnv, CheckImage: image.Check,
-		Load: func(name, from string) (parser.Document, error) { return l.extend(read, name, from) },
+		CheckImage: image.Check,
+		Load:       func(name, from string) (parser.Document, error) { return l.extend(read, name, from) },
 	}
-	if from.Variables != nil {
+	if from.Variables == nil {
+		if l.Own, err = sources.OwnVariables(path, data, machine(), environ()); err != nil {
+			return Loaded{}, &UsageError{err, "correct env_files:, or write env_files: [] for none"}
+		}
+		options.Variables = l.Lookup
+	} else {
 		options.Variables, options.Unset = from.Variables, func(name string) { l.unset = append(l.unset, name) }
 		options.CheckImage = checkWritten
 	}

@@ -23,7 +23,7 @@ func Render(l Loaded, out string) ([]generate.File, error) {
 	}
 	source := generate.Source{
 		Profile: filepath.ToSlash(filepath.Base(l.Path)), Data: l.Data, BuildRoot: filepath.ToSlash(root), Generator: "hsectl",
-		Inputs: l.Inputs, Choices: l.Choices,
+		Inputs: l.Inputs, Choices: l.Choices, EnvFiles: l.Own.Files,
 	}
 	monitor, ok, err := l.MonitoringStack()
 	if err != nil {

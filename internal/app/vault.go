@@ -19,6 +19,8 @@ type Vault struct {
 	Dir       string // of the profile
 	bundleDir string // where else its files may be; empty is nowhere
 	Identity  string // file of the age identity, or the key itself
+
+	lookup func(name string) (string, bool) // of variables; nil is the environment
 }
 
 // Value returns the value of a secret that is not made from another. Errors complete the sentence "secret NAME…", and
@@ -27,18 +29,25 @@ func (v Vault) Value(ctx context.Context, from stack.Secret) (value []byte, err 
 	what := ""
 	switch {
 	case from.Env != "":
-		if value = []byte(os.Getenv(from.Env)); len(value) == 0 {
+		lookup := v.lookup
+		if lookup == nil {
+			lookup = os.LookupEnv
+		}
+		text, _ := lookup(from.Env)
+		if text == "" {
 			return nil, fmt.Errorf(" needs the variable %s, which is not set", from.Env)
 		}
-		return value, nil
+		return []byte(text), nil
 	case from.Generate:
 		return secret.New(), nil // used only when the engine keeps none
 	case from.File != "":
 		what = "the file " + v.Path(from.File)
 		value, err = host.ReadFile(v.Path(from.File), secret.MaxBytes)
+		value = oneLine(value)
 	case from.Age != "":
 		what = "the file " + v.Path(from.Age)
 		value, err = v.decrypt(from.Age)
+		value = oneLine(value)
 	default:
 		what = "what " + from.Command[0] + " prints"
 		value, err = host.Output(ctx, v.Dir, from.Command, secret.MaxBytes)
@@ -51,6 +60,16 @@ func (v Vault) Value(ctx context.Context, from stack.Secret) (value []byte, err 
 		return nil, fmt.Errorf(": %s is empty", what)
 	}
 	return value, nil
+}
+
+// oneLine takes the line break off the end of a value of one line, which editors add and programs do not expect. Keys and
+// certificates of several lines stay as they are.
+func oneLine(value []byte) []byte {
+	line, ended := bytes.CutSuffix(value, []byte("\n"))
+	if !ended || bytes.ContainsRune(line, '\n') {
+		return value
+	}
+	return bytes.TrimSuffix(line, []byte("\r"))
 }
 
 // Path is where a file of a secret is.

@@ -24,7 +24,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile/specification"
+	"github.com/hsectl/hsectl/internal/composefile/variable"
 	"github.com/hsectl/hsectl/internal/lifecycle"
+	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // Source says what to load.
@@ -32,6 +34,7 @@ type Source struct {
 	Files     []string          // Compose files, each laid over the ones before it
 	Variables map[string]string // values of variables; there are no others
 	AsWritten bool              // leave env_file and label_file unread
+	Keep      bool              // keep variables where any text may stand; see Project.Kept
 
 	// Read reads a file that was named, or that one refers to. What it refuses ends the load.
 	Read func(path string, limit int64) ([]byte, error)
@@ -48,7 +51,8 @@ type Project struct {
 	Images lifecycle.Images // what is known of the life of images
 	Today  time.Time        // day of the check
 
-	types     *types.Project
+	types *types.Project
+	*variable.Texts
 	catalogue specification.Catalogue
 	novel     []specification.Novelty // what is written and this version does not know
 	written
@@ -61,6 +65,7 @@ type reader struct {
 	unset     []string
 	blind     string
 	typed     map[string]bool   // texts in which variables must not stay as written; nil where none may
+	keeps     *variable.Texts   // keeps variables of other texts; nil where none are kept
 	variables map[string]string // all that may be put in, where discreet
 	discreet  bool              // files of variables are read whose values are not to be shown
 	written
@@ -75,6 +80,9 @@ const placeholder = "1"
 // Load reads the files as docker compose would, with every profile on.
 func Load(ctx context.Context, from Source) (*Project, error) {
 	r := &reader{catalogue: specification.NewCatalogue(), variables: from.Variables}
+	if from.Keep {
+		r.keeps = variable.NewTexts(from.Variables)
+	}
 	for _, name := range from.Files {
 		data, err := from.Read(name, maxFile)
 		if err != nil {
@@ -124,12 +132,13 @@ func Read(ctx context.Context, name string, data []byte, in Environment) (*Proje
 		return nil, err
 	}
 	for _, d := range r.written {
-		if err := bounded(name, d.root); err != nil {
+		if err := specification.Bounded(name, d.root); err != nil {
 			return nil, err
 		}
 		if others := references(d.root); len(others) > 0 {
 			return nil, fmt.Errorf("reading %s: it includes or extends %s, but must be self-contained", name, others[0].path)
 		}
+		r.note(d.root)
 	}
 	files, err := r.files()
 	if err != nil {
@@ -169,7 +178,7 @@ func (r *reader) parse(name string, data []byte) error {
 
 func (r *reader) complete(loaded *types.Project) *Project {
 	slices.Sort(r.unset)
-	return &Project{Name: loaded.Name, Unset: slices.Compact(r.unset), Blind: r.blind, types: loaded, catalogue: r.catalogue, novel: r.novel, written: r.written}
+	return &Project{Name: loaded.Name, Unset: slices.Compact(r.unset), Blind: r.blind, types: loaded, Texts: r.keeps, catalogue: r.catalogue, novel: r.novel, written: r.written}
 }
 
 // project reads files of variables last, so that one that is missing does not hide all the rest.
@@ -232,7 +241,13 @@ func readableFiles(p *types.Project, from Source) error {
 // details are the files with the variables that were named.
 func (r *reader) details(from Source) (types.ConfigDetails, error) {
 	out := types.ConfigDetails{Environment: types.Mapping{}}
-	maps.Copy(out.Environment, from.Variables)
+	if r.keeps != nil { // otherwise compose-go gives a variable without a value that of its name
+		if name, ok := from.Variables[nameVariable]; ok {
+			out.Environment[nameVariable] = name
+		}
+	} else {
+		maps.Copy(out.Environment, from.Variables)
+	}
 	var err error
 	if out.WorkingDir, err = filepath.Abs(filepath.Dir(from.Files[0])); err != nil {
 		return out, err
@@ -300,8 +315,27 @@ func (w written) named() bool {
 
 // substitute replaces variables. What is not set is noted, and never a reason to stop looking.
 func (r *reader) substitute(text string, lookup template.Mapping) (string, error) {
+	if strings.Contains(text, "$") && policy.PasswordHash(text) { // parts of it are taken for variables, and are no names to show
+		defer func(unset []string) { r.unset = unset }(slices.Clone(r.unset))
+	}
+	if given := lookup; r.keeps != nil {
+		lookup = func(name string) (string, bool) {
+			if v, ok := given(name); ok {
+				return v, true
+			}
+			v, ok := r.variables[name]
+			return v, ok
+		}
+	}
 	if r.discreet { // compose-go adds the variables of files to those that may be shown
 		lookup = func(name string) (string, bool) { v, ok := r.variables[name]; return v, ok }
+	}
+	if r.keeps != nil && !r.typed[text] && strings.Contains(text, "$") {
+		plain := *r
+		plain.keeps = nil
+		out, err := r.keeps.Keep(text, func(found string) (string, error) { return plain.substitute(found, lookup) })
+		r.unset = plain.unset
+		return out, err
 	}
 	options := []template.Option{template.WithoutLogging}
 	if r.typed != nil && !r.typed[text] {

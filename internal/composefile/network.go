@@ -139,6 +139,16 @@ func unknownNetwork(name string, n types.NetworkConfig) []string {
 
 // environment holds a word in place of a value that comes from elsewhere, so that the name is judged. What hooks get counts.
 func (p *Project) environment(s types.ServiceConfig) policy.Fact[[]policy.Variable] {
+	out := p.Variables(s.Name)
+	if p.Blind != "" && len(s.EnvFiles) > 0 && !slices.ContainsFunc(out, policy.LooksSecret) {
+		return policy.Unseen[[]policy.Variable]("env_file: " + p.Blind)
+	}
+	return declared(out)
+}
+
+// Variables are those of a service and of its hooks, as far as they are in the files themselves or in files that could be read.
+func (p *Project) Variables(service string) []policy.Variable {
+	s, _ := p.config(service)
 	var out []policy.Variable
 	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
 		value, raw := elsewhere, p.Raw(s.Name, name)
@@ -156,10 +166,7 @@ func (p *Project) environment(s types.ServiceConfig) policy.Fact[[]policy.Variab
 			out = append(out, policy.Variable{Name: name, Value: value})
 		}
 	}
-	if p.Blind != "" && len(s.EnvFiles) > 0 && !slices.ContainsFunc(out, policy.LooksSecret) {
-		return policy.Unseen[[]policy.Variable]("env_file: " + p.Blind)
-	}
-	return declared(out)
+	return out
 }
 
 // elsewhere is a word for a value that the file does not hold.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
@@ -96,7 +97,7 @@ func (f *follower) try(ref reference, base string) error {
 		path = filepath.Join(base, path)
 	}
 	if f.tries++; f.tries > maxTries {
-		return fmt.Errorf("reading %s: more than %d files include or extend each other", path, maxFiles)
+		return fmt.Errorf("reading %s: more than %d files include or extend each other", path, specification.MaxFiles)
 	}
 	if ref.kind == directory {
 		f.base(path)
@@ -115,12 +116,12 @@ func (f *follower) try(ref reference, base string) error {
 	if err != nil {
 		return fmt.Errorf("reading what the Compose file refers to: %w", err)
 	}
-	if ref.depth > maxDepth {
-		return fmt.Errorf("reading %s: files include or extend one another more than %d deep", path, maxDepth)
+	if ref.depth > specification.MaxDepth {
+		return fmt.Errorf("reading %s: files include or extend one another more than %d deep", path, specification.MaxDepth)
 	}
 	f.seen[path] = ref.depth
-	if len(f.seen) > maxFiles {
-		return fmt.Errorf("reading %s: more than %d files include or extend each other", path, maxFiles)
+	if len(f.seen) > specification.MaxFiles {
+		return fmt.Errorf("reading %s: more than %d files include or extend each other", path, specification.MaxFiles)
 	}
 	f.base(filepath.Dir(path))
 	if err := f.envFile(filepath.Dir(path)); err != nil {
@@ -167,7 +168,7 @@ func (f *follower) variables(path string) error {
 
 // document bounds one document, and notes what it includes and extends.
 func (f *follower) document(path string, root *yaml.Node, depth int) error {
-	if err := bounded(path, root); err != nil {
+	if err := specification.Bounded(path, root); err != nil {
 		return err
 	}
 	f.r.note(root)
@@ -197,7 +198,12 @@ func (r *reader) pathOf(text string, variables map[string]string) (string, error
 // Variables reads a file of NAME=VALUE lines as Compose does. Lookup values are what lines may refer to. An error says which
 // file is wrong, never what is in it.
 func Variables(name string, data []byte, lookup map[string]string) (map[string]string, error) {
-	out, err := dotenv.UnmarshalBytesWithLookup(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), func(name string) (string, bool) { v, ok := lookup[name]; return v, ok })
+	return VariablesWith(name, data, func(name string) (string, bool) { v, ok := lookup[name]; return v, ok })
+}
+
+// VariablesWith is Variables with a function that finds values.
+func VariablesWith(name string, data []byte, lookup func(string) (string, bool)) (map[string]string, error) {
+	out, err := dotenv.UnmarshalBytesWithLookup(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), lookup)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: it is not a file of NAME=VALUE lines", name)
 	}
@@ -248,6 +254,11 @@ func textKeys() []string {
 	return []string{"image", "command", "entrypoint", "labels", "annotations"}
 }
 
+// keptKeys are the keys of a service, and those within some, in which a project keeps variables: Compose takes any text there.
+func keptKeys() []string {
+	return []string{"command", "entrypoint", "labels", "annotations", "image", "environment", "domainname", "working_dir", "healthcheck.test", "build.args", "build.labels"}
+}
+
 // note keeps the texts with variables of a document that must not stay as they are written, because they stand for a number, a
 // path or a word that Compose knows.
 func (r *reader) note(root *yaml.Node) {
@@ -274,17 +285,37 @@ func (r *reader) note(root *yaml.Node) {
 	}
 	_, all := specification.LookUp(root.Content[0], "services")
 	for key, value := range specification.Pairs(root.Content[0]) {
-		if key.Value != "services" {
-			walk(value)
+		if key.Value == "services" || r.keeps != nil && strings.HasPrefix(key.Value, "x-") {
+			continue
 		}
+		if key.Value != "configs" || r.keeps == nil {
+			walk(value)
+			continue
+		}
+		for _, config := range specification.Pairs(value) {
+			for key, value := range specification.Pairs(config) {
+				if key.Value != "content" {
+					walk(value)
+				}
+			}
+		}
+	}
+	texts := textKeys()
+	if r.keeps != nil {
+		texts = keptKeys()
 	}
 	for _, service := range specification.Pairs(all) {
 		for key, value := range specification.Pairs(service) {
-			text := false
-			for _, k := range textKeys() {
-				text = text || k == key.Value
+			if slices.Contains(texts, key.Value) || r.keeps != nil && strings.HasPrefix(key.Value, "x-") {
+				continue
 			}
-			if !text {
+			for inner, v := range specification.Pairs(value) {
+				if slices.Contains(texts, key.Value+"."+inner.Value) {
+					continue
+				}
+				walk(v)
+			}
+			if specification.Resolve(value).Kind != yaml.MappingNode {
 				walk(value)
 			}
 		}

@@ -34,7 +34,7 @@ func StartOf(c Container) time.Time {
 func Well(c Container) bool {
 	s := c.State
 	if s.Status == container.StateExited {
-		return s.ExitCode == 0 && !Restarts(c) && len(c.HostConfig.PortBindings) == 0
+		return Done(c)
 	}
 	return s.Running && !s.Restarting && !s.Paused && (s.Health == nil || s.Health.Status == container.Healthy || s.Health.Status == container.NoHealthcheck)
 }
@@ -46,6 +46,15 @@ func Tested(c Container) bool {
 	}
 	test := c.Config.Healthcheck
 	return test != nil && len(test.Test) > 0 && test.Test[0] != "NONE"
+}
+
+// Done tells whether a container ended with 0 where the engine does not start it again then. One that publishes ports is never done.
+func Done(c Container) bool {
+	switch c.HostConfig.RestartPolicy.Name {
+	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped:
+		return false
+	}
+	return c.State.Status == container.StateExited && c.State.ExitCode == 0 && len(c.HostConfig.PortBindings) == 0
 }
 
 // Restarts tells whether the engine starts a container again when it ends with an error.
@@ -66,6 +75,8 @@ func State(c Container) string {
 		return "paused"
 	case c.RestartCount > 0 && !Well(c):
 		return fmt.Sprintf("exited with code %d, restarted %d times", c.State.ExitCode, c.RestartCount)
+	case Done(c):
+		return "completed"
 	case c.State.Status == container.StateExited:
 		return fmt.Sprintf("exited with code %d", c.State.ExitCode)
 	case c.State.Health != nil && Tested(c) && c.State.Running && !c.State.Restarting:

@@ -68,6 +68,9 @@ func scalarNode(text string) *yaml.Node {
 	if slices.Contains([]string{"yes", "no", "on", "off", "y", "n"}, strings.ToLower(text)) {
 		return quoted(text) // a truth for readers of YAML 1.1
 	}
+	if strings.Contains(text, "\n") && strings.TrimLeft(text, " \t\n") != text {
+		return quoted(text) // as a block it would lose its first lines
+	}
 	out := &yaml.Node{}
 	out.SetString(text)
 	if safe.MatchString(text) && !slices.Contains([]string{"true", "false", "null"}, strings.ToLower(text)) {

@@ -42,16 +42,17 @@ type Target struct {
 	Observed map[string]Observation // what running containers show, by service; empty without --running
 	Excepts  []Except               // further exceptions, each for the time of an import
 
-	Strict bool                                    // guess what is not known, instead of asking
-	Images map[string]*facts.Facts                 // what the images of services show; none for one that could not be had
-	Owner  func(path string) (uid int, known bool) // whose a path of this machine is; nil where that cannot be told
+	Strict   bool                                    // guess what is not known, instead of asking
+	Images   map[string]*facts.Facts                 // what the images of services show; none for one that could not be had
+	Owner    func(path string) (uid int, known bool) // whose a path of this machine is; nil where that cannot be told
+	EnvFiles []string                                // absolute paths of the files that variables had their values from
 }
 
 // Except lets a control of a service fail for the time of an import.
 type Except struct{ Control, Service, Reason string }
 
-// todo begins a comment that asks.
-const todo = "TODO(hsectl): "
+// Question begins a comment that asks.
+const Question = "TODO(hsectl): "
 
 // How careful the import is with a service, after problems: a preset; a preset, with colliding volumes as they are; none;
 // none, with all volumes as they are.
@@ -76,6 +77,7 @@ type importer struct {
 	several map[string]bool   // volumes that several containers of a service write
 	presets map[string]map[string]any
 	files   map[string]fromVariable // secrets that were variables, by name
+	within  string                  // the service that passes something through, or "stack"
 }
 
 type waiver struct{ control, service, reason, question string }
@@ -139,6 +141,9 @@ func draft(p *composefile.Project, t Target, caution map[string]int) (Draft, err
 	out.set("apiVersion", profile.APIVersion, "Made from "+t.Source+" by hsectl init. Lines with TODO(hsectl) ask for what the file does not define.")
 	out.set("kind", "Profile")
 	out.set("name", p.Name)
+	if files := i.envFiles(); len(files) > 0 {
+		out.set("env_files", flow(files), "Values of variables: those of the environment come first.")
+	}
 	all := newOrdered()
 	for _, s := range p.ServiceConfigs() {
 		if raw, ok := services[s.Name].(map[string]any); ok {
@@ -166,6 +171,9 @@ func clean(name string) string {
 	return cmp.Or(strings.TrimLeft(out, "-_"), "unnamed")
 }
 
+// Name returns the name that a service or a network of a Compose file has in a profile.
+func Name(name string) string { return clean(name) }
+
 // mostNames is how many names are told where a sentence names them.
 const mostNames = 5
 
@@ -181,7 +189,7 @@ func Some(names []string) string {
 func (i *importer) ask(service, format string, args ...any) string {
 	question := fmt.Sprintf(format, args...)
 	i.draft.Questions = append(i.draft.Questions, service+": "+question)
-	return todo + question
+	return Question + question
 }
 
 // waive adds an exception, once.
@@ -225,9 +233,9 @@ func (i *importer) stack(out ordered) {
 			one.set("expires", (&yaml.Node{Kind: yaml.ScalarNode, Value: i.t.Today.AddDate(0, 0, waiverDays).Format(time.DateOnly)}))
 			list = append(list, flow(one))
 		}
-		out.set("exceptions", list, todo+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: fix it, or give the reason why it is needed. A question is answered by that, too")
+		out.set("exceptions", list, Question+"each of these is a setting of "+i.t.Source+" that is weaker than it should be: fix it, or give the reason why it is needed. A question is answered by that, too")
 	}
-	if len(i.extra) > 0 {
+	if i.within = "stack"; len(i.extra) > 0 {
 		out.set("passthrough", i.verbatim(i.extra), "Keys of Compose that have no place in a profile.")
 		i.draft.Passed[""] = slices.Sorted(maps.Keys(i.extra))
 	}
@@ -245,9 +253,12 @@ func (i *importer) verbatimKey(key string, v any) any {
 		return string(v)
 	case string:
 		if slices.Contains([]string{"source", "path", "file", "env_file", "label_file", "device", "context"}, key) {
-			v = relative(i.t.Dir, v)
+			return strings.ReplaceAll(i.mounted(v), "$", "$$")
 		}
-		return strings.ReplaceAll(v, "$", "$$")
+		if hidden, ok := i.unsaid(key, v); ok {
+			return string(hidden)
+		}
+		return i.p.Written(v)
 	case []any:
 		out := make([]any, len(v))
 		for n, item := range v {
@@ -376,8 +387,37 @@ func (i *importer) presetOf(service, image string) (name string, values map[stri
 	return name, values
 }
 
-// place returns a path of the Compose file as the profile has it.
-func (i *importer) place(path string) string { return filepath.ToSlash(relative(i.t.Dir, path)) }
+// place returns a path of the Compose file as the profile has it: relative to it, also where that leads upwards.
+func (i *importer) place(path string) string {
+	if !filepath.IsAbs(path) {
+		return path
+	}
+	rel, err := filepath.Rel(i.t.Dir, path)
+	if err != nil {
+		return path
+	}
+	if filepath.IsLocal(rel) {
+		return "./" + filepath.ToSlash(rel)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// envFiles are the files with values of variables, as the profile has them.
+func (i *importer) envFiles() []any {
+	var out []any
+	for _, file := range i.t.EnvFiles {
+		out = append(out, i.place(file))
+	}
+	return out
+}
+
+// mounted returns the path of a file that is mounted or read. One beyond the project keeps its place on the host.
+func (i *importer) mounted(path string) string {
+	if inside, err := filepath.Rel(i.p.Types().WorkingDir, path); err == nil && filepath.IsAbs(path) && filepath.IsLocal(inside) {
+		return i.place(path)
+	}
+	return relative(i.t.Dir, path)
+}
 
 // relative returns a path of this machine as it would be written in a file of dir.
 func relative(dir, path string) string {

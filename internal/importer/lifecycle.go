@@ -68,10 +68,14 @@ func (m lifetime) health() {
 		} else {
 			m.take("healthcheck")
 		}
-		if !hasTest && !own {
+		if !hasTest && !own && !m.once() {
 			m.waive("HSE-HLT-001", m.name, "imported: "+m.t.Source+" has no health test for it")
 			m.ask("which test shows that the service works? %sWrite health:", m.listens())
 		}
+		return
+	}
+	if words, special := m.spoken(m.name, "healthcheck.test", h.Test); special {
+		m.pass(words, "healthcheck", "test") // with its times, as it is written
 		return
 	}
 	m.take("healthcheck")
@@ -105,6 +109,19 @@ func (m lifetime) written(h *types.HealthCheckConfig, comment string) {
 		m.pass(time.Duration(*h.StartInterval).String(), "healthcheck", "start_interval")
 	}
 	m.out.set("health", out, comment)
+}
+
+// once reports whether the service runs once, and another waits until it has ended with 0.
+func (m lifetime) once() bool {
+	if r := m.s.Restart; r != "" && r != "no" && !strings.HasPrefix(r, "on-failure") {
+		return false
+	}
+	for _, other := range m.p.Types().Services {
+		if d, ok := other.DependsOn[m.s.Name]; ok && d.Condition == types.ServiceConditionCompletedSuccessfully {
+			return true
+		}
+	}
+	return false
 }
 
 // engineTime is what the engine takes for a time of a health test that is not written: 30 s.
@@ -175,7 +192,7 @@ func (m lifetime) tests(name string) bool {
 		shown := m.t.Images[name]
 		return n.Health || len(n.Test) > 1 || shown != nil && len(shown.Health.Test) > 1 && shown.Health.Test[0] != "NONE"
 	}
-	_, preset := m.presetOf(name, other.Image)
+	_, preset := m.presetOf(name, m.value(other.Image))
 	health, _ := preset["health"].(map[string]any)
 	return slices.ContainsFunc([]string{"command", "shell", "http", "tcp"}, func(k string) bool { return health[k] != nil })
 }

@@ -1,8 +1,11 @@
 package importer
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/hsectl/hsectl/internal/composefile"
 )
@@ -20,7 +23,7 @@ func (m bounds) limits() {
 	limits := map[string]any{}
 	var guessed, comments []string
 	for _, l := range []struct{ key, value, guess string }{
-		{"cpus", decimal(composefile.CPUs(m.s)), "1.0"}, {"memory", size(composefile.Memory(m.s)), "512M"}, {"pids", number(max(0, composefile.PIDs(m.s))), "200"},
+		{"cpus", decimal(composefile.CPUs(m.s)), "1.0"}, {"memory", size(composefile.Memory(m.s)), size(int64(m.s.ShmSize) + 512<<20)}, {"pids", number(max(0, composefile.PIDs(m.s))), "200"},
 	} {
 		switch {
 		case l.value != "":
@@ -150,7 +153,7 @@ func (m bounds) replicas() {
 		m.ask("%s has no container of it: should it run? If not, leave it out", m.t.Source)
 	case single != "":
 		m.ask("%s has %d containers of it, and its preset knows one only: %s", m.t.Source, n, single)
-	case len(m.s.Ports) > 0:
+	case slices.ContainsFunc(m.s.Ports, func(p types.ServicePortConfig) bool { _, err := strconv.Atoi(p.Published); return err == nil }):
 		m.ask("%s has %d containers of it, and only one can have a port of the host: put it behind the edge, and write replicas: %[2]d", m.t.Source, n)
 	case m.s.Hostname != "":
 		m.ask("%s has %d containers of it with one hostname: drop that, and write replicas: %[2]d", m.t.Source, n)

@@ -33,10 +33,10 @@ func (m *moving) know() {
 }
 
 func (i *importer) needsOf(from types.ServiceConfig) needs.Needs {
-	s := needs.Service{Image: from.Image, Entrypoint: from.Entrypoint, Command: from.Command, Mounts: i.p.Mounts(from), Owner: i.t.Owner, Environment: map[string]string{}}
+	s := needs.Service{Image: i.value(from.Image), Entrypoint: i.valuesOf(from.Entrypoint), Command: i.valuesOf(from.Command), Mounts: i.p.Mounts(from), Owner: i.t.Owner, Environment: map[string]string{}}
 	for name, value := range from.Environment {
 		if value != nil {
-			s.Environment[name] = *value
+			s.Environment[name] = i.value(*value)
 		}
 	}
 	for _, p := range from.Ports {

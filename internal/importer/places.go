@@ -13,6 +13,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/composefile/specification"
+	"github.com/hsectl/hsectl/internal/profile"
 )
 
 // storage moves where a service writes.
@@ -197,7 +198,7 @@ func (m *moving) ports() {
 		}
 		address := p.HostIP
 		if address == "" {
-			address = "0.0.0.0"
+			address = profile.EveryAddress
 			questions = append(questions, m.ask("port %d%s is open to every network of the host; is it meant for the world? Drop the address for 127.0.0.1", host, map[bool]string{true: "/udp"}[p.Protocol == "udp"]))
 		}
 		if strings.Contains(address, ":") {

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/variable"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -92,7 +94,17 @@ func roundTrip(t *testing.T, files []string, strict bool) {
 	t.Helper()
 	{
 		{
-			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variablesOf(t, files[0]), Read: fromDisk, AsWritten: true})
+			variables := maps.Clone(variablesOf(t, files[0]))
+			first, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range first.Unset { // a secret must be set
+				if policy.LooksSecret(policy.Variable{Name: name, Value: "unset"}) {
+					variables[name] = "unset"
+				}
+			}
+			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +113,11 @@ func roundTrip(t *testing.T, files []string, strict bool) {
 				t.Fatal(err)
 			}
 			target := Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}, Strict: strict}
-			draft, err := Profile(before, target)
+			kept, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true, Keep: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			draft, err := Profile(kept, target)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,7 +127,7 @@ func roundTrip(t *testing.T, files []string, strict bool) {
 			if t.Failed() {
 				t.Fatalf("the profile is\n%s", draft.Text)
 			}
-			after := rendered(t, before, variablesOf(t, files[0]), draft, dir)
+			after := rendered(t, before, variables, draft, dir)
 			compareProjects(t, before, after, strict)
 			if t.Failed() {
 				t.Logf("the profile is\n%s", draft.Text)
@@ -119,7 +135,7 @@ func roundTrip(t *testing.T, files []string, strict bool) {
 			if strings.Contains(string(draft.Text), "hunter2") {
 				t.Error("a secret was copied")
 			}
-			again, err := Profile(before, target)
+			again, err := Profile(kept, target)
 			if err != nil || string(again.Text) != string(draft.Text) {
 				t.Errorf("two imports differ, or: %v", err)
 			}
@@ -130,11 +146,11 @@ func roundTrip(t *testing.T, files []string, strict bool) {
 // rendered loads what the profile renders, with the values that were left where they were.
 func rendered(t *testing.T, before *composefile.Project, variables map[string]string, draft Draft, dir string) *composefile.Project {
 	t.Helper()
-	p, err := parser.Parse(draft.Text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}})
+	p, err := parser.Parse(draft.Text, parser.Options{File: "hsectl.yaml", Library: profiles.Library{}, Variables: func(name string) (string, bool) { v, ok := variables[name]; return v, ok }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rendered, err := generate.Render(stack.New(p), generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"})
+	rendered, err := generate.Compose(stack.New(p), generate.Source{Profile: "hsectl.yaml", BuildRoot: ".", Generator: "hsectl"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,18 +158,23 @@ func rendered(t *testing.T, before *composefile.Project, variables map[string]st
 	for _, s := range before.ServiceConfigs() {
 		for name, value := range s.Environment {
 			if e := p.Services[clean(s.Name)].Environment[name]; value != nil && e.Required {
-				environment[name] = *value
+				environment[name] = cmp.Or(*value, "unset")
 			}
 		}
 	}
 	file := filepath.Join(dir, ".rendered-"+clean(t.Name())+".yml")
-	if err := os.WriteFile(file, rendered[0].Data, 0o644); err != nil {
+	for _, v := range variable.In(string(rendered)) {
+		if v.Required() && environment[v.Name] == "" { // it took the place of a value that looks like a secret
+			environment[v.Name] = "hidden"
+		}
+	}
+	if err := os.WriteFile(file, rendered, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	defer os.Remove(file)
 	after, err := composefile.Load(t.Context(), composefile.Source{Files: []string{file}, Variables: environment, Read: fromDisk, AsWritten: true})
 	if err != nil {
-		t.Fatalf("%v in\n%s", err, rendered[0].Data)
+		t.Fatalf("%v in\n%s", err, rendered)
 	}
 	return after
 }
@@ -220,6 +241,15 @@ func softened(before *composefile.Project, name string, was, is map[string]any) 
 		delete(was, key) // judged apart, or replaced by something stronger
 	}
 	s := before.Types().Services[name]
+	for _, key := range []string{"labels", "environment"} {
+		all, _ := was[key].(map[string]any)
+		for k, v := range all {
+			secret := policy.LooksSecret(policy.Variable{Name: k, Value: fmt.Sprint(v)})
+			if v == "" || secret && key == "labels" { // it must be set now; secrets stay where they are
+				delete(all, k)
+			}
+		}
+	}
 	if was["restart"] == "on-failure" {
 		was["restart"] = "on-failure:5"
 	}

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/hsectl/hsectl/internal/policy"
 )
 
 // credentials moves the secrets of a service.
@@ -32,7 +30,7 @@ func (i *importer) secrets(out ordered) {
 		}
 		switch {
 		case s.File != "":
-			mine.set(name, flow(map[string]any{"file": strings.ReplaceAll(relative(i.t.Dir, s.File), "${", "$${")}))
+			mine.set(name, flow(map[string]any{"file": strings.ReplaceAll(i.mounted(s.File), "${", "$${")}))
 		case s.Environment != "":
 			mine.set(name, flow(map[string]any{"env": s.Environment}))
 		default:
@@ -91,33 +89,35 @@ func (m credentials) secretUses() {
 func (m credentials) asFile(variable string) any {
 	value, file := m.s.Environment[variable], variable+"_FILE"
 	files, _ := m.preset["secret_files"].([]any)
-	if value == nil || !slices.Contains(files, any(file)) || m.s.Environment[file] != nil || m.mentions(variable) {
+	if !slices.Contains(files, any(file)) || m.s.Environment[file] != nil || m.mentions(variable) {
 		return nil
 	}
-	if !policy.LooksSecret(policy.Variable{Name: variable, Value: *value}) {
+	plain, env := "", variable
+	if value != nil {
+		plain, env = m.value(*value), m.deployer(variable, *value)
+	} else if plain, _ = m.p.Variable(variable); plain == "" { // it may well be none at all
 		return nil
 	}
-	env := m.deployer(variable)
-	if env == "" {
+	if env == "" || !looksSecret(variable, plain) {
 		return nil
 	}
-	name := m.secretOf(variable, fromVariable{env, *value})
+	name := m.secretOf(variable, fromVariable{env, plain})
 	m.draft.Filed = append(m.draft.Filed, fmt.Sprintf("%s: %s is the secret %s now, a file that the image reads; deploy takes its value from the variable %s", m.name, variable, name, m.files[name].env))
 	return map[string]any{"name": name, "env": file}
 }
 
 // deployer names the variable of the deploying process that a value came from, or shall come from when the Compose file
 // has it in plain text; empty for a default, and for what is put together.
-func (m credentials) deployer(variable string) string {
-	raw := m.p.Raw(m.s.Name, variable)
-	if !strings.Contains(strings.ReplaceAll(raw, "$$", ""), "$") {
+func (m credentials) deployer(variable, value string) string {
+	text := m.say(value, m.p.Raw(m.s.Name, variable))
+	if len(text.kept) == 0 {
 		return variable
 	}
-	form := sameVariable.FindStringSubmatch(raw)
-	if form == nil || strings.HasSuffix(form[2], "-") && form[3] != "" {
+	from := text.kept[0]
+	if otherwise, ok := from.Default(); from.Text != text.written || strings.HasSuffix(from.Form, "+") || ok && otherwise != "" {
 		return ""
 	}
-	return form[1] + form[4]
+	return from.Name
 }
 
 // secretOf returns the name of the secret that a variable becomes. Services with the same value share one.

@@ -26,8 +26,8 @@ func TestVariablesBecomeFiles(t *testing.T) {
 			[]string{"postgres_password: {env: DB_PASSWORD}"}, []string{"passthrough"},
 		},
 		{
-			"a default stays", `db: {image: "postgres:17", environment: {POSTGRES_PASSWORD: "${DB_PASSWORD:-changeme}"}}`,
-			nil, []string{"POSTGRES_PASSWORD_FILE"},
+			"a default is a secret, too", `db: {image: "postgres:17", environment: {POSTGRES_PASSWORD: "${DB_PASSWORD:-changeme}"}}`,
+			[]string{"POSTGRES_PASSWORD: {required: true}"}, []string{"name: postgres_password", "changeme"},
 		},
 		{
 			"a value that is put together stays", `db: {image: "postgres:17", environment: {POSTGRES_PASSWORD: "a${DB_PASSWORD}"}}`,
@@ -86,7 +86,7 @@ func imported(t *testing.T, text string) string {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: fromDisk, AsWritten: true, Variables: map[string]string{"DB_PASSWORD": "hunter2"}})
+	p, err := composefile.Load(t.Context(), composefile.Source{Files: []string{path}, Read: fromDisk, AsWritten: true, Keep: true, Variables: map[string]string{"DB_PASSWORD": "hunter2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,10 +28,11 @@ type moving struct {
 	needs  needs.Needs     // what is known of it; nothing of a strict import
 	user   string          // uid:gid; empty where the image decides
 	filed  map[string]bool // variables that became files
+	ref    string          // its image, with the values that variables have at the import
 }
 
 func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
-	m := &moving{importer: i, s: s, name: clean(s.Name), rest: rest, out: newOrdered(), filed: map[string]bool{}}
+	m := &moving{importer: i, s: s, name: clean(s.Name), rest: rest, out: newOrdered(), filed: map[string]bool{}, ref: i.value(s.Image)}
 	delete(rest, "extends")
 	m.image()
 	m.know()
@@ -86,7 +87,7 @@ func (m *moving) ask(format string, args ...any) string {
 }
 
 func (m *moving) image() {
-	name, values := m.presetOf(m.s.Name, m.s.Image)
+	name, values := m.presetOf(m.s.Name, m.ref)
 	if name != "" {
 		m.preset = values
 		m.draft.Presets[m.name] = name
@@ -94,31 +95,14 @@ func (m *moving) image() {
 	}
 	m.take("image")
 	if m.s.Image != "" {
-		m.out.set("image", m.kept(m.s.Image), m.variables("image", m.s.Image))
+		text, known := m.profileForm(m.s.Image)
+		comment := ""
+		if !known {
+			comment = m.ask("image was %s; this is its value at the import", m.p.Written(m.s.Image))
+		}
+		m.out.set("image", text, comment)
 	}
 	m.build()
-}
-
-// kept is a text in which the variables that had no value at the import stay variables, where a profile knows their form.
-func (m *moving) kept(text string) string {
-	return profileVariable.ReplaceAllStringFunc(escape(text), func(found string) string {
-		if name := profileVariable.FindStringSubmatch(found)[1]; slices.Contains(m.p.Unset, name) {
-			return found[1:]
-		}
-		return found
-	})
-}
-
-// profileVariable finds an escaped variable in one of the forms that a profile knows, too.
-var profileVariable = regexp.MustCompile(`\$\$\{([A-Za-z_][A-Za-z0-9_]*)(?::[-?][^}$]*)?\}`)
-
-// variables asks about a value that was put together from variables.
-func (m *moving) variables(key, value string) string {
-	raw := m.p.RawKey(m.s.Name, key)
-	if !strings.Contains(raw, "$") || raw == value {
-		return ""
-	}
-	return m.ask("%s was %s; this is its value at the import", key, raw)
 }
 
 func (m *moving) build() {
@@ -141,7 +125,14 @@ func (m *moving) build() {
 			left[name] = nil
 			continue
 		}
-		args[name] = escape(*value)
+		switch {
+		case m.say(*value, "").reveals(name):
+			left[name] = m.hide(m.name, "the build argument "+name, name)
+		case m.varies(*value):
+			left[name] = asWritten(m.p.Written(*value))
+		default:
+			args[name] = escape(*value)
+		}
 	}
 	if len(args) > 0 {
 		build["args"] = args
@@ -152,10 +143,26 @@ func (m *moving) build() {
 	if len(left) > 0 {
 		rest["args"] = left
 	}
+	if len(b.SSH) > 0 {
+		rest["ssh"] = m.agents(b.SSH)
+	}
 	if len(rest) == 0 {
 		m.take("build")
 	}
 	m.out.set("build", build)
+}
+
+// agents are the SSH agents and keys of a build, as Compose reads them.
+func (m *moving) agents(all types.SSHConfig) []any {
+	var out []any
+	for _, key := range slices.SortedFunc(slices.Values(all), func(a, b types.SSHKey) int { return strings.Compare(a.ID, b.ID) }) {
+		text := key.ID
+		if key.Path != "" {
+			text += "=" + m.importer.place(key.Path)
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 // escape keeps a dollar and a brace from being read as a variable of the profile.
@@ -163,18 +170,23 @@ func escape(text string) string { return strings.ReplaceAll(text, "${", "$${") }
 
 // runs moves entry point and command. An empty list takes the image's own away, which a profile cannot say.
 func (m *moving) runs() {
-	for key, words := range map[string][]string{"entrypoint": m.s.Entrypoint, "command": m.s.Command} {
-		if len(words) > 0 {
-			m.take(key)
-		} else if words == nil {
-			m.take(key) // compose-go writes null for what is not set
+	for _, part := range []struct {
+		key   string
+		words []string
+	}{{"entrypoint", m.s.Entrypoint}, {"command", m.s.Command}} {
+		words, special := m.spoken(m.name, part.key, part.words)
+		switch {
+		case special:
+			m.rest[part.key] = words
+			if raw := m.p.RawKey(m.s.Name, part.key); strings.Contains(raw, "$") && !m.secretive(words) {
+				m.rest[part.key] = asWritten(raw) // Compose takes it apart once its variables have values
+			}
+		case len(part.words) > 0:
+			m.take(part.key)
+			m.out.set(part.key, flow(anys(part.words)))
+		case part.words == nil:
+			m.take(part.key) // compose-go writes null for what is not set
 		}
-	}
-	if len(m.s.Entrypoint) > 0 {
-		m.out.set("entrypoint", flow(anys(m.s.Entrypoint)))
-	}
-	if len(m.s.Command) > 0 {
-		m.out.set("command", flow(anys(m.s.Command)))
 	}
 	if m.take("hostname") {
 		m.out.set("hostname", m.s.Hostname)
@@ -182,6 +194,14 @@ func (m *moving) runs() {
 	if !m.t.Strict {
 		m.asBefore()
 	}
+}
+
+// secretive reports whether one of the words stands for a value that looked like a secret.
+func (m *moving) secretive(words []any) bool {
+	return slices.ContainsFunc(words, func(w any) bool {
+		text, _ := w.(asWritten)
+		return strings.Contains(string(text), ":?it is in ")
+	})
 }
 
 func anys[S ~[]string](list S) []any {
@@ -218,7 +238,7 @@ func (m *moving) identity() {
 		m.waive("HSE-USR-001", m.name, "imported: user is root in "+m.t.Source)
 	case m.observedUser():
 	default:
-		where := "docker image inspect --format '{{.Config.User}}' " + m.s.Image
+		where := "docker image inspect --format '{{.Config.User}}' " + m.ref
 		if m.s.Image == "" {
 			where = "USER in its Dockerfile"
 		}
@@ -257,8 +277,6 @@ func (m *moving) capabilities() {
 	}
 }
 
-var sameVariable = regexp.MustCompile(`^\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*))$`)
-
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // environment keeps what comes from the caller's environment coming from there, and copies no value that looks like a
@@ -267,21 +285,18 @@ func (m *moving) environment() {
 	m.take("environment")
 	out := newOrdered()
 	for _, name := range slices.Sorted(maps.Keys(m.s.Environment)) {
-		value, raw := m.s.Environment[name], m.p.Raw(m.s.Name, name)
-		switch form := sameVariable.FindStringSubmatch(raw); {
-		case m.filed[name]:
-		case value == nil:
-			m.pass(nil, "environment", name)
-		case !envName.MatchString(name):
-			m.pass(*value, "environment", name)
-		case form != nil && (form[1] == name || form[4] == name):
-			out.set(name, flow(caller(form)))
-		case strings.Contains(strings.ReplaceAll(raw, "$$", ""), "$"):
-			m.pass(asWritten(raw), "environment", name)
-		case policy.LooksSecret(policy.Variable{Name: name, Value: *value}):
-			out.set(name, flow(map[string]any{"required": true}), m.ask("the value of %s looks like a secret and stays in %s; make it one of secrets:, with env: %s_FILE where the image knows that", name, m.t.Source, name))
+		if value := m.s.Environment[name]; m.filed[name] {
+			continue
+		} else if value != nil {
+			m.variable(out, name, *value)
+			continue
+		}
+		known, set := m.p.Variable(name)
+		switch {
+		case set && known != "" && envName.MatchString(name) && looksSecret(name, known):
+			out.set(name, flow(map[string]any{"required": true}), m.asked(name, "comes from the environment of Compose"))
 		default:
-			out.set(name, *value)
+			m.pass(nil, "environment", name)
 		}
 	}
 	if !m.t.Strict {
@@ -292,20 +307,65 @@ func (m *moving) environment() {
 	}
 }
 
-// caller is a variable of the calling environment: required, or with a default.
-func caller(form []string) map[string]any {
-	if strings.HasSuffix(form[2], "?") {
-		return map[string]any{"required": true}
+// asked asks what becomes of a variable whose value looks like a secret.
+func (m *moving) asked(name, where string) string {
+	return m.ask("the value of %s looks like a secret and %s; make it one of secrets:, with env: %s_FILE where the image knows that", name, where, name)
+}
+
+// variable moves one variable. One that has the value of another stays so.
+func (m *moving) variable(out ordered, name, value string) {
+	text := m.say(value, m.p.Raw(m.s.Name, name))
+	plain := envName.MatchString(name)
+	if text.reveals(name) {
+		if !plain {
+			m.pass(m.hide(m.name, name, name), "environment", name)
+			return
+		}
+		out.set(name, flow(map[string]any{"required": true}), m.asked(name, "stays in "+m.t.Source))
+		return
 	}
-	return map[string]any{"default": form[3]}
+	if len(text.kept) == 0 {
+		if plain {
+			out.set(name, value)
+		} else {
+			m.pass(value, "environment", name)
+		}
+		return
+	}
+	from := text.kept[0]
+	otherwise, has := from.Default()
+	known, _ := m.p.Variable(name)
+	secret := looksSecret(name, "unknown")
+	switch {
+	case !plain || from.Text != text.written || from.Name != name || strings.ContainsAny(from.Rest, "$}\n"), strings.HasSuffix(from.Form, "+"), has && otherwise == "" && secret:
+		m.pass(asWritten(text.written), "environment", name)
+	case from.Required():
+		out.set(name, flow(map[string]any{"required": true}))
+	case has:
+		out.set(name, flow(map[string]any{"default": otherwise}))
+	case secret:
+		out.set(name, flow(map[string]any{"required": true}), m.asked(name, "comes from the environment of Compose"))
+	case known != "":
+		out.set(name, flow(map[string]any{"required": true}))
+	default:
+		out.set(name, flow(map[string]any{"default": ""}))
+	}
 }
 
 func (m *moving) labels() {
 	labels := map[string]any{}
-	for name, value := range m.s.Labels {
-		labels[name] = m.kept(value)
-	}
 	m.take("labels")
+	for _, name := range slices.Sorted(maps.Keys(m.s.Labels)) {
+		value := m.s.Labels[name]
+		switch {
+		case m.say(value, "").reveals(name):
+			m.pass(m.hide(m.name, "the label "+name, name), "labels", name)
+		case m.varies(value):
+			m.pass(asWritten(m.p.Written(value)), "labels", name)
+		default:
+			labels[name] = escape(value)
+		}
+	}
 	if len(labels) > 0 {
 		m.out.set("labels", labels)
 	}
@@ -336,6 +396,7 @@ func (m *moving) passthrough() {
 	if len(m.rest) == 0 {
 		return
 	}
+	m.within = m.name
 	verbatim, _ := m.verbatim(m.rest).(map[string]any)
 	keys := slices.Sorted(maps.Keys(m.rest))
 	m.draft.Passed[m.name] = keys
@@ -362,6 +423,7 @@ func (i *importer) judgePassed() error {
 	for _, p := range i.passing {
 		all[p.service] = p.keys
 	}
+	i.within = "stack"
 	rest, _ := i.verbatim(i.extra).(map[string]any)
 	judged, err := witness.Passthrough(context.Background(), all, rest) // in memory: there is nothing to wait for
 	unreadable, failed := errors.AsType[*witness.UnreadableError](err)

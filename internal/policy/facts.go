@@ -78,6 +78,7 @@ type State struct {
 	Paused     bool
 	Restarting bool
 	Restarts   int
+	Done       bool // it ended with 0, and is not started again
 }
 
 // Mount is a mount point in the container.
@@ -246,6 +247,8 @@ type Intent struct {
 	Engine           lifecycle.Engine // what is known of the engine and its filter
 	Today            time.Time        // day of the check
 	Untested         string           // why the image cannot test itself, as its preset says; empty when it can
+	Once             bool             // it runs once, and others wait until it has ended with 0
+	NoTest           string           // why there is no health test, as an exception says that lasts; empty without one
 }
 
 // String returns address:host→container/protocol.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,10 +34,19 @@ type Secrets struct {
 		Elsewhere Pattern  `yaml:"elsewhere"` // says where the value is
 		Read      Pattern  `yaml:"read"`      // what a shell reads from a file
 	} `yaml:"values"`
-	Forms       []SecretForm `yaml:"forms"`
-	Placeholder Pattern      `yaml:"placeholder"` // what documentation writes in place of a secret
+	Options     []SecretOption `yaml:"options"`
+	Forms       []SecretForm   `yaml:"forms"`
+	Placeholder Pattern        `yaml:"placeholder"` // what documentation writes in place of a secret
 
 	vocabulary map[string]role
+}
+
+// SecretOption is an option of one letter by which programs take a password.
+type SecretOption struct {
+	Programs []string `yaml:"programs"`
+	Option   string   `yaml:"option"`
+	Joined   bool     `yaml:"joined"` // the value is in the same word
+	User     bool     `yaml:"user"`   // the value is USER:PASSWORD
 }
 
 // SecretForm is a form that the value of a secret has.
@@ -174,6 +184,13 @@ func (s Secrets) Holds(v Variable) bool {
 	return !s.Values.Elsewhere.Matches([]byte(v.Value))
 }
 
+// PasswordHash reports whether a text holds the hash of a password, with whatever number of dollar signs.
+func PasswordHash(text string) bool {
+	return slices.ContainsFunc(KnownSecrets().Forms, func(f SecretForm) bool {
+		return f.ID == "password-hash" && f.In([]byte(text)) && f.Pattern.Matches([]byte(text))
+	})
+}
+
 func (s Secrets) form(value string) bool {
 	text := []byte(value)
 	return slices.ContainsFunc(s.Forms, func(f SecretForm) bool { return f.In(text) && f.Pattern.Matches(text) })
@@ -255,7 +272,26 @@ func (s Secrets) argument(words []string, i int) bool {
 	if name, value, ok := strings.Cut(words[i], "="); ok && !s.Values.Read.Matches([]byte(value)) && s.Holds(Variable{name, value}) {
 		return true
 	}
+	if slices.ContainsFunc(s.Options, func(o SecretOption) bool { return o.gives(words, i) }) {
+		return true
+	}
 	return i > 0 && strings.HasPrefix(words[i-1], "--") && !strings.Contains(words[i-1], "=") && !strings.HasPrefix(words[i], "-") && s.Holds(Variable{words[i-1], words[i]})
+}
+
+// gives reports whether a word of a command line is the value of the option. What a shell puts in is none.
+func (o SecretOption) gives(words []string, i int) bool {
+	if i == 0 || !slices.ContainsFunc(words[:i], func(w string) bool { return slices.Contains(o.Programs, path.Base(w)) }) {
+		return false
+	}
+	value, is := words[i], words[i-1] == o.Option
+	if o.Joined {
+		value, is = strings.CutPrefix(words[i], o.Option)
+	}
+	if o.User {
+		_, password, ok := strings.Cut(value, ":")
+		value, is = password, is && ok
+	}
+	return is && value != "" && !strings.HasPrefix(value, "-") && !strings.ContainsAny(value[:1], "$`\"'")
 }
 
 // SecretArgument reports whether a command line seems to hold a credential.

@@ -64,6 +64,12 @@ func TestSecretArguments(t *testing.T) {
 		{"app -Dspring.datasource.password=x --password-file /run/secrets/p --encryption-key k", []int{2, 6}},
 		{`redis-server --requirepass "$(cat`, []int{3}},
 		{"app postgres://u:p@db/x", []int{2}},
+		{"mysqladmin ping -uroot -phunter2", []int{4}},
+		{"mysqladmin ping -p $X -p$X -p", nil},
+		{"/usr/bin/redis-cli -a hunter2 ping", []int{3}},
+		{"redis-cli -h cache -a $REDIS_PASSWORD ping", nil},
+		{"curl -fsS -u admin:hunter2 http://x -u admin", []int{4}},
+		{"ssh -p 22 host", nil},
 	} {
 		if got := policy.SecretArguments(strings.Fields(c.words)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v", c.words, got)

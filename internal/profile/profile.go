@@ -18,6 +18,7 @@ type Profile struct {
 	Kind        string             `yaml:"kind" doc:"always Profile"`
 	Name        string             `yaml:"name" doc:"name of the stack; becomes the Compose project name"`
 	Extends     string             `yaml:"extends" doc:"a baseline of the library (production, staging, development), or a file relative to this one"`
+	EnvFiles    []string           `yaml:"env_files" doc:"files of NAME=VALUE lines with values of variables, relative to the profile, the last one first in line; the environment of the command comes before them. Default: the .env next to the profile, where there is one"`
 	Defaults    *Service           `yaml:"defaults" doc:"values for every service that does not set its own"`
 	Services    map[string]Service `yaml:"services" doc:"the services of the stack, by name"`
 	Secrets     map[string]Secret  `yaml:"secrets" doc:"the secrets of the stack, by name"`
@@ -126,6 +127,25 @@ func (p *Profile) Excepted(control, service string) *Exception {
 		}
 	}
 	return nil
+}
+
+// Once reports whether a service runs once: it is not started again, and others wait until it has ended with 0.
+func (p *Profile) Once(service string) bool {
+	if s := p.Services[service]; s.Restart != "no" && !strings.HasPrefix(s.Restart, "on-failure") {
+		return false
+	}
+	for _, other := range p.Services {
+		on, _ := other.Passthrough.Mapping("depends_on")[service].(map[string]any)
+		if on["condition"] == "service_completed_successfully" {
+			return true
+		}
+		for _, d := range other.DependsOn {
+			if d.Service == service && d.Condition == "completed" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Names of layers, weakest first. They are shown to people, together with "preset NAME", "baseline NAME",

@@ -155,11 +155,14 @@ type Env struct {
 
 // Port is a published port.
 type Port struct {
-	Address   string `yaml:"address" doc:"address of the host; default 127.0.0.1"`
+	Address   string `yaml:"address" doc:"address of the host, or * for all of IPv4 and IPv6; default 127.0.0.1"`
 	Host      int    `yaml:"host" doc:"port of the host"`
 	Container int    `yaml:"container" doc:"port of the container"`
 	Protocol  string `yaml:"protocol" doc:"tcp or udp"`
 }
+
+// EveryAddress is the address of a port that is published on all addresses of the host, of IPv4 and IPv6.
+const EveryAddress = "*"
 
 // Dependency is a service that another one needs.
 type Dependency struct {

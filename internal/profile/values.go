@@ -40,7 +40,7 @@ func (p *Port) DecodeShort(n *yamldoc.Node) (bool, error) {
 	if n.Kind != yamldoc.Scalar {
 		return false, nil
 	}
-	hint := `write "3001:3001", or "0.0.0.0:443:8443" to open it to the world`
+	hint := `write "3001:3001", or "*:443:8443" to open it to the world`
 	rest, protocol, _ := strings.Cut(n.Value, "/")
 	cut := strings.LastIndexByte(rest, ':')
 	if cut < 0 {

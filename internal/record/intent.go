@@ -40,6 +40,8 @@ type Service struct {
 	Writable     []Writable     `json:"writable,omitempty"`
 	HostPaths    []HostPath     `json:"hostPaths,omitempty"`
 	Configs      []ConfigFile   `json:"configs,omitempty"`
+	Delivered    []Delivered    `json:"delivered,omitempty"`
+	Taken        []string       `json:"taken,omitempty"`
 	Capabilities []Capability   `json:"capabilities,omitempty"`
 	Default      bool           `json:"defaultCapabilities,omitempty"`
 	Gains        bool           `json:"newPrivileges,omitempty"`
@@ -108,8 +110,15 @@ type (
 	}
 	// ConfigFile is a configuration file that was delivered.
 	ConfigFile struct {
-		Path string `json:"path"`
-		Data []byte `json:"data"`
+		Path    string `json:"path"`
+		Data    []byte `json:"data"`
+		Program bool   `json:"program,omitempty"`
+	}
+	// Delivered is a configuration file, or a directory of them, that the service saw at a place of its own.
+	Delivered struct {
+		Path   string `json:"path"`
+		Target string `json:"target"`
+		Config string `json:"config,omitempty"`
 	}
 	// Capability is one that the service kept, and why.
 	Capability struct {
@@ -374,8 +383,9 @@ func newService(s stack.Service) Service {
 		Writable: each(s.Writable, func(w stack.Writable) Writable {
 			return Writable{w.Path, w.Volume, Size(w.Size), w.Mode, User(w.Owner), w.Exec}
 		}),
-		HostPaths:    each(s.HostPaths, func(h stack.HostPath) HostPath { return HostPath(h) }),
-		Configs:      each(s.Configs, func(c stack.ConfigFile) ConfigFile { return ConfigFile(c) }),
+		HostPaths: each(s.HostPaths, func(h stack.HostPath) HostPath { return HostPath(h) }),
+		Configs:   each(s.Configs, func(c stack.ConfigFile) ConfigFile { return ConfigFile(c) }),
+		Delivered: each(s.Delivered, func(d stack.Delivered) Delivered { return Delivered(d) }), Taken: s.Taken,
 		Capabilities: each(s.Capabilities, func(c stack.Capability) Capability { return Capability(c) }), Default: s.Default, Gains: s.Gains,
 		Limits: newResources(s.Limits), Reservations: newResources(s.Reservations), ShmSize: Size(s.ShmSize), OpenFiles: s.OpenFiles,
 		Shutdown: Shutdown{s.Shutdown.Signal, Duration(s.Shutdown.Grace), Duration(s.Shutdown.Timeout), s.Shutdown.Logs},
@@ -443,8 +453,9 @@ func (s Service) model() stack.Service {
 		Writable: each(s.Writable, func(w Writable) stack.Writable {
 			return stack.Writable{Path: w.Path, Volume: w.Volume, Size: stack.Size(w.Size), Mode: w.Mode, Owner: stack.User(w.Owner), Exec: w.Exec}
 		}),
-		HostPaths:    each(s.HostPaths, func(h HostPath) stack.HostPath { return stack.HostPath(h) }),
-		Configs:      each(s.Configs, func(c ConfigFile) stack.ConfigFile { return stack.ConfigFile(c) }),
+		HostPaths: each(s.HostPaths, func(h HostPath) stack.HostPath { return stack.HostPath(h) }),
+		Configs:   each(s.Configs, func(c ConfigFile) stack.ConfigFile { return stack.ConfigFile(c) }),
+		Delivered: each(s.Delivered, func(d Delivered) stack.Delivered { return stack.Delivered(d) }), Taken: s.Taken,
 		Capabilities: each(s.Capabilities, func(c Capability) stack.Capability { return stack.Capability(c) }), Default: s.Default, Gains: s.Gains,
 		Limits: s.Limits.model(), Reservations: s.Reservations.model(), ShmSize: stack.Size(s.ShmSize), OpenFiles: s.OpenFiles,
 		Shutdown: stack.Shutdown{Signal: s.Shutdown.Signal, Grace: time.Duration(s.Shutdown.Grace), Timeout: time.Duration(s.Shutdown.Timeout), Logs: s.Shutdown.Logs},

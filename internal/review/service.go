@@ -16,6 +16,7 @@ type serviceComparison struct {
 	*comparison
 	name     string
 	old, new stack.Service
+	fresh    bool // there was no such service
 }
 
 // compare looks at everything a service is made of. What no rule names is still noticed in the rendered file.
@@ -53,7 +54,7 @@ func (s *serviceComparison) added() {
 	} else {
 		s.change(Change{Rule: RuleOther, What: "service", New: describe(s.new), Reason: "the service is new"})
 	}
-	s.old = stack.Service{Name: s.name, User: s.new.User, Networks: nil}
+	s.old, s.fresh = stack.Service{Name: s.name, User: s.new.User, Networks: nil}, true
 	accessComparison{s}.capabilities()
 	accessComparison{s}.hostPaths()
 	networkComparison{s}.ports()
@@ -110,7 +111,7 @@ func (s *serviceComparison) controls(since int) {
 		}
 	}
 	was := map[string]finding.Finding{}
-	if s.old.Image != "" {
+	if !s.fresh {
 		was = s.judged(s.base, s.old)
 	}
 	is := s.judged(s.head, s.new)
@@ -128,7 +129,7 @@ func (s *serviceComparison) controls(since int) {
 		case had && old.Proven() == now.Proven():
 			s.differently(control, old, now)
 			continue
-		case !had && s.head.Judged != nil && now.Status == finding.Unknown && (control.ID != everythingJudged || s.old.Image == ""):
+		case !had && s.head.Judged != nil && now.Status == finding.Unknown && (control.ID != everythingJudged || s.fresh):
 			unseen++
 			continue
 		}

@@ -131,6 +131,9 @@ func (s Stack) portCalls(service Service) []Call {
 	edge := s.Edge != nil && s.Edge.Service == service.Name
 	var out []Call
 	for _, p := range service.Ports {
+		if service.Paired(p) { // what answers on IPv4 is what is published on IPv6
+			continue
+		}
 		at := net.JoinHostPort(reachable(p.Address), strconv.Itoa(p.Host))
 		call := Call{Service: service.Name, What: "port " + at, Any: true}
 		switch protocol := service.speaks(p.Container); {
@@ -192,6 +195,9 @@ func (s Stack) siteCalls() []Call {
 // dependencyCalls ask what a service depends on, where a network leads there. What is done when it has ended answers nothing.
 func (s Stack) dependencyCalls(from Service, d Dependency) []Call {
 	on, exists := s.Service(d.Service)
+	if Once(s, from) { // what has ended asks for nothing
+		return nil
+	}
 	if !exists || d.Condition == "completed" || !slices.ContainsFunc(on.Networks, func(n string) bool { return slices.Contains(from.Networks, n) }) {
 		return nil
 	}

@@ -91,7 +91,7 @@ func (s *Stack) addEdge(p *profile.Profile) {
 		}
 	}
 	for _, f := range edge.Files(edge.Config{Edge: *e, Dir: ConfigDir, Grace: service.Shutdown.Grace, Many: many, Metrics: metrics}) {
-		service.Configs = append(service.Configs, ConfigFile(f))
+		service.Configs = append(service.Configs, ConfigFile{Path: f.Path, Data: f.Data})
 	}
 }
 
@@ -164,7 +164,8 @@ func (s Service) WithoutFiles() Service {
 
 // Version returns the file by which the edge tells what it has loaded, and from which volumes that came.
 func (s Service) Version(volumes ...string) ConfigFile {
-	return ConfigFile(edge.Version(s.caddyfile(), volumes...))
+	f := edge.Version(s.caddyfile(), volumes...)
+	return ConfigFile{Path: f.Path, Data: f.Data}
 }
 
 func (s Service) caddyfile() []byte {

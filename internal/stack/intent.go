@@ -2,6 +2,7 @@ package stack
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -27,7 +28,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 		Replicas: service.Wanted(),
 		Stop:     policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
 		Image:    service.Image, Preset: service.Preset, Untested: service.Untested,
-		Loaded: s.Loaded(service),
+		Loaded: s.Loaded(service), Once: Once(s, service), NoTest: service.noTest(),
 		Images: s.known.Images, Engine: s.known.Engine, Today: s.judged,
 	}
 	for _, c := range service.Capabilities {
@@ -60,6 +61,30 @@ func (s Stack) Intent(service Service) policy.Intent {
 		in.Egress = in.Egress || !n.Internal
 	}
 	return in
+}
+
+// Once reports whether a service runs once: it is not started again, and others wait until it has ended with 0.
+func Once(s Stack, service Service) bool {
+	if service.Restart != "no" && !strings.HasPrefix(service.Restart, "on-failure") {
+		return false
+	}
+	return slices.ContainsFunc(s.Services, func(other Service) bool {
+		if depends, ok := other.Extra["depends_on"].(map[string]any); ok {
+			on, _ := depends[service.Name].(map[string]any)
+			if on["condition"] == "service_completed_successfully" {
+				return true
+			}
+		}
+		return slices.ContainsFunc(other.DependsOn, func(d Dependency) bool { return d.Service == service.Name && d.Condition == "completed" })
+	})
+}
+
+// noTest is the reason of the exception that lets the service have no health test, while it lasts.
+func (s Service) noTest() string {
+	if e, ok := s.Excepted("HSE-HLT-001"); ok && !s.expired(e) {
+		return e.Reason
+	}
+	return ""
 }
 
 func (s Stack) networkFacts(service Service) []policy.Network {

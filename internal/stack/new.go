@@ -3,6 +3,7 @@ package stack
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -124,7 +125,7 @@ func newService(p *profile.Profile, name string) Service {
 		s.Labels = append(s.Labels, Label{key, string(from.Labels[key])})
 	}
 	for _, port := range from.Ports {
-		s.Ports = append(s.Ports, Port(port))
+		s.Ports = append(s.Ports, newPorts(port)...)
 	}
 	for _, d := range from.DependsOn {
 		s.DependsOn = append(s.DependsOn, Dependency(d))
@@ -158,6 +159,24 @@ func newFirstStart(from profile.Service, use profile.SecretUse) (FirstStart, boo
 		return FirstStart{Secret: use.Name, Volume: volume, Login: f.Login, Change: f.Change}, volume != ""
 	}
 	return FirstStart{}, false
+}
+
+// newPorts returns a published port: two where it is published on every address, as the engine has it.
+func newPorts(port profile.Port) []Port {
+	if port.Address != profile.EveryAddress {
+		return []Port{Port(port)}
+	}
+	four, six := Port(port), Port(port)
+	four.Address, six.Address = netip.IPv4Unspecified().String(), netip.IPv6Unspecified().String()
+	return []Port{four, six}
+}
+
+// Paired reports whether a port is the half of IPv6 of one that is published on every address. An engine without IPv6 has the
+// other half only.
+func (s Service) Paired(p Port) bool {
+	other := p
+	other.Address = netip.IPv4Unspecified().String()
+	return p.Address == netip.IPv6Unspecified().String() && slices.Contains(s.Ports, other)
 }
 
 func newObservation(s profile.Service) (*Metrics, Objectives) {

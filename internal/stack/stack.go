@@ -47,6 +47,8 @@ type Service struct {
 	Writable     []Writable
 	HostPaths    []HostPath   // only with an exception for HSE-FS-003
 	Configs      []ConfigFile // sorted by path
+	Delivered    []Delivered  // which of them the service sees elsewhere; set by deploy
+	Taken        []string     // variables from files, sorted; set by deploy
 	Capabilities []Capability
 	Default      bool // it also keeps the capabilities that the engine leaves every container; only with an exception for HSE-CAP-001
 	Gains        bool // programs may gain privileges; only with an exception for HSE-PRV-002
@@ -119,8 +121,37 @@ type HostPath struct{ Host, Path, Why string }
 
 // ConfigFile is a file that the service reads as ConfigDir/Path. It holds no secret.
 type ConfigFile struct {
-	Path string
-	Data []byte
+	Path    string
+	Data    []byte
+	Program bool // it may be executed
+}
+
+// Delivered is a file or a directory of the profile's directory, or a text of the profile, that deploy brings to the engine among the
+// configuration of a service, and that the service sees at a place of its own.
+type Delivered struct {
+	Path   string // below MountDir, among the configuration files
+	Target string // in the container
+	Config string // the entry of configs: that it is; empty for a mount
+}
+
+// MountDir is where configuration files lie that the service sees elsewhere.
+const MountDir = "mounts/"
+
+// Own are the configuration files that the service sees below ConfigDir.
+func (s Service) Own() []ConfigFile {
+	return slices.DeleteFunc(slices.Clone(s.Configs), func(c ConfigFile) bool { return strings.HasPrefix(c.Path, MountDir) })
+}
+
+// TakenAs is the variable of a deploy that holds a variable which a service takes from a file.
+func TakenAs(service, name string) string {
+	return "HSECTL_FILE_" + strings.Map(variableRune, strings.ToUpper(service)) + "_" + strings.Map(variableRune, name)
+}
+
+func variableRune(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '_'
 }
 
 // ConfigDir is where configuration files are delivered, read-only.

@@ -161,7 +161,16 @@ func judge(s stack.Stack, service stack.Service, c Container, users map[string][
 	in := s.Intent(service)
 	f := facts(c)
 	f.SameUser = sameUser(c.Service, users)
+	done := c.Engine.State.Known() && c.Engine.State.Value.Done && c.Dump == nil
+	if done {
+		f.SameUser = policy.Unseen[[]string](c.Error)
+	}
 	out := controls.Check(f, in, true)
+	for i, f := range out { // what ended with 0 has no process that could be seen, and nothing to show any more
+		if done && f.Status == finding.Unknown && c.Error != "" && strings.HasSuffix(f.Detail, c.Error) {
+			out[i].Status, out[i].Detail = finding.NotApplicable, "it ended with 0 and is done"
+		}
+	}
 	for i, f := range out {
 		if f.Status == finding.Fail && (declared[f.Control] == finding.Pass || f.Control == policy.WholeComparison) {
 			out[i].Status = finding.Drift

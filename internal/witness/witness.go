@@ -23,8 +23,9 @@ import (
 
 // Declared is a stack with its rendered file, read back.
 type Declared struct {
-	stack stack.Stack
-	file  *composefile.Project
+	stack  stack.Stack
+	file   *composefile.Project
+	values map[string]string // of variables, where they are known
 }
 
 // UnreadableError is a stack whose rendered file Compose refuses. Only what is passed through can be the cause.
@@ -58,7 +59,7 @@ func DeclareWith(ctx context.Context, s stack.Stack, values map[string]string) (
 	if err != nil {
 		return Declared{}, &UnreadableError{err}
 	}
-	return Declared{s, file}, nil
+	return Declared{s, file, values}, nil
 }
 
 // Check judges every service of a stack, as declared. What an exception allows is waived.
@@ -82,6 +83,13 @@ func (d Declared) Facts(service stack.Service) policy.Facts {
 			files = append(files, policy.Secret{Name: use.Name, Readable: true})
 		}
 		f.Secrets = declared(files)
+	}
+	if !f.Environment.Known() && written(service.Extra, "env_file") && d.values != nil { // deploy has read the files
+		environment := d.file.Variables(service.Name)
+		for _, name := range service.Taken {
+			environment = append(environment, policy.Variable{Name: name, Value: d.values[stack.TakenAs(service.Name, name)]})
+		}
+		f.Environment = declared(environment)
 	}
 	f.Declaration.Value.Prepared = true
 	if service.Untested != "" && !f.Health.Known() && !written(service.Extra, "healthcheck") {

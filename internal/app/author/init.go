@@ -15,13 +15,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/evidence"
+	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/image"
 	"github.com/hsectl/hsectl/internal/importer"
+	"github.com/hsectl/hsectl/internal/importer/difference"
 	"github.com/hsectl/hsectl/internal/profile"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/verify"
@@ -57,6 +60,10 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	if err != nil {
 		return fmt.Errorf("finding the directory of the profile: %w", err)
 	}
+	if beside := override(o.From); beside != "" {
+		o.From = append(o.From, beside)
+		s.Say("also read: %s, as docker compose does", beside)
+	}
 	in := o.Inputs
 	if in, err = in.Project(o.From[0]); err != nil { // that becomes a profile, on the machine of its owner
 		return err
@@ -65,21 +72,27 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	if err != nil {
 		return err
 	}
-	source.AsWritten = true
+	source.AsWritten, source.Keep = true, true
 	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
 		return &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + o.From[0] + " config"}
 	}
 	judged := p
-	if !p.Whole() {
-		source.AsWritten = false
+	if !p.Whole() || p.Varies() {
+		source.AsWritten, source.Keep = false, false
 		if judged, err = app.LoadCompose(ctx, source); err != nil {
 			return &app.UsageError{Err: err}
 		}
 	}
 	target := importer.Target{Dir: dir, Source: filepath.Base(o.From[0]), Today: time.Now(), Library: profiles.Library{}, Strict: o.Strict, Owner: ownerOf}
 	if !o.Strict {
-		target.Images = look(ctx, g, s, p)
+		target.Images = look(ctx, g, s, judged)
+	}
+	for _, file := range in.EnvFiles {
+		if file, err = filepath.Abs(file); err != nil {
+			return fmt.Errorf("finding the variables: %w", err)
+		}
+		target.EnvFiles = append(target.EnvFiles, file)
 	}
 	if o.Running {
 		if target.Observed, err = inspectRunning(ctx, g, s, cmp.Or(o.Name, p.Name)); err != nil {
@@ -104,7 +117,31 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 		return err
 	}
 	evidence.SayUnseen(s, judged, "")
-	return sayDraft(s, in, path, draft, <-before)
+	return sayDraft(ctx, s, in, path, draft, taken{judged, <-before})
+}
+
+// taken is a project that was taken in, and what the controls say of it.
+type taken struct {
+	project  *composefile.Project
+	findings []finding.Finding
+}
+
+// override returns the file that docker compose lays over the one Compose file of a directory by itself, or nothing.
+func override(from []string) string {
+	name, isYAML := strings.CutSuffix(filepath.Base(from[0]), ".yml")
+	if !isYAML {
+		name, isYAML = strings.CutSuffix(filepath.Base(from[0]), ".yaml")
+	}
+	if len(from) != 1 || !isYAML || name != "compose" && name != "docker-compose" {
+		return ""
+	}
+	for _, ending := range []string{".yml", ".yaml"} {
+		path := filepath.Join(filepath.Dir(from[0]), name+".override"+ending)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // ownerOf returns whose a path of this machine is.
@@ -141,7 +178,7 @@ func failing(ctx context.Context, text []byte) ([]importer.Except, error) {
 }
 
 // sayDraft reports how the Compose files were converted, and what is left to do.
-func sayDraft(s app.Streams, in app.Inputs, path string, d importer.Draft, before []finding.Finding) error {
+func sayDraft(ctx context.Context, s app.Streams, in app.Inputs, path string, d importer.Draft, before taken) error {
 	fmt.Fprintf(s.Out, "%s\n", path)
 	for _, name := range slices.Sorted(maps.Keys(d.Presets)) {
 		s.Say("%s: preset %s", name, d.Presets[name])
@@ -172,7 +209,14 @@ func sayDraft(s app.Streams, in app.Inputs, path string, d importer.Draft, befor
 	if err != nil {
 		return err
 	}
-	s.Say("before  %s", posture(before))
+	values, err := in.Variables()
+	if err != nil {
+		return err
+	}
+	if err := sayDifferences(ctx, s, after, d, before.project, values); err != nil {
+		return err
+	}
+	s.Say("before  %s", posture(before.findings))
 	now, err := evidence.LintProfile(after)
 	if err != nil {
 		return err
@@ -183,6 +227,45 @@ func sayDraft(s app.Streams, in app.Inputs, path string, d importer.Draft, befor
 		return nil
 	}
 	s.Say("next: see the comments with TODO(hsectl) in %s, then run: hsectl lint && hsectl generate", path)
+	return nil
+}
+
+// sayDifferences lists everything in which what is rendered differs from the Compose files.
+func sayDifferences(ctx context.Context, s app.Streams, l app.Loaded, d importer.Draft, before *composefile.Project, values map[string]string) error {
+	dir, err := filepath.Abs(l.Dir())
+	if err != nil {
+		return fmt.Errorf("finding the directory of the profile: %w", err)
+	}
+	rendered, err := generate.Compose(l.Stack, generate.Source{BuildRoot: ".", Profile: filepath.Base(l.Path)})
+	if err != nil {
+		return err
+	}
+	variables := maps.Clone(values)
+	all, err := generate.Variables(l.Stack)
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if v.Required && variables[v.Name] == "" {
+			variables[v.Name] = "required"
+		}
+	}
+	after, err := composefile.Read(ctx, generate.ComposeFile, rendered, composefile.Environment{Dir: dir, Variables: variables})
+	if err != nil {
+		return nil // what is wrong with it is said by the questions, and by lint
+	}
+	differences, err := difference.Between(before, after, d.Text)
+	if err != nil {
+		return err
+	}
+	last := difference.Group(-1)
+	for _, one := range differences {
+		if one.Group != last {
+			s.Say("differences: %s", one.Group)
+			last = one.Group
+		}
+		s.Say("  %s: %s", titleOf(importer.Some(one.Services)), one.Text)
+	}
 	return nil
 }
 

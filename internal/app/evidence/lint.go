@@ -171,6 +171,9 @@ func SayUnset(s app.Streams, names []string, skipped string) {
 // SayUnseen reports what could not be read, so that a missing finding is not taken for a pass.
 func SayUnseen(s app.Streams, p *composefile.Project, skipped string) {
 	SayUnset(s, p.Unset, skipped)
+	for _, place := range p.Undoubled() {
+		s.Say("%s: Compose takes parts of this hash for variables: write $$ for each dollar sign", place)
+	}
 	if p.Blind != "" {
 		s.Say("read without its env files: %s", p.Blind)
 	}

@@ -35,14 +35,25 @@ func renderedOf(ctx context.Context, engine *docker.Engine, l app.Loaded) (*veri
 	case deployed && current.Foreign != nil:
 		return &verify.Rendered{Why: fmt.Sprintf("the record of release %d is not that of a deployer: %v", current.Number, current.Foreign)}, signed(history, current, l), nil
 	case deployed:
-		f, err := outdated(current.Number, func() ([]string, error) { return deploy.Outdated(current.Release, l.Stack) }, l.Stack.Name)
+		f, err := outdated(current.Number, func() ([]string, error) { return outdatedRelease(current.Release, l) }, l.Stack.Name)
 		return app.RenderedOf(current.Release), append(f, signed(history, current, l)...), err
 	}
 	file, err := generate.Compose(l.Stack, generate.Source{})
 	if err != nil {
 		return nil, nil, err
 	}
-	return &verify.Rendered{File: file, Environment: app.Variables(l), Plain: true}, nil, nil
+	variables, err := app.Variables(l)
+	return &verify.Rendered{File: file, Environment: variables, Plain: true}, nil, err
+}
+
+// outdatedRelease says what the profile has otherwise than a release, with what deploy brings from next to the profile. Where that
+// cannot be read any more it is left as it was.
+func outdatedRelease(r record.Release, l app.Loaded) ([]string, error) {
+	attached, _, missing := l.Attached()
+	if len(missing) > 0 {
+		return missing, nil
+	}
+	return deploy.Outdated(r, attached)
 }
 
 // named is a control of the catalogue, which has all that this package judges.

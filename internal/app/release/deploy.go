@@ -123,36 +123,27 @@ func (d *deployment) prepare(ctx context.Context, l app.Loaded) error {
 	if err := l.Unanswered(d.Streams, d.options.Accept || d.options.DryRun); err != nil {
 		return err
 	}
-	for _, one := range stacks {
+	gathered, missing := d.GatherAll(ctx, stacks)
+	for i, one := range stacks {
 		if err := one.Expired(); err != nil {
 			return err
 		}
 		declared, err := one.Declared()
-		if err == nil {
-			err = d.refuse(one, declared)
+		if missing == nil { // with the values that its variables will have
+			declared, err = witness.DeclareWith(ctx, gathered[i].Stack, gathered[i].Environment)
 		}
 		if err != nil {
 			return err
 		}
+		if err := d.refuse(one, declared); err != nil {
+			return err
+		}
 	}
-	var err error
-	if d.desired, err = d.GatherAll(ctx, stacks); err != nil {
-		return err
-	}
+	d.desired = gathered
 	for i := range d.desired {
 		d.desired[i].Timeout = d.options.Session.Timeout
-		if len(d.desired[i].Environment) == 0 {
-			continue
-		}
-		declared, err := witness.DeclareWith(ctx, stacks[i].Stack, d.desired[i].Environment) // a value may be what verification refuses
-		if err == nil {
-			err = d.refuse(stacks[i], declared)
-		}
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	return missing
 }
 
 // read returns the profile: that of the flags, or that of a bundle.

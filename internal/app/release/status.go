@@ -171,8 +171,8 @@ func addresses(service stack.Service) []string {
 		also := func(protocol string) bool {
 			return slices.ContainsFunc(service.Ports, func(p stack.Port) bool { return p.Host == port.Host && p.Protocol == protocol })
 		}
-		if scheme == "udp" && also("tcp") {
-			continue // HTTP/3, of the same address
+		if scheme == "udp" && also("tcp") || service.Paired(port) {
+			continue // HTTP/3, or IPv6, of the same address
 		}
 		if port.Container == 443 || port.Container == 8443 || also("udp") {
 			scheme = "https"

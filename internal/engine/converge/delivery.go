@@ -47,7 +47,11 @@ func packConfigs(w *tar.Writer, dir string, owner stack.User, files []stack.Conf
 	}
 	err := w.WriteHeader(&tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o555, Uid: owner.UID, Gid: owner.GID})
 	for _, f := range files {
-		err = errors.Join(err, parents(path.Dir(f.Path)), w.WriteHeader(&tar.Header{Name: path.Join(dir, f.Path), Mode: 0o444, Uid: owner.UID, Gid: owner.GID, Size: int64(len(f.Data))}))
+		mode := int64(0o444)
+		if f.Program {
+			mode = 0o555
+		}
+		err = errors.Join(err, parents(path.Dir(f.Path)), w.WriteHeader(&tar.Header{Name: path.Join(dir, f.Path), Mode: mode, Uid: owner.UID, Gid: owner.GID, Size: int64(len(f.Data))}))
 		if err != nil {
 			return err
 		}

@@ -138,7 +138,7 @@ func is[T any](v T) policy.Fact[T] { return policy.Seen(v, finding.Applied) }
 func applied(c engine.Container, networks map[string]policy.Network, now time.Time) policy.Facts {
 	h := c.HostConfig
 	f := policy.Facts{
-		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount}),
+		State:        is(policy.State{Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting, Restarts: c.RestartCount, Done: engine.Done(c)}),
 		RootReadOnly: is(h.ReadonlyRootfs),
 		Mounts:       is(appliedMounts(c)),
 		Privileged:   is(h.Privileged),

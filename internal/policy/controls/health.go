@@ -19,8 +19,8 @@ func health() []policy.Control {
 				switch {
 				case !f.Health.Known():
 					return policy.Unknown(f.Health, "the health test")
-				case untested(f, in):
-					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				case untested(f, in) != "":
+					return policy.NotApplicable(f.Health.Tier, "%s", untested(f, in))
 				case len(f.Health.Value.Test) == 0 || f.Health.Value.Test[0] == "NONE":
 					return policy.Fail(f.Health.Tier, "no health test")
 				}
@@ -34,8 +34,8 @@ func health() []policy.Control {
 				switch {
 				case !f.Health.Known():
 					return policy.Unknown(f.Health, "the health")
-				case untested(f, in):
-					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				case unasked(f, in) != "":
+					return policy.NotApplicable(f.Health.Tier, "%s", unasked(f, in))
 				case len(f.Health.Value.Test) == 0:
 					return policy.Undetermined("no health test")
 				case f.Health.Value.Status == "healthy" && f.Health.Value.Streak > 0:
@@ -58,8 +58,8 @@ func health() []policy.Control {
 				switch {
 				case !f.Health.Known():
 					return policy.Unknown(f.Health, "the health test")
-				case untested(f, in):
-					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				case unasked(f, in) != "":
+					return policy.NotApplicable(f.Health.Tier, "%s", unasked(f, in))
 				case f.Health.Value.Missing:
 					return policy.Fail(f.Health.Tier, "the program of the test is not in the image")
 				case !f.Health.Value.Proven && f.Health.Value.Streak == 0:
@@ -75,8 +75,8 @@ func health() []policy.Control {
 				if !f.Health.Known() {
 					return policy.Unknown(f.Health, "the health test")
 				}
-				if untested(f, in) {
-					return policy.NotApplicable(f.Health.Tier, "the image cannot test itself: %s", in.Untested)
+				if why := untested(f, in); why != "" {
+					return policy.NotApplicable(f.Health.Tier, "%s", why)
 				}
 				if why := healthtest.Vacuous(f.Health.Value.Test); why != "" {
 					return policy.Fail(f.Health.Tier, "%s", why)
@@ -86,7 +86,27 @@ func health() []policy.Control {
 	}
 }
 
-// untested reports whether no health test because the image has no means for one.
-func untested(f policy.Facts, in policy.Intent) bool {
-	return len(f.Health.Value.Test) == 0 && in.Untested != ""
+// untested says why a service needs no health test and has none; empty where it needs one.
+func untested(f policy.Facts, in policy.Intent) string {
+	switch {
+	case len(f.Health.Value.Test) > 0:
+		return ""
+	case in.Untested != "":
+		return "the image cannot test itself: " + in.Untested
+	case in.Once:
+		return "it runs once, and is done when it has ended with 0"
+	}
+	return ""
+}
+
+// unasked says why the health of a service is nothing to ask for now: it has no test and needs none, an exception allows that, or it
+// is done.
+func unasked(f policy.Facts, in policy.Intent) string {
+	switch {
+	case f.State.Known() && f.State.Value.Done:
+		return "it ended with 0 and is done"
+	case len(f.Health.Value.Test) == 0 && in.NoTest != "":
+		return "it has no health test: " + in.NoTest
+	}
+	return untested(f, in)
 }

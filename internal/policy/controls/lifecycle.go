@@ -117,6 +117,8 @@ func running(f policy.Facts, _ policy.Intent) policy.Verdict {
 	}
 	s := f.State.Value
 	switch {
+	case s.Done:
+		return policy.Pass(f.State.Tier, "it ended with 0 and is done")
 	case s.Restarting:
 		return policy.Fail(f.State.Tier, "the container is restarting, %d times so far", s.Restarts)
 	case !s.Running:

@@ -102,6 +102,22 @@ func Parse(data []byte, o Options) (*profile.Profile, error) {
 	return p, nil
 }
 
+// EnvFiles returns the files with values of variables that a profile names, before anything else of it is read; false where it names
+// none. What is wrong with it Parse says.
+func EnvFiles(data []byte) (files []string, named bool) {
+	tree := yamldoc.Parse(yamldoc.Source{Data: data, Layer: profile.LayerProfile}, &yamldoc.Collector{})
+	n := tree.Get("env_files")
+	if n == nil {
+		return nil, false
+	}
+	for _, item := range n.Items {
+		if item.Kind == yamldoc.Scalar {
+			files = append(files, item.Value)
+		}
+	}
+	return files, true
+}
+
 // Format returns a profile with its keys in the order of the reference; see yamldoc.Format.
 func Format(file string, data []byte) ([]byte, error) {
 	return yamldoc.Format(yamldoc.Source{File: file, Layer: profile.LayerProfile, Data: data, Empty: emptyHint}, reflect.TypeFor[profile.Profile]())

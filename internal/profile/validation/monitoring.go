@@ -224,7 +224,7 @@ func (v monitoringValidator) monitoringServices() {
 		parts.service(name)
 		for i, port := range p.Services[name].Ports {
 			at := fmt.Sprintf("monitoring.services.%s.ports[%d]", name, i)
-			if a, err := netip.ParseAddr(port.Address); err == nil && !a.IsLoopback() {
+			if a, err := netip.ParseAddr(port.Address); err == nil && !a.IsLoopback() || port.Address == profile.EveryAddress {
 				v.bad(at, "write \"PORT:PORT\" and use a tunnel or a proxy with a login", "%s would be open on %s; monitoring is published on 127.0.0.1 only", name, port.Address)
 			}
 			if other, ok := taken[port.Host]; ok {

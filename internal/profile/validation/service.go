@@ -18,8 +18,8 @@ import (
 
 // checkPort says what is wrong with a published port.
 func checkPort(p profile.Port) error {
-	if _, err := netip.ParseAddr(p.Address); err != nil {
-		return yamldoc.BadValue("write an IP address, such as 127.0.0.1", "%q is not an address of the host", p.Address)
+	if _, err := netip.ParseAddr(p.Address); err != nil && p.Address != profile.EveryAddress {
+		return yamldoc.BadValue("write an IP address, such as 127.0.0.1, or * for all", "%q is not an address of the host", p.Address)
 	}
 	for _, port := range []int{p.Host, p.Container} {
 		if port < 1 || port > 65535 {
@@ -133,8 +133,8 @@ func (v *serviceValidator) writable() {
 	}
 }
 
-// nested refuses a path inside another one. The exception is a volume inside a tmpfs: that is how
-// data outlives a restart beneath a directory that does not.
+// nested refuses a path inside a volume. What lies inside a tmpfs is mounted over it: a volume whose data outlives a restart beneath
+// a directory that does not, or another tmpfs, as in /run and /run/lock.
 func (v *validator) nested(all []profile.Writable, i int, at string) {
 	w := all[i]
 	for j, other := range all {
@@ -144,7 +144,7 @@ func (v *validator) nested(all []profile.Writable, i int, at string) {
 		if w.Path == other.Path && j < i {
 			v.bad(at+".path", "keep one of the two", "writable path %q is declared twice", w.Path)
 		}
-		if w.Path != other.Path && within(w.Path, other.Path) && (w.Volume == "" || other.Tmpfs.N == 0) {
+		if w.Path != other.Path && within(w.Path, other.Path) && other.Tmpfs.N == 0 {
 			v.bad(at+".path", "drop one of the two", "writable path %q lies within writable path %q", w.Path, other.Path)
 			return
 		}
@@ -229,7 +229,7 @@ func (v *serviceValidator) shutdown() {
 
 func (v *serviceValidator) health() {
 	h := v.s.Health
-	excepted := v.p.Excepted("HSE-HLT-001", v.name) != nil
+	excepted := v.p.Excepted("HSE-HLT-001", v.name) != nil || v.p.Once(v.name) || v.s.Passthrough.Mapping("healthcheck")["test"] != nil
 	tests := 0
 	if h != nil {
 		for _, set := range []bool{len(h.Command) > 0, h.Shell != "", h.HTTP != nil, h.TCP != 0} {
@@ -346,7 +346,7 @@ func (v *serviceValidator) dependencies() {
 			v.bad(at, yamldoc.DidYouMean(d.Service, slices.Collect(maps.Keys(v.p.Services))), "service %q not found", d.Service)
 		case !slices.Contains(conditions(), d.Condition):
 			v.bad(at+".condition", "", "condition %q is none of healthy, started, completed", d.Condition)
-		case d.Condition == "healthy" && !tests(other.Health) && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):
+		case d.Condition == "healthy" && !tests(other.Health) && other.Passthrough.Mapping("healthcheck")["test"] == nil && (other.Health == nil || other.Health.None != "" || v.p.Excepted("HSE-HLT-001", d.Service) != nil):
 			v.bad(at, "use condition: started", "service %q has no health test to wait for", d.Service)
 		}
 	}

@@ -210,7 +210,9 @@ func (v *validator) hostPorts() {
 	}
 }
 
-func unspecified(address string) bool { return address == "0.0.0.0" || address == "::" }
+func unspecified(address string) bool {
+	return address == "0.0.0.0" || address == "::" || address == profile.EveryAddress
+}
 
 // sharedVolumes refuses a volume that would change hands at every deploy.
 func (v *validator) sharedVolumes() {

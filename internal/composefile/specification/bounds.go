@@ -1,4 +1,4 @@
-package composefile
+package specification
 
 import (
 	"fmt"
@@ -6,21 +6,19 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/hsectl/hsectl/internal/composefile/specification"
 )
 
 // Bounds on what is loaded, so that a hostile or mistaken file costs bounded time and memory: compose-go writes every
 // alias out before it looks at the result.
 const (
 	maxNodes = 1 << 19 // values of one file, aliases written out; a file of 1,000 services has about 100,000
-	maxFiles = 512     // files that include and extend each other
-	maxDepth = 32      // files, or services of one file, that include or extend one another in a row
+	MaxFiles = 512     // files that include and extend each other
+	MaxDepth = 32      // files, or services of one file, that include or extend one another in a row
 	maxPorts = 1 << 16 // published ports of one file; a range of ports is written out as well
 )
 
-// bounded refuses a document that becomes too large once its aliases are written out, or that contains itself.
-func bounded(name string, root *yaml.Node) error {
+// Bounded refuses a document that becomes too large once its aliases are written out, or that contains itself.
+func Bounded(name string, root *yaml.Node) error {
 	sizes := map[*yaml.Node]int{}
 	if n := expanded(root, sizes); n < 0 {
 		return fmt.Errorf("reading %s: an alias contains itself", name)
@@ -30,8 +28,8 @@ func bounded(name string, root *yaml.Node) error {
 	if n := ports(root); n > maxPorts {
 		return fmt.Errorf("reading %s: it publishes %d ports, more than the %d allowed", name, n, maxPorts)
 	}
-	if chain := longest(root); chain > maxDepth {
-		return fmt.Errorf("reading %s: %d services extend one another in a row, more than the %d allowed", name, chain, maxDepth)
+	if chain := longest(root); chain > MaxDepth {
+		return fmt.Errorf("reading %s: %d services extend one another in a row, more than the %d allowed", name, chain, MaxDepth)
 	}
 	return nil
 }
@@ -42,9 +40,9 @@ func services(root *yaml.Node) map[string]*yaml.Node {
 	if len(root.Content) == 0 {
 		return out
 	}
-	_, all := specification.LookUp(root.Content[0], "services")
-	for key, value := range specification.Pairs(all) {
-		out[key.Value] = specification.Resolve(value)
+	_, all := LookUp(root.Content[0], "services")
+	for key, value := range Pairs(all) {
+		out[key.Value] = Resolve(value)
 	}
 	return out
 }
@@ -55,19 +53,19 @@ func ports(root *yaml.Node) int {
 	total, extending, most := 0, 0, 0
 	for _, service := range services(root) {
 		own := 0
-		_, list := specification.LookUp(service, "ports")
+		_, list := LookUp(service, "ports")
 		if list != nil && list.Kind == yaml.SequenceNode {
 			for _, item := range list.Content {
-				item = specification.Resolve(item)
+				item = Resolve(item)
 				if item.Kind == yaml.MappingNode {
-					_, item = specification.LookUp(item, "published")
+					_, item = LookUp(item, "published")
 				}
 				if item != nil {
 					own += portsOf(item.Value)
 				}
 			}
 		}
-		if k, _ := specification.LookUp(service, "extends"); k != nil {
+		if k, _ := LookUp(service, "extends"); k != nil {
 			extending++
 		}
 		total, most = min(total+own, 1<<30), max(most, own)
@@ -94,7 +92,7 @@ func portsOf(text string) int {
 func longest(root *yaml.Node) int {
 	parents := map[string]string{}
 	for name, service := range services(root) {
-		_, extends := specification.LookUp(service, "extends")
+		_, extends := LookUp(service, "extends")
 		if extends == nil {
 			continue
 		}
@@ -102,15 +100,15 @@ func longest(root *yaml.Node) int {
 			parents[name] = extends.Value
 			continue
 		}
-		_, parent := specification.LookUp(extends, "service")
-		if file, _ := specification.LookUp(extends, "file"); file == nil && parent != nil {
+		_, parent := LookUp(extends, "service")
+		if file, _ := LookUp(extends, "file"); file == nil && parent != nil {
 			parents[name] = parent.Value
 		}
 	}
 	most := 0
 	for name := range parents {
 		depth, seen := 0, map[string]bool{}
-		for at := name; !seen[at] && depth <= maxDepth; depth++ {
+		for at := name; !seen[at] && depth <= MaxDepth; depth++ {
 			seen[at] = true
 			next, ok := parents[at]
 			if !ok {
@@ -125,7 +123,7 @@ func longest(root *yaml.Node) int {
 
 // expanded counts the values below a node. It is -1 when a node is within itself, and stops counting above the bound.
 func expanded(n *yaml.Node, sizes map[*yaml.Node]int) int {
-	n = specification.Resolve(n)
+	n = Resolve(n)
 	if n == nil {
 		return 0
 	}
