@@ -222,9 +222,13 @@ func (r rebased) paths(n *yaml.Node, key string) error {
 		n.Value = Source{BuildRoot: r.root}.place(n.Value)
 		return nil
 	}
+	contexts := key == "additional_contexts"
 	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 1 {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && !contexts {
 			key = n.Content[i-1].Value
+		}
+		if contexts {
+			key = "context"
 		}
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
 			continue

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/hsectl/hsectl/internal/composefile/specification"
 	"github.com/hsectl/hsectl/internal/policy/controls"
@@ -166,6 +167,34 @@ func (w written) Raw(service, name string) string {
 		}
 	}
 	return ""
+}
+
+// BareArguments returns the build arguments of a service that are written without a value: it is that of the variable of the name.
+func (w written) BareArguments(service string) []string {
+	var out []string
+	for i := range w {
+		_, _, value := w[i : i+1].service(service)
+		_, build := specification.LookUp(value, "build")
+		_, args := specification.LookUp(specification.Resolve(build), "args")
+		args = specification.Resolve(args)
+		if args == nil {
+			continue
+		}
+		if args.Kind == yaml.SequenceNode {
+			for _, item := range args.Content {
+				if item = specification.Resolve(item); !strings.Contains(item.Value, "=") {
+					out = append(out, item.Value)
+				}
+			}
+			continue
+		}
+		for key, v := range specification.Pairs(args) {
+			if specification.Resolve(v).ShortTag() == "!!null" {
+				out = append(out, key.Value)
+			}
+		}
+	}
+	return out
 }
 
 // RawKey returns a plain value of a service as it is written; empty when it is not in one of the files themselves.

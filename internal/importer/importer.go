@@ -268,6 +268,10 @@ func (i *importer) verbatimKey(key string, v any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, item := range v {
+			if key == "additional_contexts" {
+				out[k] = strings.ReplaceAll(i.place(fmt.Sprint(item)), "$", "$$")
+				continue
+			}
 			out[k] = i.verbatimKey(k, item)
 		}
 		return out

@@ -134,6 +134,10 @@ func (m *moving) build() {
 			args[name] = escape(*value)
 		}
 	}
+	for _, name := range m.p.BareArguments(m.s.Name) {
+		delete(args, name)
+		left[name] = nil
+	}
 	if len(args) > 0 {
 		build["args"] = args
 	}
