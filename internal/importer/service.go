@@ -401,6 +401,9 @@ func (m *moving) passthrough() {
 		return
 	}
 	m.within = m.name
+	if !m.t.Strict && len(m.s.PostStart)+len(m.s.PreStop)+len(m.s.PreStart) > 0 {
+		m.waive("HSE-USR-006", m.name, "imported: its hooks may have what the engine leaves every container")
+	}
 	verbatim, _ := m.verbatim(m.rest).(map[string]any)
 	keys := slices.Sorted(maps.Keys(m.rest))
 	m.draft.Passed[m.name] = keys

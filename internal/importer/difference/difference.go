@@ -74,7 +74,7 @@ func Between(before, after *composefile.Project, profile []byte) ([]Difference, 
 		note(group, service, changed(key, old, now, had, has))
 	}
 	for _, w := range weak {
-		note(KeptWeak, w[0], w[1])
+		note(w.group, w.service, w.text)
 	}
 	out := make([]Difference, 0, len(all))
 	for _, one := range all {
@@ -182,8 +182,14 @@ func flatten(v any, at string, out map[string]string) {
 	}
 }
 
+// exception is what stays weak in a service.
+type exception struct {
+	group         Group
+	service, text string
+}
+
 // questioned are the keys of each service about which the profile asks, and the exceptions of the import: the service, and what stays.
-func questioned(profile []byte) (asked map[string][]string, weak [][2]string) {
+func questioned(profile []byte) (asked map[string][]string, weak []exception) {
 	asked = map[string][]string{}
 	var root yaml.Node
 	if yaml.Unmarshal(profile, &root) != nil || len(root.Content) == 0 {
@@ -199,10 +205,15 @@ func questioned(profile []byte) (asked map[string][]string, weak [][2]string) {
 			continue
 		}
 		for n := 0; section == "exceptions" && n < len(value.Content); n++ {
-			var e struct{ Control, Service, Reason, Expires string }
-			if value.Content[n].Decode(&e) == nil {
-				weak = append(weak, [2]string{e.Service, fmt.Sprintf("%s until %s: %s", e.Control, e.Expires, strings.TrimPrefix(e.Reason, "imported: "))})
+			var e struct{ Control, Service, Reason, Expires, Question string }
+			if value.Content[n].Decode(&e) != nil {
+				continue
 			}
+			one := exception{KeptWeak, e.Service, fmt.Sprintf("%s until %s: %s", e.Control, e.Expires, strings.TrimPrefix(e.Reason, "imported: "))}
+			if e.Question != "" {
+				one.group, one.text = Asked, e.Question
+			}
+			weak = append(weak, one)
 		}
 	}
 	return asked, weak
