@@ -26,7 +26,8 @@ peak × 2. Reservations: between the median and the 90th percentile. What was no
 
 A service that was measured for less than 24 hours gets no proposal without --force. --write changes the profile; comments and order
 are kept. --prove starts a copy of each changed service with the proposed limits, exhausts the memory of a container with them, and
-sends load to the copy. Exit 3 when a service was not measured, or not for long enough, or when a proof fails.`,
+sends load to the copy; with --write, nothing is written when that fails. Exit 3 when a service was not measured, or not for long
+enough, or when a proof fails.`,
 		Example: `  hsectl size
   hsectl size app --write && hsectl deploy
   hsectl size --prove

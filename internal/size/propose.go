@@ -41,9 +41,9 @@ const (
 
 	// A limit that is this close to the proposal stays as it is.
 	tolerance = 0.05
-	// The least limits: what an engine takes, and room for a health test and a shell.
+	// The least limits: what an engine takes, and room for a start, a health test and a shell.
 	leastMemory, leastTmpfs = 6 << 20, 1 << 20
-	leastCPU, leastReserved = 0.05, 0.01
+	leastCPU, leastReserved = 0.1, 0.01
 	leastPIDs               = 32
 )
 
@@ -244,13 +244,13 @@ func (c *calculation) cpus() Change {
 		return out
 	}
 	need, why := p95*Margin, fmt.Sprintf("p95 %s × %s", number(p95), number(Margin))
-	periods := c.usage.Periods.Sum()
-	throttled := c.usage.Throttled.Sum() / periods
+	unmeasured := len(c.usage.Periods) == 0
+	throttled := c.usage.Throttled.Sum() / max(1, c.usage.Periods.Sum()) // without a period in which it ran, it was not stopped either
 	switch {
-	case periods == 0 && need < limit:
+	case unmeasured && need < limit:
 		out.Why = why + ", but throttling was not measured"
 		return out
-	case periods == 0:
+	case unmeasured:
 	case throttled >= slowed && need < limit*cpuRaise:
 		need, why = limit*cpuRaise, fmt.Sprintf("throttled in %s of the periods: + 25 %%", percent(throttled))
 	case throttled >= calm && need < limit:
@@ -292,6 +292,10 @@ func (c *calculation) tmpfs(w stack.Writable) Change {
 	peak, ok := c.usage.Tmpfs[w.Path].Peak()
 	if !ok {
 		out.Why = "it was not measured"
+		return out
+	}
+	if peak == 0 {
+		out.Verdict, out.Why = Fits, "it was empty: what it is for did not happen meanwhile"
 		return out
 	}
 	bytes := max(roundUp(peak*CountMargin, 1<<20), leastTmpfs)

@@ -109,8 +109,10 @@ func TestPropose(t *testing.T) {
 			u.CPU, u.Throttled = flat(336, 1), flat(336, 500)
 		}, "limits.cpus", "1.2", "p95 1 × 1.2"},
 		{"throttling is not known", nil, func(u *Usage) { u.Periods, u.Throttled = nil, nil }, "limits.cpus", "unknown", "throttling was not measured"},
+		{"it hardly ran", nil, func(u *Usage) { u.Periods = flat(336, 0) }, "limits.cpus", "0.15", "throttled in 0.0 %"},
 		{"more cpu is needed, whatever throttling was", func(s *stack.Service) { s.Limits.CPUs, s.Limits.Nano = "0.1", 1e8 }, func(u *Usage) { u.Periods = nil }, "limits.cpus", "0.15", "p95"},
 		{"no cpu", nil, func(u *Usage) { u.CPU = nil }, "limits.cpus", "unknown", "cpu was not measured"},
+		{"the least cpu", nil, func(u *Usage) { u.CPU = flat(336, 0.001) }, "limits.cpus", "0.1", "p95 0.01 × 1.2"},
 
 		{"processes are doubled", nil, nil, "limits.pids", "80", "peak 40 × 2"},
 		{"at least room for a health test", nil, func(u *Usage) { u.PIDs = flat(336, 1) }, "limits.pids", "32", "at least 32"},
@@ -126,7 +128,7 @@ func TestPropose(t *testing.T) {
 		}, "reservations.cpus", "0.01", ""},
 
 		{"a tmpfs is doubled", nil, func(u *Usage) { u.Tmpfs = map[string]Series{"/tmp": flat(336, 10*mib)} }, "tmpfs /tmp", "20M", "peak 10M × 2"},
-		{"a tmpfs that is empty", nil, func(u *Usage) { u.Tmpfs = map[string]Series{"/tmp": flat(336, 0)} }, "tmpfs /tmp", "1M", "peak 0"},
+		{"a tmpfs that is empty", nil, func(u *Usage) { u.Tmpfs = map[string]Series{"/tmp": flat(336, 0)} }, "tmpfs /tmp", "fits", "it was empty"},
 		{"a tmpfs that was not measured", nil, nil, "tmpfs /tmp", "unknown", "not measured"},
 	}
 	for _, c := range cases {

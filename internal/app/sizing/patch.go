@@ -56,7 +56,7 @@ func newPatch(from app.Selection, l app.Loaded, proposals []size.Proposal) (patc
 		}
 		for _, e := range edits { // one by one: the others may still be possible
 			if !out.try(from, l, []edit{e}) {
-				out.byHand = append(out.byHand, byHand{Path: e.Path, Value: e.Value, Where: l.Profile.Written(e.Path).String(), Why: "this value is set elsewhere, or the file cannot be changed there"})
+				out.byHand = append(out.byHand, byHand{Path: e.Path, Value: e.Value + e.Item, Where: l.Profile.Written(e.Path).String(), Why: "this value is set elsewhere, or the file cannot be changed there"})
 			}
 		}
 	}
@@ -82,8 +82,8 @@ func (p *patch) edits(l app.Loaded, proposal size.Proposal) []edit {
 		if strings.HasSuffix(c.Key, ".cpus") {
 			e.Value = `"` + c.Proposed + `"` // a decimal number that is meant as text, as everywhere in a profile
 		}
-		if path, ok := tmpfsPath(l, proposal.Service, c.Key); ok {
-			e.Path = path
+		if path, ok := strings.CutPrefix(c.Key, size.TmpfsKey("")); ok {
+			e.Edit = tmpfsEdit(l, proposal.Service, path, c.Proposed)
 		}
 		out = append(out, e)
 	}
@@ -100,24 +100,36 @@ func (p *patch) edits(l app.Loaded, proposal size.Proposal) []edit {
 	return out
 }
 
-// tmpfsPath finds the size of a tmpfs in the profile's own file.
-func tmpfsPath(l app.Loaded, service, key string) (string, bool) {
-	for _, w := range l.Profile.Services[service].Writable {
-		if size.TmpfsKey(w.Path) != key {
-			continue
-		}
-		root := yamldoc.Parse(yamldoc.Source{File: l.Path, Data: l.Data}, &yamldoc.Collector{})
-		list, ok := root.Find("services." + service + ".writable")
-		if !ok {
-			return "", false
-		}
-		for i, item := range list.Items {
-			if at := item.Get("path"); at != nil && at.Value == w.Path {
-				return fmt.Sprintf("services.%s.writable[%d].tmpfs", service, i), true
+// tmpfsEdit sets the size of a tmpfs: where the profile's own file has it, or as an entry that takes the place of the preset's.
+func tmpfsEdit(l app.Loaded, service, path, value string) yamldoc.Edit {
+	list := "services." + service + ".writable"
+	root := yamldoc.Parse(yamldoc.Source{File: l.Path, Data: l.Data}, &yamldoc.Collector{})
+	if own, ok := root.Find(list); ok {
+		for i, item := range own.Items {
+			if at := item.Get("path"); at != nil && at.Value == path {
+				return yamldoc.Edit{Path: fmt.Sprintf("%s[%d].tmpfs", list, i), Value: value}
 			}
 		}
 	}
-	return "", false
+	item := fmt.Sprintf("{path: %s, tmpfs: %s", path, value)
+	for _, w := range l.Profile.Services[service].Writable {
+		if w.Path != path {
+			continue
+		}
+		if w.Mode.Set {
+			item += fmt.Sprintf(", mode: %q", w.Mode)
+		}
+		if w.Owner.Set {
+			item += fmt.Sprintf(", owner: %q", w.Owner)
+		}
+		if w.Exec {
+			item += ", exec: true"
+		}
+		if w.Why != "" {
+			item += fmt.Sprintf(", why: %q", w.Why)
+		}
+	}
+	return yamldoc.Edit{Path: list, Item: item + "}"}
 }
 
 // try makes changes, and keeps them when the profile is valid and says what is proposed.
@@ -136,7 +148,7 @@ func (p *patch) try(from app.Selection, l app.Loaded, edits []edit) bool {
 	}
 	for _, e := range edits {
 		service, ok := after.Stack.Service(e.service)
-		if !ok || !says(service, e.change) {
+		if before, _ := l.Stack.Service(e.service); !ok || !says(service, e.change) || !sameFiles(before, service) {
 			return false
 		}
 	}
@@ -159,6 +171,17 @@ func says(s stack.Service, c size.Change) bool {
 		return s.Reservations.CPUs == c.Proposed
 	}
 	return slices.ContainsFunc(s.Writable, func(w stack.Writable) bool { return size.TmpfsKey(w.Path) == c.Key && w.Size.Text == c.Proposed })
+}
+
+// sameFiles reports whether two versions of a service write the same paths in the same way, whatever the sizes are.
+func sameFiles(before, after stack.Service) bool {
+	byPath := func(list []stack.Writable) []stack.Writable {
+		return slices.SortedFunc(slices.Values(list), func(a, b stack.Writable) int { return strings.Compare(a.Path, b.Path) })
+	}
+	return slices.EqualFunc(byPath(before.Writable), byPath(after.Writable), func(a, b stack.Writable) bool {
+		a.Size, b.Size = stack.Size{}, stack.Size{}
+		return a == b
+	})
 }
 
 // moves are the words of a service's command and environment that differ after a change.

@@ -24,6 +24,7 @@ func usagePlan(m measurement, tmpfs map[string][]string) usage.Plan {
 const (
 	answerBytes  = 768 << 10
 	sampleBytes  = 40
+	mostPoints   = 11_000 // of one series, by Prometheus' own bound
 	inside       = "http://127.0.0.1:9090" // Prometheus, from its own network
 	insideBudget = 2*time.Minute + 10*time.Second
 )
@@ -37,7 +38,7 @@ func steps() []time.Duration {
 func grid(window time.Duration, services int) (step time.Duration, together int) {
 	for _, step = range steps() {
 		together = max(1, answerBytes/sampleBytes/int(window/step+1))
-		if together >= services {
+		if together >= services && int(window/step) < mostPoints {
 			break
 		}
 	}

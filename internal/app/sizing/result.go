@@ -141,7 +141,11 @@ func (r result) prove(ctx context.Context, g *app.Settings, s app.Streams) error
 		s.Say("nothing is proposed, so nothing is proven")
 		return nil
 	}
-	return drill.Copies(ctx, g, s, r.patch.loaded, names, r.options.Load)
+	err := drill.Copies(ctx, g, s, r.patch.loaded, names, r.options.Load)
+	if err != nil && r.options.Write {
+		s.Say("nothing was written to %s", r.loaded.Path)
+	}
+	return err
 }
 
 // Document is the result in JSON.

@@ -54,6 +54,8 @@ func (o Options) check() error {
 	switch {
 	case !slices.Contains(Formats(), o.Format):
 		return usage("write --format text, json or patch", "unknown format %q", o.Format)
+	case o.Prove && o.Format != formatText:
+		return usage("write --format text, or prove in a second run", "--prove prints a report, which cannot be part of --format %s", o.Format)
 	case o.Sample > 0 && o.Prometheus != "":
 		return usage("measure now, or ask Prometheus about the time before", "--sample and --prometheus exclude each other")
 	case o.Sample < 0 || o.Start < 0 || o.Start > 24*time.Hour:
@@ -101,13 +103,13 @@ func Run(ctx context.Context, g *app.Settings, s app.Streams, names []string, o 
 	if err := r.write(s.Out); err != nil {
 		return err
 	}
-	if o.Write {
-		if err := p.write(l, s); err != nil {
+	if o.Prove { // first: what is not proven is not written
+		if err := r.prove(ctx, g, s); err != nil {
 			return err
 		}
 	}
-	if o.Prove {
-		if err := r.prove(ctx, g, s); err != nil {
+	if o.Write {
+		if err := p.write(l, s); err != nil {
 			return err
 		}
 	}
