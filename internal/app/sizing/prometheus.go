@@ -24,7 +24,7 @@ func usagePlan(m measurement, tmpfs map[string][]string) usage.Plan {
 const (
 	answerBytes  = 768 << 10
 	sampleBytes  = 40
-	mostPoints   = 11_000 // of one series, by Prometheus' own bound
+	mostPoints   = 11_000                  // of one series, by Prometheus' own bound
 	inside       = "http://127.0.0.1:9090" // Prometheus, from its own network
 	insideBudget = 2*time.Minute + 10*time.Second
 )
