@@ -166,7 +166,7 @@ func TestTheReferenceServiceByService(t *testing.T) {
 			[]string{"backend", "edge", "monitoring-backend"}, "127.0.0.1:3001:3001/tcp", "CMD node -e fetch('http://127.0.0.1:3001/api/health')"},
 		{"postgres", "999:999", nil, 2, 1, 2 * gib, gib, 300, "SIGINT", 2 * time.Minute,
 			[]string{"/run/postgresql:rw,noexec,nosuid,nodev,size=8m,uid=999,gid=999,mode=0755", "/tmp:rw,noexec,nosuid,nodev,size=64m,uid=999,gid=999,mode=1777"},
-			[]string{"/var/lib/postgresql"}, []string{"database_password"}, []string{"backend", "monitoring-backend"}, "", "CMD-SHELL pg_isready -q -h 127.0.0.1"},
+			[]string{"/var/lib/postgresql"}, []string{"database_password"}, []string{"backend", "monitoring-backend"}, "", "CMD-SHELL pg_isready -h 127.0.0.1"},
 		{"redis", "999:999", nil, 1, 0.5, 512 * mib, 256 * mib, 100, "SIGTERM", time.Minute,
 			nil, []string{"/data"}, []string{"redis_conf", "redis_password"}, []string{"backend", "monitoring-backend"}, "", "CMD-SHELL REDISCLI_AUTH="},
 	} {

@@ -177,19 +177,23 @@ func hintFor(err error) string {
 	return ""
 }
 
+// shownLines is how much of what a failed service printed is shown; hsectl doctor reads all of it.
+const shownLines = 15
+
 func explainUnhealthy(w io.Writer, e *deploy.UnhealthyError) {
 	fmt.Fprintf(w, "\n%s is not healthy: %s, after %s\n", e.Service, e.State, e.Waited.Round(100*time.Millisecond))
 	if len(e.Logs) > 0 {
 		fmt.Fprintf(w, "\n  last log lines\n")
-		for _, line := range e.Logs {
+		for _, line := range e.Logs[max(0, len(e.Logs)-shownLines):] {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
 	if e.Health != "" {
-		fmt.Fprintf(w, "\n  output of the health test\n    %s\n", strings.ReplaceAll(e.Health, "\n", "\n    "))
+		lines := strings.Split(e.Health, "\n")
+		fmt.Fprintf(w, "\n  output of the health test\n    %s\n", strings.Join(lines[max(0, len(lines)-shownLines):], "\n    "))
 	}
-	if reason := e.Reason(); reason != "" {
-		fmt.Fprintf(w, "\n  likely: %s\n", reason)
+	if likely := app.Likely(e); likely != "" {
+		fmt.Fprintf(w, "\n  likely: %s\n", likely)
 	}
 	fmt.Fprintf(w, "\nerror: %v\n", e)
 }

@@ -41,19 +41,36 @@ is unknown, and the answer names the command to run. Exit 3 unless every answer 
 }
 
 func newDoctor(g *app.Settings, s app.Streams) *cobra.Command {
-	var fix bool
+	var o evidence.DoctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Diagnose failing services and show what to change in the profile",
-		Long: `Doctor reads the state, the health and the last log lines of every service, detects known causes, and prints for each one
-the evidence and the change of the profile that fixes it. With --fix it writes the changes; comments and order are
-kept. Exit 3 when a cause is found.`,
+		Long: `Doctor reads the state, the health and the log of every service, detects known causes, and prints for each one
+the evidence and the change of the profile that fixes it. Of a service that is well it names processes that died within it.
+
+When the newest deploy failed and was undone, doctor reads what was kept of the service that failed, and names the release.
+--release N asks for an earlier failed deploy, and --log prints the lines that were kept, without values of secrets.
+
+--fix tries each change first: on a throw-away copy of the service and of all it depends on, without ports and with empty
+volumes. What makes the copy work is written into the profile; comments and order are kept. What does not work, or cannot be
+tried, is not written, unless --untested is given. Exit 3 when a cause is found.`,
 		Example: `  hsectl doctor
-  hsectl doctor --fix && hsectl deploy`,
+  hsectl doctor --fix && hsectl deploy
+  hsectl doctor --release 8 --log`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return evidence.Doctor(cmd.Context(), g, s, fix) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.Check(); err != nil {
+				return err
+			}
+			return evidence.Doctor(cmd.Context(), g, s, o)
+		},
 	}
-	cmd.Flags().BoolVar(&fix, "fix", false, "write the changes into the profile")
+	f := cmd.Flags()
+	f.BoolVar(&o.Fix, "fix", false, "write the changes that work on a copy into the profile")
+	f.BoolVar(&o.Untested, "untested", false, "with --fix: also write changes that no copy has shown to work")
+	f.IntVar(&o.Release, "release", 0, "number of the release whose deploy failed (default: what runs now, and the newest deploy if it failed)")
+	f.BoolVar(&o.Log, "log", false, "also print the log lines that were kept of the failed deploy")
+	f.DurationVar(&o.Timeout, "timeout", 3*time.Minute, "timeout for a copy to become healthy")
 	return cmd
 }
 

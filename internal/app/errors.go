@@ -37,3 +37,11 @@ func IsType[E error](err error) bool {
 func asUnhealthy(err error) (*deploy.UnhealthyError, bool) {
 	return errors.AsType[*deploy.UnhealthyError](err)
 }
+
+// ComposeHint says what to do about a Compose file that cannot be read.
+func ComposeHint(err error, name string) string {
+	if strings.Contains(err.Error(), "interpolation") || strings.Contains(err.Error(), "escape any $") {
+		return "write $$ for each $ that begins no variable, such as those of a password hash"
+	}
+	return "check the file with Compose: docker compose -f " + name + " config"
+}

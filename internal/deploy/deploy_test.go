@@ -255,30 +255,7 @@ func TestExecuteStopsWhenCancelled(t *testing.T) {
 	}
 }
 
-func TestReasons(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		err  deploy.UnhealthyError
-		want string
-	}{
-		{"memory", deploy.UnhealthyError{OOM: true, ExitCode: 137, Logs: []string{"EROFS"}}, "killed it for memory"},
-		{"read-only", deploy.UnhealthyError{ExitCode: 1, Logs: []string{"Error: EROFS: read-only file system, open '/app/x'"}}, "add the path to writable"},
-		{"read-only in words", deploy.UnhealthyError{Logs: []string{"mkdir: cannot create directory: Read-only file system"}}, "add the path to writable"},
-		{"permission", deploy.UnhealthyError{ExitCode: 1, Logs: []string{"EACCES: permission denied, mkdir '/data/x'"}}, "its user may not write"},
-		{"architecture", deploy.UnhealthyError{ExitCode: 1, Logs: []string{"exec /app: exec format error"}}, "another processor architecture"},
-		{"not found", deploy.UnhealthyError{ExitCode: 127}, "is not in the image"},
-		{"health tool not found", deploy.UnhealthyError{Health: `exec: "curl": executable file not found in $PATH`}, "is not in the image"},
-		{"not executable", deploy.UnhealthyError{ExitCode: 126}, "noexec"},
-		{"capability", deploy.UnhealthyError{ExitCode: 1, Logs: []string{"chown: Operation not permitted"}}, "needs a capability"},
-		{"name", deploy.UnhealthyError{Logs: []string{"getaddrinfo ENOTFOUND postgres"}}, "put both services on one network"},
-		{"refused", deploy.UnhealthyError{Logs: []string{"connect ECONNREFUSED 10.0.0.2:5432"}}, "nothing listens"},
-		{"health only", deploy.UnhealthyError{Health: "HTTP 404"}, "its health test fails"},
-		{"nothing known", deploy.UnhealthyError{ExitCode: 1, Logs: []string{"boom"}}, ""},
-	} {
-		if got := c.err.Reason(); !strings.Contains(got, c.want) || c.want == "" && got != "" {
-			t.Errorf("%s: %q, want …%s…", c.name, got, c.want)
-		}
-	}
+func TestUnhealthyError(t *testing.T) {
 	err := &deploy.UnhealthyError{Service: "app", State: "exited with code 1"}
 	if err.Error() != `service "app" did not become healthy: exited with code 1` {
 		t.Error(err)

@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -98,7 +97,7 @@ type UnhealthyError struct {
 	ExitCode int
 	OOM      bool
 	Health   string   // output of the last health test
-	Logs     []string // last lines, without terminal escapes
+	Logs     []string // its last lines, without terminal escapes; more than is shown
 	Waited   time.Duration
 }
 
@@ -108,37 +107,4 @@ func (e *UnhealthyError) Error() string {
 		return fmt.Sprintf("service %q did not stay up: %s", e.Service, e.State)
 	}
 	return fmt.Sprintf("service %q did not become healthy: %s", e.Service, e.State)
-}
-
-// refusedPassword is what clients of databases print.
-var refusedPassword = regexp.MustCompile(`(?i)password authentication failed|access denied for user|\bWRONGPASS\b`)
-
-// Reason returns the likely cause in the terms of the profile, or nothing when none is recognised.
-func (e *UnhealthyError) Reason() string {
-	text := strings.Join(e.Logs, "\n") + "\n" + e.Health
-	switch {
-	case e.OOM:
-		return "the kernel killed it for memory: raise limits.memory, or lower the runtime's own heap limit"
-	case refusedPassword.MatchString(text):
-		return "a service that it needs refuses its password, which that may keep in its data since its first start: hsectl doctor names the secret"
-	case e.ExitCode == 126:
-		return "its command cannot be executed: a tmpfs is mounted noexec unless exec: true"
-	case strings.Contains(text, "EROFS") || strings.Contains(strings.ToLower(text), "read-only file system"):
-		return "it writes to a path that is not declared: add the path to writable:"
-	case strings.Contains(text, "EACCES") || strings.Contains(strings.ToLower(text), "permission denied"):
-		return "its user may not write a path: declare the path under writable:, or check the owner of the files in the volume"
-	case strings.Contains(text, "exec format error"):
-		return "the image is for another processor architecture than the engine's"
-	case e.ExitCode == 127 || strings.Contains(text, "executable file not found"):
-		return "a program of its command or health test is not in the image"
-	case strings.Contains(text, "Operation not permitted") || strings.Contains(text, "EPERM"):
-		return "it needs a capability: add it under capabilities: with a reason"
-	case strings.Contains(text, "EAI_AGAIN") || strings.Contains(text, "ENOTFOUND") || strings.Contains(text, "could not translate host name"):
-		return "it cannot resolve a name: put both services on one network"
-	case strings.Contains(text, "ECONNREFUSED") || strings.Contains(strings.ToLower(text), "connection refused"):
-		return "nothing listens where it connects to: check the port and depends_on:"
-	case e.Health != "" && e.ExitCode == 0:
-		return "it runs, but its health test fails: compare the port and path in health: with the service's own"
-	}
-	return ""
 }

@@ -37,6 +37,8 @@ type Transaction struct {
 	Settle time.Duration // for which new containers must stay well
 	Keep   bool          // leave a first deploy that failed running
 	Judge  func() error  // judges the responses to the probe load at the end; nil without one
+
+	Explain func(error, record.Release) *record.Failure // what is kept of a failure, without values of secrets; nil: nothing is
 }
 
 // Change is what a transaction does.
@@ -257,6 +259,9 @@ func (t Transaction) fail(ctx context.Context, j *record.Journal, c Change, caus
 	t.Report(Event{Kind: PhaseEvent, Subject: t.Stack, Text: "undoing: " + display.FirstLine(cause.Error())})
 	out := record.Outcome{Status: record.Undone, Reason: display.FirstLine(cause.Error())}
 	failed := &FailedError{Err: cause, Stack: t.Stack}
+	if t.Explain != nil { // before what failed is taken away
+		out.Failure = t.Explain(cause, c.Release)
+	}
 	switch {
 	case c.From != nil:
 		failed.Back = c.From.Number

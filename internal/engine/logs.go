@@ -1,10 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -33,9 +32,36 @@ func (e *Connection) readLogs(ctx context.Context, id string, options client.Con
 		return "", fmt.Errorf("reading logs: %w", err)
 	}
 	defer answer.Close()
-	var b strings.Builder
-	if _, err := stdcopy.StdCopy(&b, &b, io.LimitReader(answer, 8<<20)); err != nil {
+	var t tail
+	if _, err := stdcopy.StdCopy(&t, &t, answer); err != nil {
 		return "", fmt.Errorf("reading logs: %w", err)
 	}
-	return b.String(), nil
+	return string(t.kept()), nil
+}
+
+// maxLog bounds what is kept of a log: its end, where a program says why it ended. How long reading may take has a bound as well.
+const maxLog = 8 << 20
+
+// tail keeps the end of what is written to it.
+type tail struct{ data []byte }
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.data = append(t.data, p...)
+	if len(t.data) > 2*maxLog {
+		t.data = append(t.data[:0], t.kept()...)
+	}
+	return len(p), nil
+}
+
+// kept returns the end, from the beginning of a line where it was cut.
+func (t *tail) kept() []byte {
+	if len(t.data) <= maxLog {
+		return t.data
+	}
+	end := t.data[len(t.data)-maxLog:]
+	if i := bytes.IndexByte(end, '\n'); i >= 0 {
+		end = end[i+1:]
+	}
+	return end
 }

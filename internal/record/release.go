@@ -73,6 +73,18 @@ type Outcome struct {
 	Proof      *Proof              `json:"proof,omitempty"`      // nil when nothing was verified
 	Containers map[string][]string `json:"containers,omitempty"` // ids by service
 	Hooks      []HookRun           `json:"hooks,omitempty"`      // that ran on the machine that deployed
+	Failure    *Failure            `json:"failure,omitempty"`    // what did not work; nil when nothing is known of it
+}
+
+// Failure is what a service showed when its deploy failed. It is kept because the undo takes the container away, and it is bounded.
+// Values of secrets are taken out before it is kept.
+type Failure struct {
+	Service  string   `json:"service"`
+	State    string   `json:"state"`
+	ExitCode int      `json:"exitCode,omitempty"`
+	OOM      bool     `json:"oom,omitempty"`
+	Health   string   `json:"health,omitempty"` // output of the last health test
+	Logs     []string `json:"logs,omitempty"`   // the lines that say most
 }
 
 // Proof is what verification said.
@@ -190,6 +202,19 @@ func (h History) Current() (Entry, bool) { return h.before(h.Next()) }
 func (h History) before(number int) (Entry, bool) {
 	for _, r := range h.Sorted() {
 		if r.Number < number && r.Outcome.Status == Deployed {
+			return r, true
+		}
+	}
+	return Entry{}, false
+}
+
+// Failed returns the newest release whose deploy failed after the current one was deployed.
+func (h History) Failed() (Entry, bool) {
+	for _, r := range h.Sorted() {
+		if r.Outcome.Status == Deployed {
+			break
+		}
+		if r.Outcome.Status != "" {
 			return r, true
 		}
 	}

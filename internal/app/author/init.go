@@ -75,7 +75,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	source.AsWritten, source.Keep = true, true
 	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
-		return &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + o.From[0] + " config"}
+		return &app.UsageError{Err: err, Hint: app.ComposeHint(err, o.From[0])}
 	}
 	judged := p
 	if !p.Whole() || p.Varies() {

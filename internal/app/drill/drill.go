@@ -6,14 +6,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/docker"
 	"github.com/hsectl/hsectl/internal/finding"
-	"github.com/hsectl/hsectl/internal/redact"
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -64,7 +62,7 @@ func (d *run) withTwin(ctx context.Context, service stack.Service, timeout time.
 }
 
 // withPrepared is withTwin after something was done for the copy, such as filling one of its volumes.
-func (d *run) withPrepared(ctx context.Context, service stack.Service, timeout time.Duration, before func(twin stack.Stack) error, f func(twin string) error) (err error) {
+func (d *run) withPrepared(ctx context.Context, service stack.Service, timeout time.Duration, before func(twin stack.Stack) error, f func(twin string) error) error {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails: crypto/rand
 	twin := d.loaded.Stack.Twin(d.loaded.Stack.Name+"-drill-"+hex.EncodeToString(random[:]), service.Name)
@@ -72,23 +70,6 @@ func (d *run) withPrepared(ctx context.Context, service stack.Service, timeout t
 	if d.secrets == nil { // once: a source may be a program that prompts
 		d.environment, d.secrets = d.settings.ThrowAway(ctx, d.loaded)
 	}
-	desired := deploy.Desired{Stack: twin, Environment: d.environment, Secrets: d.secrets, Timeout: timeout}
-	defer func() {
-		err = errors.Join(err, d.engine.Down(context.WithoutCancel(ctx), twin.Name, true))
-	}()
-	if err := before(twin); err != nil {
-		return err
-	}
-	observed, err := d.engine.Observe(ctx, desired)
-	if err != nil {
-		return err
-	}
-	plan, err := deploy.NewPlan(desired, observed)
-	if err != nil {
-		return err
-	}
-	if err := deploy.Execute(ctx, plan, d.engine, func(deploy.Event) {}); err != nil {
-		return app.Redact(err, redact.New(app.Reveal(d.secrets), nil))
-	}
-	return f(twin.Name)
+	c := app.Copy{Stack: twin, Environment: d.environment, Secrets: d.secrets, Timeout: timeout}
+	return c.Run(ctx, d.engine, func() error { return before(twin) }, func() error { return f(twin.Name) })
 }

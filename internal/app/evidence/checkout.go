@@ -32,7 +32,7 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 	}
 	p, err := app.LoadCompose(ctx, source)
 	if err != nil {
-		return review.Side{}, nil, &app.UsageError{Err: fmt.Errorf("%s: %w", v.title, v.named(err)), Hint: "check the file with Compose: docker compose -f " + name + " config"}
+		return review.Side{}, nil, &app.UsageError{Err: fmt.Errorf("%s: %w", v.title, v.named(err)), Hint: app.ComposeHint(err, name)}
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return review.Side{}, nil, fmt.Errorf("finding the directory of %s: %w", name, err)

@@ -151,7 +151,7 @@ func loadCompose(ctx context.Context, files []string, in app.Inputs) (p *compose
 	}
 	p, err = app.LoadCompose(ctx, source)
 	if err != nil {
-		return nil, "", &app.UsageError{Err: err, Hint: "check the file with Compose: docker compose -f " + files[0] + " config"}
+		return nil, "", &app.UsageError{Err: err, Hint: app.ComposeHint(err, files[0])}
 	}
 	return p, skipped, nil
 }

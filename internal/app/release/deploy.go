@@ -226,7 +226,7 @@ func (d *deployment) apply(ctx context.Context, l app.Loaded, desired deploy.Des
 	if err != nil {
 		return 0, false, err
 	}
-	sess.hooks = newHooks(l, desired.Secrets, d.options.SkipHooks, p)
+	sess.hooks, sess.explain = newHooks(l, desired.Secrets, d.options.SkipHooks, p), p.Failure
 	release, err = sess.deploy(ctx, l, desired, d.options)
 	return release, false, errors.Join(err, sess.close(ctx))
 }

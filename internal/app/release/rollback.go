@@ -83,7 +83,7 @@ func rollback(ctx context.Context, g *app.Settings, p *app.Progress, o DeployOpt
 	if err != nil {
 		return record.Entry{}, err
 	}
-	sess.hooks, sess.named = run, g.Stack != ""
+	sess.hooks, sess.named, sess.explain = run, g.Stack != "", p.Failure
 	at, err := sess.rollback(ctx, number)
 	return at, errors.Join(err, sess.close(ctx))
 }

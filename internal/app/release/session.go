@@ -33,9 +33,10 @@ type session struct {
 	begin   func() func() error // begins the load that runs meanwhile, and returns who judges it; nil for none
 	judge   func() error        // of the load that runs meanwhile; nil for none
 	options SessionOptions
-	named   bool             // the stack was only named: there is no profile, and no key of its deployers
-	hooks   *hooks           // nil: none run
-	seen    *deploy.Observed // by a look before the lock that still holds; nil for none
+	named   bool                                        // the stack was only named: there is no profile, and no key of its deployers
+	hooks   *hooks                                      // nil: none run
+	explain func(error, record.Release) *record.Failure // of a deploy that failed; nil: nothing is kept
+	seen    *deploy.Observed                            // by a look before the lock that still holds; nil for none
 }
 
 // view is what a look without the lock shows of a stack.
@@ -136,7 +137,7 @@ func trust(r record.Entry, name string) error {
 
 func (s *session) transaction() deploy.Transaction {
 	t := deploy.Transaction{Stack: s.stack, Engine: s.engine, Ledger: s.lock, Lost: s.lock.Lost(), Report: s.report,
-		Undo: s.options.Timeout, Settle: s.options.Settle, Keep: s.options.KeepOn, Judge: s.judge}
+		Undo: s.options.Timeout, Settle: s.options.Settle, Keep: s.options.KeepOn, Judge: s.judge, Explain: s.explain}
 	if s.options.Verify {
 		t.Verify = func(ctx context.Context, r record.Release) (record.Proof, error) { return prove(ctx, s.engine, r) }
 	}

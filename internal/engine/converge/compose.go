@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	crashLoop = 3 // restarts after which a service is not waited for any longer
-	logLines  = 15
+	crashLoop = 3    // restarts after which a service is not waited for any longer
+	logLines  = 2000 // of a service that failed: the cause often comes long before the end
+	testLines = 60   // of the health test that failed
 )
 
 // up is a stack as Compose sees it, ready to be brought up.

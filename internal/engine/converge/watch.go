@@ -253,7 +253,7 @@ func (w *watcher) diagnose(ctx context.Context, c engine.Container) error {
 	out := &deploy.UnhealthyError{Service: c.Config.Labels[engine.ComposeService], Untested: !engine.Tested(c), ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Waited: time.Since(w.started)}
 	out.State = engine.State(c)
 	if h := c.State.Health; h != nil && len(h.Log) > 0 {
-		out.Health = strings.Join(display.LastLines(h.Log[len(h.Log)-1].Output, 5), "\n")
+		out.Health = strings.Join(display.LastLines(h.Log[len(h.Log)-1].Output, testLines), "\n")
 	}
 	logs, err := w.engine.Logs(context.WithoutCancel(ctx), c.ID, logLines)
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // a container that is going away has none

@@ -21,7 +21,7 @@ func TestBrokenAnswers(t *testing.T) {
 			return err
 		},
 		"symptoms": func(ctx context.Context, o *Observer) error {
-			_, err := o.Symptoms(ctx, stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}, {Name: "gone", Image: "gone:1"}}})
+			_, err := NewFailures(o.engine, o.images).Symptoms(ctx, stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}, {Name: "gone", Image: "gone:1"}}})
 			return err
 		},
 		"machine": func(ctx context.Context, o *Observer) error { _, err := o.Machine(ctx); return err },

@@ -43,7 +43,7 @@ func TestSlowContainer(t *testing.T) {
 	if f := o.changes(t.Context(), engine.Container{InspectResponse: container.InspectResponse{ID: "0123456789ab", HostConfig: &container.HostConfig{}}}, nil); f.Known() {
 		t.Errorf("the changes are known: %+v", f)
 	}
-	symptoms, err := o.Symptoms(t.Context(), stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}}})
+	symptoms, err := NewFailures(o.engine, o.images).Symptoms(t.Context(), stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}}})
 	if err != nil || len(symptoms) != 1 || symptoms[0].Unread == "" {
 		t.Errorf("got %+v, %v", symptoms, err)
 	}

@@ -161,7 +161,7 @@ func lifecycles() []policy.Control {
 		{ID: "HSE-LIF-004", Title: "Restarts are bounded or watched", Severity: finding.Medium, Key: "restart",
 			Rationale:  "A service that restarts for ever without a health test hides its failure.",
 			References: []string{"CIS 5.15", "KICS 2fc99041"},
-			Remedy:     "use restart: on-failure:5, or keep the health test",
+			Remedy:     "write a health test; without one restart: on-failure:5 limits the restarts, and the service stays down when the engine restarts",
 			Predicate:  restart},
 		{ID: "HSE-LIF-005", Title: "The service runs and does not restart", Severity: finding.High, Runtime: true,
 			Rationale:  "A crash loop is an outage that looks alive.",

@@ -38,7 +38,7 @@ func logging() []policy.Control {
 		{ID: "HSE-LOG-004", Title: "A log server that does not answer stops nothing", Severity: finding.Low, Key: "logging",
 			Rationale:  "With a remote driver a write to stdout waits for the network, and the service with it.",
 			References: []string{"NIST SP 800-190 4.4.5"},
-			Remedy:     "use json-file or local and ship from there, or set mode: non-blocking with max-buffer-size",
+			Remedy:     "use json-file or local and ship from there, or give the driver the options mode: non-blocking and max-buffer-size",
 			Predicate: func(f policy.Facts, _ policy.Intent) policy.Verdict {
 				switch {
 				case !f.Log.Known():

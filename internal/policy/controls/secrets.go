@@ -106,7 +106,7 @@ func secrets() []policy.Control {
 		{ID: "HSE-SEC-001", Title: "No secret in the environment", Severity: finding.High, Key: "environment",
 			Rationale:  "The environment is shown by docker inspect, copied to child processes and written to crash reports.",
 			References: []string{"CIS 4.10", "OWASP Docker rule 12", "NIST SP 800-190 4.1.4"},
-			Remedy:     "move it to secrets: and read the file, as with NAME_FILE",
+			Remedy:     "move it to secrets:, and let the program read the file in the way that its image knows: hsectl presets NAME",
 			Predicate:  environmentSecrets},
 		{ID: "HSE-SEC-002", Title: "Secrets are read-only files of the service's user", Severity: finding.Medium, Key: "secrets",
 			Rationale:  "A secret that others can read, or that the service can change, is not under control.",

@@ -8,13 +8,14 @@ import (
 )
 
 // linePassword is what clients of databases print when these refuse their password.
-var linePassword = lazily(`(?i)password authentication failed|access denied for user|ER_ACCESS_DENIED|\bWRONGPASS\b|ACCESS_REFUSED.*(?:login|authentication)|invalid username-password pair`)
+var linePassword = lazily(`(?i)password authentication failed|access denied for user|ER_ACCESS_DENIED|\bWRONGPASS\b|ACCESS_REFUSED.*(?:login|authentication)|invalid username-password pair|NOAUTH Authentication required|SCRAM.*authentication failed|MongoServerError: Authentication failed|(?:PLAIN|AMQPLAIN) login refused|Login failed for user|password verification failed`)
 
 // wrongPassword names the service that refuses a password. One that keeps it in its data since its first start has data that is
 // older than the secret; every other reads it at each start, so that it and its client were given different values.
-func wrongPassword(in stack.Stack, s stack.Service, m []string) (Diagnosis, bool) {
-	for _, use := range s.Secrets {
-		if strings.Contains(m[0], "WRONGPASS") { // Redis and Valkey keep none
+func wrongPassword(r reading) (Diagnosis, bool) {
+	in := r.stack
+	for _, use := range r.service.Secrets {
+		if strings.Contains(r.match[0], "WRONGPASS") { // Redis and Valkey keep none
 			break
 		}
 		names := sameValue(in, use.Name)
