@@ -29,6 +29,7 @@ import (
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/doctor"
 	"github.com/hsectl/hsectl/internal/verify/drills"
 	"github.com/hsectl/hsectl/profiles"
 )
