@@ -12,7 +12,7 @@ import (
 	"github.com/hsectl/hsectl/internal/host"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/report"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/checklist"
 )
 
 // MaxReportBytes bounds an earlier report that is read again.
@@ -119,8 +119,8 @@ func Located(l Loaded, findings []finding.Finding) []finding.Finding {
 }
 
 // Kept reads the results of drills and scans that earlier runs have kept. What cannot be read is not known.
-func Kept(stack string) map[string]verify.Stored {
-	out := map[string]verify.Stored{}
+func Kept(stack string) map[string]checklist.Stored {
+	out := map[string]checklist.Stored{}
 	dir, err := host.StateDir()
 	if err != nil {
 		return out
@@ -131,7 +131,7 @@ func Kept(stack string) map[string]verify.Stored {
 			continue
 		}
 		if d, err := report.Read(data); err == nil && d.Subject == stack {
-			out[kind] = verify.Stored{Made: d.Made, Findings: d.Findings}
+			out[kind] = checklist.Stored{Made: d.Made, Findings: d.Findings}
 		}
 	}
 	return out

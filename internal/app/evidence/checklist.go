@@ -14,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/report"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/checklist"
 )
 
 // ChecklistOptions are the addresses to ask, and how old a result may be.
@@ -63,7 +64,7 @@ func Checklist(ctx context.Context, g *app.Settings, s app.Streams, o ChecklistO
 	if err != nil {
 		return err
 	}
-	known := verify.Known{Stack: l.Stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine, watching), Images: images, Stored: app.Kept(l.Stack.Name), Now: time.Now(),
+	known := checklist.Known{Stack: l.Stack, Findings: slices.Concat(evidence.Findings, judgeBackups(ctx, l, engine), machine, watching), Images: images, Stored: app.Kept(l.Stack.Name), Now: time.Now(),
 		Fresh: time.Duration(o.Days) * 24 * time.Hour, Asked: map[string]verify.Answer{}}
 	for name, check := range map[string]verify.Check{
 		"dashboards": {URL: o.Dashboards}, "alerts": {URL: o.Alerts, Body: `"alerting"`}, "tls": {URL: o.TLS, Days: 14},
@@ -76,7 +77,7 @@ func Checklist(ctx context.Context, g *app.Settings, s app.Streams, o ChecklistO
 	if o.Backup != "" {
 		known.Asked["backup"] = ask.LastBackup(o.Backup, time.Now(), o.BackupAge)
 	}
-	findings := verify.Checklist(known)
+	findings := checklist.Answers(known)
 	for i := range findings {
 		findings[i].Where = l.Profile.Written("").String()
 	}

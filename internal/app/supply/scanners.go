@@ -13,7 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/image/cache"
 	"github.com/hsectl/hsectl/internal/image/scanners"
 	"github.com/hsectl/hsectl/internal/report"
-	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/checklist"
 )
 
 // runFrom judges what another scanner found.
@@ -85,7 +85,7 @@ func keepScan(s app.Streams, p Rules, reports map[string]audit.Report, changed f
 	var kept []finding.Finding
 	for _, service := range p.services {
 		r := reports[service.Image]
-		kept = append(kept, verify.ScanResult(service.Name, service.Image, r.Digest, passes(r)))
+		kept = append(kept, checklist.ScanResult(service.Name, service.Image, r.Digest, passes(r)))
 	}
 	doc := report.Document{Kind: "Scan", Subject: p.stack, Findings: kept, Made: time.Now(), Tool: app.Version()}
 	if err := app.Keep(doc, "scan"); err != nil {

@@ -1,4 +1,4 @@
-package verify
+package checklist
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 func TestChecklist(t *testing.T) {
@@ -23,13 +24,13 @@ func TestChecklist(t *testing.T) {
 	ready := Known{Stack: stack.Stack{Services: []stack.Service{app}}, Findings: all, Now: now, Fresh: 30 * 24 * time.Hour,
 		Images: map[string]string{"app": "sha256:1"},
 		Stored: map[string]Stored{"drill-shutdown": tried, "scan": scanOf("sha256:1", true)},
-		Asked:  map[string]Answer{"dashboards": {OK: true}, "alerts": {OK: true}, "tls": {OK: true}, "backup": {OK: true}}}
+		Asked:  map[string]verify.Answer{"dashboards": {OK: true}, "alerts": {OK: true}, "tls": {OK: true}, "backup": {OK: true}}}
 
-	answers := Checklist(ready)
+	answers := Answers(ready)
 	if len(answers) != 14 || !finding.Proven(answers) {
 		t.Errorf("everything is known and good, but: %+v", answers)
 	}
-	for i, f := range Checklist(Known{Stack: ready.Stack, Now: now}) {
+	for i, f := range Answers(Known{Stack: ready.Stack, Now: now}) {
 		if f.Status != finding.Unknown || f.Remedy == "" {
 			t.Errorf("item %d is %s without evidence: %s", i+1, f.Status, f.Detail)
 		}
@@ -54,7 +55,7 @@ func TestChecklist(t *testing.T) {
 		return out
 	}
 	elsewhere := watched(finding.Advice, finding.Advice)
-	elsewhere.Asked = map[string]Answer{"alerts": {OK: true}}
+	elsewhere.Asked = map[string]verify.Answer{"alerts": {OK: true}}
 	scan := func(s Stored, images map[string]string) Known {
 		out := ready
 		out.Stored, out.Images = map[string]Stored{"scan": s}, images
@@ -88,7 +89,7 @@ func TestChecklist(t *testing.T) {
 		"a scan too old":                {scan(stale, running), 14, finding.Unknown},
 		"a scanned image that is gone":  {scan(scanOf("", true), nil), 14, finding.Unknown},
 	} {
-		if got := Checklist(c.known)[c.item-1]; got.Status != c.want {
+		if got := Answers(c.known)[c.item-1]; got.Status != c.want {
 			t.Errorf("%s: item %d is %s: %s", name, c.item, got.Status, got.Detail)
 		}
 	}

@@ -1,4 +1,5 @@
-package verify
+// Package checklist answers the questions that are asked before production from the evidence at hand.
+package checklist
 
 import (
 	"fmt"
@@ -9,15 +10,16 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // Known is everything that a checklist is answered from.
 type Known struct {
 	Stack    stack.Stack
-	Findings []finding.Finding // of verify and of the engine, now
-	Images   map[string]string // ids of the images that the services run, by service; empty where the engine has none
-	Stored   map[string]Stored // latest results of drills and scans, by kind
-	Asked    map[string]Answer // what was asked now: dashboards, alerts, tls, backup
+	Findings []finding.Finding        // of verify and of the engine, now
+	Images   map[string]string        // ids of the images that the services run, by service; empty where the engine has none
+	Stored   map[string]Stored        // latest results of drills and scans, by kind
+	Asked    map[string]verify.Answer // what was asked now: dashboards, alerts, tls, backup
 	Now      time.Time
 	Fresh    time.Duration // how old a stored result may be
 }
@@ -28,9 +30,9 @@ type Stored struct {
 	Findings []finding.Finding
 }
 
-// Checklist answers the fourteen questions that are asked before production. What no evidence answers is unknown, with
+// Answers answers the fourteen questions that are asked before production. What no evidence answers is unknown, with
 // what to run.
-func Checklist(k Known) []finding.Finding {
+func Answers(k Known) []finding.Finding {
 	return []finding.Finding{
 		k.held(1, "Environment variables and secrets are configured", "HSE-SEC-001", "HSE-SEC-002", "HSE-SEC-004"),
 		k.held(2, "Resource limits are set", "HSE-RES-001", "HSE-RES-002", "HSE-RES-003", "HSE-RES-004"),
