@@ -78,6 +78,7 @@ func rooms() []room {
 		{"internal/deploy/lock", "who holds the lock of a stack, and when its holder is taken for dead", nil},
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/deploy/lock", "internal/drift", "internal/stack", "internal/record", "generate"}},
 		{"internal/deploy/planfile", "a plan as a file that is reviewed before it is applied", []string{"internal/deploy", "internal/record", "internal/stack", "generate"}},
+		{"internal/verify/kernel", "what a kernel says of the place of a container, and what no engine makes there", nil},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
 		{"internal/verify/checklist", "the questions that are asked before production, answered from evidence", []string{"internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/verify/doctor", "why a service is not well, recognised by what it printed and how it ended", []string{"internal/stack", "internal/policy"}},
