@@ -41,9 +41,10 @@ func rooms() []room {
 		{"internal/policy", "the vocabulary of controls: facts, intent, verdicts; what looks like a secret", []string{"internal/lifecycle", "internal/finding", "internal/yamldoc", "profiles"}},
 		{"internal/policy/images", "the controls of the image of a service, and what is known of images", []string{"internal/finding", "internal/policy", "internal/yamldoc", "profiles"}},
 		{"internal/policy/platform", "the controls of the engine, its machine and the monitoring", []string{"internal/lifecycle", "internal/finding", "internal/policy", "internal/policy/firewall"}},
+		{"internal/policy/intrusion", "the controls of what appears in a running container that nothing rendered puts there", []string{"internal/finding", "internal/policy"}},
 		{"internal/policy/healthtest", "whether a health test can fail at all", nil},
 		{"internal/policy/signals", "how a stop signal travels to the programs of a container", []string{"internal/policy"}},
-		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/policy/signals", "internal/policy/healthtest", "internal/finding", "internal/lifecycle", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
+		{"internal/policy/controls", "one table of controls over facts, whoever has seen them", []string{"internal/policy/signals", "internal/policy/healthtest", "internal/policy/intrusion", "internal/finding", "internal/lifecycle", "internal/policy", "internal/policy/images", "internal/policy/platform"}},
 		{"templates", "embedded text that is not YAML or JSON", nil},
 		{"internal/profile", "what a profile says: types, values, and what follows from them; judges what it passes through by the controls", []string{"internal/yamldoc", "internal/policy", "internal/policy/controls", "internal/finding"}},
 		{"internal/profile/validation", "what a profile may hold, as checks and as a schema; knows the names of controls", []string{"internal/yamldoc", "internal/profile", "internal/policy", "internal/policy/controls"}},
@@ -79,7 +80,7 @@ func rooms() []room {
 		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/deploy/lock", "internal/drift", "internal/stack", "internal/record", "generate"}},
 		{"internal/deploy/planfile", "a plan as a file that is reviewed before it is applied", []string{"internal/deploy", "internal/record", "internal/stack", "generate"}},
 		{"internal/verify/kernel", "what a kernel says of the place of a container, and what no engine makes there", nil},
-		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
+		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/verify/kernel", "internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
 		{"internal/verify/checklist", "the questions that are asked before production, answered from evidence", []string{"internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/verify/doctor", "why a service is not well, recognised by what it printed and how it ended", []string{"internal/stack", "internal/policy"}},
 		{"internal/verify/drills", "what came of a drill, judged", []string{"internal/policy", "internal/policy/signals", "internal/verify", "internal/size", "internal/stack", "internal/finding"}},
@@ -100,13 +101,14 @@ func rooms() []room {
 		{"internal/engine/usage", "what containers use, read again and again", []string{"internal/engine", "internal/size"}},
 		{"internal/engine/expectation", "what Compose asks an engine for, written down", []string{"internal/engine", "internal/drift", "generate"}},
 		{"internal/engine/converge", "makes the steps of a plan happen", []string{"internal/engine", "internal/engine/expectation", "internal/engine/volumes", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/deploy", "internal/redact", "internal/verify", "internal/stack", "generate"}},
-		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/policy/signals", "internal/record", "internal/drift", "internal/engine/expectation", "internal/verify/doctor", "internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/verify/kernel", "internal/policy/signals", "internal/record", "internal/drift", "internal/engine/expectation", "internal/verify/doctor", "internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
 		{"internal/engine/trials", "disturbs the services of a stack, and sees what that does", []string{"internal/engine", "internal/engine/observe", "internal/policy", "internal/policy/signals", "internal/verify", "internal/verify/drills"}},
 		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
 		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/engine/volumes"}},
 		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup", "internal/atomicfile"}},
 		{"internal/ask", "puts questions to services over the network: HTTP, TLS, gRPC, databases, load", []string{"internal/verify/drills", "internal/host", "internal/verify"}},
-		{"internal/probe", "runs in or next to a container, and on the engine's machine: what the kernel really enforces", []string{"internal/policy/signals", "internal/verify/drills", "internal/host", "internal/verify", "internal/ask"}},
+		{"internal/probe/place", "what a thread sees of the place that it is in: network, files, devices", []string{"internal/host", "internal/verify", "internal/verify/kernel"}},
+		{"internal/probe", "runs in or next to a container, and on the engine's machine: what the kernel really enforces", []string{"internal/probe/place", "internal/verify/kernel", "internal/policy/signals", "internal/verify/drills", "internal/host", "internal/verify", "internal/ask"}},
 		{"internal/app", "what the use cases share: the profile at hand, the engine that is meant, streams, errors; knows no flags", []string{
 			"internal/verify/doctor",
 			"internal/lifecycle",
@@ -376,9 +378,9 @@ func owners() []owner {
 		{"github.com/klauspost/compress/zstd", []string{"internal/image/bundle"}, "layers are packed with it"},
 		{"github.com/google/renameio/v2", []string{"internal/atomicfile"}, "a file is replaced in one step"},
 		{"mvdan.cc/sh/v3", []string{"internal/policy/healthtest"}, "what a health test does is written for a shell"},
-		{"golang.org/x/sys", []string{"internal/probe"}, "names of the kernel's errors"},
+		{"golang.org/x/sys", []string{"internal/probe", "internal/probe/place"}, "names of the kernel's errors"},
 		{"os/exec", []string{"internal/host", "internal/probe", "internal/ask"}, "processes are started at the edge"},
-		{"os", []string{"internal/host", "internal/atomicfile", "internal/probe", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
+		{"os", []string{"internal/host", "internal/atomicfile", "internal/probe", "internal/probe/place", "internal/ask", "internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "cmd/hsectl", "internal/engine", "internal/engine/buildkit", "internal/engine/enginetest", "internal/engine/images", "internal/image/cache", "internal/startup"}, "files and environment are effects"},
 		{"net/http", []string{"internal/engine", "internal/engine/expectation", "internal/engine/enginetest", "internal/ask", "internal/image", "internal/image/cache", "internal/image/signature"}, "an engine, registries and OSV are called, and ask puts questions to services"},
 		{"google.golang.org/grpc", []string{"internal/ask"}, "the health service of gRPC is asked there"},
 		{"github.com/tsenart/vegeta/v12", []string{"internal/ask"}, "load is an effect"},
@@ -568,7 +570,7 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "os.Exit":
 				exits = append(exits, s.path)
 			case "time.Now", "time.Since":
-				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/app/sizing", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/host", "internal/probe", "internal/ask", "internal/image/cache"}, s.room) {
+				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/app/sizing", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/host", "internal/probe", "internal/probe/place", "internal/ask", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
 			case "client.New", "client.NewClientWithOpts", "command.NewAPIClientFromFlags":

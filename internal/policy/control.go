@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hsectl/hsectl/internal/finding"
@@ -31,6 +32,12 @@ const (
 	NewestProfile   = "HSE-OPS-015"
 	SignedRelease   = "HSE-OPS-016"
 )
+
+// AsRendered reports whether a control holds a running container against what was rendered: where it fails, the container is not
+// what the profile says.
+func AsRendered(id string) bool {
+	return slices.Contains([]string{WholeComparison, "HSE-NET-011", "HSE-NET-012", "HSE-KRN-011", "HSE-FS-013"}, id)
+}
 
 // Verdict is the answer of a predicate.
 type Verdict struct {

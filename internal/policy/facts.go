@@ -92,10 +92,11 @@ type Mount struct {
 	SUID     bool // setuid bits on it count
 	Dev      bool // device files on it work
 	Size     int64
-	Shared   bool // mount events propagate to the host
-	Owned    bool // a tmpfs that says whose it is
-	Local    bool // a volume of the engine's own, in its own directory: it has no options
-	External bool // a volume that is made elsewhere: what it shows of the host is not known
+	Shared   bool   // mount events propagate to the host
+	Owned    bool   // a tmpfs that says whose it is
+	Local    bool   // a volume of the engine's own, in its own directory: it has no options
+	Device   string // path of the host that a volume shows by its options
+	External bool   // a volume that is made elsewhere: what it shows of the host is not known
 }
 
 // Trial is a write that was tried as the service's user. Error is the kernel's name for the refusal, such as EROFS;
@@ -152,6 +153,7 @@ type Network struct {
 	Internal bool
 	Default  bool // the engine's docker0 bridge
 	External bool // made elsewhere: whether it leads out is not known
+	Driver   string
 }
 
 // Stop is how the container is stopped.
@@ -234,6 +236,8 @@ type Intent struct {
 	Peers            []string // services that share a network
 	Egress           bool
 	Listen           []int // nil when not declared
+	ListenUDP        []int // ports for datagrams, on top of the published ones
+	Tops             []Top // of the volumes that it writes
 	Memory           int64
 	CPUs             float64
 	PIDs             int64

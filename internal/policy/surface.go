@@ -30,6 +30,26 @@ type Surface struct {
 	HostNet    Fact[bool]         // the network namespace is that of the machine, which the kernel itself says
 	Remap      Fact[Remap]
 	Entries    Fact[Entries]
+	Intrusion
+}
+
+// Intrusion is what appears in a running container that nothing rendered puts there.
+type Intrusion struct {
+	Strangers Fact[[]string] // processes in its namespaces or control group that are not its own, and where
+	Wiring    Fact[[]string] // interfaces, addresses, routes and rules that its networks do not give it
+	Names     Fact[[]string] // lines by which names are resolved that the engine did not write
+	Special   Fact[[]string] // files in writable places that give rights: setuid, setgid, capabilities, devices
+	Openable  Fact[[]string] // devices that it may use, and no engine allows
+	UDP       Fact[[]int]    // ports on which it can be sent datagrams
+	Tops      Fact[[]Top]    // of its volumes
+}
+
+// Top is the top directory of a volume.
+type Top struct {
+	Path     string
+	UID, GID int
+	Mode     int  // permissions, with setuid, setgid and sticky
+	Prepared bool // deploy has given it its owner and its mode
 }
 
 // Entries are what came into the container from outside, as far as the engine remembers.

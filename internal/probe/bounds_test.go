@@ -194,10 +194,10 @@ func TestLayerIsBounded(t *testing.T) {
 // A chain of namespaces and of parents within them is followed without walking it.
 func TestWithinLongChains(t *testing.T) {
 	t.Parallel()
-	all := map[int]machineProcess{1: {0, "host", []int{1}}, 20: {1, "box", []int{20, 1}}, 30: {20, "nested", []int{30, 3, 1}}}
+	all := map[int]machineProcess{1: {parent: 0, namespace: "host", numbers: []int{1}}, 20: {parent: 1, namespace: "box", numbers: []int{20, 1}}, 30: {parent: 20, namespace: "nested", numbers: []int{30, 3, 1}}}
 	want := map[int]int{20: 1, 30: 3}
 	for i := 31; i < 31+2*maxProcesses; i++ {
-		all[i] = machineProcess{i - 1, "nested", []int{i, i, i}}
+		all[i] = machineProcess{parent: i - 1, namespace: "nested", numbers: []int{i, i, i}}
 		want[i] = i
 	}
 	if got := within(all, 20); !maps.Equal(got, want) {

@@ -27,7 +27,7 @@ import (
 // It answers verify.ErrRemote when the container is not proven to be here: its process must be in the control group
 // that carries the container's whole id, and in this program's user namespace, where user ids mean the same.
 func Local() verify.Look {
-	list := sync.OnceValues(machineProcesses)
+	list := sync.OnceValues(populate)
 	return func(ctx context.Context, pid int, id string, r verify.Request) (*verify.Dump, error) {
 		if os.Geteuid() != 0 || !owns(pid, id) {
 			return nil, verify.ErrRemote
@@ -71,14 +71,14 @@ func inTime(ctx context.Context, look func() (*verify.Dump, error)) (*verify.Dum
 	}
 }
 
-func lookAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*verify.Dump, error) {
+func lookAt(all population, pid int, id string, r verify.Request) (*verify.Dump, error) {
 	// The directory stays that of this process, even when its number is given to another one.
 	dir, err := os.Open(procDir(pid))
 	if err != nil {
 		return nil, fmt.Errorf("opening the container's first process: %w", err)
 	}
 	defer dir.Close()
-	p := prober{root: "/", members: within(all, pid), pause: time.Sleep}
+	p := prober{root: "/", members: within(all.processes, pid), pause: time.Sleep}
 	p.processes()
 	p.cgroup()
 	p.kernel()
@@ -87,9 +87,11 @@ func lookAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*
 		return nil, errors.New("the container went away")
 	}
 	// Who started the container is outside it, in the network of the machine. Where that cannot be read it is unknown.
-	p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(all[pid].parent), "ns/net"))
+	starter := all.processes[pid].parent
+	p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(starter), "ns/net"))
 	// The same process mounted the container's file system: the paths of its layers are its own.
-	p.changed(p.dump.Processes[first], filepath.Join(procDir(all[pid].parent), "root"))
+	p.changed(p.dump.Processes[first], filepath.Join(procDir(starter), "root"))
+	p.strangers(all, pid, id)
 	user, capabilities, ok := p.dump.FirstIDs()
 	if !ok {
 		return nil, errors.New("the user of the container's first process could not be read")
@@ -98,14 +100,15 @@ func lookAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*
 	if err := t.do(t.enter, func() { p.try("/", r) }); err != nil {
 		return nil, fmt.Errorf("entering the container: %w", err)
 	}
+	p.recorded(starter, r.Written)
 	return &p.dump, nil
 }
 
 // askAt puts questions from the network of a container, or from that of the process that started it, which is its machine's.
-func askAt(all map[int]machineProcess, pid int, id string, r verify.Request) (*verify.Dump, error) {
+func askAt(all population, pid int, id string, r verify.Request) (*verify.Dump, error) {
 	from := pid
 	if r.Outside {
-		from = all[pid].parent
+		from = all.processes[pid].parent
 	}
 	dir, err := os.Open(procDir(from))
 	if err != nil {
@@ -147,50 +150,6 @@ func owns(pid int, id string) bool {
 	theirs, err := os.Readlink(filepath.Join(procDir(pid), "ns/user"))
 	ours, ourErr := os.Readlink("/proc/self/ns/user")
 	return err == nil && ourErr == nil && theirs == ours
-}
-
-// machineProcess is a process as its own kernel numbers it.
-type machineProcess struct {
-	parent    int
-	namespace string
-	numbers   []int // in each pid namespace, from ours inwards
-}
-
-func machineProcesses() (map[int]machineProcess, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("listing processes: %w", err)
-	}
-	out := map[int]machineProcess{}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		status, err := readBounded(filepath.Join(procDir(pid), "status"))
-		if err != nil {
-			continue // it ended meanwhile
-		}
-		p := machineProcess{}
-		for line := range strings.Lines(status) {
-			switch name, value, _ := strings.Cut(line, ":"); name {
-			case "PPid":
-				p.parent, _ = strconv.Atoi(strings.TrimSpace(value)) // what is no number has no parent here
-			case "NSpid":
-				for _, word := range strings.Fields(value) {
-					n, err := strconv.Atoi(word)
-					if err != nil {
-						return nil, fmt.Errorf("reading the numbers of process %d: %w", pid, err)
-					}
-					p.numbers = append(p.numbers, n)
-				}
-			}
-		}
-		if p.namespace, err = os.Readlink(filepath.Join(procDir(pid), "ns/pid")); err == nil {
-			out[pid] = p
-		}
-	}
-	return out, nil
 }
 
 // within returns the processes that are in the pid namespace of a process or in one below it, by their number here.
@@ -241,14 +200,24 @@ type thread struct {
 // nothing of this reaches the rest of the program: credentials, root directory and namespaces are the thread's own.
 func (t thread) do(enter func() error, f func()) error {
 	done := make(chan error)
-	go func() {
+	var run func()
+	run = func() {
 		runtime.LockOSThread() // and never unlocked: the runtime then ends the thread with the goroutine
+		if unix.Gettid() == os.Getpid() {
+			// The first thread never ends, and stands for the whole program: another one enters while this one is held.
+			again := make(chan struct{})
+			go func() { defer close(again); run() }()
+			<-again
+			runtime.UnlockOSThread()
+			return
+		}
 		err := enter()
 		if err == nil {
 			f()
 		}
 		done <- err
-	}()
+	}
+	go run()
 	return <-done
 }
 

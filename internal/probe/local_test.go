@@ -11,17 +11,17 @@ import (
 
 func TestWithin(t *testing.T) {
 	all := map[int]machineProcess{
-		1:  {0, "host", []int{1}},
-		10: {1, "host", []int{10}},           // a shim
-		20: {10, "box", []int{20, 1}},        // the container's first process
-		21: {20, "box", []int{21, 2}},        // its child
-		22: {10, "box", []int{22, 9}},        // an exec: its parent is outside
-		30: {21, "nested", []int{30, 3, 1}},  // a namespace below
-		31: {30, "nested", []int{31, 4, 2}},  // and its child
-		40: {10, "other", []int{40, 1}},      // another container
-		41: {40, "other", []int{41, 2}},      //
-		50: {40, "deeper", []int{50, 3, 1}},  // below another container
-		60: {99, "orphan", []int{60, 5, 17}}, // its parent ended meanwhile
+		1:  {parent: 0, namespace: "host", numbers: []int{1}},
+		10: {parent: 1, namespace: "host", numbers: []int{10}},           // a shim
+		20: {parent: 10, namespace: "box", numbers: []int{20, 1}},        // the container's first process
+		21: {parent: 20, namespace: "box", numbers: []int{21, 2}},        // its child
+		22: {parent: 10, namespace: "box", numbers: []int{22, 9}},        // an exec: its parent is outside
+		30: {parent: 21, namespace: "nested", numbers: []int{30, 3, 1}},  // a namespace below
+		31: {parent: 30, namespace: "nested", numbers: []int{31, 4, 2}},  // and its child
+		40: {parent: 10, namespace: "other", numbers: []int{40, 1}},      // another container
+		41: {parent: 40, namespace: "other", numbers: []int{41, 2}},      //
+		50: {parent: 40, namespace: "deeper", numbers: []int{50, 3, 1}},  // below another container
+		60: {parent: 99, namespace: "orphan", numbers: []int{60, 5, 17}}, // its parent ended meanwhile
 	}
 	if got, want := within(all, 20), map[int]int{20: 1, 21: 2, 22: 9, 30: 3, 31: 4}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

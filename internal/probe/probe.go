@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/ask"
+	"github.com/hsectl/hsectl/internal/probe/place"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -49,16 +50,17 @@ type prober struct {
 	root    string
 	members map[int]int
 	pause   func(time.Duration)
-	text    int // bytes that were read of environments and command lines
+	text    int    // bytes that were read of environments and command lines
+	sum     string // digest of the resolver's file
 	dump    verify.Dump
 
 	descriptors int  // that were looked at
 	overlooked  bool // some were not
 }
 
-// kernel notes which paths an engine has to hide here.
+// kernel notes which paths an engine has to hide here, or to make read-only.
 func (p *prober) kernel() {
-	for _, path := range verify.KernelPaths() {
+	for _, path := range slices.Concat(verify.MaskedPaths(), verify.ReadOnlyPaths()) {
 		if _, err := os.Lstat(filepath.Join(p.root, path)); err == nil {
 			p.dump.Kernel = append(p.dump.Kernel, path)
 		}
@@ -68,6 +70,10 @@ func (p *prober) kernel() {
 // try does what the request asks, in the container whose files are below target.
 func (p *prober) try(target string, r verify.Request) {
 	p.dump.Reached = reach(r.Connect)
+	wires, err := place.Wires()
+	if p.dump.Wires = wires; err != nil {
+		p.cut(verify.LookWires, err.Error())
+	}
 	p.ask(r)
 	// Where the probe may not go in, a security module perhaps, a write that fails says nothing of the container.
 	if _, err := os.Stat(target); err != nil {
@@ -75,7 +81,8 @@ func (p *prober) try(target string, r verify.Request) {
 		p.dump.Barred = p.dump.Errors[len(p.dump.Errors)-1]
 		return
 	}
-	p.dump.Foreign = foreign(target)
+	p.dump.Foreign = place.Foreign(target)
+	p.surroundings(target, r.Volumes)
 	for _, path := range r.Write {
 		p.dump.Trials = append(p.dump.Trials, verify.Trial{Path: path, Error: tryWriteIn(target, path)})
 	}
@@ -105,7 +112,7 @@ func (p *prober) ask(r verify.Request) {
 // used reads how many bytes are in the file systems that are mounted at paths of the container whose files are below target.
 func (p *prober) used(target string, paths []string) {
 	for _, path := range paths {
-		at, err := resolve(target, path)
+		at, err := place.Resolve(target, path)
 		if err != nil {
 			continue
 		}
@@ -183,7 +190,7 @@ func (p *prober) cgroup() {
 }
 
 func tryWriteIn(root, path string) string {
-	at, err := resolve(root, path)
+	at, err := place.Resolve(root, path)
 	if err != nil {
 		return errnoName(err)
 	}
@@ -242,7 +249,7 @@ func (p *prober) secrets(root, path string) {
 
 // list returns what is in a directory of the container, sorted, and an error when it holds more than the most.
 func list(root, path string, most int) ([]string, error) {
-	dir, err := resolve(root, path)
+	dir, err := place.Resolve(root, path)
 	if err != nil {
 		return nil, err
 	}

@@ -8,13 +8,14 @@ import (
 	"strconv"
 
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/kernel"
 )
 
 // namespaces reads which namespaces a process is in; only its own user may.
 func (p *prober) namespaces(pid int) {
 	p.dump.Namespaces = map[string]string{}
 	dir := filepath.Join(p.root, "proc", strconv.Itoa(pid), "ns")
-	for _, name := range verify.NamespaceNames() {
+	for _, name := range kernel.Kinds() {
 		if link, err := os.Readlink(filepath.Join(dir, name)); err == nil {
 			p.dump.Namespaces[name] = link
 		}

@@ -180,9 +180,10 @@ type Logging struct {
 
 // Verify is what must be seen on the running container, beyond the controls.
 type Verify struct {
-	Denied []string `yaml:"denied" doc:"paths to which a write must fail"`
-	Listen []int    `yaml:"listen" doc:"ports on which the service listens, and no other"`
-	Reach  []Reach  `yaml:"reach" doc:"questions that must be answered, before traffic moves to a new container and afterwards; a URL alone is asked by the service itself"`
+	Denied    []string `yaml:"denied" doc:"paths to which a write must fail"`
+	Listen    []int    `yaml:"listen" doc:"ports on which the service listens, and no other"`
+	ListenUDP []int    `yaml:"listen_udp" doc:"UDP ports on which the service listens; those published under ports need not be repeated"`
+	Reach     []Reach  `yaml:"reach" doc:"questions that must be answered, before traffic moves to a new container and afterwards; a URL alone is asked by the service itself"`
 }
 
 // Reach is a question by which a service is proven to be reachable, or to reach what it needs.

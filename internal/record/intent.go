@@ -66,6 +66,7 @@ type Service struct {
 	Labels       []Label        `json:"labels,omitempty"`
 	Denied       []string       `json:"denied,omitempty"`
 	Listen       []int          `json:"listen,omitempty"`
+	ListenUDP    []int          `json:"listenUDP,omitempty"`
 	Protocols    []Protocol     `json:"protocols,omitempty"`
 	Reach        []Reach        `json:"reach,omitempty"`
 	Metrics      *Metrics       `json:"metrics,omitempty"`
@@ -396,7 +397,7 @@ func newService(s stack.Service) Service {
 		Ports:       each(s.Ports, func(p stack.Port) Port { return Port(p) }),
 		Networks:    s.Networks, DependsOn: each(s.DependsOn, func(d stack.Dependency) Dependency { return Dependency(d) }),
 		Profiles: s.Profiles, Restart: s.Restart, Log: Log{s.Log.Driver, Size(s.Log.MaxSize), s.Log.MaxFiles, s.Log.Labels},
-		Labels: each(s.Labels, func(l stack.Label) Label { return Label(l) }), Denied: s.Denied, Listen: s.Listen, Metrics: (*Metrics)(s.Metrics),
+		Labels: each(s.Labels, func(l stack.Label) Label { return Label(l) }), Denied: s.Denied, Listen: s.Listen, ListenUDP: s.ListenUDP, Metrics: (*Metrics)(s.Metrics),
 		Protocols:  each(s.Protocols, func(p stack.Protocol) Protocol { return Protocol(p) }),
 		Reach:      each(s.Reach, func(r stack.Reach) Reach { return Reach(r) }),
 		SLO:        Objectives{Duration(s.SLO.LatencyP95), s.SLO.Availability},
@@ -466,7 +467,7 @@ func (s Service) model() stack.Service {
 		Ports:       each(s.Ports, func(p Port) stack.Port { return stack.Port(p) }),
 		Networks:    s.Networks, DependsOn: each(s.DependsOn, func(d Dependency) stack.Dependency { return stack.Dependency(d) }),
 		Profiles: s.Profiles, Restart: s.Restart, Log: stack.Log{Driver: s.Log.Driver, MaxSize: stack.Size(s.Log.MaxSize), MaxFiles: s.Log.MaxFiles, Labels: s.Log.Labels},
-		Labels: each(s.Labels, func(l Label) stack.Label { return stack.Label(l) }), Denied: s.Denied, Listen: s.Listen, Metrics: (*stack.Metrics)(s.Metrics),
+		Labels: each(s.Labels, func(l Label) stack.Label { return stack.Label(l) }), Denied: s.Denied, Listen: s.Listen, ListenUDP: s.ListenUDP, Metrics: (*stack.Metrics)(s.Metrics),
 		Protocols:  each(s.Protocols, func(p Protocol) stack.Protocol { return stack.Protocol(p) }),
 		Reach:      each(s.Reach, func(r Reach) stack.Reach { return stack.Reach(r) }),
 		SLO:        stack.Objectives{LatencyP95: time.Duration(s.SLO.LatencyP95), Availability: s.SLO.Availability},

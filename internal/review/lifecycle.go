@@ -142,6 +142,16 @@ func (s lifecycleComparison) proofs() {
 			s.change(Change{Rule: RuleControl, Control: "HSE-FS-010", Direction: Stronger, Severity: finding.Low, What: "denied path", New: p, Key: fmt.Sprintf("verify.denied[%d]", i), Reason: "verify proves that it cannot be written"})
 		}
 	}
+	for i, p := range s.new.ListenUDP {
+		if !slices.Contains(s.old.ListenUDP, p) {
+			s.change(Change{Rule: RuleControl, Control: "HSE-NET-007", Direction: Weaker, Severity: finding.Low, What: "listening UDP port", New: fmt.Sprint(p), Key: fmt.Sprintf("verify.listen_udp[%d]", i), Reason: "the service may listen on more ports"})
+		}
+	}
+	for _, p := range s.old.ListenUDP {
+		if !slices.Contains(s.new.ListenUDP, p) {
+			s.change(Change{Rule: RuleControl, Control: "HSE-NET-007", Direction: Stronger, Severity: finding.Low, What: "listening UDP port", Old: fmt.Sprint(p), Key: "verify.listen_udp", Reason: "the service may listen on fewer ports"})
+		}
+	}
 	if slices.Equal(s.old.Listen, s.new.Listen) && (s.old.Listen == nil) == (s.new.Listen == nil) {
 		return
 	}

@@ -23,7 +23,7 @@ func (s Stack) peers(service Service) []string {
 func (s Stack) Intent(service Service) policy.Intent {
 	in := policy.Intent{
 		UID: service.User.UID, GID: service.User.GID,
-		Denied: service.Denied, Networks: service.Networks, Peers: s.peers(service), Listen: service.Listen,
+		Denied: service.Denied, Networks: service.Networks, Peers: s.peers(service), Listen: service.Listen, ListenUDP: service.ListenUDP,
 		Memory: service.Limits.Memory.Bytes, CPUs: float64(service.Limits.Nano) / 1e9, PIDs: int64(service.Limits.PIDs),
 		Replicas: service.Wanted(),
 		Stop:     policy.Stop{Signal: service.Shutdown.Signal, Grace: service.Shutdown.Grace, Init: service.Init},
@@ -45,6 +45,8 @@ func (s Stack) Intent(service Service) policy.Intent {
 		m := policy.Mount{Path: w.Path, Kind: "volume", Source: w.Volume, Writable: true, Exec: true, External: external}
 		if w.Volume == "" {
 			m = policy.Mount{Path: w.Path, Kind: "tmpfs", Writable: true, Size: w.Size.Bytes, Exec: w.Exec, Owned: w.Owner.Known()}
+		} else if w.Owner.Known() {
+			in.Tops = append(in.Tops, policy.Top{Path: w.Path, UID: w.Owner.UID, GID: w.Owner.GID, Mode: w.Mode})
 		}
 		in.Writable = append(in.Writable, m)
 	}

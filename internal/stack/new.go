@@ -83,7 +83,7 @@ func newService(p *profile.Profile, name string) Service {
 		Replicas: from.Containers(), Rollout: newRollout(p, name),
 		Health: newHealth(from), Networks: from.Networks, Profiles: from.Profiles, Restart: from.Restart,
 		Log:    Log{Driver: from.Logging.Driver, MaxSize: size(from.Logging.MaxSize), MaxFiles: from.Logging.MaxFiles},
-		Denied: from.Verify.Denied, Listen: from.Verify.Listen, Extra: from.Passthrough,
+		Denied: from.Verify.Denied, Listen: from.Verify.Listen, ListenUDP: from.Verify.ListenUDP, Extra: from.Passthrough,
 	}
 	s.Protocols = newProtocols(from)
 	for _, r := range from.Verify.Reach {

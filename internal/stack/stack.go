@@ -73,6 +73,7 @@ type Service struct {
 	Labels       []Label // sorted by name
 	Denied       []string
 	Listen       []int
+	ListenUDP    []int
 	Protocols    []Protocol // sorted by port
 	Reach        []Reach
 	Metrics      *Metrics

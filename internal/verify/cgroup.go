@@ -16,6 +16,8 @@ func CgroupFiles() map[string][]string {
 		"memory": {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control", "memory.max_usage_in_bytes"},
 		"pids":   {"pids.max"},
 		"cpu":    {"cpu.cfs_quota_us", "cpu.cfs_period_us"},
+
+		"devices": {"devices.list"},
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/hsectl/hsectl/internal/verify/kernel"
 )
 
 // Look looks at a container whose first process has a number on this machine. Id is the container's whole id.
@@ -28,7 +30,7 @@ type Dump struct {
 	Foreign   bool              `json:"foreign"` // the files of the limits belong to a user outside the container's namespace
 	Trials    []Trial           `json:"trials"`  // writes
 	Secrets   []SecretFile      `json:"secrets"` // files under /run/secrets
-	Kernel    []string          `json:"kernel"`  // those of KernelPaths that this kernel has
+	Kernel    []string          `json:"kernel"`  // those of MaskedPaths and ReadOnlyPaths that this kernel has
 	Errors    []string          `json:"errors"`  // what could not be read, and why
 	Hidden    string            `json:"hidden"`  // why some processes are missing, or their state is
 	Barred    string            `json:"barred"`  // why nothing could be tried in the container's file system
@@ -45,6 +47,13 @@ type Dump struct {
 	HostNet     string            `json:"hostNet"`     // network namespace of the machine, when the looker is on it
 	Changed     *[]string         `json:"changed"`     // paths in the container's own layer; nil when it cannot be seen
 
+	Machine *Machine          `json:"machine,omitempty"` // nil where the processes of the machine cannot be seen
+	Wires   map[string][]byte `json:"wires"`             // what the kernel says of the network, by question
+	Names   kernel.Names      `json:"names"`             // files by which names are resolved
+	Special []Special         `json:"special"`           // files in writable places that give rights
+	Nodes   []kernel.Node     `json:"nodes"`             // device files in /dev
+	Tops    []Top             `json:"tops"`              // of volumes
+
 	Unfinished map[string]string `json:"unfinished,omitempty"` // why a look was not finished, by its name
 }
 
@@ -54,6 +63,10 @@ const (
 	LookExposed = "exposed"
 	LookChanged = "changed"
 	LookSockets = "sockets"
+	LookMachine = "machine"
+	LookWires   = "wires"
+	LookSpecial = "special"
+	LookNodes   = "nodes"
 )
 
 // Target is a port of another service. The caller knows the address.
@@ -100,6 +113,8 @@ type Request struct {
 	Attempt bool     `json:"attempt"` // this is the copy
 	Take    int64    `json:"take"`    // only take this much memory, in bytes, until it is killed
 	Loaded  string   `json:"-"`       // configuration that the service should have loaded, where it tells
+	Volumes []string `json:"volumes"` // paths of volumes whose top directories count
+	Written string   `json:"-"`       // where the engine keeps the resolver's file of the container, on its machine
 	Ask     *Check   `json:"ask"`     // only put this question, from the network namespace that the probe is in
 	Asks    []Check  `json:"asks"`    // questions to put from the container's network
 	Only    bool     `json:"only"`    // do nothing but ask, and read what is used
@@ -123,14 +138,23 @@ type Hold struct {
 // KernelPaths are the paths that an engine must hide from containers, where the kernel has them.
 func KernelPaths() []string { return []string{"/proc/kcore", "/proc/keys", "/proc/timer_list"} }
 
+// MaskedPaths are those that an engine may be told to hide (moby, oci/defaults.go), but for one of each processor.
+func MaskedPaths() []string {
+	return append(KernelPaths(), "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware")
+}
+
+// ReadOnlyPaths are those that an engine makes read-only, where the kernel has them.
+func ReadOnlyPaths() []string {
+	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+}
+
 // ProcessFiles are the files under /proc/PID that a probe reads of every process, and of PID 1.
 func ProcessFiles() (each, first []string) {
 	return []string{"status", "limits", "attr/current"},
-		[]string{"mountinfo", "cgroup", "net/tcp", "net/tcp6", "net/route", "net/ipv6_route", "oom_score_adj", "uid_map"}
+		[]string{"mountinfo", "cgroup", "net/tcp", "net/tcp6", "net/udp", "net/udp6", "net/route", "net/ipv6_route", "oom_score_adj", "uid_map"}
 }
 
 // OptionalFile tells a file that some kernels do not have.
-func OptionalFile(name string) bool { return name == "net/ipv6_route" || name == "uid_map" }
-
-// NamespaceNames are the files under /proc/PID/ns that are looked at.
-func NamespaceNames() []string { return []string{"pid", "ipc", "uts", "net", "user", "cgroup", "mnt"} }
+func OptionalFile(name string) bool {
+	return name == "net/ipv6_route" || name == "uid_map" || name == "net/udp6"
+}

@@ -28,6 +28,7 @@ func facts(c Container) policy.Facts {
 		f.OpenFiles, f.CoreSize = policy.Unseen[int64](why), policy.Unseen[int64](why)
 		f.Exposed = policy.Unseen[[]string](why)
 		f.Shm, f.Reach = policy.Unseen[policy.Shm](why), policy.Unseen[[]policy.Reach](why)
+		unseen(&f, why)
 		if c.Deep {
 			f.Attempts = policy.Unseen[[]policy.Trial](why)
 		}
@@ -36,7 +37,7 @@ func facts(c Container) policy.Facts {
 	d := c.Dump
 	f.Processes, f.Hidden, f.Unheld = processes(d), display.Name(d.Hidden), display.Name(d.Unfinished[LookSockets])
 	if first := d.process(1); first != nil {
-		strangeMounts(&f, first.Files["mountinfo"]) // first: what the engine says of mounts is then replaced
+		strangeMounts(&f, first.Files["mountinfo"], d.Kernel) // first: what the engine says of mounts is then replaced
 		mounts(&f, first.Files["mountinfo"])
 		for _, path := range KernelPaths() {
 			if f.Masked.Known() && !slices.Contains(d.Kernel, path) {
@@ -46,6 +47,9 @@ func facts(c Container) policy.Facts {
 		sockets(&f, *first)
 		ulimits(&f, d)
 		surface(&f, d, *first)
+		intrusions(&f, c, *first)
+	} else {
+		unseen(&f, "the container's first process was not seen")
 	}
 	cgroup(d.Cgroup).limits(&f)
 	if first := d.process(1); first != nil {

@@ -183,12 +183,15 @@ func parseListening(tables ...string) ([]int, error) {
 }
 
 // Listeners returns the ports of the same sockets by the number of their inode, by which /proc/PID/fd names them.
-func Listeners(tables ...string) (map[string]int, error) {
+func Listeners(tables ...string) (map[string]int, error) { return inState(listen, tables...) }
+
+// inState returns the ports of the sockets in a state, by the number of their inode.
+func inState(state string, tables ...string) (map[string]int, error) {
 	out := map[string]int{}
 	for _, table := range tables {
 		for i, line := range slices.Collect(strings.Lines(table)) {
 			fields := strings.Fields(line)
-			if i == 0 || len(fields) < 4 || fields[3] != listen {
+			if i == 0 || len(fields) < 4 || fields[3] != state {
 				continue
 			}
 			address, port, ok := strings.Cut(fields[1], ":")
@@ -227,8 +230,8 @@ func ListenersFirst(table string) bool {
 	return connected
 }
 
-// listen is the state of a socket that listens (include/net/tcp_states.h).
-const listen = "0A"
+// States of sockets (include/net/tcp_states.h): one that listens, and one for datagrams that takes them from everywhere.
+const listen, unconnected = "0A", "07"
 
 // connected is the state of a socket whose connection is open.
 const connected = "01"

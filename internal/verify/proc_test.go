@@ -78,7 +78,7 @@ const mountinfoText = `1018 979 0:53 / / ro,relatime master:312 - overlay overla
 1029 1018 0:64 / /tmp rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,size=65536k,mode=777,uid=1000,gid=1000
 1030 1018 254:1 /var/lib/docker/volumes/shop_data/_data /data rw,relatime master:1 - ext4 /dev/vda1 rw
 1031 1018 254:1 /srv/with\040space /srv/a\040b ro,relatime shared:7 master:1 - ext4 /dev/vda1 rw
-1032 1018 254:1 /var/lib/docker/containers/1/hosts /etc/hosts rw,relatime - ext4 /dev/vda1 rw
+1032 1018 254:1 /var/lib/docker/containers/1/hosts /etc/hosts ro,relatime - ext4 /dev/vda1 rw
 1033 1019 0:57 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
 1034 1019 0:6 /null /proc/keys rw,nosuid - devtmpfs devtmpfs rw,size=1k
 1035 1019 0:65 / /proc/acpi ro,relatime - tmpfs tmpfs ro

@@ -44,7 +44,7 @@ func TestStrangeMounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strange(table, engine, false, true)
+		return append(strange(table, engine, false), bare(table, []string{"/proc/acpi", "/proc/keys", "/proc/scsi"}, []string{"/proc/bus", "/proc/acpi", "/proc/keys"})...)
 	}
 	if found := judge(usualMounts); len(found) > 0 {
 		t.Errorf("as engines make them: %q", found)
@@ -79,6 +79,13 @@ func TestStrangeMounts(t *testing.T) {
 		"other names":       {"/var/lib/docker/containers/af80b1/hosts ", "/root/hosts ", "/etc/hosts is a mount that the engine does not make: ext4 /root/hosts"},
 		"behind a volume":   {"/var/lib/docker/volumes/shop_data/_data ", "/root ", "/data is not volume shop_data: it shows ext4 /root"},
 		"another volume":    {"/var/lib/docker/volumes/shop_data/_data ", "/var/lib/docker/volumes/other/_data ", "/data is not volume shop_data: it shows ext4 /var/lib/docker/volumes/other/_data"},
+		"no mask":           {"/proc/acpi ro", "/elsewhere ro", "/proc/acpi is not hidden: nothing is mounted on it"},
+		"a writable mask":   {"/proc/acpi ro", "/proc/acpi rw", "/proc/acpi is writable"},
+		"a tmpfs of others": {"0:96 / /tmp", "0:96 /x /tmp", "/tmp is no tmpfs of its own: tmpfs /x lies there"},
+		"no tmpfs":          {"0:96 / /tmp rw,nosuid,nodev,noexec,relatime - tmpfs", "0:96 / /tmp rw,nosuid,nodev,noexec,relatime - ext4", "/tmp is no tmpfs of its own: ext4 / lies there"},
+		"writable names":    {"/etc/hosts ro", "/etc/hosts rw", "/etc/hosts is writable"},
+		"programs in /proc": {"/proc rw,nosuid,nodev,noexec", "/proc rw,nosuid,nodev", "/proc is mounted without noexec"},
+		"a part of /proc":   {"0:90 / /proc ", "0:90 /1 /proc ", "/proc is a mount that the engine does not make: proc /1"},
 		"writable settings": {"/proc/sys ro,", "/proc/sys rw,", "/proc/sys is writable"},
 		"writable sysfs":    {"/sys ro,nosuid", "/sys rw,nosuid", "/sys is writable"},
 		"no settings":       {"174 284 0:90 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw\n", "", "/proc/sys is writable: nothing is mounted on it"},

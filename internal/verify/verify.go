@@ -16,6 +16,7 @@ import (
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify/kernel"
 	"github.com/hsectl/hsectl/internal/witness"
 )
 
@@ -46,6 +47,9 @@ type Container struct {
 	Dump    *Dump        // what a probe saw; nil when none could run
 	Error   string       // why there is no dump
 	Deep    bool         // a copy was to be tried
+
+	Wiring   *kernel.Wiring // what the engine says that it has connected it to; nil when it does not say
+	Prepared bool           // deploy has given its volumes their owners and modes
 }
 
 // Evidence is the answer of Verify.
@@ -100,6 +104,8 @@ func Verify(ctx context.Context, s stack.Stack, o Observer, options Options) (Ev
 			c.Engine.Containers = policy.Seen(names[c.Service], finding.Applied)
 		}
 		c.Engine.Calls, c.Engine.Neighbours = called[c.Service], shared(c.Service)
+		c.Engine.Strangers = strangers(c, residents, err)
+		c.Prepared = options.Rendered != nil && options.Rendered.Why == "" && !options.Rendered.Plain
 		seen[c.Service] = append(seen[c.Service], found{display.Name(c.Name), judge(s, service, c, users, declared[c.Service])})
 	}
 	for _, service := range s.Services {
@@ -134,6 +140,9 @@ func request(s stack.Service) Request {
 	r := Request{Write: []string{"/"}}
 	for _, w := range s.Writable {
 		r.Write = append(r.Write, w.Path)
+		if w.Volume != "" {
+			r.Volumes = append(r.Volumes, w.Path)
+		}
 	}
 	r.Write = append(r.Write, s.Denied...)
 	if len(s.Secrets) > 0 {
@@ -172,7 +181,7 @@ func judge(s stack.Stack, service stack.Service, c Container, users map[string][
 		}
 	}
 	for i, f := range out {
-		if f.Status == finding.Fail && (declared[f.Control] == finding.Pass || f.Control == policy.WholeComparison) {
+		if f.Status == finding.Fail && (declared[f.Control] == finding.Pass || policy.AsRendered(f.Control)) {
 			out[i].Status = finding.Drift
 			out[i].Severity = max(f.Severity, finding.High)
 			out[i].Remedy = "the profile is right and the container is not: hsectl deploy"

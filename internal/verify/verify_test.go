@@ -13,6 +13,7 @@ import (
 	"github.com/hsectl/hsectl/internal/policy/controls"
 	"github.com/hsectl/hsectl/internal/profile/parser"
 	"github.com/hsectl/hsectl/internal/stack"
+	"github.com/hsectl/hsectl/internal/verify/kernel"
 	"github.com/hsectl/hsectl/internal/witness"
 	"github.com/hsectl/hsectl/profiles"
 )
@@ -65,19 +66,25 @@ func container(s stack.Stack) Container {
 	applied.Reach = policy.Seen([]policy.Reach(nil), finding.Applied)
 	applied.Origin = policy.Seen(policy.Origin{User: "1000"}, finding.Applied)
 	mountinfo := strings.Replace(mountinfoText, "1031 1018 254:1 /srv/with\\040space /srv/a\\040b ro,relatime shared:7 master:1 - ext4 /dev/vda1 rw\n", "", 1)
-	mountinfo += "1038 1019 0:56 /sys /proc/sys ro,relatime - proc proc rw\n"
+	mountinfo += "1038 1019 0:56 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw\n"
 	files := func() map[string]string {
 		return map[string]string{"status": statusText, "limits": limitsText, "attr/current": "docker-default (enforce)\n"}
 	}
 	first := files()
-	maps.Copy(first, map[string]string{"mountinfo": mountinfo, "cgroup": "0::/\n", "net/tcp": tcpHead + "0: 00000000:0BB9 00000000:0000 0A\n", "net/tcp6": tcpHead})
-	return Container{Name: "shop-app-1", Service: "app", Engine: applied, Dump: &Dump{
+	maps.Copy(first, map[string]string{"mountinfo": mountinfo, "cgroup": "0::/\n", "net/tcp": tcpHead + "0: 00000000:0BB9 00000000:0000 0A\n", "net/tcp6": tcpHead, "net/udp": tcpHead})
+	wires := map[string][]byte{}
+	for name := range kernel.Questions() {
+		wires[name] = nil
+	}
+	return Container{Name: "shop-app-1", Service: "app", Engine: applied, Wiring: &kernel.Wiring{Hostname: "app"}, Dump: &Dump{
+		Machine: &Machine{Home: home("c0ffee")}, Wires: wires, Tops: []Top{{"/data", 1000, 1000, 0o700}},
+		Names:     kernel.Names{Files: map[string]string{kernel.HostsFile: "127.0.0.1 localhost\n", kernel.ResolverFile: "nameserver 127.0.0.11\n", kernel.HostnameFile: "app\n"}},
 		Processes: []RawProcess{{PID: 1, Files: first}, {PID: 7, Files: files()}},
 		Cgroup: map[string]string{"memory.max": "1073741824\n", "memory.swap.max": "0\n", "pids.max": "200\n", "cpu.max": "200000 100000\n",
 			"memory.events": "oom_kill 0\n"},
 		Trials:  []Trial{{Path: "/", Error: "EROFS"}, {Path: "/data"}, {Path: "/tmp"}, {Path: "/etc", Error: "EROFS"}},
 		Secrets: []SecretFile{{Name: "token", Mode: 0o400, Readable: true}},
-		Kernel:  []string{"/proc/kcore", "/proc/keys"}, EnvironRead: 2,
+		Kernel:  []string{"/proc/kcore", "/proc/keys", "/proc/acpi", "/sys/firmware"}, EnvironRead: 2,
 	}}
 }
 
@@ -210,7 +217,7 @@ func TestDrift(t *testing.T) {
 		"a write succeeded":    {func(c *Container) { c.Dump.Trials[0].Error = "" }, "HSE-FS-001"},
 		"tmpfs without size":   {replace("size=65536k,mode=777", "mode=777", "mountinfo"), "HSE-FS-002"},
 		"tmpfs with exec":      {replace("/tmp rw,nosuid,nodev,noexec", "/tmp rw,nosuid,nodev", "mountinfo"), "HSE-FS-002"},
-		"another volume":       {replace("/etc/hosts rw", "/etc/extra rw", "mountinfo"), "HSE-FS-002"},
+		"another volume":       {replace("/etc/hosts ro", "/etc/extra rw", "mountinfo"), "HSE-FS-002"},
 		"shared mount":         {replace("/data rw,relatime master:1", "/data rw,relatime shared:1", "mountinfo"), "HSE-FS-006"},
 		"as root":              {replace("Uid:\t1000\t1000", "Uid:\t0\t0", "status"), "HSE-USR-001"},
 		"a capability":         {replace("CapBnd:\t0000000000000400", "CapBnd:\t0000000000200400", "status"), "HSE-CAP-001"},

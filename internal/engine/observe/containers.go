@@ -75,6 +75,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 		requests[i] = ask(c.Config.Labels[engine.ComposeService])
 		requests[i].Connect = addressed(requests[i].Connect, list)
 		requests[i].Asks = own(requests[i].Asks, c)
+		requests[i].Written = c.ResolvConfPath
 	}
 	if obs.probes.oneProbe && !daemon.Rootless {
 		if round.local, err = obs.probes.surveyed(ctx, project, list, requests); err != nil {
@@ -86,7 +87,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 	for i, c := range list {
 		wg.Go(func() error {
 			service, r := c.Config.Labels[engine.ComposeService], requests[i]
-			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, daemon.Now)}
+			out[i] = verify.Container{Name: strings.TrimPrefix(c.Name, "/"), Service: service, Deep: r.Deep, Engine: applied(c, networks, daemon.Now), Wiring: wiring(c, networks)}
 			surface(&out[i].Engine, c)
 			out[i].Engine.Engine = is(obs.engine.Version())
 			out[i].Engine.Remap = is(policy.Remap{Engine: daemon.Remaps})
@@ -108,7 +109,7 @@ func (obs *Observer) Containers(ctx context.Context, project string, ask func(st
 	for i, c := range list {
 		out[i].Engine.Differences = differ.facts[c.ID]
 		for j, m := range out[i].Engine.Mounts.Value {
-			out[i].Engine.Mounts.Value[j].Local = differ.local[m.Volume]
+			out[i].Engine.Mounts.Value[j].Local, out[i].Engine.Mounts.Value[j].Device = differ.local[m.Volume], differ.devices[m.Volume]
 		}
 	}
 	return out, ctx.Err()
@@ -127,6 +128,7 @@ func (obs *Observer) networks(ctx context.Context, project string) (map[string]p
 			Name:     strings.TrimPrefix(n.Name, project+"_"),
 			Internal: n.Internal || n.Driver == "bridge" && !masquerade,
 			Default:  n.Name == "bridge",
+			Driver:   n.Driver,
 		}
 	}
 	return out, nil
@@ -179,9 +181,6 @@ func appliedMounts(c engine.Container) []policy.Mount {
 		kind := string(m.Type)
 		if kind != "volume" && kind != "tmpfs" {
 			kind = "bind"
-		}
-		if m.Destination == "/run/secrets" && kind == "volume" {
-			continue // judged as secrets
 		}
 		out = append(out, policy.Mount{Path: m.Destination, Kind: kind, Source: m.Source, Volume: volumeOf(m), Writable: m.RW, Exec: true, SUID: true, Dev: true,
 			Shared: m.Propagation == "shared" || m.Propagation == "rshared"}) // a slave sees the host's mounts come and go, and shows it none

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/containerd/errdefs"
@@ -31,12 +32,15 @@ type differences struct {
 	networks   map[string][]drift.Difference // by name on the engine
 	volumes    map[string][]drift.Difference // likewise
 	local      map[string]bool               // volumes that are directories of the engine's own
+	devices    map[string]string             // paths of the machine that volumes show, by their options
 }
 
 // comparison is what verify is told of it.
 type comparison struct {
 	facts map[string]policy.Fact[[]string] // by id
 	local map[string]bool                  // volumes that are directories of the engine's own, by name
+
+	devices map[string]string // paths of the machine that volumes show, by name
 }
 
 // compared says of each container, by its id, in which of its fields, and of those of its networks and volumes, it is not what was
@@ -60,7 +64,7 @@ func (obs *Observer) compared(ctx context.Context, list []engine.Container, info
 		}
 		out.facts[c.ID] = policy.Seen(found.of(c), finding.Applied)
 	}
-	out.local = found.local
+	out.local, out.devices = found.local, found.devices
 	return out
 }
 
@@ -111,7 +115,7 @@ const composeDirectory = "com.docker.compose.project.working_dir"
 
 // differences compares all containers of a stack, its networks and its volumes with what was rendered.
 func (obs *Observer) differences(ctx context.Context, list []engine.Container, info json.RawMessage, of verify.Rendered) (differences, error) {
-	out := differences{map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string]bool{}}
+	out := differences{map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string][]drift.Difference{}, map[string]bool{}, map[string]string{}}
 	requests, err := expectation.Read(ctx, obs.engine, expectation.Source{File: of.File, Environment: of.Environment, Dir: directory(list, of)})
 	if err != nil {
 		return out, err
@@ -160,6 +164,9 @@ func (obs *Observer) differences(ctx context.Context, list []engine.Container, i
 			return out, fmt.Errorf("reading volume %s: %w", name, err)
 		}
 		out.local[name] = v.Driver == "local" && len(v.Options) == 0
+		if v.Driver == "local" && strings.Contains(v.Options["o"], "bind") {
+			out.devices[name] = v.Options["device"]
+		}
 	}
 	for name := range requests.Volumes {
 		raw, exists := w.stackVolumes[name]

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/verify"
+	"github.com/hsectl/hsectl/internal/verify/kernel"
 )
 
 // surface adds what the engine says of a container beyond its own files.
@@ -184,4 +186,32 @@ func allowed(c engine.Container, list []engine.Container, targets []verify.Targe
 		}
 	}
 	return is(out)
+}
+
+// wiring says what the engine has connected a container to.
+func wiring(c engine.Container, networks map[string]policy.Network) *kernel.Wiring {
+	h := c.HostConfig
+	w := &kernel.Wiring{Shared: h.NetworkMode.IsHost() || h.NetworkMode.IsContainer(), Hostname: c.Config.Hostname, Domain: c.Config.Domainname,
+		Hosts: h.ExtraHosts, Search: h.DNSSearch, Options: h.DNSOptions}
+	for _, server := range h.DNS {
+		w.Servers = append(w.Servers, server.String())
+	}
+	for name, to := range c.Networks() {
+		if to == nil || name == "none" {
+			continue
+		}
+		e := kernel.End{Network: name, Driver: networks[name].Driver}
+		for _, a := range []netip.Prefix{netip.PrefixFrom(to.IPAddress, to.IPPrefixLen), netip.PrefixFrom(to.GlobalIPv6Address, to.GlobalIPv6PrefixLen)} {
+			if a.IsValid() {
+				e.Addresses = append(e.Addresses, a)
+			}
+		}
+		for _, g := range []netip.Addr{to.Gateway, to.IPv6Gateway} {
+			if g.IsValid() {
+				e.Gateways = append(e.Gateways, g)
+			}
+		}
+		w.Ends = append(w.Ends, e)
+	}
+	return w
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/images"
+	"github.com/hsectl/hsectl/internal/policy/intrusion"
 	"github.com/hsectl/hsectl/internal/policy/platform"
 )
 
@@ -20,6 +21,7 @@ func All() []policy.Control {
 	for _, group := range [][]policy.Control{
 		filesystem(), users(), capabilities(), privileges(), kernel(), namespaces(), network(), resources(), lifecycles(),
 		health(), secrets(), logging(), images.Controls(), entries(), unjudged(), rendered(), backups(), transport(), calls(), neighbours(),
+		intrusion.Controls(),
 	} {
 		all = append(all, group...)
 	}

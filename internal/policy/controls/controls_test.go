@@ -299,7 +299,7 @@ func stopping() []broken {
 // Every control is seen to pass, to fail and not to know.
 func TestControls(t *testing.T) {
 	answers := map[string]map[finding.Status]bool{}
-	for _, group := range [][]broken{filesystem(), processControls(), networkAndResources(), stopping()} {
+	for _, group := range [][]broken{filesystem(), processControls(), networkAndResources(), stopping(), intrusions()} {
 		for _, c := range group {
 			t.Run(c.control+" "+c.name, func(t *testing.T) {
 				f, in := proper(), granted()

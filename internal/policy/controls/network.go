@@ -171,7 +171,7 @@ func egress(f policy.Facts, in policy.Intent) policy.Verdict {
 }
 
 func listening(f policy.Facts, in policy.Intent) policy.Verdict {
-	if in.Listen == nil {
+	if in.Listen == nil && in.ListenUDP == nil {
 		return policy.NotApplicable(finding.Declared, "the profile does not say on which ports the service listens")
 	}
 	if !f.Listening.Known() {
@@ -188,11 +188,46 @@ func listening(f policy.Facts, in policy.Intent) policy.Verdict {
 			wrong = append(wrong, fmt.Sprintf("port %d is declared but not open", p))
 		}
 	}
+	wrong = append(wrong, datagrams(f, in)...)
 	if len(wrong) > 0 {
 		return policy.Fail(f.Listening.Tier, "%s", strings.Join(wrong, "; "))
 	}
+	if !f.UDP.Known() && f.UDP.Why != "" {
+		return policy.Unknown(f.UDP, "the UDP sockets")
+	}
 	return policy.Pass(f.Listening.Tier, "listens on %v", in.Listen)
 }
+
+// datagrams says what is wrong with the UDP ports. Those that a kernel gives to clients are not counted: a client that waits for
+// an answer looks just like a server.
+func datagrams(f policy.Facts, in policy.Intent) []string {
+	declared := slices.Clone(in.ListenUDP)
+	for _, p := range in.Ports {
+		if p.Protocol == "udp" {
+			declared = append(declared, p.Container)
+		}
+	}
+	first := firstOfClients
+	if slices.Contains(f.Sysctls.Value, "net.ipv4.ip_local_port_range") {
+		first = firstAllowed
+	}
+	var wrong []string
+	for _, p := range f.UDP.Value {
+		if !slices.Contains(declared, p) && (p < first || p > lastOfClients && first == firstOfClients) {
+			wrong = append(wrong, fmt.Sprintf("port %d/udp is open but not declared", p))
+		}
+	}
+	for _, p := range in.ListenUDP {
+		if f.UDP.Known() && !slices.Contains(f.UDP.Value, p) {
+			wrong = append(wrong, fmt.Sprintf("port %d/udp is declared but not open", p))
+		}
+	}
+	return wrong
+}
+
+// A kernel gives ports of this range to clients (ip(7), ip_local_port_range). A parameter can make it as large as a user without
+// privileges may bind.
+const firstOfClients, lastOfClients, firstAllowed = 32768, 60999, 1024
 
 func network() []policy.Control {
 	return []policy.Control{
@@ -237,9 +272,9 @@ func network() []policy.Control {
 			Remedy:     "let two services share a network only when they need to reach each other",
 			Predicate:  reach},
 		{ID: "HSE-NET-007", Title: "The service listens on the declared ports only", Severity: finding.Medium, Key: "verify", Runtime: true,
-			Rationale:  "This detects debuggers and admin ports that came with the image.",
+			Rationale:  "This detects debuggers and admin ports that came with the image. UDP ports count as well, but for those that the kernel gives to clients (32768 to 60999).",
 			References: []string{"CIS 5.9", "NIST SP 800-190 4.4.5"},
-			Remedy:     "close the port, or add it to verify.listen",
+			Remedy:     "close the port, or add it to verify.listen, one for UDP to verify.listen_udp",
 			Predicate:  listening},
 		{ID: "HSE-NET-008", Title: "No host name resolves to the host or to a metadata service", Severity: finding.Low,
 			Rationale:  "host-gateway and 169.254.169.254 lead out of the container's own networks.",

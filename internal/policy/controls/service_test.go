@@ -24,6 +24,7 @@ func granted() policy.Intent {
 		},
 		Today: guards().Data.AsOf.Time, Engine: guards(),
 		Denied:   []string{"/etc"},
+		Tops:     []policy.Top{{Path: "/data", UID: 1000, GID: 1000, Mode: 0o700}},
 		Loaded:   "cafe",
 		Ports:    []policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"}},
 		Networks: []string{"backend", "edge"}, Peers: []string{"db"}, Listen: []int{80},

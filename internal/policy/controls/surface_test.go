@@ -19,6 +19,7 @@ func goodIntent() policy.Intent {
 		Denied: []string{"/etc"}, Ports: []policy.Port{{Address: "127.0.0.1", Host: 8080, Container: 8080, Protocol: "tcp"}}, Networks: []string{"back"}, Peers: []string{"db"}, Listen: []int{8080},
 		Memory: 64 << 20, CPUs: 0.5, PIDs: 50, Stop: policy.Stop{Signal: "SIGTERM", Grace: 10 * time.Second}, Secrets: []string{"token"}, Image: "app:1",
 		Today: guards().Data.AsOf.Time, Engine: guards(),
+		Tops: []policy.Top{{Path: "/data", UID: 1000, GID: 1000, Mode: 0o700}},
 	}
 }
 
@@ -151,6 +152,8 @@ func surface() policy.Surface {
 		Entries:    seen(policy.Entries{Covered: time.Hour}),
 		Neighbours: seen([]policy.Neighbour(nil)),
 		Calls:      policy.Seen([]policy.Call{{From: "host", What: "port 127.0.0.1:8080", OK: true, Text: "status 200, 2 bytes"}}, finding.Behaved),
+		Intrusion: policy.Intrusion{Strangers: seen([]string(nil)), Wiring: seen([]string(nil)), Names: seen([]string(nil)), Special: seen([]string(nil)), Openable: seen([]string(nil)),
+			UDP: seen([]int{40000}), Tops: seen([]policy.Top{{Path: "/data", UID: 1000, GID: 1000, Mode: 0o700, Prepared: true}})},
 	}
 }
 

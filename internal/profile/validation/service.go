@@ -378,9 +378,11 @@ func (v *serviceValidator) rest() {
 			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.denied"), i), "write the whole path", "path %q is not absolute", p)
 		}
 	}
-	for i, p := range v.s.Verify.Listen {
-		if p < 1 || p > 65535 {
-			v.bad(fmt.Sprintf("%s[%d]", v.at("verify.listen"), i), "", "port %d is out of range 1 to 65535", p)
+	for key, ports := range map[string][]int{"verify.listen": v.s.Verify.Listen, "verify.listen_udp": v.s.Verify.ListenUDP} {
+		for i, p := range ports {
+			if p < 1 || p > 65535 {
+				v.bad(fmt.Sprintf("%s[%d]", v.at(key), i), "", "port %d is out of range 1 to 65535", p)
+			}
 		}
 	}
 	v.reach()

@@ -1,4 +1,4 @@
-package probe
+package place
 
 import (
 	"os"
@@ -11,9 +11,9 @@ import (
 // maxLinks is the kernel's own bound on links in one path (path_resolution(7)).
 const maxLinks = 40
 
-// resolve returns where a path of a container lies below root. Links are followed as the container would follow them: an
+// Resolve returns where a path of a container lies below root. Links are followed as the container would follow them: an
 // absolute one begins at the container's root, and none leads out of it. What does not exist is left as it is.
-func resolve(root, name string) (string, error) {
+func Resolve(root, name string) (string, error) {
 	rest := strings.Split(name, "/")
 	at := "/"
 	for links := 0; len(rest) > 0; {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package probe
+package place
 
 import (
 	"os"
@@ -38,11 +38,11 @@ func TestForeign(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := foreign(root); got != c.want {
+		if got := Foreign(root); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if foreign(t.TempDir()) {
+	if Foreign(t.TempDir()) {
 		t.Error("no file at all is taken for one that is not writable")
 	}
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package probe
+package place
 
 import (
 	"errors"
@@ -29,23 +29,12 @@ func TestResolve(t *testing.T) {
 		"/": "", "/run/lock": "run/lock", "/var/run/lock": "run/lock", "/var/up/lock": "run/lock", "/data/same": "data/deep",
 		"/../../run": "run", "/etc/passwd": "nowhere/passwd", "/none/x": "none/x",
 	} {
-		got, err := resolve(root, name)
+		got, err := Resolve(root, name)
 		if err != nil || got != filepath.Join(root, want) {
 			t.Errorf("%s leads to %s, %v; want %s", name, got, err, want)
 		}
 	}
-	if _, err := resolve(root, "/loop"); !errors.Is(err, syscall.ELOOP) {
+	if _, err := Resolve(root, "/loop"); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("a link to itself: %v", err)
-	}
-}
-
-// A pipe without a reader does not block the probe.
-func TestTryWritePipe(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := tryWrite(pipe); got != "ENXIO" {
-		t.Errorf("got %q, want ENXIO", got)
 	}
 }
