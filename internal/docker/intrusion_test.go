@@ -167,7 +167,7 @@ func intrusions() []intrusion {
 		}},
 		{"a process in the control group", "HSE-NS-007", "sleep is in its control group", true, func(i intruder) func() {
 			pid, end := i.start("sleep", "600")
-			if err := os.WriteFile(filepath.Join(groupOf(i), "cgroup.procs"), []byte(fmt.Sprint(pid)), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(groupOf(i, "memory"), "cgroup.procs"), []byte(fmt.Sprint(pid)), 0o600); err != nil {
 				i.Fatal(err)
 			}
 			return end
@@ -210,6 +210,15 @@ func intrusions() []intrusion {
 			}
 			return func() { _ = os.Remove(at) }
 		}},
+		{"a rule for devices", "HSE-KRN-011", "the control group allows device b 8:", false, func(i intruder) func() {
+			write := func(file string) error {
+				return os.WriteFile(filepath.Join(groupOf(i, "devices"), file), []byte("b 8:0 rwm"), 0o600)
+			}
+			if err := write("devices.allow"); err != nil {
+				i.Skipf("control groups of version 2, or rules that may not be changed here: %v", err)
+			}
+			return func() { _ = write("devices.deny") }
+		}},
 		{"a volume of everybody", "HSE-FS-013", "/data has mode 0777", false, func(i intruder) func() {
 			if err := os.Chmod(i.volume(), 0o777); err != nil {
 				i.Fatal(err)
@@ -243,8 +252,8 @@ func intrusions() []intrusion {
 	}
 }
 
-// groupOf is the directory of the container's control group: of version 2, or of the memory controller.
-func groupOf(i intruder) string {
+// groupOf is the directory of the container's control group: of version 2, or of a controller of version 1.
+func groupOf(i intruder, controller string) string {
 	i.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", i.c.State.Pid))
 	if err != nil {
@@ -252,10 +261,8 @@ func groupOf(i intruder) string {
 	}
 	for line := range strings.Lines(string(text)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		for _, dir := range []string{filepath.Join("/sys/fs/cgroup", parts[2]), filepath.Join("/sys/fs/cgroup", parts[1], parts[2])} {
-			if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil && strings.Contains(parts[2], i.c.ID) {
-				return dir
-			}
+		if dir := filepath.Join("/sys/fs/cgroup", parts[1], parts[2]); (parts[1] == controller || parts[1] == "") && strings.Contains(parts[2], i.c.ID) {
+			return dir
 		}
 	}
 	i.Fatal("the control group is not mounted here")

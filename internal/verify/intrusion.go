@@ -58,7 +58,7 @@ func intrusions(f *policy.Facts, c Container, first RawProcess) {
 	f.UDP = datagramPorts(first)
 	f.Wiring, f.Names = wiring(c)
 	f.Special = special(d)
-	f.Openable = openable(*f, d)
+	f.Openable = openable(*f, d, first)
 	f.Tops = tops(c)
 }
 
@@ -127,9 +127,9 @@ func special(d *Dump) policy.Fact[[]string] {
 	return policy.Seen(out, finding.Effective)
 }
 
-// openable holds device files, and where they can be read the rules of the control group, against those of every container. A container
-// that was given devices is judged by what was asked for.
-func openable(f policy.Facts, d *Dump) policy.Fact[[]string] {
+// openable holds device files, and on version 1 of control groups the rules of the container's own, against those of every container. A
+// container that was given devices is judged by what was asked for.
+func openable(f policy.Facts, d *Dump, first RawProcess) policy.Fact[[]string] {
 	if f.Privileged.Value || len(f.Devices.Value) > 0 {
 		return policy.Fact[[]string]{}
 	}
@@ -137,7 +137,11 @@ func openable(f policy.Facts, d *Dump) policy.Fact[[]string] {
 		return policy.Unseen[[]string](display.Name(why + d.Barred))
 	}
 	out := kernel.StrangeNodes(d.Nodes)
-	if rules, ok := d.Cgroup["devices.list"]; ok {
+	if kernel.OwnGroup(first.Files["cgroup"], "devices") {
+		rules, ok := d.Cgroup["devices.list"]
+		if !ok {
+			return policy.Unseen[[]string]("the rules of the control group could not be read")
+		}
 		found, err := kernel.StrangeRules(rules)
 		if err != nil {
 			return policy.Unseen[[]string](err.Error())

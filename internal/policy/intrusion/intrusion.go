@@ -60,11 +60,11 @@ func Controls() []policy.Control {
 			References: []string{"CIS 4.8", "OWASP Docker rule 4"},
 			Remedy:     "find out who put it there, and remove it; a tmpfs is mounted so that it does not count",
 		}, "the files in writable places", "no setuid, setgid or device file, and none with capabilities", func(f policy.Facts) policy.Fact[[]string] { return f.Special }),
-		row(policy.Control{ID: "HSE-KRN-011", Title: "Only the devices of every container can be used", Severity: finding.High,
+		devices(policy.Control{ID: "HSE-KRN-011", Title: "Only the devices of every container can be used", Severity: finding.High,
 			Rationale:  "Rules for devices of a running container can be changed behind the engine, and device files can be made: what counts is what the kernel allows. Control groups of version 2 do not tell their rules; there the device files in the container count.",
 			References: []string{"CIS 5.18", "NIST SP 800-190 4.4.3"},
 			Remedy:     "replace the container: hsectl deploy",
-		}, "the devices", "no other device than those of every container", func(f policy.Facts) policy.Fact[[]string] { return f.Openable }),
+		}),
 		{ID: "HSE-FS-013", Title: "Volumes belong to the service's user, with the declared mode", Severity: finding.Medium, Key: "writable", Runtime: true,
 			Rationale:  "A volume whose top directory belongs to another user, or that everybody may write, is read and changed by others.",
 			References: []string{"OWASP Docker rule 8", "NIST SP 800-190 4.5.5"},
@@ -72,6 +72,22 @@ func Controls() []policy.Control {
 			Applies:    func(f policy.Facts) bool { return f.Tops.Known() || f.Tops.Why != "" },
 			Predicate:  tops},
 	}
+}
+
+// devices wants no other device than those of every container, and says what was not seen.
+func devices(c policy.Control) policy.Control {
+	list := func(f policy.Facts) policy.Fact[[]string] { return f.Openable }
+	c.Runtime = true
+	applies, rules := none(list, "the devices", "no other device than those of every container, by the device files and by the rules")
+	_, files := none(list, "the devices", "no other device file than those of every container; control groups of version 2 do not tell their rules")
+	c.Applies = applies
+	c.Predicate = func(f policy.Facts, in policy.Intent) policy.Verdict {
+		if f.Cgroup.Value.V2 {
+			return files(f, in)
+		}
+		return rules(f, in)
+	}
+	return c
 }
 
 // tops holds the top directories of volumes against what deploy gives them. Without a deploy the engine and the image have made

@@ -108,6 +108,17 @@ func hierarchies(text string) map[string]string {
 	return out
 }
 
+// OwnGroup reports whether a process has a control group of its container for a controller of version 1. An engine without root makes
+// none: then the rules of a group are not about the container.
+func OwnGroup(groups, controller string) bool {
+	for controllers, path := range hierarchies(groups) {
+		if slices.Contains(strings.Split(controllers, ","), controller) {
+			return len(Containers(path)) > 0
+		}
+	}
+	return false
+}
+
 // identity is the whole id of a container.
 var identity = regexp.MustCompile(`[0-9a-f]{64}`)
 
