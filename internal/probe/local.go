@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hsectl/hsectl/internal/probe/place"
 	"github.com/hsectl/hsectl/internal/verify"
 )
 
@@ -91,7 +92,10 @@ func lookAt(all population, pid int, id string, r verify.Request) (*verify.Dump,
 	p.dump.HostNet, _ = os.Readlink(filepath.Join(procDir(starter), "ns/net"))
 	// The same process mounted the container's file system: the paths of its layers are its own.
 	p.changed(p.dump.Processes[first], filepath.Join(procDir(starter), "root"))
-	p.strangers(all, pid, id)
+	var cut string
+	if p.dump.Machine, cut = strangers(all, pid, id, p.members, p.pause); cut != "" {
+		p.cut(verify.LookMachine, cut)
+	}
 	user, capabilities, ok := p.dump.FirstIDs()
 	if !ok {
 		return nil, errors.New("the user of the container's first process could not be read")
@@ -100,7 +104,7 @@ func lookAt(all population, pid int, id string, r verify.Request) (*verify.Dump,
 	if err := t.do(t.enter, func() { p.try("/", r) }); err != nil {
 		return nil, fmt.Errorf("entering the container: %w", err)
 	}
-	p.recorded(starter, r.Written)
+	p.dump.Names.Machine, p.dump.Names.Written = place.Recorded(filepath.Join(procDir(starter), "root"), r.Written, p.sum)
 	return &p.dump, nil
 }
 

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hsectl/hsectl/internal/verify"
 	"github.com/hsectl/hsectl/internal/verify/kernel"
@@ -110,19 +112,15 @@ func processOf(pid int) (machineProcess, error) {
 	return p, errors.Join(err, readErr)
 }
 
-// strangers notes the processes of the machine that are in the place of a container and are none of its own. Where those of
-// the machine may not be looked at nothing is noted.
-func (p *prober) strangers(all population, pid int, id string) {
+// strangers are the processes of the machine that are in the place of a container and are none of its own: members are those in its pid
+// namespace. Where those of the machine may not be looked at there is no answer; why some were not seen is told.
+func strangers(all population, pid int, id string, members map[int]int, pause func(time.Duration)) (*verify.Machine, string) {
 	first, err := processOf(pid)
 	starter, starterErr := processOf(all.processes[pid].parent)
 	if err != nil || starterErr != nil || starter.namespace == "" {
-		return
+		return nil, ""
 	}
 	home := kernel.Home{ID: id, Place: first.place, Machine: starter.place}
-	p.dump.Machine = &verify.Machine{Home: home}
-	if all.cut != "" {
-		p.cut(verify.LookMachine, all.cut)
-	}
 	candidates := map[int]bool{}
 	for _, kind := range home.Own() {
 		for _, other := range all.at[home.Place.Namespaces[kind]] {
@@ -134,7 +132,8 @@ func (p *prober) strangers(all population, pid int, id string) {
 	}
 	delete(candidates, pid)
 	delete(candidates, os.Getpid()) // which looks
-	p.dump.Machine.Strangers = p.settle(home, slices.Sorted(maps.Keys(candidates)))
+	found, cut := settle(home, slices.Sorted(maps.Keys(candidates)), members, pause)
+	return &verify.Machine{Home: home, Strangers: found}, cmp.Or(cut, all.cut)
 }
 
 // Bounds on the wait for a process that may be on its way: one of the runtime, which enters the container step by step, and another one.
@@ -142,24 +141,23 @@ const runtimeTries, strangerTries = settleTries, 8
 
 // settle looks at processes until each has become one of the container's, has ended, or stays a stranger. All are waited for
 // together.
-func (p *prober) settle(home kernel.Home, candidates []int) []kernel.Process {
-	var out []kernel.Process
+func settle(home kernel.Home, candidates []int, members map[int]int, pause func(time.Duration)) (out []kernel.Process, cut string) {
 	for try := 0; len(candidates) > 0; try++ {
 		candidates = slices.DeleteFunc(candidates, func(pid int) bool {
 			is, err := processOf(pid)
 			if gone(err) || is.zombie {
 				return true
 			}
-			_, member := p.members[pid]
+			_, member := members[pid]
 			seen := kernel.Process{PID: pid, Name: is.name, Place: is.place, Inside: member || is.namespace == home.Place.Namespaces["pid"]}
 			if _, _, strange := home.Shares(seen); !strange && err == nil {
 				return true
 			}
-			if most := strangerTries; try < most || strings.HasPrefix(is.name, "runc") && try < runtimeTries {
+			if try < strangerTries || strings.HasPrefix(is.name, "runc") && try < runtimeTries {
 				return false
 			}
 			if err != nil {
-				p.cut(verify.LookMachine, fmt.Sprintf("process %d: %v", pid, err))
+				cut = fmt.Sprintf("process %d: %v", pid, err)
 			}
 			if len(out) < maxStrangers {
 				out = append(out, seen)
@@ -167,10 +165,10 @@ func (p *prober) settle(home kernel.Home, candidates []int) []kernel.Process {
 			return true
 		})
 		if len(candidates) > 0 {
-			p.pause(settlePause)
+			pause(settlePause)
 		}
 	}
-	return out
+	return out, cut
 }
 
 // maxStrangers bounds what is told of one container.

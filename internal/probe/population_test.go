@@ -60,38 +60,12 @@ func TestStrangersAreFound(t *testing.T) {
 		t.Errorf("this process: %+v", own)
 	}
 	waited := 0
-	p := prober{root: "/", members: map[int]int{}, pause: func(time.Duration) { waited++ }}
-	p.strangers(all, home, id)
-	m := p.dump.Machine
-	if m == nil || len(m.Strangers) != 1 || m.Strangers[0].PID != guest || waited != strangerTries {
+	m, cut := strangers(all, home, id, nil, func(time.Duration) { waited++ })
+	if m == nil || cut != "" || len(m.Strangers) != 1 || m.Strangers[0].PID != guest || waited != strangerTries {
 		t.Fatalf("waited %d times: %+v", waited, m)
 	}
 	if kinds, group, strange := m.Home.Shares(m.Strangers[0]); !strange || group || !slices.Equal(kinds, []string{"uts"}) {
 		t.Errorf("it shares %v, %v, %v", kinds, group, strange)
-	}
-}
-
-// The files of names leave without what is no name, and a file that is too long not at all.
-func TestNamesAreReduced(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	lay(t, root, "etc/hosts", "127.0.0.1 localhost # hunter2\npassword hunter2\n")
-	lay(t, root, "etc/resolv.conf", "nameserver 127.0.0.11\n")
-	lay(t, root, "etc/hostname", strings.Repeat("x", maxNamesBytes+1))
-	lay(t, root, "proc/7/root/engine/resolv.conf.hash", "sha256:b2b38e4d2e2a0a6a1e2d0a0a6b2a3d1f\n")
-	p := prober{root: root}
-	p.names(root)
-	if _, ok := p.dump.Names.Files[kernel.HostnameFile]; ok || p.dump.Names.Files[kernel.HostsFile] != "127.0.0.1 localhost\n?\n" {
-		t.Errorf("%+v", p.dump.Names)
-	}
-	p.recorded(7, "/engine/resolv.conf")
-	if p.dump.Names.Written {
-		t.Error("another file is taken for the engine's own")
-	}
-	lay(t, root, "proc/7/root/engine/resolv.conf.hash", p.sum+"\n")
-	p.recorded(7, "/engine/resolv.conf")
-	if !p.dump.Names.Written {
-		t.Error("the engine's own file is not recognised")
 	}
 }
 

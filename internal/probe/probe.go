@@ -91,6 +91,25 @@ func (p *prober) try(target string, r verify.Request) {
 	}
 }
 
+// surroundings looks at the place that the thread is in: at the network, and at what lies in the container below target.
+func (p *prober) surroundings(target string, volumes []string) {
+	note := func(look string, err error) {
+		if err != nil {
+			p.cut(look, err.Error())
+		}
+	}
+	mounts, err := "", error(nil)
+	if i := slices.IndexFunc(p.dump.Processes, func(r verify.RawProcess) bool { return r.PID == 1 }); i >= 0 {
+		mounts = p.dump.Processes[i].Files["mountinfo"]
+	}
+	p.dump.Tops = place.Tops(target, volumes)
+	p.dump.Special, err = place.Special(target, mounts)
+	note(verify.LookSpecial, err)
+	p.dump.Nodes, err = place.Nodes(target)
+	note(verify.LookNodes, err)
+	p.dump.Names.Files, p.sum = place.Names(target, p.note)
+}
+
 // askTime bounds all questions that are put from one network. A service can make each wait for as long as it likes.
 const askTime = 12 * time.Second
 

@@ -20,3 +20,6 @@ func Special(string, string) ([]verify.Special, error) { return nil, errors.ErrU
 
 // Nodes is for Linux, too.
 func Nodes(string) ([]kernel.Node, error) { return nil, errors.ErrUnsupported }
+
+// Names is for Linux, too.
+func Names(string, func(string, ...any)) (map[string]string, string) { return nil, "" }

@@ -124,3 +124,25 @@ func TestWires(t *testing.T) {
 		}
 	}
 }
+
+// The files of names leave without what is no name, and a file that is too long not at all.
+func TestNamesAreReduced(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	lay(t, root, "etc/hosts", "127.0.0.1 localhost # hunter2\npassword hunter2\n")
+	lay(t, root, "etc/resolv.conf", "nameserver 127.0.0.11\n")
+	lay(t, root, "etc/hostname", strings.Repeat("x", maxNamesBytes+1))
+	lay(t, root, "proc/7/root/engine/resolv.conf.hash", "sha256:b2b38e4d2e2a0a6a1e2d0a0a6b2a3d1f\n")
+	noted := 0
+	files, sum := Names(root, func(string, ...any) { noted++ })
+	if _, ok := files[kernel.HostnameFile]; ok || noted != 1 || files[kernel.HostsFile] != "127.0.0.1 localhost\n?\n" {
+		t.Errorf("noted %d times: %q", noted, files)
+	}
+	if _, own := Recorded(filepath.Join(root, "proc/7/root"), "/engine/resolv.conf", sum); own {
+		t.Error("another file is taken for the engine's own")
+	}
+	lay(t, root, "proc/7/root/engine/resolv.conf.hash", sum+"\n")
+	if _, own := Recorded(filepath.Join(root, "proc/7/root"), "/engine/resolv.conf", sum); !own {
+		t.Error("the engine's own file is not recognised")
+	}
+}
