@@ -102,6 +102,9 @@ func hintFor(err error) string {
 	if data, ok := errors.AsType[*deploy.DataVersionError](err); ok {
 		return data.Hint()
 	}
+	if snapshot, ok := errors.AsType[*deploy.SnapshotError](err); ok {
+		return snapshot.Hint()
+	}
 	if first, ok := errors.AsType[*deploy.FirstStartError](err); ok {
 		return "nothing was changed; deploy the value that the data was initialised with, or back the data up and start anew: docker compose -p " + first.Stack + " down && docker volume rm " + first.Volume
 	}

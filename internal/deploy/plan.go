@@ -5,6 +5,7 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -92,7 +93,9 @@ type Volume struct {
 	Mode   int
 	Filled bool `json:"-"` // a file in it has content; a saved plan is not about that
 
-	Version string `json:"-"` // of the database that has written it, by its own version file; empty when that is not known
+	// Snapshot is the data of Redis or Valkey that was saved as a snapshot, and not as a log of changes.
+	Snapshot bool   `json:"-"`
+	Version  string `json:"-"` // of the database that has written it, by its own version file; empty when that is not known
 }
 
 // SecretState is the volume of secrets, or of configuration, that a service has, or the newest one when no release says so.
@@ -290,7 +293,7 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	if len(missing) > 0 {
 		return Plan{}, &MissingError{Images: missing}
 	}
-	if err := olderData(d.Stack, o); err != nil {
+	if err := errors.Join(olderData(d.Stack, o), unreadSnapshots(d.Stack, o)); err != nil {
 		return Plan{}, err
 	}
 	plan.Delivery = delivery

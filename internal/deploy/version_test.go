@@ -29,3 +29,24 @@ func TestDataOfAnotherVersion(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot that a server with a log of changes would not read stops a plan: the server would start empty, and save that.
+func TestSnapshotWithoutLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		command  []string
+		snapshot bool
+		refused  bool
+	}{
+		"with a log":             {[]string{"redis-server", "--appendonly", "yes"}, true, true},
+		"the last setting":       {[]string{"redis-server", "--appendonly", "yes", "--appendonly", "no"}, true, false},
+		"the image's own":        {nil, true, false},
+		"a log is there already": {[]string{"redis-server", "--appendonly", "yes"}, false, false},
+	} {
+		s := stack.Stack{Name: "shop", Services: []stack.Service{{Name: "queue", Image: "redis:8", Command: c.command, Writable: []stack.Writable{{Path: "/data", Volume: "queue"}}}}, Volumes: []stack.Volume{{Name: "queue"}}}
+		_, err := deploy.NewPlan(deploy.Desired{Stack: s}, deploy.Observed{Images: map[string]string{"redis:8": "sha256:1"}, Volumes: map[string]deploy.Volume{"shop_queue": {Filled: true, Snapshot: c.snapshot}}})
+		var refused *deploy.SnapshotError
+		if errors.As(err, &refused) != c.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -83,15 +83,15 @@ func (st *Store) localRoot(v volume.Volume) (root tar.Header, err error) {
 }
 
 // filled tells whether a file of a volume has content. One whose files come and go while they are looked at has.
-func (st *Store) filled(v volume.Volume) (yes bool, version string) {
+func (st *Store) filled(v volume.Volume) (yes, snapshot bool, version string) {
 	err := st.walk(v.Mountpoint, func(h *tar.Header, content io.Reader) error {
 		if yes = h.Typeflag == tar.TypeReg && h.Size > 0; yes {
-			version = volumes.VersionIn(h.Name, content)
+			version, snapshot = volumes.VersionIn(h.Name, content), path.Base(h.Name) == deploy.SnapshotFile
 			return fs.SkipAll
 		}
 		return nil
 	})
-	return yes || err != nil, version
+	return yes || err != nil, snapshot, version
 }
 
 // readLocal reads everything as Read does, without the engine.
@@ -118,8 +118,8 @@ func (st *Store) readLocal(s *Contents, meanwhile func() error) error {
 		if err != nil {
 			return err
 		}
-		filled, version := st.filled(s.all[name])
-		s.Roots[name] = deploy.Volume{Owner: stack.User{UID: root.Uid, GID: root.Gid}, Mode: int(root.Mode & 0o7777), Filled: filled, Version: version}
+		filled, snapshot, version := st.filled(s.all[name])
+		s.Roots[name] = deploy.Volume{Owner: stack.User{UID: root.Uid, GID: root.Gid}, Mode: int(root.Mode & 0o7777), Filled: filled, Snapshot: snapshot, Version: version}
 	}
 	if meanwhile == nil {
 		return nil

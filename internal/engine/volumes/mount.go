@@ -175,7 +175,7 @@ func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error
 		if h, err = r.Next(); err == nil {
 			out.Filled = h.Typeflag == tar.TypeReg && h.Size > 0
 			if out.Filled {
-				out.Version = VersionIn(h.Name, r)
+				out.Version, out.Snapshot = VersionIn(h.Name, r), path.Base(h.Name) == deploy.SnapshotFile
 			}
 		}
 	}
