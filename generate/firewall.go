@@ -31,6 +31,9 @@ func chainName(prefix, stackName string) string {
 // is published on IPv6 or a source is of it, and for nftables. A connection is told by the port that it came to, before the
 // engine translated it, so that connections of containers to the same port elsewhere are left alone.
 //
+// Engines before 28 translate what a neighbour on the same network sends to 127.0.0.1, and forward what it sends to the container itself:
+// what comes from another machine to a port on loopback is dropped, by either way. Containers of this machine are left alone.
+//
 // What comes on IPv6 to a container that has only IPv4 is not forwarded: a process of the engine answers on the machine
 // itself. So for ports on IPv6 there are rules for what comes in, too.
 func firewallFiles(s stack.Stack, from Source) []File {
@@ -55,7 +58,13 @@ func iptables(s stack.Stack, from Source, program string, mine func(netip.Addr) 
 		fmt.Fprintf(&b, "#   %s -C INPUT -j %s || %s -I INPUT -j %s\n", program, in, program, in)
 	}
 	fmt.Fprintf(&b, "*filter\n:%s - [0:0]\n-A %s -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN\n", chain, chain)
-	for _, o := range s.Firewall {
+	if program == "iptables" {
+		for _, p := range s.Loopback() {
+			fmt.Fprintf(&b, "-A %s -p %s -m conntrack --ctstate DNAT --ctorigdst %s --ctorigdstport %d --ctdir ORIGINAL -j DROP\n", chain, p.Protocol, p.Address, p.Host)
+			fmt.Fprintf(&b, "-A %s ! -i br-+ -o br-+ -p %s -m %s --dport %d -m conntrack ! --ctstate DNAT -j DROP\n", chain, p.Protocol, p.Protocol, p.Container)
+		}
+	}
+	for _, o := range beyond(s) {
 		match := fmt.Sprintf("-p %s -m conntrack --ctstate DNAT --ctorigdstport %d --ctdir ORIGINAL", o.Port.Protocol, o.Port.Host)
 		if o.World {
 			fmt.Fprintf(&b, "-A %s %s -j RETURN\n", chain, match)
@@ -87,9 +96,14 @@ func iptables(s stack.Stack, from Source, program string, mine func(netip.Addr) 
 	return []byte(b.String())
 }
 
+// beyond are the openings of ports that others may reach.
+func beyond(s stack.Stack) []stack.Opening {
+	return slices.DeleteFunc(slices.Clone(s.Firewall), func(o stack.Opening) bool { return !o.Port.Beyond() })
+}
+
 // openOnIPv6 are the openings of ports that are published on IPv6.
 func openOnIPv6(s stack.Stack) []stack.Opening {
-	return slices.DeleteFunc(slices.Clone(s.Firewall), func(o stack.Opening) bool {
+	return slices.DeleteFunc(beyond(s), func(o stack.Opening) bool {
 		a, err := netip.ParseAddr(o.Port.Address)
 		return err != nil || !a.Is6()
 	})
@@ -101,7 +115,10 @@ func nftables(s stack.Stack, from Source) []byte {
 	b.WriteString(header(from))
 	b.WriteString("# Reload it after each change, and on each start of the machine: nft -f this file. It needs no chain of the engine's.\n")
 	fmt.Fprintf(&b, "table inet %s\ndelete table inet %s\ntable inet %s {\n\tchain forward {\n\t\ttype filter hook forward priority filter - 1; policy accept;\n\t\tct state established,related accept\n", table, table, table)
-	for _, o := range s.Firewall {
+	for _, p := range s.Loopback() {
+		fmt.Fprintf(&b, "\t\tmeta l4proto %s ct status dnat ct original ip daddr %s ct original proto-dst %d drop\n", p.Protocol, p.Address, p.Host)
+	}
+	for _, o := range beyond(s) {
 		match := fmt.Sprintf("meta l4proto %s ct status dnat ct original proto-dst %d", o.Port.Protocol, o.Port.Host)
 		if o.World {
 			fmt.Fprintf(&b, "\t\t%s accept\n", match)
@@ -115,6 +132,12 @@ func nftables(s stack.Stack, from Source) []byte {
 			fmt.Fprintf(&b, "\t\t%s saddr %s %s accept\n", family, p, match)
 		}
 		fmt.Fprintf(&b, "\t\t%s drop\n", match)
+	}
+	if direct := s.Loopback(); len(direct) > 0 {
+		b.WriteString("\t\tct status dnat accept\n")
+		for _, p := range direct {
+			fmt.Fprintf(&b, "\t\tiifname != \"br-*\" oifname \"br-*\" %s dport %d drop\n", p.Protocol, p.Container)
+		}
 	}
 	b.WriteString("\t}\n")
 	if six := openOnIPv6(s); len(six) > 0 {

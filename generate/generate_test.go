@@ -466,6 +466,25 @@ firewall: [{port: 443, from: [10.0.0.0/8, "2001:db8::/32"]}]
 			}
 		}
 	}
+	loop := strings.NewReplacer("[\"0.0.0.0:443:6379\"]", "[\"127.0.0.1:8080:6379\"]", "port: 443, from: [10.0.0.0/8, \"2001:db8::/32\"]", "port: 8080, from: [127.0.0.0/8]").Replace(text)
+	want = map[string][]string{
+		generate.IptablesFile: {"--ctstate RELATED,ESTABLISHED -j RETURN\n-A HSECTL-shop -p tcp -m conntrack --ctstate DNAT --ctorigdst 127.0.0.1 --ctorigdstport 8080 --ctdir ORIGINAL -j DROP\n" +
+			"-A HSECTL-shop ! -i br-+ -o br-+ -p tcp -m tcp --dport 6379 -m conntrack ! --ctstate DNAT -j DROP\nCOMMIT\n"},
+		generate.Ip6tablesFile: {"-j RETURN\n:HSECTL6-shop"},
+		generate.NftablesFile: {"\t\tmeta l4proto tcp ct status dnat ct original ip daddr 127.0.0.1 ct original proto-dst 8080 drop\n\t\tct status dnat accept\n" +
+			"\t\tiifname != \"br-*\" oifname \"br-*\" tcp dport 6379 drop\n\t}\n}\n"},
+	}
+	for _, f := range render(t, parse(t, loop), generate.Source{Profile: "shop.yaml"}) {
+		for _, part := range want[f.Path] {
+			if !strings.Contains(string(f.Data), part) {
+				t.Errorf("%s lacks %q:\n%s", f.Path, part, f.Data)
+			}
+		}
+		delete(want, f.Path)
+	}
+	if len(want) > 0 {
+		t.Errorf("not rendered: %v", want)
+	}
 	long := strings.Replace(text, "name: shop", "name: "+strings.Repeat("a", 50), 1)
 	for _, f := range render(t, parse(t, long), generate.Source{}) {
 		if f.Path == generate.IptablesFile && !regexp.MustCompile(`(?m)^:HSECTL-[a-z0-9-]{20} - `).Match(f.Data) ||

@@ -62,6 +62,8 @@ type Engine struct {
 	Data   Dated              `yaml:"data"`
 	Floors map[string][]Floor `yaml:"floors"`
 	Guards []Guard            `yaml:"guards"`
+
+	Loopback Version `yaml:"loopback"` // the first release that keeps neighbours on a network away from ports on loopback
 }
 
 // Guard is a system call that the engine's own filter refuses.
@@ -239,6 +241,9 @@ func (d Data) check(c *yamldoc.Collector, places yamldoc.Places) {
 				c.Add(places.Origin(at).At, "", "%s.fixes must name what the releases fix", at)
 			}
 		}
+	}
+	if d.Engine.Loopback == (Version{}) {
+		c.Add(places.Origin("engine").At, "", "engine.loopback is missing")
 	}
 	for i, g := range d.Engine.Guards {
 		if g.Call == "" || g.Since == (Version{}) {

@@ -30,7 +30,21 @@ type Machine struct {
 	Nft        Fact[string]          // the rules of nftables as nft -j list ruleset prints them; empty where there is no nft
 	Compat     bool                  // iptables keeps its rules in nftables
 	Proxied    Fact[map[string]bool] // ports on IPv6 of running containers, as 443/tcp: whether a process of the engine answers, not the kernel
+	Loopback   Fact[[]LoopbackPort]  // ports of any container that are published for the machine only, on IPv4
 	Openings   []Opening             // what the profile says of them; nil when it says nothing
+}
+
+// LoopbackPort is a port that is published on a loopback address, and where its container is.
+type LoopbackPort struct {
+	Port      Port
+	Container string // its name
+	Inside    []Place
+}
+
+// Place is an address of a container, and the bridge by which it is reached.
+type Place struct {
+	Address netip.Addr
+	Bridge  string
 }
 
 // EngineFile is a file or socket that belongs to the engine.

@@ -180,6 +180,14 @@ func (o Opening) Sources() (from []netip.Prefix, world bool) {
 	return from, world
 }
 
+// Local reports whether the opening is for this machine only: every source of it is a loopback address.
+func (o Opening) Local() bool {
+	from, world := o.Sources()
+	return !world && len(from) > 0 && len(from) == len(o.From) && !slices.ContainsFunc(from, func(p netip.Prefix) bool {
+		return !p.Addr().IsLoopback() || p.Addr().Is4() && p.Bits() < 8
+	})
+}
+
 // ParseSource reads an address or a network.
 func ParseSource(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {

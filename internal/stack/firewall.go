@@ -24,7 +24,7 @@ func newFirewall(p *profile.Profile, services []Service) []Opening {
 	for _, o := range p.Firewall {
 		for _, s := range services {
 			for _, port := range s.Ports {
-				if port.Host == o.Port && port.Protocol == cmp.Or(o.Protocol, "tcp") && port.Beyond() {
+				if port.Host == o.Port && port.Protocol == cmp.Or(o.Protocol, "tcp") && (port.Beyond() || o.Local()) {
 					from, world := o.Sources()
 					out = append(out, Opening{port, world, from})
 				}
@@ -37,10 +37,29 @@ func newFirewall(p *profile.Profile, services []Service) []Opening {
 	return out
 }
 
-// Openings are what the machine's firewall is judged by; nil when the profile says nothing.
+// Loopback are the ports that are published for this machine only, on IPv4: the kernel drops what comes to ::1 from elsewhere.
+func (s Stack) Loopback() []Port {
+	var out []Port
+	for _, service := range s.Services {
+		for _, p := range service.Ports {
+			if a, err := netip.ParseAddr(p.Address); err == nil && a.Is4() && a.IsLoopback() {
+				out = append(out, p)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Port) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Address, b.Address))
+	})
+	return out
+}
+
+// Openings are what the machine's firewall is judged by; nil when the profile says nothing of ports that others reach.
 func (s Stack) Openings() []policy.Opening {
 	var out []policy.Opening
 	for _, o := range s.Firewall {
+		if !o.Port.Beyond() {
+			continue
+		}
 		out = append(out, policy.Opening{Port: policy.Port(o.Port), World: o.World, From: o.From})
 	}
 	return out

@@ -33,7 +33,7 @@ func judgeMachine(ctx context.Context, l app.Loaded, engine *docker.Engine) ([]f
 	}
 	m.Files = witnessed(files, err)
 	m.Forwarding = witnessed(probe.ForwardRules(ctx))
-	if m.Openings != nil {
+	if m.Openings != nil || len(m.Loopback.Value) > 0 {
 		m.Nft = witnessed(probe.NftRules(ctx))
 		m.Filter, m.Filter6 = filterRules(ctx, "iptables", m.Nft), filterRules(ctx, "ip6tables", m.Nft)
 		m.Compat = probe.FilterInNft(ctx)

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -74,7 +75,11 @@ func (obs *Observer) exposure(ctx context.Context, m *policy.Machine) error {
 	if err != nil {
 		return fmt.Errorf("listing networks: %w", err)
 	}
+	bridges := map[string]string{}
 	for _, n := range networks.Items {
+		if n.Driver == "bridge" && len(n.ID) >= bridgeDigits {
+			bridges[n.ID] = cmp.Or(n.Options["com.docker.network.bridge.name"], "br-"+n.ID[:bridgeDigits])
+		}
 		if n.Name == "bridge" {
 			m.Open = is(n.Options["com.docker.network.bridge.enable_icc"] != "false")
 		}
@@ -85,11 +90,15 @@ func (obs *Observer) exposure(ctx context.Context, m *policy.Machine) error {
 	}
 	var open []string
 	proxied := map[string]bool{}
+	var loops []policy.LoopbackPort
 	for _, c := range list.Items {
 		six := hasIPv6(c)
 		for _, p := range c.Ports {
 			if at := published(c, p); at != "" && !slices.Contains(open, at) {
 				open = append(open, at)
+			}
+			if p.PublicPort != 0 && p.IP.Is4() && p.IP.IsLoopback() {
+				loops = append(loops, looped(c, p, bridges))
 			}
 			if p.PublicPort != 0 && p.IP.Is6() {
 				proxied[fmt.Sprintf("%d/%s", p.PublicPort, p.Type)] = !six
@@ -97,8 +106,26 @@ func (obs *Observer) exposure(ctx context.Context, m *policy.Machine) error {
 		}
 	}
 	slices.Sort(open)
-	m.Published, m.Proxied = is(open), is(proxied)
+	m.Published, m.Proxied, m.Loopback = is(open), is(proxied), is(loops)
 	return nil
+}
+
+// bridgeDigits are those of a network's id in the name of its bridge.
+const bridgeDigits = 12
+
+// looped is a port of a container that is published on loopback, with the addresses of the container on bridges.
+func looped(c container.Summary, p container.PortSummary, bridges map[string]string) policy.LoopbackPort {
+	out := policy.LoopbackPort{Container: display.Clean(strings.TrimPrefix(strings.Join(c.Names, ","), "/")),
+		Port: policy.Port{Address: p.IP.String(), Host: int(p.PublicPort), Container: int(p.PrivatePort), Protocol: p.Type}}
+	if c.NetworkSettings == nil {
+		return out
+	}
+	for _, endpoint := range c.NetworkSettings.Networks {
+		if endpoint != nil && endpoint.IPAddress.Is4() && bridges[endpoint.NetworkID] != "" {
+			out.Inside = append(out.Inside, policy.Place{Address: endpoint.IPAddress, Bridge: bridges[endpoint.NetworkID]})
+		}
+	}
+	return out
 }
 
 // hasIPv6 reports whether a container has an address of IPv6. To one that has none the engine carries what comes on IPv6 itself.

@@ -3,6 +3,7 @@ package firewall
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // packet is the first of a connection that comes from outside to a published port, as a rule sees it on its way.
@@ -13,6 +14,8 @@ type packet struct {
 	original   int  // the port that it came to
 	port       int  // the port that it goes to: the container's, when it is translated
 	translated bool // the engine's rules have given it the address of a container
+
+	bridge string // the interface at which it leaves; empty when that is not known
 }
 
 // condition is what a rule asks of a packet. Where that cannot be judged the answer is not sure, and the rule may fit.
@@ -200,6 +203,49 @@ func (r *rule) to(ranges []addresses, not bool) {
 		}
 		return heldBy(ranges, p.to) != not, true
 	})
+}
+
+// came asks for the address that the packet came to, before the engine translated it. Where a port is open at every address of the machine,
+// that is none of loopback, which has rules of its own.
+func (r *rule) came(ranges []addresses, not bool) {
+	r.when = append(r.when, func(p packet) (bool, bool) {
+		if p.to.IsValid() {
+			return heldBy(ranges, p.to) != not, true
+		}
+		if slices.ContainsFunc(ranges, func(a addresses) bool { return !a.first.IsLoopback() || !a.last.IsLoopback() }) {
+			return true, false
+		}
+		return not, true
+	})
+}
+
+// arrives asks for the interface that a packet comes in at. One from outside does not come in at lo, nor at a bridge of the engine; at
+// which else is not known. Any is what stands for the rest of a name.
+func (r *rule) arrives(name, any string, not bool) {
+	own := name == "lo"
+	r.when = append(r.when, func(p packet) (bool, bool) {
+		if own || p.bridge != "" && (fitsName(name, any, p.bridge) || strings.HasPrefix(name, "br-") || name == "docker0") {
+			return not, true
+		}
+		return true, false
+	})
+}
+
+// goes asks for the interface at which a packet goes on to a container.
+func (r *rule) goes(name, any string, not bool) {
+	r.when = append(r.when, func(p packet) (bool, bool) {
+		if p.bridge == "" {
+			return true, false
+		}
+		return fitsName(name, any, p.bridge) != not, true
+	})
+}
+
+func fitsName(pattern, any, name string) bool {
+	if before, ok := strings.CutSuffix(pattern, any); ok {
+		return strings.HasPrefix(name, before)
+	}
+	return pattern == name
 }
 
 func heldBy(ranges []addresses, a netip.Addr) bool {

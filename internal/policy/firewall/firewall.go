@@ -99,20 +99,35 @@ func (r Rules) Paths(p Port, proxied map[string]bool) []Path {
 // Sources says of the whole space of addresses from where the port can be reached on a path. The rules and the declared
 // prefixes cut it into ranges, which are all on one side of each.
 func (r Rules) Sources(p Port, path Path, declared []netip.Prefix) ([]Source, error) {
+	return r.sources(p, declared, func(source netip.Addr) packet {
+		k := packet{source: source, to: p.to(), protocol: p.Protocol, original: p.Host, port: p.Container, translated: path == Forward}
+		if !k.translated {
+			k.port = k.original
+		}
+		return k
+	}, path)
+}
+
+func (r Rules) sources(p Port, declared []netip.Prefix, from func(netip.Addr) packet, path Path) ([]Source, error) {
 	firsts := r.ranges(p, declared)
 	if len(firsts) > maxSources {
 		return nil, fmt.Errorf("the rules distinguish more than %d ranges of addresses", maxSources)
 	}
 	out := make([]Source, 0, len(firsts))
 	for _, first := range firsts {
-		k := packet{source: first, to: p.to(), protocol: p.Protocol, original: p.Host, port: p.Container, translated: path == Forward}
-		if !k.translated {
-			k.port = k.original
-		}
-		got, why := r.fate(k, path)
+		got, why := r.fate(from(first), path)
 		out = append(out, Source{First: first, Accepted: got&accepted != 0, Refused: got&refused != 0, Rule: why})
 	}
 	return out, nil
+}
+
+// Direct says the same of packets that neighbours on a network send to a container itself, by a route over the machine: to its own address
+// and port, on the way to a bridge.
+func (r Rules) Direct(p Port, container netip.Addr, bridge string) ([]Source, error) {
+	inside := Port{Address: container.String(), Host: p.Container, Container: p.Container, Protocol: p.Protocol}
+	return r.sources(inside, nil, func(source netip.Addr) packet {
+		return packet{source: source, to: container, protocol: p.Protocol, original: p.Container, port: p.Container, bridge: bridge}
+	}, Forward)
 }
 
 // fate is what all rules together do with a packet. One that is accepted by a chain still meets the others; one that is refused

@@ -88,7 +88,15 @@ func (r *rule) option(name, value string, not bool) {
 		}
 		r.when = append(r.when, unclear)
 	case "-i", "--in-interface":
-		r.arrives(value, not)
+		r.arrives(value, "+", not)
+	case "-o", "--out-interface":
+		r.goes(value, "+", not)
+	case "--ctorigdst":
+		if p, ok := iptablesAddress(value); ok {
+			r.came([]addresses{addressesOf(p)}, not)
+			return
+		}
+		r.when = append(r.when, unclear)
 	case "-p", "--protocol":
 		r.protocol(value, not)
 	case "--ctstate", "--state":
@@ -107,15 +115,6 @@ func (r *rule) option(name, value string, not bool) {
 	default:
 		r.when = append(r.when, unclear)
 	}
-}
-
-// arrives asks for the interface that a packet comes in at. One from outside does not come in at lo; at which else is not known.
-func (r *rule) arrives(name string, not bool) {
-	if name != "lo" {
-		r.when = append(r.when, unclear)
-		return
-	}
-	r.when = append(r.when, sure(func(packet) bool { return not }))
 }
 
 func (r *rule) protocol(value string, not bool) {

@@ -76,12 +76,17 @@ func (r *rule) meta(key string, right []any, not bool) {
 		r.named(right, not, func(p packet) string { return p.protocol })
 	case "nfproto":
 		r.named(right, not, func(p packet) string { return map[bool]string{true: "ipv4", false: "ipv6"}[p.source.Is4()] })
-	case "iif", "iifname": // a packet from outside does not come in at lo; at which else is not known
-		if len(right) == 1 && right[0] == "lo" {
-			r.when = append(r.when, sure(func(packet) bool { return not }))
+	case "iif", "iifname", "oif", "oifname":
+		name, isName := right[0].(string)
+		if len(right) != 1 || !isName {
+			r.when = append(r.when, unclear)
 			return
 		}
-		r.when = append(r.when, unclear)
+		if strings.HasPrefix(key, "iif") {
+			r.arrives(name, "*", not)
+			return
+		}
+		r.goes(name, "*", not)
 	default:
 		r.when = append(r.when, unclear)
 	}
@@ -102,6 +107,13 @@ func (r *rule) conntrack(key, direction string, right []any, not bool) {
 		r.when = append(r.when, sure(func(packet) bool { return slices.Contains(right, any("original")) != not }))
 	case key == "proto-dst" && direction == "original":
 		r.numbered(right, not, func(p packet) int { return p.original })
+	case strings.HasSuffix(key, "daddr") && direction == "original": // ip daddr, ip6 daddr
+		ranges, ok := nftAddresses(right)
+		if !ok {
+			r.when = append(r.when, unclear)
+			return
+		}
+		r.came(ranges, not)
 	case strings.HasSuffix(key, "saddr") && direction == "original": // ip saddr, ip6 saddr
 		ranges, ok := nftAddresses(right)
 		if !ok {

@@ -88,6 +88,11 @@ func machine(engine lifecycle.Engine, today time.Time) []machineControl {
 				}
 				return policy.Pass(m.Swarm.Tier, "off")
 			}},
+		{Control: policy.Control{ID: "HSE-OPS-018", Title: "Ports on loopback cannot be reached by neighbours", Severity: finding.High, By: by,
+			Rationale:  "Before Docker 28, a machine on the same network reaches a port that is published on 127.0.0.1: the engine translates a packet to that address wherever it comes from, and forwards what is routed to the container itself.",
+			References: []string{"CIS 5.14", "moby/moby#45610"},
+			Remedy:     "update the engine to 28 or later, or write firewall: [{port: PORT, from: [127.0.0.0/8]}] and load the rules that hsectl generate writes"},
+			judge: func(m policy.Machine) policy.Verdict { return loopbackClosed(m, engine, today) }},
 		{Control: policy.Control{ID: "HSE-LOG-003", Title: "The engine's own log settings keep and bound logs", Severity: finding.Info, By: by,
 			Rationale:  "Containers that hsectl did not make log as the engine says.",
 			References: []string{"CIS 2.3", "CIS 2.13", "OWASP Docker rule 10"},

@@ -31,7 +31,8 @@ func engines() lifecycle.Engine {
 			"engine":     {{First: []lifecycle.Version{{25, 0, 0}}}, {First: []lifecycle.Version{{28, 0, 1}}, Fixes: []string{"CVE-2026-34040"}}},
 			"runc":       {{First: []lifecycle.Version{{1, 2, 8}, {1, 3, 3}, {1, 4, 0}}, Fixes: []string{"CVE-2025-31133"}}},
 			"containerd": {{First: []lifecycle.Version{{1, 7, 29}, {2, 2, 0}}, Fixes: []string{"CVE-2024-25621"}}},
-			"kernel":     {{First: []lifecycle.Version{{6, 12, 85}, {7, 0, 0}}, Fixes: []string{"CVE-2026-31431"}}}}}
+			"kernel":     {{First: []lifecycle.Version{{6, 12, 85}, {7, 0, 0}}, Fixes: []string{"CVE-2026-31431"}}}},
+		Loopback: lifecycle.Version{28, 0, 0}}
 }
 
 func today() time.Time { return time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) }
@@ -47,6 +48,7 @@ func safe() policy.Machine {
 		Security: seen([]string{"seccomp", "apparmor", "userns", "no-new-privileges"}), Insecure: seen([]string(nil)), Restores: seen(true), Open: seen(false),
 		Trial: seen(false), LogDriver: seen("local"), LogBounded: seen(true), Swarm: seen(false),
 		Files:     seen([]policy.EngineFile{{Path: "/var/run/docker.sock", Mode: 0o660, Group: "docker", Most: 0o660}}),
+		Loopback:  seen([]policy.LoopbackPort{{Port: policy.Port{Address: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"}, Container: "web"}}),
 		Published: seen([]string{"0.0.0.0:443/tcp of edge"}), Forwarding: seen([]string{"-N DOCKER-USER", "-A DOCKER-USER -i eth0 ! -s 10.0.0.0/8 -j DROP"})}
 }
 

@@ -24,7 +24,7 @@ func opens(o profile.Opening, p profile.Port) bool {
 	if protocol == "" {
 		protocol = "tcp"
 	}
-	return o.Port == p.Host && protocol == p.Protocol && p.Beyond()
+	return o.Port == p.Host && protocol == p.Protocol && (p.Beyond() || o.Local())
 }
 
 func (v edgeValidator) firewall() {
@@ -42,7 +42,7 @@ func (v edgeValidator) firewall() {
 			continue
 		}
 		if !slices.ContainsFunc(published, func(p profile.Port) bool { return opens(o, p) }) {
-			v.bad(path+".port", "remove it, or publish the port on an address that other machines can reach", "no service publishes port %d beyond this machine", o.Port)
+			v.bad(path+".port", "remove it, publish the port on an address that other machines can reach, or write from: [127.0.0.0/8], which keeps neighbours away from a port on loopback", "no service publishes port %d beyond this machine", o.Port)
 		}
 		for j, other := range v.p.Firewall[:i] {
 			if other.Port == o.Port && (other.Protocol == o.Protocol || other.Protocol+o.Protocol == "tcp") {

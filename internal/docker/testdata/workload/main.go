@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -40,6 +41,17 @@ func main() {
 			}
 			kept = append(kept, b)
 		}
+	case "hungry": // a child takes all memory and is killed; the service lives on
+		if child := started("hog"); child != nil {
+			go func() { _ = child.Wait() }() // how it ends is what the doctor is to find out
+		}
+		serve(syscall.SIGTERM)
+	case "careless": // a child ends, and is not waited for
+		started("once")
+		serve(syscall.SIGTERM)
+	case "slow": // needs nearly all of its grace period
+		serve(syscall.SIGTERM)
+		time.Sleep(2700 * time.Millisecond)
 	case "health":
 		answer, err := http.Get("http://127.0.0.1:8080/")
 		if err != nil || answer.StatusCode != http.StatusOK {
@@ -70,6 +82,16 @@ func needs(err error) {
 		os.Exit(1)
 	}
 	serve(syscall.SIGTERM)
+}
+
+// started runs another mode of this program and does not wait for its end.
+func started(mode string) *exec.Cmd {
+	child := exec.Command("/proc/self/exe", mode)
+	if err := child.Start(); err != nil {
+		fmt.Println("cannot start:", err)
+		return nil
+	}
+	return child
 }
 
 func content(path string) string {
