@@ -210,6 +210,7 @@ func identify() []relabel {
 		{Source: []string{"__name__"}, Regex: "container_.+", Target: "service", Replacement: &empty},
 		{Source: []string{"id"}, Regex: `/.*[/-]([0-9a-f]{64})(?:\.scope)?`, Target: "container", Replacement: &id},
 		{Source: []string{"__name__", "container"}, Regex: "container_.+;", Action: "drop"},
+		{Source: []string{"__name__"}, Regex: "container_(file_descriptors|sockets)", Action: "drop"}, // always zero without root
 		{Regex: "id", Action: "labeldrop"},
 	}
 }
