@@ -8,5 +8,5 @@ func spaceUsed(path string) (int64, bool) {
 	if err := unix.Statfs(path, &s); err != nil || s.Type != unix.TMPFS_MAGIC || s.Bfree > s.Blocks {
 		return 0, false
 	}
-	return int64(s.Blocks-s.Bfree) * int64(s.Bsize), true
+	return int64(s.Blocks-s.Bfree) * int64(s.Bsize), true //nolint:unconvert // it is an int32 on other architectures
 }

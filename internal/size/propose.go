@@ -211,7 +211,7 @@ func (c *calculation) memory() Change {
 			need, why = float64(least), reason
 		}
 	}
-	bytes := max(roundUp(need, 1<<20), leastMemory)
+	bytes := max(wholeMiB(need), leastMemory)
 	if near(float64(bytes), float64(now.Bytes)) && !killed && bytes <= now.Bytes {
 		bytes = now.Bytes
 	}
@@ -298,7 +298,7 @@ func (c *calculation) tmpfs(w stack.Writable) Change {
 		out.Verdict, out.Why = Fits, "it was empty: what it is for did not happen meanwhile"
 		return out
 	}
-	bytes := max(roundUp(peak*CountMargin, 1<<20), leastTmpfs)
+	bytes := max(wholeMiB(peak*CountMargin), leastTmpfs)
 	if near(float64(bytes), float64(w.Size.Bytes)) && bytes <= w.Size.Bytes {
 		bytes = w.Size.Bytes
 	}
@@ -318,7 +318,7 @@ func (c *calculation) reservedMemory() Change {
 		out.Why = "memory was not measured"
 		return out
 	}
-	least, most := roundUp(low, 1<<20), roundUp(high, 1<<20)
+	least, most := wholeMiB(low), wholeMiB(high)
 	bytes := min(max(now.Bytes, least), max(most, least), c.limit)
 	if near(float64(bytes), float64(now.Bytes)) && now.Bytes <= c.limit {
 		bytes = now.Bytes
@@ -356,9 +356,8 @@ func settle(c Change, now, proposed float64, text, why string) Change {
 
 func near(a, b float64) bool { return b > 0 && math.Abs(a-b) <= tolerance*b }
 
-func roundUp(bytes float64, to int64) int64 {
-	return int64(math.Ceil(bytes/float64(to)-1e-9)) * to
-}
+// wholeMiB rounds up to whole MiB.
+func wholeMiB(bytes float64) int64 { return int64(math.Ceil(bytes/(1<<20)-1e-9)) << 20 }
 
 // Bytes writes an amount of memory as a profile does: 480M, 2G.
 func Bytes(n int64) string {

@@ -47,7 +47,7 @@ type edit struct {
 
 // newPatch changes the bytes of the profile key by key. A change that does not come out as the proposed value, because a stronger layer
 // says something else, or that makes the profile invalid, is left for a person.
-func newPatch(from app.Selection, l app.Loaded, proposals []size.Proposal) (patch, error) {
+func newPatch(from app.Selection, l app.Loaded, proposals []size.Proposal) patch {
 	out := patch{data: l.Data, loaded: l, moves: map[string][]move{}}
 	for _, p := range proposals {
 		edits := out.edits(l, p)
@@ -67,7 +67,7 @@ func newPatch(from app.Selection, l app.Loaded, proposals []size.Proposal) (patc
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // edits returns the proposals for a service as changes, in an order in which a reservation is never above its limit.

@@ -73,10 +73,7 @@ func TestPatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := newPatch(from, l, []size.Proposal{{Service: c.service, Settings: c.changes}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := newPatch(from, l, []size.Proposal{{Service: c.service, Settings: c.changes}})
 			want := text
 			if c.replace != nil {
 				want = strings.Replace(text, c.replace[0], c.replace[1], 1)
@@ -111,10 +108,7 @@ func TestMoves(t *testing.T) {
 	half := func(service, memory string) size.Proposal {
 		return size.Proposal{Service: service, Settings: []size.Change{{Key: "limits.memory", Proposed: memory, Verdict: size.Changes, Lowers: true}}}
 	}
-	p, err := newPatch(from, l, []size.Proposal{half("cache", "256M"), half("db", "512M")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newPatch(from, l, []size.Proposal{half("cache", "256M"), half("db", "512M")})
 	var got []string
 	for _, service := range []string{"cache", "db"} {
 		for _, m := range p.moves[service] {

@@ -49,8 +49,8 @@ func grid(window time.Duration, services int) (step time.Duration, together int)
 func (m measurement) prometheus(ctx context.Context) (map[string]size.Usage, size.Window, error) {
 	p, watched := m.loaded.Profile, m.loaded.Stack
 	step, together := grid(m.options.Window, len(m.services))
-	to := time.Now().Truncate(step)
-	w := size.Window{From: to.Add(-m.options.Window).Truncate(step), To: to, Step: step, Source: "Prometheus"}
+	to := time.Now().Truncate(time.Minute)
+	w := size.Window{From: to.Add(-m.options.Window), To: to, Step: step, Source: "Prometheus"}
 	question, done, err := m.question(ctx)
 	if err != nil {
 		return nil, w, err

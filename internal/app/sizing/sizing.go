@@ -95,10 +95,7 @@ func Run(ctx context.Context, g *app.Settings, s app.Streams, names []string, o 
 	if err != nil {
 		return err
 	}
-	p, err := newPatch(g.File, l, proposals)
-	if err != nil {
-		return err
-	}
+	p := newPatch(g.File, l, proposals)
 	r := result{loaded: l, window: window, proposals: proposals, patch: p, options: o}
 	if err := r.write(s.Out); err != nil {
 		return err
