@@ -184,7 +184,11 @@ func hintFor(err error) string {
 const shownLines = 15
 
 func explainUnhealthy(w io.Writer, e *deploy.UnhealthyError) {
-	fmt.Fprintf(w, "\n%s is not healthy: %s, after %s\n", e.Service, e.State, e.Waited.Round(100*time.Millisecond))
+	is := "is not healthy"
+	if e.Untested {
+		is = "is not running"
+	}
+	fmt.Fprintf(w, "\n%s %s: %s, after %s\n", e.Service, is, e.State, e.Waited.Round(100*time.Millisecond))
 	if len(e.Logs) > 0 {
 		fmt.Fprintf(w, "\n  last log lines\n")
 		for _, line := range e.Logs[max(0, len(e.Logs)-shownLines):] {

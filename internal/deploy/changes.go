@@ -92,7 +92,7 @@ func (c comparison) services(resources []ResourceChange) []ServiceChange {
 func (c comparison) service(s stack.Service, resources []ResourceChange) ServiceChange {
 	d, o := c.desired, c.observed
 	out := ServiceChange{Service: s.Name, Action: Keep}
-	running := o.Running[s.Name]
+	running := expected(d.Stack, s, o.Running[s.Name])
 	if len(running) == 0 {
 		out.Action, out.Causes = Create, []string{"it has no container"}
 		return out

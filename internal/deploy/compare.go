@@ -21,7 +21,7 @@ func Compare(r record.Entry, o Observed) []Condition {
 	known, model := map[string]bool{}, r.Release.Model()
 	for _, s := range model.Services {
 		known[s.Name] = true
-		running := o.Running[s.Name]
+		running := expected(model, s, o.Running[s.Name])
 		if len(running) == 0 {
 			out = append(out, Condition{Service: s.Name, State: "no container"})
 			continue

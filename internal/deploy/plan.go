@@ -82,6 +82,7 @@ type Running struct {
 	Name  string
 	Image string // id
 	Well  bool   // healthy, or running where there is no test, or ended well where that is the end
+	Ended bool   `json:",omitempty"` // it has ended by itself, and well
 	State string
 	// Differences are those from what the last release had rendered, of the container and of what it uses.
 	Differences []drift.Difference

@@ -76,6 +76,18 @@ func miscounted(have, want int) string {
 	return fmt.Sprintf("%d containers exist, not %d", have, want)
 }
 
+// expected are the containers of a service, of which none may have ended when others call the service: its end is no work done.
+func expected(in stack.Stack, s stack.Service, running []Running) []Running {
+	called := len(s.Ports) > 0 || in.Behind(s.Name) || slices.ContainsFunc(in.Services, func(other stack.Service) bool {
+		return slices.ContainsFunc(other.DependsOn, func(d stack.Dependency) bool { return d.Service == s.Name && d.Condition == "healthy" })
+	})
+	out := slices.Clone(running)
+	for i := range out {
+		out[i].Well = out[i].Well && !(out[i].Ended && called)
+	}
+	return out
+}
+
 // unwell says which containers do not work, or nothing.
 func unwell(running []Running) string {
 	var out []string

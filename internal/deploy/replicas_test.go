@@ -189,3 +189,39 @@ func TestReturnToWhatWasIll(t *testing.T) {
 		})
 	}
 }
+
+// A service that others call has not done its work when it ends, whatever its code; a job has.
+func TestAServerThatEndedIsStarted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		profile string
+		action  deploy.Action
+	}{
+		"a job":                          {"services: {web: {image: 'example/web:1', user: '1:1', restart: 'no', limits: {cpus: '0.5', memory: 64M}, health: {command: [x]}}}", deploy.Keep},
+		"a server with a published port": {"services: {web: {image: 'example/web:1', user: '1:1', restart: 'no', ports: ['8080:80'], limits: {cpus: '0.5', memory: 64M}, health: {command: [x]}}}", deploy.Start},
+		"a server that one depends on": {`services:
+  web: {image: 'example/web:1', user: '1:1', restart: 'no', limits: {cpus: '0.5', memory: 64M}, health: {command: [x]}}
+  app: {image: 'example/web:1', user: '1:1', depends_on: [web], limits: {cpus: '0.5', memory: 64M}, health: {command: [x]}}`, deploy.Start},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := parse(t, "apiVersion: hsectl/v1\nkind: Profile\nname: shop\n"+tt.profile+"\n")
+			o := deploy.Observed{Images: map[string]string{"example/web:1": "sha256:web"}, Running: map[string][]deploy.Running{}}
+			plan, err := deploy.NewPlan(deploy.Desired{Stack: s}, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := &record.Entry{Number: 1, Release: deploy.NewRelease(deploy.Desired{Stack: s}, o, plan, 1), Outcome: record.Outcome{Status: record.Deployed, Containers: map[string][]string{}}}
+			for _, service := range s.Services {
+				last.Outcome.Containers[service.Name] = []string{service.Name}
+				o.Running[service.Name] = []deploy.Running{{ID: service.Name, Image: "sha256:web", Well: true, Ended: service.Name == "web", State: "exited with code 0"}}
+			}
+			plan, err = deploy.NewPlan(deploy.Desired{Stack: s, Last: last}, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(plan.Services, func(c deploy.ServiceChange) bool { return c.Service == "web" })
+			if plan.Services[i].Action != tt.action {
+				t.Errorf("%s, want %s", plan.Services[i].Action, tt.action)
+			}
+		})
+	}
+}

@@ -3,8 +3,10 @@
 package docker
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -12,8 +14,10 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/engine"
+	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/image"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
 // Strangers that share something with a proven stack are named, whatever labels they have; when they are gone it is proven again, and a
@@ -92,5 +96,57 @@ func TestVerifyNamesStrangers(t *testing.T) {
 	}
 	if f := judged(t); f.Status != finding.Pass {
 		t.Errorf("when they are gone: %s: %s", f.Status, f.Detail)
+	}
+}
+
+// A task that hsectl runs is no stranger, because it is recorded that it is one; a container with the same labels is.
+func TestTasksAreNoStrangers(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	s := testStack(t, e, web, "serve")
+	mustDeploy(t, e, s)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- e.RunTask(t.Context(), s.Name, tasks.Task{Service: "web", Command: []string{"/program", "serve"}, Timeout: time.Minute})
+	}()
+	task := func() (verify.Resident, bool) {
+		t.Helper()
+		all, err := e.Residents(t.Context(), s.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(all, func(r verify.Resident) bool { return r.Role == engine.RoleTask && r.For == s.Name && r.Running })
+		if i < 0 {
+			return verify.Resident{}, false
+		}
+		return all[i], true
+	}
+	for {
+		if r, runs := task(); runs {
+			if !r.Own {
+				t.Errorf("%s is taken for a stranger", r.Name)
+			}
+			if f := findingOf(t, judge(t, e, s), "HSE-OPS-017"); f.Status != finding.Pass {
+				t.Errorf("while it runs: %s: %s", f.Status, f.Detail)
+			}
+			if _, err := e.API.VolumeRemove(t.Context(), engine.TaskRecord(r.ID), client.VolumeRemoveOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if r, runs := task(); runs && r.Own {
+				t.Errorf("%s has only its labels, and is taken for our own", r.Name)
+			}
+			if _, err := e.API.ContainerStop(t.Context(), r.ID, client.ContainerStopOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("the task ended before it was seen: %v", err)
+		default:
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

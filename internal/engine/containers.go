@@ -198,6 +198,12 @@ const (
 	LabelVersion = "dev.hsectl.version"
 )
 
+// RoleTask is the role of a program that runs once with the settings of a service.
+const RoleTask = "task"
+
+// TaskRecord names the volume by which it is recorded that a container is a task.
+func TaskRecord(id string) string { return "hsectl.task." + id }
+
 // Labels of Compose, so that its own tools see hsectl's containers and volumes as theirs.
 const (
 	ComposeProject = "com.docker.compose.project"

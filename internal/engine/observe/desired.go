@@ -137,7 +137,7 @@ func running(list []engine.Container) map[string][]deploy.Running {
 	for _, c := range list {
 		service := c.Config.Labels[engine.ComposeService]
 		_, replacing := engine.FinalName(c.Name)
-		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, State: engine.State(c)}
+		r := deploy.Running{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Well: engine.Well(c) && !replacing, Ended: engine.Well(c) && !c.State.Running, State: engine.State(c)}
 		out[service] = append(out[service], r)
 	}
 	return out

@@ -56,6 +56,13 @@ func (obs *Observer) Residents(ctx context.Context, project string) ([]verify.Re
 			continue
 		}
 		r := resident(*c)
+		if r.Role == engine.RoleTask && r.For == project && r.Running {
+			_, err := obs.engine.API.VolumeInspect(ctx, engine.TaskRecord(c.ID), client.VolumeInspectOptions{})
+			if err != nil && !errdefs.IsNotFound(err) {
+				return nil, fmt.Errorf("looking for the record of a task: %w", err)
+			}
+			r.Own = err == nil
+		}
 		if r.Role != "" && r.For == project && r.Running && asWeMake(*c) {
 			if r.Own, err = obs.probes.made(ctx, *c); err != nil {
 				return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
+	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/record"
 )
 
@@ -50,6 +51,9 @@ func (l *Lock) Tidy(ctx context.Context, h record.History) error {
 	}
 	open := l.open
 	l.release()
+	if err := l.store.pruneTasks(ctx, l.stack); err != nil {
+		return err
+	}
 	select {
 	case <-l.lost:
 		return nil
@@ -61,6 +65,24 @@ func (l *Lock) Tidy(ctx context.Context, h record.History) error {
 	}
 	needed, _ := h.Needed()
 	return l.store.pruneDelivered(ctx, l.stack, needed)
+}
+
+// pruneTasks removes the records of tasks whose container is gone.
+func (st *Store) pruneTasks(ctx context.Context, stack string) error {
+	s, err := st.List(ctx, stack, engine.RoleTask)
+	if err != nil {
+		return err
+	}
+	for _, v := range s.volumes {
+		id := strings.TrimPrefix(v.Name, engine.TaskRecord(""))
+		if _, err := st.engine.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
+			continue // it is there, or it is not known whether it is
+		}
+		if err := st.removeVolume(ctx, v.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (st *Store) removeVolume(ctx context.Context, name string) error {

@@ -45,7 +45,7 @@ func (tr *Runner) removeLeft(ctx context.Context, project string) error {
 	if err != nil {
 		return err
 	}
-	tasks, err := tr.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole+"="+roleTask, engine.LabelStack+"="+project)})
+	tasks, err := tr.engine.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", engine.LabelRole+"="+engine.RoleTask, engine.LabelStack+"="+project)})
 	if err != nil {
 		return fmt.Errorf("listing what is left of backups: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
@@ -58,8 +59,6 @@ func (e *TaskError) Error() string {
 	return text
 }
 
-const roleTask = "task"
-
 // maxTaskLines is what is shown of the output of a task that failed.
 const maxTaskLines = 5
 
@@ -81,7 +80,10 @@ func (tr *Runner) RunTask(ctx context.Context, project string, t Task) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tr.engine.Discard(ctx, id)) }()
+	defer func() { err = errors.Join(err, tr.engine.Discard(ctx, id), tr.forget(ctx, id)) }()
+	if err := tr.record(ctx, project, id); err != nil {
+		return err
+	}
 	wait := tr.engine.API.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := tr.engine.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return fmt.Errorf("starting %s: %w", t.Command[0], err)
@@ -98,6 +100,25 @@ func (tr *Runner) RunTask(ctx context.Context, project string, t Task) (err erro
 		output, err := tr.taskOutput(ctx, id, c)
 		return errors.Join(&TaskError{t.Command[0], int(end.StatusCode), output}, err)
 	}
+}
+
+// record writes down, outside of every container, that a container is a task: its labels prove nothing.
+func (tr *Runner) record(ctx context.Context, project, id string) error {
+	_, err := tr.engine.API.VolumeCreate(ctx, client.VolumeCreateOptions{Name: engine.TaskRecord(id), Labels: map[string]string{
+		engine.LabelRole: engine.RoleTask, engine.LabelStack: project}})
+	if err != nil {
+		return fmt.Errorf("recording a task: %w", err)
+	}
+	return nil
+}
+
+func (tr *Runner) forget(ctx context.Context, id string) error {
+	ctx, cancel := tr.engine.Cleanup(ctx)
+	defer cancel()
+	if _, err := tr.engine.API.VolumeRemove(ctx, engine.TaskRecord(id), client.VolumeRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("removing the record of a task: %w", err)
+	}
+	return nil
 }
 
 // handScratch gives the scratch volume to the user of the service.
@@ -119,7 +140,7 @@ func (tr *Runner) createTask(ctx context.Context, project string, c engine.Conta
 	config.Image, config.Entrypoint, config.Cmd = c.Image, t.Command[:1], t.Command[1:]
 	config.Hostname, config.Domainname, config.ExposedPorts, config.Volumes = "", "", nil, nil
 	config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
-	config.Labels = map[string]string{engine.LabelRole: roleTask, engine.LabelStack: project, engine.LabelService: t.Service}
+	config.Labels = map[string]string{engine.LabelRole: engine.RoleTask, engine.LabelStack: project, engine.LabelService: t.Service}
 	host := *c.HostConfig
 	host.PortBindings, host.PublishAllPorts, host.Links, host.ContainerIDFile, host.AutoRemove = nil, false, nil, "", false
 	host.RestartPolicy = container.RestartPolicy{Name: container.RestartPolicyDisabled}
