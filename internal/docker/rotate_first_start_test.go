@@ -11,7 +11,7 @@ import (
 
 // A password that a program reads at its first start only is rotated in the program: a client logs in with the new value, and
 // the former one is refused. A deploy that was killed after the change, and is followed by one with the former value, brings
-// that back, and so does a rollback.
+// that back, and so do a rollback and the undo of a deploy that fails later.
 func TestRotateFirstStart(t *testing.T) {
 	t.Parallel()
 	for preset, c := range map[string]struct{ service, login string }{
@@ -68,6 +68,15 @@ func TestRotateFirstStart(t *testing.T) {
 			holds("rotated again", "third", "second")
 			f.must("third", "rollback", "--verify=false", "--stack", f.name)
 			holds("rolled back", "second", "third")
+			failing := filepath.Join(f.dir, "failing.yaml")
+			text += "jobs: {check: {service: store, command: [/bin/sh, -c, exit 3], when: after, timeout: 30s}}\n"
+			if err := os.WriteFile(failing, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if code, out := f.run("fourth", "deploy", "--verify=false", "-f", failing); code != 1 || !strings.Contains(out, "is back at release") {
+				t.Errorf("a job that fails after the rotation: exit %d\n%s", code, out)
+			}
+			holds("undone", "second", "fourth")
 			f.leftovers()
 		})
 	}
