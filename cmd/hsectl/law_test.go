@@ -284,6 +284,7 @@ func rooms() []room {
 			"internal/host",
 			"internal/image",
 			"internal/docker",
+			"internal/engine/buildkit",
 			"internal/engine/images",
 			"internal/image/cache",
 			"internal/image/facts",

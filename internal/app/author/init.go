@@ -86,7 +86,7 @@ func initFrom(ctx context.Context, g *app.Settings, s app.Streams, o InitOptions
 	}
 	target := importer.Target{Dir: dir, Source: filepath.Base(o.From[0]), Today: time.Now(), Library: profiles.Library{}, Strict: o.Strict, Owner: ownerOf}
 	if !o.Strict {
-		target.Images = look(ctx, g, s, judged)
+		target.Images = look(ctx, g, s, judged, o.Running)
 	}
 	for _, file := range in.EnvFiles {
 		if file, err = filepath.Abs(file); err != nil {

@@ -74,17 +74,18 @@ const (
 // Facts are what an image shows.
 type Facts struct {
 	Config
-	User         User     // of Config, by the image's own accounts
-	Groups       bool     // it has further groups, by the image's own accounts: a user that is written as uid:gid would not
-	Starts       string   // what its entry point is
-	Interpreter  string   // of an entry point that is a script
-	WantsRoot    string   // why its entry point wants root, as part of a sentence; empty when it does not, or is not known
-	Calls        []string // programs that the entry point names and that change user or owner
-	Capabilities []string // that its program has as file capabilities
-	Setuid       bool     // its program gets another user when it starts
-	Distribution string   // ID of os-release, such as debian
-	Release      string   // VERSION_ID of os-release
-	Problems     []string // what could not be read
+	User         User            // of Config, by the image's own accounts
+	Groups       bool            // it has further groups, by the image's own accounts: a user that is written as uid:gid would not
+	Starts       string          // what its entry point is
+	Interpreter  string          // of an entry point that is a script
+	WantsRoot    string          // why its entry point wants root, as part of a sentence; empty when it does not, or is not known
+	Calls        []string        // programs that the entry point names and that change user or owner
+	Capabilities []string        // that its program has as file capabilities
+	Setuid       bool            // its program gets another user when it starts
+	Distribution string          // ID of os-release, such as debian
+	Release      string          // VERSION_ID of os-release
+	Problems     []string        // what could not be read
+	Grouped      map[string]bool // accounts that are in further groups
 
 	accounts map[string]User
 	missing  map[string]bool // programs that are not there
@@ -120,6 +121,12 @@ func Read(ctx context.Context, c Config, r Reader, programs ...string) Facts {
 	groups := accountGroups(group)
 	f.accounts = accounts(text("/etc/passwd"))
 	f.User = resolve(c.User, f.accounts, groups)
+	f.Grouped = map[string]bool{}
+	for name, account := range f.accounts {
+		if account.UID > 0 && !isNumber(name) && member(group, name, account.GID) {
+			f.Grouped[name] = true
+		}
+	}
 	f.Groups = f.User.UID > 0 && !strings.Contains(c.User, ":") && member(group, c.User, f.User.GID)
 	release := text("/etc/os-release")
 	if release == "" {

@@ -113,3 +113,46 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A build is known by its Dockerfile and the image from which it is made.
+func TestStages(t *testing.T) {
+	base := facts.Read(t.Context(), facts.Config{Entrypoint: []string{"/e"}}, tree{"/etc/passwd": "root:x:0:0::/:\nnode:x:1000:1001::/:\nops:x:7:7::/:\n", "/etc/group": "wheel:x:10:ops\n", "/e": "\x7fELF"})
+	for name, c := range map[string]struct{ file, target, base, user string }{
+		"as it was":              {"FROM node:24", "", "node:24", "0:0"},
+		"a user of the base":     {"FROM node:24\nUSER node", "", "node:24", "1000:1001"},
+		"numbers":                {"FROM node:24\nRUN useradd x\nUSER 5:6", "", "node:24", "5:6"},
+		"a number alone":         {"FROM node:24\nUSER 5", "", "node:24", "unknown"},
+		"a user that was added":  {"FROM node:24\nRUN adduser x\nUSER x", "", "node:24", "unknown"},
+		"accounts are changed":   {"FROM node:24\nRUN usermod node\nUSER node", "", "node:24", "unknown"},
+		"a user in more groups":  {"FROM node:24\nUSER ops", "", "node:24", "7:7 and more"},
+		"the last stage":         {"FROM golang AS build\nRUN make\nFROM node:24\nUSER node", "", "node:24", "1000:1001"},
+		"a stage on another one": {"FROM node:24 AS base\nUSER node\nFROM base AS prod\nCMD x", "", "node:24", "1000:1001"},
+		"the target":             {"FROM node:24 AS base\nUSER node\nFROM other AS prod\nUSER 0", "base", "node:24", "1000:1001"},
+		"no such target":         {"FROM node:24", "gone", "", ""},
+		"a variable":             {"ARG V\nFROM node:$V", "", "", ""},
+		"from nothing":           {"FROM scratch\nUSER 5:6", "", "", ""},
+		"empty":                  {"", "", "", ""},
+	} {
+		var steps []facts.Step
+		for line := range strings.Lines(c.file) {
+			words := strings.Fields(line)
+			steps = append(steps, facts.Step{Keyword: words[0], Args: words[1:]})
+		}
+		stage, _ := facts.Last(steps, c.target)
+		if stage.Base != c.base {
+			t.Errorf("%s: made from %q", name, stage.Base)
+			continue
+		}
+		f := stage.On(base)
+		got := f.User.String()
+		if !f.User.Known {
+			got = "unknown"
+		}
+		if f.Groups {
+			got += " and more"
+		}
+		if c.base != "" && got != c.user {
+			t.Errorf("%s: runs as %s, want %s", name, got, c.user)
+		}
+	}
+}
