@@ -71,7 +71,7 @@ func Render(s stack.Stack, from Source) ([]File, error) {
 	if from.SecretRoot == "" {
 		from.SecretRoot = defaultSecretRoot
 	}
-	s, contents := texts(s)
+	_, contents := texts(s)
 	compose, err := Compose(s, from)
 	if err != nil {
 		return nil, err
@@ -107,6 +107,7 @@ func Compose(s stack.Stack, from Source) ([]byte, error) {
 	if from.SecretRoot == "" {
 		from.SecretRoot = defaultSecretRoot
 	}
+	s, _ = texts(s)
 	file, err := extended(newComposeFile(s, from, nil), s, from, false)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func onlyHealth(model stack.Stack, findings []finding.Finding) bool {
 	return !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 		untold := f.Control == "HSE-OPS-013" && f.Status == finding.Unknown
 		service, _ := model.Service(f.Subject)
-		starting := f.Control == "HSE-NET-010" && service.Health == nil // nothing says when it is ready to be called
+		starting := (f.Control == "HSE-NET-010" || f.Control == "HSE-LIF-001") && service.Health == nil // nothing says when it is ready to be called, or to be stopped
 		return !f.Proven() && f.Control != "HSE-HLT-002" && !untold && !starting
 	})
 }

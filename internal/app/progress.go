@@ -184,16 +184,24 @@ func (p *Progress) Unchanged(stack string, release int) {
 
 // Done tells the end that everybody wants.
 func (p *Progress) Done(in stack.Stack, release int) {
-	text, tested := display.Count(len(in.Services), "service"), 0
+	running, tested := 0, 0
 	for _, s := range in.Services {
-		if s.Health != nil && s.Restart != "no" { // without a test it can only run, and what ends is not healthy
+		switch {
+		case stack.Once(in, s):
+			continue
+		case s.Health != nil: // without a test it can only run
 			tested++
 		}
+		running++
 	}
-	if tested == len(in.Services) {
+	text := display.Count(running, "service")
+	if tested == running {
 		text += " healthy"
 	} else {
 		text += fmt.Sprintf(" running, %d of them healthy,", tested)
+	}
+	if done := len(in.Services) - running; done > 0 {
+		text += fmt.Sprintf(" and %d completed", done)
 	}
 	p.succeeded(in.Name, "deployed", release, fmt.Sprintf("%s is up: %s after %s, release %d", in.Name, text, time.Since(p.started).Round(100*time.Millisecond), release))
 }

@@ -436,10 +436,7 @@ func mounted(target string, m map[string]any, volumes map[string]map[string]any)
 	case "volume":
 		v := volumes[text(m, "Source")]
 		out["Name"], out["Driver"] = text(m, "Source"), cmp.Or(text(v, "Driver"), "local")
-		out["Source"] = text(v, "Mountpoint")
-		if sub := text(object(m, "VolumeOptions"), "Subpath"); sub != "" {
-			out["Source"] = filepath.Join(text(v, "Mountpoint"), sub)
-		}
+		out["Source"] = text(v, "Mountpoint") // the engine leaves out the path below it, which is compared with the options of the mount
 	case "bind":
 		out["Source"] = text(m, "Source")
 		out["Propagation"] = cmp.Or(text(object(m, "BindOptions"), "Propagation"), "rprivate")

@@ -78,6 +78,9 @@ func health() []policy.Control {
 				if why := untested(f, in); why != "" {
 					return policy.NotApplicable(f.Health.Tier, "%s", why)
 				}
+				if len(f.Health.Value.Test) == 0 && in.NoTest != "" { // the exception for the test is about this, too
+					return policy.NotApplicable(f.Health.Tier, "it has no health test: %s", in.NoTest)
+				}
 				if why := healthtest.Vacuous(f.Health.Value.Test); why != "" {
 					return policy.Fail(f.Health.Tier, "%s", why)
 				}
