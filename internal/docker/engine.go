@@ -54,5 +54,5 @@ func assemble(e *engine.Connection, program func() ([]byte, error)) *Engine {
 	v, i, p := volumes.New(e), images.New(e), observe.NewProbes(e, program)
 	r := records.New(e, v)
 	return &Engine{Connection: e, Archive: v, Store: r, Transfer: i, Applier: converge.New(e, v, r, i, p), Observer: observe.New(e, r, i, p), Failures: observe.NewFailures(e, i), Probes: p,
-		Drills: trials.New(e, p), Builder: buildkit.New(e, i, program), Runner: tasks.New(e, v), Meter: usage.New(e, p.TmpfsUse)}
+		Drills: trials.New(e, p), Builder: buildkit.New(e, i, program), Runner: tasks.New(e, v), Meter: usage.New(e, p)}
 }

@@ -16,15 +16,6 @@ func (ps *Probes) Examine(ctx context.Context, c engine.Container, ask verify.Re
 	return ps.newRound(ctx, c.Config.Labels[engine.ComposeProject]).look(ctx, c, ask)
 }
 
-// TmpfsUse reads how many bytes are in each tmpfs of a container. What cannot be read is missing.
-func (ps *Probes) TmpfsUse(ctx context.Context, c engine.Container, paths []string) (map[string]int64, error) {
-	dump, err := ps.Examine(ctx, c, verify.Request{Only: true, Used: paths})
-	if err != nil {
-		return nil, err
-	}
-	return dump.Used, nil
-}
-
 // Inside runs a probe among the processes of a container, as one of its users, and gives each line that it writes to a function as
 // it comes. The probe ends with the container, if not before.
 func (ps *Probes) Inside(ctx context.Context, c engine.Container, user string, ask verify.Request, each func(line []byte)) (err error) {

@@ -11,19 +11,22 @@ import (
 
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/size"
+	"github.com/hsectl/hsectl/internal/verify"
 )
 
-// Tmpfs reads how many bytes are in each tmpfs of a container. What it cannot read is missing.
-type Tmpfs func(ctx context.Context, c engine.Container, paths []string) (map[string]int64, error)
+// Examiner inspects a container from within.
+type Examiner interface {
+	Examine(ctx context.Context, c engine.Container, ask verify.Request) (*verify.Dump, error)
+}
 
 // Meter reads what containers use.
 type Meter struct {
 	engine *engine.Connection
-	tmpfs  Tmpfs
+	inside Examiner
 }
 
 // New returns the meter of an engine.
-func New(e *engine.Connection, tmpfs Tmpfs) *Meter { return &Meter{e, tmpfs} }
+func New(e *engine.Connection, inside Examiner) *Meter { return &Meter{e, inside} }
 
 // Plan says what is read, how often and for how long.
 type Plan struct {
@@ -132,7 +135,9 @@ func (m *Meter) container(ctx context.Context, c engine.Container, r reading) (s
 		return size.Reading{}, false // without it a start is not told from what follows
 	}
 	if paths := r.plan.Tmpfs[out.Service]; r.tmpfs && len(paths) > 0 {
-		out.Tmpfs, _ = m.tmpfs(ctx, c, paths) // what is not known is missing
+		if dump, err := m.inside.Examine(ctx, c, verify.Request{Only: true, Used: paths}); err == nil {
+			out.Tmpfs = dump.Used // what could not be read is missing
+		}
 	}
 	return out, true
 }
