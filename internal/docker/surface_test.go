@@ -35,7 +35,7 @@ func surfaces() []weakening {
 		host("writable path of the host", "HSE-FS-011", func(h *container.HostConfig) { h.Binds = append(slices.Clone(h.Binds), "/srv:/srv") }),
 		host("anonymous volume", "HSE-FS-007", func(h *container.HostConfig) { h.Binds = append(slices.Clone(h.Binds), "/anonymous") }),
 		{"user by number alone", []string{"HSE-USR-003"}, func(c *container.Config, _ *container.HostConfig) { c.User = "10001" }},
-		host("no filter, = and :", "HSE-KRN-002 HSE-KRN-001", func(h *container.HostConfig) { h.SecurityOpt = append(h.SecurityOpt, "seccomp:unconfined") }),
+		host("no filter, = and :", "HSE-KRN-002 HSE-KRN-001 HSE-KRN-010", func(h *container.HostConfig) { h.SecurityOpt = append(h.SecurityOpt, "seccomp:unconfined") }),
 		host("unsafe parameter", "HSE-KRN-005", func(h *container.HostConfig) { h.Sysctls = map[string]string{"net.ipv4.ip_forward": "1"} }),
 		host("group under another one", "HSE-KRN-007", func(h *container.HostConfig) { h.CgroupParent = "/hsectl-test" }),
 		{"capabilities of root", []string{"HSE-KRN-009", "HSE-CAP-001"}, func(c *container.Config, h *container.HostConfig) { c.User, h.CapDrop = "0:0", nil }},
