@@ -76,6 +76,9 @@ func attempts(f policy.Facts, in policy.Intent) policy.Verdict {
 	return policy.Pass(f.Attempts.Tier, "%d attempts refused", len(f.Attempts.Value))
 }
 
+// oldestEngine is the oldest that hsectl works with: what its filter refuses, that of every other does.
+func oldestEngine() lifecycle.Version { return lifecycle.Version{20, 10, 0} }
+
 // guarded wants what the engine's own filter refuses to be refused on the copy. An engine that is too old to refuse it is
 // advised to be replaced, which the floors of engines demand; a filter that is weaker than its engine's fails.
 func guarded(f policy.Facts, in policy.Intent) policy.Verdict {
@@ -100,9 +103,9 @@ func guarded(f policy.Facts, in policy.Intent) policy.Verdict {
 		case i < 0:
 			blind = append(blind, g.Call+" was not tried")
 		case f.Attempts.Value[i].Error != "":
-		case !known:
+		case !known && oldestEngine().Before(g.Since):
 			blind = append(blind, why+"; the version of the engine is not known")
-		case version.Before(g.Since):
+		case known && version.Before(g.Since):
 			old = append(old, why)
 		default:
 			wrong = append(wrong, why)

@@ -111,6 +111,17 @@ func TestGuardedSystemCalls(t *testing.T) {
 			}
 		})
 	}
+	every := goodIntent()
+	every.Engine.Guards = append(every.Engine.Guards, lifecycle.Guard{Call: "a mount", Since: lifecycle.Version{1, 10, 0}, Fixes: []string{"CVE-2022-0492"}, Unless: []string{"SYS_ADMIN"}})
+	open := good()
+	open.Engine, open.Attempts.Value[0].Error = seen("moby"), ""
+	if got := controls.CheckOne("HSE-KRN-010", open, every); got.Status != finding.Fail || !strings.Contains(got.Detail, "a mount succeeded, which the engine's own filter refuses from 1.10.0 on (CVE-2022-0492)") {
+		t.Errorf("what every engine refuses: %s: %s", got.Status, got.Detail)
+	}
+	every.Capabilities = policy.CapabilityMask("SYS_ADMIN")
+	if got := controls.CheckOne("HSE-KRN-010", open, every); got.Status != finding.Pass {
+		t.Errorf("with the capability: %s: %s", got.Status, got.Detail)
+	}
 	f, in := good(), goodIntent()
 	f.Attempts.Value = f.Attempts.Value[:1]
 	if got := controls.CheckOne("HSE-KRN-010", f, in); got.Status != finding.Unknown || !strings.Contains(got.Detail, "io_uring was not tried") {
