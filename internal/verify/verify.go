@@ -194,7 +194,10 @@ func judge(s stack.Stack, service stack.Service, c Container, users map[string][
 func usersOf(containers []Container) map[string][]int {
 	out := map[string][]int{}
 	for _, c := range containers {
-		for _, p := range facts(c).Processes.Value {
+		if c.Dump == nil {
+			continue
+		}
+		for _, p := range processes(c.Dump).Value {
 			if !slices.Contains(out[c.Service], p.UIDs[1]) {
 				out[c.Service] = append(out[c.Service], p.UIDs[1])
 			}

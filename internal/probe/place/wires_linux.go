@@ -29,10 +29,10 @@ func Wires() (map[string][]byte, error) {
 		return nil, err
 	}
 	out := map[string][]byte{}
-	number := uint32(0)
+	number, buffer := uint32(0), make([]byte, 32<<10) // a kernel fills no more at once (netlink(7), since Linux 4.15)
 	for name, q := range kernel.Questions() {
 		number++
-		answer, err := wire(fd, q, number)
+		answer, err := wire(fd, q, number, buffer)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -42,7 +42,7 @@ func Wires() (map[string][]byte, error) {
 }
 
 // wire puts one question, and returns the messages of the answer, without the one that ends it.
-func wire(fd int, q kernel.Question, number uint32) ([]byte, error) {
+func wire(fd int, q kernel.Question, number uint32, buffer []byte) ([]byte, error) {
 	ask := make([]byte, unix.NLMSG_HDRLEN+4) // and one byte of family, with its padding
 	binary.LittleEndian.PutUint32(ask, uint32(len(ask)))
 	binary.LittleEndian.PutUint16(ask[4:], q.Type)
@@ -53,7 +53,6 @@ func wire(fd int, q kernel.Question, number uint32) ([]byte, error) {
 		return nil, err
 	}
 	out := []byte{}
-	buffer := make([]byte, 64<<10)
 	for {
 		n, _, err := unix.Recvfrom(fd, buffer, 0)
 		if errors.Is(err, unix.EINTR) {
