@@ -193,8 +193,7 @@ func (m storage) ownPaths(list, left []any, questions []string) {
 	}
 	presets, _ := m.preset["writable"].([]any)
 	var kept []any
-	switch {
-	case m.needs.Files || m.needs.Data != "" && m.needs.User != "":
+	if m.needs.Files || m.needs.Data != "" && m.needs.User != "" {
 		for _, item := range presets {
 			w, _ := item.(map[string]any)
 			if p, _ := w["path"].(string); w["tmpfs"] != nil && !mounted(p) {

@@ -92,54 +92,50 @@ func TestRoundTrip(t *testing.T) {
 
 func roundTrip(t *testing.T, files []string, strict bool) {
 	t.Helper()
-	{
-		{
-			variables := maps.Clone(variablesOf(t, files[0]))
-			first, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range first.Unset { // a secret must be set
-				if policy.LooksSecret(policy.Variable{Name: name, Value: "unset"}) {
-					variables[name] = "unset"
-				}
-			}
-			before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir, err := filepath.Abs(filepath.Dir(files[0]))
-			if err != nil {
-				t.Fatal(err)
-			}
-			target := Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}, Strict: strict}
-			kept, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true, Keep: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			draft, err := Profile(kept, target)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range draft.Problems {
-				t.Errorf("%s (%s)", p.Error(), p.Hint)
-			}
-			if t.Failed() {
-				t.Fatalf("the profile is\n%s", draft.Text)
-			}
-			after := rendered(t, before, variables, draft, dir)
-			compareProjects(t, before, after, strict)
-			if t.Failed() {
-				t.Logf("the profile is\n%s", draft.Text)
-			}
-			if strings.Contains(string(draft.Text), "hunter2") {
-				t.Error("a secret was copied")
-			}
-			again, err := Profile(kept, target)
-			if err != nil || string(again.Text) != string(draft.Text) {
-				t.Errorf("two imports differ, or: %v", err)
-			}
+	variables := maps.Clone(variablesOf(t, files[0]))
+	first, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range first.Unset { // a secret must be set
+		if policy.LooksSecret(policy.Variable{Name: name, Value: "unset"}) {
+			variables[name] = "unset"
 		}
+	}
+	before, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := filepath.Abs(filepath.Dir(files[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := Target{Dir: dir, Source: filepath.Base(files[0]), Today: today, Library: profiles.Library{}, Strict: strict}
+	kept, err := composefile.Load(t.Context(), composefile.Source{Files: files, Variables: variables, Read: fromDisk, AsWritten: true, Keep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft, err := Profile(kept, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range draft.Problems {
+		t.Errorf("%s (%s)", p.Error(), p.Hint)
+	}
+	if t.Failed() {
+		t.Fatalf("the profile is\n%s", draft.Text)
+	}
+	after := rendered(t, before, variables, draft, dir)
+	compareProjects(t, before, after, strict)
+	if t.Failed() {
+		t.Logf("the profile is\n%s", draft.Text)
+	}
+	if strings.Contains(string(draft.Text), "hunter2") {
+		t.Error("a secret was copied")
+	}
+	again, err := Profile(kept, target)
+	if err != nil || string(again.Text) != string(draft.Text) {
+		t.Errorf("two imports differ, or: %v", err)
 	}
 }
 

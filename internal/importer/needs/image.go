@@ -13,7 +13,6 @@ func (n *Needs) fromImage(s Service, known images.Known, f *facts.Facts) {
 	if f == nil {
 		return
 	}
-	n.Signal = f.StopSignal
 	if account, ok := f.Account(known.Account); ok && n.User != "" {
 		n.User = account.String()
 	}

@@ -33,7 +33,6 @@ type Needs struct {
 	Files        bool   // it writes to the paths of its preset and to what is mounted, and nowhere else
 	Health       bool   // the preset's test fits
 	Test         []string
-	Signal       string // that stops it; empty is the image's own
 	Why          string // why something is not known, as part of a sentence
 	Data         string // path of the data that is not mounted; empty when it is, or when there is none
 	Misplaced    string // what is wrong with where the data is mounted
