@@ -121,9 +121,7 @@ func TestUndoNeedsNothingThatWorked(t *testing.T) {
 // byHand are states into which a person can bring a container.
 func byHand() map[string]func(ctx context.Context, e *Engine, c engine.Container) error {
 	return map[string]func(ctx context.Context, e *Engine, c engine.Container) error{
-		"paused": func(ctx context.Context, e *Engine, c engine.Container) error {
-			return pause(ctx, e, c)
-		},
+		"paused": pause,
 		"stopped": func(ctx context.Context, e *Engine, c engine.Container) error {
 			_, err := e.API.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
 			return err
