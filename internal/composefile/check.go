@@ -66,12 +66,7 @@ func (p *Project) intent(s types.ServiceConfig) policy.Intent {
 			in.Writable = append(in.Writable, policy.Mount{Path: m.Path, Kind: m.Kind, Source: m.Source, Writable: true, Size: m.Size})
 		}
 	}
-	listed := p.keys(s.Name)["networks"]
-	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
-		if name != "default" || listed {
-			in.Networks = append(in.Networks, name)
-		}
-	}
+	in.Networks = slices.Sorted(maps.Keys(s.Networks))
 	if f := stop(s); f.Known() {
 		in.Stop = f.Value
 	}

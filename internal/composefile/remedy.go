@@ -113,7 +113,7 @@ func remedies() map[string]string {
 		"HSE-PRE-004": "add the capability to cap_add",
 		"HSE-PRE-007": "use a tool that is in the image",
 		"HSE-PRE-008": "raise stop_grace_period, or set what the detail names",
-		"HSE-PRE-010": "keep it on an internal network, and its port on 127.0.0.1 or unpublished",
+		"HSE-PRE-010": "publish its port on 127.0.0.1 only, or not at all",
 		"HSE-PRE-012": "add the path to the image, owned by the user",
 		"HSE-LOG-002": "use another log driver than none",
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
+	"github.com/hsectl/hsectl/internal/policy/images"
 )
 
 func sources(f policy.Facts, in policy.Intent) policy.Verdict {
@@ -93,6 +94,9 @@ func argumentSecrets(f policy.Facts, _ policy.Intent) policy.Verdict {
 		}
 		return policy.Fail(f.Arguments.Tier, "argument %d looks like a secret", bad[0])
 	}
+	if name := images.PasswordInTest(f.Health.Value.Test); f.Health.Known() && name != "" {
+		return policy.Fail(f.Health.Tier, "the health test holds a password (%s)", name)
+	}
 	for _, name := range f.Exposed.Value {
 		if strings.Contains(name, "argument") {
 			return policy.Fail(f.Exposed.Tier, "%s looks like a secret", name)
@@ -119,7 +123,7 @@ func secrets() []policy.Control {
 			Remedy:     "chmod 0400 the file, and name it in .gitignore; or keep it encrypted with age:",
 			Applies:    func(f policy.Facts) bool { return f.Sources.Known() || f.Sources.Why != "" },
 			Predicate:  sources},
-		{ID: "HSE-SEC-004", Title: "No secret in the command line or labels", Severity: finding.High, Key: "command",
+		{ID: "HSE-SEC-004", Title: "No secret in the command line, health test or labels", Severity: finding.High, Key: "command",
 			Rationale:  "Command lines are readable by every user of the host.",
 			References: []string{"CIS 4.10", "OWASP Docker rule 12"},
 			Remedy:     "pass the path of a secret file instead of its value",

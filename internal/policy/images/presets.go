@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -55,15 +56,21 @@ func presets() []policy.Control {
 		with(row(9, "The image is still maintained", finding.Medium, "image"),
 			"A tag that moves changes without notice, and one that is no longer built gets no security updates.",
 			"use the image of the preset: hsectl presets NAME", livingImage),
-		with(row(10, "A data store is not open to the world", finding.High, "ports"),
-			"Databases, caches and brokers are found by scanners within minutes.",
-			"keep it on an internal network, and its port on 127.0.0.1 or unpublished", closedStore),
+		with(row(10, "A data store or console is not open to the world", finding.High, "ports"),
+			"Databases, caches, brokers and the consoles that command them are found by scanners within minutes.",
+			"publish its port on 127.0.0.1 only, or not at all", closedStore),
 		with(row(11, "The target supports what is declared", finding.Medium, ""),
 			"docker stack deploy drops security options and short tmpfs entries without an error.",
 			"deploy with hsectl or docker compose", takenByTarget),
 		with(row(12, "Volumes belong to the user that writes them", finding.Medium, "writable"),
 			"A volume at a path that the image does not have is made for root.",
 			"deploy with hsectl, which prepares volumes, or add the path to the image", ownedVolumes),
+		with(row(13, "No setting lets anyone in without a login", finding.High, "environment"),
+			"A login that is switched off for a test stays so, and every neighbour on the network can use it.",
+			"remove the setting, and give the program a password as a secret: hsectl presets NAME", openDoors),
+		with(row(14, "The data is mounted where this version keeps it", finding.High, "writable"),
+			"With its volume at the path of another version, a database does not start, or starts with an empty one that the next deploy loses.",
+			"mount the volume at the path that the detail names; data of an older version must be migrated first", rightPath),
 	}
 }
 
@@ -127,6 +134,9 @@ func rootStart(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	d, name, k := text(f, in)
 	root := d.User == "" || d.User == "0" || strings.HasPrefix(d.User, "0:") || d.User == "root"
+	if why := rebuilt(f, in); root && why != "" {
+		return policy.Undetermined(why)
+	}
 	if !root || k.Root == nil {
 		return policy.Pass(f.Declaration.Tier, "the image does not change its user")
 	}
@@ -148,6 +158,9 @@ func fileCapability(f policy.Facts, in policy.Intent) policy.Verdict {
 		return policy.Unknown(f.Environment, "the environment")
 	}
 	_, name, k := text(f, in)
+	if why := rebuilt(f, in); why != "" && in.Bounding() == 0 {
+		return policy.Undetermined(why)
+	}
 	skips := slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == "SKIP_SETCAP" && v.Value != "" })
 	if k.FileCapability == "" || skips || in.Bounding()&policy.CapabilityMask(k.FileCapability) != 0 {
 		return policy.Pass(f.Environment.Tier, "no file capability is taken away")
@@ -163,6 +176,9 @@ func silentRoot(f policy.Facts, in policy.Intent) policy.Verdict {
 	if k.StaysRoot && d.User == "" && in.Bounding()&policy.CapabilityMask("SETUID", "SETGID") == 0 {
 		return policy.Fail(f.Declaration.Tier, "%s keeps running as root when it cannot change its user", name)
 	}
+	if why := rebuilt(f, in); d.User == "" && why != "" {
+		return policy.Undetermined(why)
+	}
 	return policy.Pass(f.Declaration.Tier, "the user does not depend on the entry point")
 }
 
@@ -176,6 +192,9 @@ func secretWays(f policy.Facts, in policy.Intent) policy.Verdict {
 		for _, secret := range d.Loose {
 			wrong = append(wrong, secret+" is not a file, and the root is read-only")
 		}
+	}
+	if why := rebuilt(f, in); why != "" && slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return fileOf.MatchString(v.Name) }) {
+		return policy.Undetermined(why)
 	}
 	for _, v := range f.Environment.Value {
 		if k.NoFiles && fileOf.MatchString(v.Name) {
@@ -197,8 +216,8 @@ func runnableTest(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	if len(test) > 1 && test[0] != "NONE" {
 		words := strings.FieldsFunc(strings.Join(test[1:], " "), func(r rune) bool { return strings.ContainsRune(" ;|&()$'\"`=", r) })
-		if strings.Contains(strings.Join(test, " "), "localhost") {
-			wrong = append(wrong, "localhost may be ::1 while the service listens on 127.0.0.1")
+		if tool := firstAddressOnly(words, name, f.Image.Value.Reference); tool != "" && strings.Contains(strings.Join(test, " "), "localhost") {
+			wrong = append(wrong, tool+" of this image tries the first address of localhost only, which may be ::1 while the service listens on 127.0.0.1")
 		}
 		if k.NoShell && test[0] == "CMD-SHELL" {
 			wrong = append(wrong, name+" has no shell")
@@ -229,6 +248,9 @@ func imageNeeds(f policy.Facts, in policy.Intent) policy.Verdict {
 	}
 	if k.Variable != "" && !slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == k.Variable }) {
 		wrong = append(wrong, name+" writes its data to /tmp without "+k.Variable)
+	}
+	if why := rebuilt(f, in); why != "" && len(wrong) == 0 {
+		return policy.Undetermined(why)
 	}
 	return all(f, wrong, "the image gets what it needs")
 }
@@ -277,12 +299,19 @@ func livingImage(f policy.Facts, in policy.Intent) policy.Verdict {
 }
 
 func closedStore(f policy.Facts, in policy.Intent) policy.Verdict {
-	if !f.Ports.Known() || !f.Networks.Known() {
-		return policy.Unknown(f.Ports, "the ports and networks")
+	if !f.Ports.Known() {
+		return policy.Unknown(f.Ports, "the published ports")
 	}
 	_, name, k := text(f, in)
+	repository, _ := splitReference(f.Image.Value.Reference)
+	if program := namesake(repository); name == "" && program != "" {
+		name, k = program, wellKnown().Images[program]
+	}
+	if slices.Contains(consoles(), repository) {
+		name, k.Store = cmp.Or(name, path.Base(repository)), true
+	}
 	if !k.Store {
-		return policy.NotApplicable(f.Ports.Tier, "the service is not known to be a data store")
+		return policy.NotApplicable(f.Ports.Tier, "the service is not known to be a data store or a console")
 	}
 	var wrong []string
 	for _, p := range f.Ports.Value {
@@ -290,15 +319,42 @@ func closedStore(f policy.Facts, in policy.Intent) policy.Verdict {
 			wrong = append(wrong, p.String()+" opens "+name+" to every network of the host")
 		}
 	}
-	for _, n := range f.Networks.Value {
-		if !n.Internal {
-			wrong = append(wrong, name+" is on network "+n.Name+", which leads out")
-		}
-	}
 	if len(wrong) > 0 {
 		return policy.Fail(f.Ports.Tier, "%s", strings.Join(wrong, "; "))
 	}
-	return policy.Pass(f.Ports.Tier, "%s is on internal networks only", name)
+	return policy.Pass(f.Ports.Tier, "no port of %s is published to the world", name)
+}
+
+// rightPath wants a mount where the version of an image keeps its data, and none where another version does.
+func rightPath(f policy.Facts, in policy.Intent) policy.Verdict {
+	if !f.Mounts.Known() {
+		return policy.Unknown(f.Mounts, "the mounts")
+	}
+	known := Lookup(f.Image.Value.Reference)
+	if known.Data == "" {
+		return policy.NotApplicable(f.Mounts.Tier, "where the image keeps data is not known")
+	}
+	moved := slices.ContainsFunc(f.Environment.Value, func(v policy.Variable) bool { return v.Name == "PGDATA" })
+	for _, m := range f.Mounts.Value {
+		if m.Kind == "tmpfs" || moved || !slices.Contains(known.Elsewhere, m.Path) || slices.ContainsFunc(f.Mounts.Value, func(o policy.Mount) bool { return o.Path == known.Data }) {
+			continue
+		}
+		return policy.Fail(f.Mounts.Tier, "%s keeps its data at %s, and the volume is at %s, the path of another version", f.Image.Value.Reference, known.Data, m.Path)
+	}
+	return policy.Pass(f.Mounts.Tier, "no volume is at the path of another version")
+}
+
+// firstAddressOnly returns the program of a health test that gives up when the first address of a name does not answer: those of
+// BusyBox. Most clients try all.
+func firstAddressOnly(words []string, name, reference string) string {
+	_, tag := splitReference(reference)
+	busybox := strings.Contains(tag, "alpine") || strings.Contains(tag, "busybox") ||
+		slices.Contains([]string{"prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "caddy", "traefik", "vault", "cadvisor"}, name)
+	i := slices.IndexFunc(words, func(w string) bool { return path.Base(w) == "wget" || path.Base(w) == "nc" })
+	if !busybox || i < 0 {
+		return ""
+	}
+	return path.Base(words[i])
 }
 
 // dropped are the keys that docker stack deploy leaves out, with a notice or without one (docker/cli, cli/compose).

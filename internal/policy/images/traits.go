@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -119,10 +120,32 @@ func splitReference(reference string) (repository, tag string) {
 		repository, tag = repository[:i], repository[i+1:]
 	}
 	// Mirrors of Docker Hub have the images of Docker Hub under their own name.
-	for _, prefix := range []string{"index.docker.io/", "docker.io/", "public.ecr.aws/docker/", "mirror.gcr.io/", "library/"} {
+	for _, prefix := range []string{"index.docker.io/", "docker.io/", "registry-1.docker.io/", "registry.hub.docker.com/", "public.ecr.aws/docker/", "mirror.gcr.io/", "library/"} {
 		repository = strings.TrimPrefix(repository, prefix)
 	}
+	if _, name, ok := strings.Cut(repository, "/library/"); ok && !strings.Contains(name, "/") { // a mirror under another name
+		repository = name
+	}
 	return repository, tag
+}
+
+// namesake returns the well-known program that an image of somebody else is named after: of Bitnami, Chainguard, Docker Hardened Images
+// and others, whose users, paths and variables differ. Runtimes are left out, as many images are named after those they need.
+func namesake(repository string) string {
+	i := strings.LastIndexByte(repository, '/')
+	if i < 0 {
+		return ""
+	}
+	own := repository[i+1:]
+	for _, suffix := range []string{"-fips", "-iamguarded", "-chiselled", "-hardened"} {
+		own = strings.TrimSuffix(own, suffix)
+	}
+	own = cmp.Or(map[string]string{"postgresql": "postgres", "mongodb": "mongo", "mysql-server": "mysql", "apache": "httpd", "redis-stack": "redis", "elastic": "elasticsearch"}[own], own)
+	known := wellKnown()
+	if k, ok := known.Images[own]; ok && !known.TakenIn[own].Runtime && !slices.Contains(k.Repositories, repository) {
+		return own
+	}
+	return ""
 }
 
 // Recognise returns the name of the preset that knows an image by its repository, or nothing.
