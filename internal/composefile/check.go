@@ -38,10 +38,28 @@ func (p *Project) check(s types.ServiceConfig, controls []policy.Control, said m
 		if r, ok := said[c.ID]; ok {
 			remedy = r
 		}
+		if r := standing(c.ID, s); r != "" {
+			remedy = r
+		}
 		out = append(out, finding.Finding{Subject: s.Name, Control: c.ID, Title: c.Title, Severity: c.Severity, Status: v.Status, Tier: v.Tier,
 			Detail: v.Detail, Remedy: remedy, Where: p.place(s.Name, decisive(c, facts)...)})
 	}
 	return out
+}
+
+// standing says what to do where what a remedy says is written already.
+func standing(control string, s types.ServiceConfig) string {
+	switch {
+	case control == "HSE-CAP-001" && slices.Contains(CapabilityNames(s.CapDrop), "ALL") && len(s.CapAdd) > 0:
+		return "take " + strings.Join(CapabilityNames(s.CapAdd), ", ") + " out of cap_add, or keep it in a profile with a reason: hsectl init --from"
+	case control == "HSE-CAP-001" && s.Privileged:
+		return "remove privileged: true, then write cap_drop: [ALL]"
+	case control == "HSE-LIF-002" && s.StopGracePeriod != nil && s.StopSignal == "":
+		return "write stop_signal: with the signal on which the program ends"
+	case control == "HSE-USR-002" && strings.Contains(s.User, ":"):
+		return "use a group that is not 0, and give it the files that the program reads"
+	}
+	return ""
 }
 
 // EverythingJudged is the control that names what no other one judges.

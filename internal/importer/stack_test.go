@@ -100,13 +100,11 @@ func TestReviewOfComposeFiles(t *testing.T) {
 		}},
 		"a published port of a network that lets out": {edit("networks: [inner]\n    healthcheck", "networks: [inner, outer]\n    healthcheck"), []string{
 			`weaker high HSE-NET-005 db way out: → network outer`,
-			`weaker high HSE-PRE-010 db a data store is not open to the world: postgres is on internal networks only → postgres is on network outer, which leads out`,
 			`neutral info HSE-NET-004 db network: → outer`,
 		}},
 		"the network is not internal any more": {edit("inner: {internal: true}", "inner: {}"), []string{
 			`neutral medium HSE-NET-005 app no way out unless declared: network outer leads out → network inner leads out`,
 			`weaker high HSE-NET-005 db way out: → network inner`,
-			`weaker high HSE-PRE-010 db a data store is not open to the world: postgres is on internal networks only → postgres is on network inner, which leads out`,
 		}},
 		"a capability moved between services": {edit("    cap_add: [SYS_NICE]\n", "", "    cap_drop: [ALL]\n", "    cap_drop: [ALL]\n    cap_add: [SYS_NICE]\n"), []string{
 			`weaker high HSE-CAP-001 app capability: → SYS_NICE (moved here from db`,

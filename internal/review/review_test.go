@@ -147,7 +147,7 @@ func verdicts() map[string]verdict {
 		"a volume shared with another service":  {[]edit{{"volume: logs}", "volume: db-data, owner: \"999:999\"}"}}, []string{"weaker medium HSE-FS-002 app writable path"}},
 		"a volume becomes a tmpfs":              {[]edit{{"volume: logs}", "tmpfs: 8M}"}}, []string{"neutral medium HSE-FS-002 app writable path"}},
 		"egress through a network change": {[]edit{{"  backend: {}", "  backend: {egress: true}"}},
-			[]string{"weaker high HSE-NET-005 app way out: → network backend", "weaker high HSE-NET-005 db way out", "weaker high HSE-PRE-010 db", "weaker high HSE-NET-005 worker way out"}},
+			[]string{"weaker high HSE-NET-005 app way out: → network backend", "weaker high HSE-NET-005 db way out", "weaker high HSE-NET-005 worker way out"}},
 		"egress through another network": {[]edit{{"networks: [backend, edge]", "networks: [backend, edge, out]"}, {"  backend: {}", "  backend: {}\n  out: {egress: true}"}},
 			[]string{"weaker high HSE-NET-005 app way out: → network out", "neutral info HSE-NET-004 app network: → out"}},
 		"a network of others": {[]edit{{"networks: [backend, edge]", "networks: [backend, edge, partners]"}, {"  backend: {}", "  backend: {}\n  partners: {external: true}"}},

@@ -48,7 +48,7 @@ func Lint(ctx context.Context, g *app.Settings, s app.Streams, o LintOptions, ar
 			return nil
 		}
 	}
-	return o.Write(s, report.Document{Kind: "Lint", Subject: subject, Profile: from.Files[0], Findings: findings})
+	return o.Write(s, report.Document{Kind: "Lint", Subject: subject, Profile: from.Files[0], Findings: fold(findings)})
 }
 
 // subject returns the findings of a profile or of a Compose file.
