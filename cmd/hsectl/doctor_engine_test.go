@@ -20,7 +20,7 @@ services:
     preset: node
     # what it runs
     command: [node, -e, "PROGRAMrequire('http').createServer((q,r)=>r.end('ok')).listen(3000)"]
-    health: {http: {port: 3000, path: /}, interval: 3s, timeout: 30s, start_period: 30s, retries: 3}
+    health: {http: {port: 3000, path: /}, interval: 20s, timeout: 20s, start_period: 30s, retries: 3}
     networks: [inner]
     secrets: [token]
 networks:
