@@ -30,6 +30,9 @@ const GroupVariable = "TINI_KILL_PROCESS_GROUP"
 // IsInit reports whether a process has the name of an init.
 func IsInit(name string) bool { return slices.Contains(inits(), name) }
 
+// helpers listen next to a program and have nothing to lose: Erlang's port mapper answers where the program is.
+func helpers() []string { return []string{"epmd"} }
+
 func isShell(name string) bool { return slices.Contains(shells(), name) }
 
 func isRunner(name string) bool {
@@ -61,6 +64,9 @@ func Programs(all []policy.Process, group bool) []Program {
 	}
 	first := Program{Process: all[i]}
 	if out := below(all, first, group, holds); len(out) > 0 {
+		if main := slices.DeleteFunc(slices.Clone(out), func(p Program) bool { return slices.Contains(helpers(), p.Name) }); len(main) > 0 {
+			return main
+		}
 		return out
 	}
 	return below(all, first, group, works)

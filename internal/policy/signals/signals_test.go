@@ -40,6 +40,7 @@ func TestPrograms(t *testing.T) {
 		{"two servers behind a supervisor", []policy.Process{process(1, 0, "supervisord", nil), process(8, 1, "nginx", listens), process(9, 1, "app", listens)}, "nginx (port 80), app (port 80)"},
 		{"what docker exec started", []policy.Process{process(1, 0, "app", nil), process(8, 0, "nc", listens)}, "app"},
 		{"what has ended", []policy.Process{process(1, 0, "tini", bare), process(8, 1, "app", func(p *policy.Process) { p.State = "Z" })}, "tini"},
+		{"Erlang's port mapper", []policy.Process{process(1, 0, "tini", bare), process(8, 1, "epmd", listens), process(9, 1, "beam.smp", listens)}, "beam.smp (port 80)"},
 		{"nothing", nil, ""},
 	} {
 		var names []string
