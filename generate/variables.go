@@ -116,3 +116,21 @@ func (s Source) envFiles() []string {
 	}
 	return out
 }
+
+// Taken are the variables that the settings of a service take from the environment, but for some, sorted. One that has the value of its
+// own name is written without any.
+func (s Settings) Taken(but func(path string) bool) []string {
+	seen := map[string]bool{}
+	for path, text := range s {
+		if but(path) {
+			continue
+		}
+		for _, name := range VariablesOf(text) {
+			seen[name] = true
+		}
+		if name, ok := strings.CutPrefix(path, "environment."); ok && (text == "" || text == "null") {
+			seen[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}

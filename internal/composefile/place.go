@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/hsectl/hsectl/internal/composefile/specification"
 	"github.com/hsectl/hsectl/internal/policy/controls"
@@ -176,23 +175,7 @@ func (w written) BareArguments(service string) []string {
 		_, _, value := w[i : i+1].service(service)
 		_, build := specification.LookUp(value, "build")
 		_, args := specification.LookUp(specification.Resolve(build), "args")
-		args = specification.Resolve(args)
-		if args == nil {
-			continue
-		}
-		if args.Kind == yaml.SequenceNode {
-			for _, item := range args.Content {
-				if item = specification.Resolve(item); !strings.Contains(item.Value, "=") {
-					out = append(out, item.Value)
-				}
-			}
-			continue
-		}
-		for key, v := range specification.Pairs(args) {
-			if specification.Resolve(v).ShortTag() == "!!null" {
-				out = append(out, key.Value)
-			}
-		}
+		out = append(out, specification.Bare(args)...)
 	}
 	return out
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -147,24 +146,6 @@ func (c comparison) service(s stack.Service, resources []ResourceChange) Service
 	return out
 }
 
-// taken are the variables that the settings of a service take from the environment, sorted. One that has the value of its own name
-// is written without any.
-func taken(settings generate.Settings) []string {
-	seen := map[string]bool{}
-	for path, text := range settings {
-		if outside(path) {
-			continue
-		}
-		for _, name := range generate.VariablesOf(text) {
-			seen[name] = true
-		}
-		if name, ok := strings.CutPrefix(path, "environment."); ok && (text == "" || text == "null") {
-			seen[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
 // releaseCauses says what the file changes against the last release: what asks for another container, and what a live
 // service loads.
 func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
@@ -174,7 +155,7 @@ func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
 		return []string{fmt.Sprintf("the service was not part of release %d", last.Number)}, nil
 	}
 	replaces = difference(before, c.want.nodes.Services[s.Name], outside)
-	for _, name := range taken(c.want.nodes.Services[s.Name]) {
+	for _, name := range c.want.nodes.Services[s.Name].Taken(outside) {
 		if last.Release.Environment[name] != d.Environment[name] {
 			replaces = append(replaces, "variable "+name+" has a different value")
 		}

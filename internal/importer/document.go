@@ -108,3 +108,6 @@ func (o ordered) bytes() ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// Document writes values as YAML, mappings sorted.
+func Document(values map[string]any) ([]byte, error) { return ordered{node(values)}.bytes() }

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/image/facts"
 	"github.com/hsectl/hsectl/internal/policy/images"
 	"github.com/hsectl/hsectl/internal/profile"
@@ -174,17 +175,6 @@ func clean(name string) string {
 // Name returns the name that a service or a network of a Compose file has in a profile.
 func Name(name string) string { return clean(name) }
 
-// mostNames is how many names are told where a sentence names them.
-const mostNames = 5
-
-// Some tells the first of many names, and how many more there are.
-func Some(names []string) string {
-	if len(names) > mostNames+1 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), len(names)-mostNames)
-	}
-	return strings.Join(names, ", ")
-}
-
 // ask notes a question and returns the comment that asks it.
 func (i *importer) ask(service, format string, args ...any) string {
 	question := fmt.Sprintf(format, args...)
@@ -255,7 +245,7 @@ func (i *importer) verbatimKey(key string, v any) any {
 		if slices.Contains([]string{"source", "path", "file", "env_file", "label_file", "device", "context"}, key) {
 			return strings.ReplaceAll(i.mounted(v), "$", "$$")
 		}
-		if hidden, ok := i.unsaid(key, v); ok {
+		if hidden, ok := (discretion{i}).unsaid(key, v); ok {
 			return string(hidden)
 		}
 		return i.p.Written(v)
@@ -362,7 +352,7 @@ func (i *importer) volumes(out ordered) {
 		}
 	}
 	if len(named) > 0 {
-		out.set("volumes", mine, i.ask("volumes", "how is %s backed up? Write NAME: {backup: {to: DIRECTORY}}, or NAME: {ephemeral: why it may be lost}", Some(named)))
+		out.set("volumes", mine, i.ask("volumes", "how is %s backed up? Write NAME: {backup: {to: DIRECTORY}}, or NAME: {ephemeral: why it may be lost}", display.Some(named)))
 	}
 	i.drop("volumes", all)
 }

@@ -74,7 +74,7 @@ func (m lifetime) health() {
 		}
 		return
 	}
-	if words, special := m.spoken(m.name, "healthcheck.test", h.Test); special {
+	if words, special := (discretion{m.importer}).spoken(m.name, "healthcheck.test", h.Test); special {
 		m.pass(words, "healthcheck", "test") // with its times, as it is written
 		return
 	}

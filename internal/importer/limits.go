@@ -8,6 +8,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/display"
 )
 
 // bounds moves how much of the machine a service may take, and how often it runs.
@@ -23,7 +24,7 @@ func (m bounds) limits() {
 	limits := map[string]any{}
 	var guessed, comments []string
 	for _, l := range []struct{ key, value, guess string }{
-		{"cpus", decimal(composefile.CPUs(m.s)), "1.0"}, {"memory", size(composefile.Memory(m.s)), size(int64(m.s.ShmSize) + 512<<20)}, {"pids", number(max(0, composefile.PIDs(m.s))), "200"},
+		{"cpus", display.Decimal(composefile.CPUs(m.s)), "1.0"}, {"memory", display.Bytes(composefile.Memory(m.s)), display.Bytes(int64(m.s.ShmSize) + 512<<20)}, {"pids", number(max(0, composefile.PIDs(m.s))), "200"},
 	} {
 		switch {
 		case l.value != "":
@@ -54,7 +55,7 @@ func (m bounds) limits() {
 func (m bounds) besides() {
 	m.reservations()
 	if m.s.ShmSize > 0 {
-		m.out.set("shm_size", size(int64(m.s.ShmSize)))
+		m.out.set("shm_size", display.Bytes(int64(m.s.ShmSize)))
 	}
 	m.ulimits()
 }
@@ -62,10 +63,10 @@ func (m bounds) besides() {
 func (m bounds) reservations() {
 	r := composefile.Reservations(m.s)
 	out := map[string]any{}
-	if v := decimal(float64(r.NanoCPUs)); v != "" {
+	if v := display.Decimal(float64(r.NanoCPUs)); v != "" {
 		out["cpus"] = v
 	}
-	if v := size(max(int64(r.MemoryBytes), int64(m.s.MemReservation))); v != "" {
+	if v := display.Bytes(max(int64(r.MemoryBytes), int64(m.s.MemReservation))); v != "" {
 		out["memory"] = v
 	}
 	if len(out) > 0 {
@@ -78,44 +79,18 @@ func (m bounds) reservations() {
 		delete(left, "cpus")
 		delete(left, "memory")
 		delete(left, "pids")
-		prune(resources, "reservations")
+		Prune(resources, "reservations")
 	}
-	prune(deploy, "resources")
-	prune(deploy, "placement")
-	prune(m.rest, "deploy")
+	Prune(deploy, "resources")
+	Prune(deploy, "placement")
+	Prune(m.rest, "deploy")
 }
 
-// prune drops a mapping that has become empty.
-func prune(m map[string]any, key string) {
+// Prune drops a mapping that has become empty.
+func Prune(m map[string]any, key string) {
 	if inner, ok := m[key].(map[string]any); ok && len(inner) == 0 {
 		delete(m, key)
 	}
-}
-
-func decimal(n float64) string {
-	if n <= 0 {
-		return ""
-	}
-	text := strconv.FormatFloat(float64(int64(n*1000+0.5))/1000, 'f', -1, 64)
-	if !strings.Contains(text, ".") {
-		text += ".0"
-	}
-	return text
-}
-
-// size writes bytes in the largest unit that keeps them whole.
-func size(n int64) string {
-	switch {
-	case n <= 0:
-		return ""
-	case n%(1<<30) == 0:
-		return number(n>>30) + "G"
-	case n%(1<<20) == 0:
-		return number(n>>20) + "M"
-	case n%(1<<10) == 0:
-		return number(n>>10) + "K"
-	}
-	return number(n)
 }
 
 func number(n int64) string {

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/importer/needs"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -250,8 +251,8 @@ func (m bounds) ownLimits() {
 		key, value string
 		controls   []string
 	}{
-		{"memory", size(composefile.Memory(m.s)), []string{"HSE-RES-001", "HSE-RES-002"}},
-		{"cpus", decimal(composefile.CPUs(m.s)), []string{"HSE-RES-003"}},
+		{"memory", display.Bytes(composefile.Memory(m.s)), []string{"HSE-RES-001", "HSE-RES-002"}},
+		{"cpus", display.Decimal(composefile.CPUs(m.s)), []string{"HSE-RES-003"}},
 		{"pids", number(max(0, composefile.PIDs(m.s))), []string{"HSE-RES-004"}},
 	} {
 		if l.value != "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/composefile"
 	"github.com/hsectl/hsectl/internal/composefile/specification"
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/profile"
 )
 
@@ -164,16 +165,16 @@ func (m storage) tmpfs(target string, bytes int64) (entry map[string]any, questi
 	if bytes <= 0 {
 		bytes, question = 64<<20, m.ask("how large may %s become? No size is set", target)
 	}
-	return map[string]any{"path": target, "tmpfs": size(bytes)}, question
+	return map[string]any{"path": target, "tmpfs": display.Bytes(bytes)}, question
 }
 
 // long returns the volume in the long form, as compose-go writes it.
 func long(raw []any, n int, v types.ServiceVolumeConfig) any {
 	if n < len(raw) {
 		if one, ok := raw[n].(map[string]any); ok {
-			prune(one, "bind")
-			prune(one, "volume")
-			prune(one, "tmpfs")
+			Prune(one, "bind")
+			Prune(one, "volume")
+			Prune(one, "tmpfs")
 			return one
 		}
 	}

@@ -297,8 +297,8 @@ func softened(before *composefile.Project, name string, was, is map[string]any) 
 				if b, ok := m["bind"].(map[string]any); ok && m["type"] == "volume" && m["read_only"] == nil {
 					delete(b, "selinux") // asked about: the engine labels its own volumes
 				}
-				prune(m, "volume")
-				prune(m, "bind")
+				Prune(m, "volume")
+				Prune(m, "bind")
 			}
 		}
 		for _, v := range asList(service["secrets"]) {

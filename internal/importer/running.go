@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
@@ -109,7 +110,7 @@ func (m bounds) observedMemory() (limit, comment string, ok bool) {
 	if seen == nil || seen.Memory <= 0 || seen.Memory > 1<<50 {
 		return "", "", false
 	}
-	return size(max(least, (2*seen.Memory+step-1)/step*step)), fmt.Sprintf("its container was seen to hold %dM at most; the limit leaves room for twice that", max(seen.Memory>>20, 1)), true
+	return display.Bytes(max(least, (2*seen.Memory+step-1)/step*step)), fmt.Sprintf("its container was seen to hold %dM at most; the limit leaves room for twice that", max(seen.Memory>>20, 1)), true
 }
 
 // observedTest moves the image's own test of health, with its words; false when there is none.

@@ -45,7 +45,7 @@ func (i *importer) service(s types.ServiceConfig, rest map[string]any) ordered {
 	lifetime{m}.lifecycle()
 	lifetime{m}.health()
 	credentials{m}.secretUses()
-	m.environment()
+	variables{m}.environment()
 	m.ports()
 	m.networks()
 	lifetime{m}.dependencies()
@@ -127,7 +127,7 @@ func (m *moving) build() {
 		}
 		switch {
 		case m.say(*value, "").reveals(name):
-			left[name] = m.hide(m.name, "the build argument "+name, name)
+			left[name] = discretion{m.importer}.hide(m.name, "the build argument "+name, name)
 		case m.varies(*value):
 			left[name] = asWritten(m.p.Written(*value))
 		default:
@@ -178,11 +178,11 @@ func (m *moving) runs() {
 		key   string
 		words []string
 	}{{"entrypoint", m.s.Entrypoint}, {"command", m.s.Command}} {
-		words, special := m.spoken(m.name, part.key, part.words)
+		words, special := (discretion{m.importer}).spoken(m.name, part.key, part.words)
 		switch {
 		case special:
 			m.rest[part.key] = words
-			if raw := m.p.RawKey(m.s.Name, part.key); strings.Contains(raw, "$") && !m.secretive(words) {
+			if raw := m.p.RawKey(m.s.Name, part.key); strings.Contains(raw, "$") && !strings.Contains(fmt.Sprint(words...), ":?it is in ") {
 				m.rest[part.key] = asWritten(raw) // Compose takes it apart once its variables have values
 			}
 		case len(part.words) > 0:
@@ -198,14 +198,6 @@ func (m *moving) runs() {
 	if !m.t.Strict {
 		m.asBefore()
 	}
-}
-
-// secretive reports whether one of the words stands for a value that looked like a secret.
-func (m *moving) secretive(words []any) bool {
-	return slices.ContainsFunc(words, func(w any) bool {
-		text, _ := w.(asWritten)
-		return strings.Contains(string(text), ":?it is in ")
-	})
 }
 
 func anys[S ~[]string](list S) []any {
@@ -283,9 +275,12 @@ func (m *moving) capabilities() {
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// variables moves the variables of a service.
+type variables struct{ *moving }
+
 // environment keeps what comes from the caller's environment coming from there, and copies no value that looks like a
 // secret.
-func (m *moving) environment() {
+func (m variables) environment() {
 	m.take("environment")
 	out := newOrdered()
 	for _, name := range slices.Sorted(maps.Keys(m.s.Environment)) {
@@ -312,17 +307,17 @@ func (m *moving) environment() {
 }
 
 // asked asks what becomes of a variable whose value looks like a secret.
-func (m *moving) asked(name, where string) string {
+func (m variables) asked(name, where string) string {
 	return m.ask("the value of %s looks like a secret and %s; make it one of secrets:, with env: %s_FILE where the image knows that", name, where, name)
 }
 
 // variable moves one variable. One that has the value of another stays so.
-func (m *moving) variable(out ordered, name, value string) {
+func (m variables) variable(out ordered, name, value string) {
 	text := m.say(value, m.p.Raw(m.s.Name, name))
 	plain := envName.MatchString(name)
 	if text.reveals(name) {
 		if !plain {
-			m.pass(m.hide(m.name, name, name), "environment", name)
+			m.pass(discretion{m.importer}.hide(m.name, name, name), "environment", name)
 			return
 		}
 		out.set(name, flow(map[string]any{"required": true}), m.asked(name, "stays in "+m.t.Source))
@@ -363,7 +358,7 @@ func (m *moving) labels() {
 		value := m.s.Labels[name]
 		switch {
 		case m.say(value, "").reveals(name):
-			m.pass(m.hide(m.name, "the label "+name, name), "labels", name)
+			m.pass(discretion{m.importer}.hide(m.name, "the label "+name, name), "labels", name)
 		case m.varies(value):
 			m.pass(asWritten(m.p.Written(value)), "labels", name)
 		default:

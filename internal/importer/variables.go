@@ -66,6 +66,9 @@ func looksSecret(name, value string) bool {
 	return policy.LooksSecret(policy.Variable{Name: name, Value: value})
 }
 
+// discretion keeps values that look like secrets out of the profile.
+type discretion struct{ *importer }
+
 // unspeakable are what the name of a variable does not have.
 var unspeakable = regexp.MustCompile(`[^A-Z0-9]+`)
 
@@ -79,7 +82,7 @@ func variableFor(words ...string) string {
 }
 
 // hide returns what takes the place of a value that looks like a secret, as a Compose file has it: a variable that must be set.
-func (i *importer) hide(service, where string, words ...string) asWritten {
+func (i discretion) hide(service, where string, words ...string) asWritten {
 	name := variableFor(append([]string{service}, words...)...)
 	question := fmt.Sprintf("%s has a value that looks like a secret and stays in %s; set the variable %s for deploy, or give the service a file of secrets:", where, i.t.Source, name)
 	if !slices.Contains(i.draft.Questions, service+": "+question) {
@@ -90,7 +93,7 @@ func (i *importer) hide(service, where string, words ...string) asWritten {
 
 // hidden returns a word of a command line without the secret in it, or false where it has none. Words are judged with the one
 // before them.
-func (i *importer) hidden(service, key string, words []string, n int) (asWritten, bool) {
+func (i discretion) hidden(service, key string, words []string, n int) (asWritten, bool) {
 	if fields := strings.Fields(words[n]); len(fields) > 1 {
 		return i.script(service, key, words[n])
 	}
@@ -115,7 +118,7 @@ func (i *importer) hidden(service, key string, words []string, n int) (asWritten
 }
 
 // script is hidden for a program of a shell, which is one word of many. What the shell itself puts in is no secret.
-func (i *importer) script(service, key, text string) (asWritten, bool) {
+func (i discretion) script(service, key, text string) (asWritten, bool) {
 	var out asWritten
 	found := false
 	fields := strings.Fields(text)
@@ -142,7 +145,7 @@ func (i *importer) script(service, key, text string) (asWritten, bool) {
 
 // spoken returns words of a command line as a Compose file has them, without secrets. It is false where all are plain text: then
 // they have a place in a profile.
-func (i *importer) spoken(service, key string, words []string) ([]any, bool) {
+func (i discretion) spoken(service, key string, words []string) ([]any, bool) {
 	var out []any
 	special := false
 	for n, word := range words {
@@ -158,7 +161,7 @@ func (i *importer) spoken(service, key string, words []string) ([]any, bool) {
 
 // unsaid returns what takes the place of a text that looks like a secret, among keys that are passed through; false where it does
 // not.
-func (i *importer) unsaid(key, text string) (asWritten, bool) {
+func (i discretion) unsaid(key, text string) (asWritten, bool) {
 	if i.say(text, "").reveals(key) {
 		return i.hide(i.within, key, key), true
 	}

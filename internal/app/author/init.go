@@ -264,7 +264,7 @@ func sayDifferences(ctx context.Context, s app.Streams, l app.Loaded, d importer
 			s.Say("differences: %s", one.Group)
 			last = one.Group
 		}
-		s.Say("  %s: %s", titleOf(importer.Some(one.Services)), one.Text)
+		s.Say("  %s: %s", titleOf(display.Some(one.Services)), one.Text)
 	}
 	return nil
 }
@@ -291,7 +291,7 @@ func gathered(questions []string) []string {
 		}
 	}
 	for i, question := range order {
-		order[i] = importer.Some(all[question].services) + ": " + all[question].text
+		order[i] = display.Some(all[question].services) + ": " + all[question].text
 	}
 	return order
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/composefile"
-	"github.com/hsectl/hsectl/internal/importer"
+	"github.com/hsectl/hsectl/internal/importer/side"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
@@ -40,8 +40,8 @@ func (v *snapshot) composeSide(ctx context.Context, name string) (review.Side, *
 	if root == "" {
 		root = app.Repository(dir)
 	}
-	side, err := importer.Side(p, dir, root)
-	return side, p, err
+	out, err := side.Of(p, dir, root)
+	return out, p, err
 }
 
 // source says how the Compose files of the version are read: those of a commit below the directory that they were written to,

@@ -3,6 +3,7 @@ package specification
 import (
 	"iter"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -104,4 +105,24 @@ func remove(n *yaml.Node, key string, depth int) {
 			n.Content = slices.Delete(n.Content, i, i+2)
 		}
 	}
+}
+
+// Bare returns the names of a list of NAME=VALUE, or of a mapping, that are written without a value.
+func Bare(list *yaml.Node) []string {
+	list = Resolve(list)
+	if list == nil {
+		return nil
+	}
+	var out []string
+	for _, item := range list.Content {
+		if item = Resolve(item); list.Kind == yaml.SequenceNode && !strings.Contains(item.Value, "=") {
+			out = append(out, item.Value)
+		}
+	}
+	for key, v := range Pairs(list) {
+		if list.Kind == yaml.MappingNode && Resolve(v).ShortTag() == "!!null" {
+			out = append(out, key.Value)
+		}
+	}
+	return out
 }

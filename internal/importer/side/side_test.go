@@ -1,4 +1,4 @@
-package importer_test
+package side_test
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/internal/composefile"
-	"github.com/hsectl/hsectl/internal/importer"
+	"github.com/hsectl/hsectl/internal/importer/side"
 	"github.com/hsectl/hsectl/internal/review"
 )
 
@@ -62,11 +62,11 @@ func composeSide(t *testing.T, text string) review.Side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	side, err := importer.Side(p, dir, dir)
+	got, err := side.Of(p, dir, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return side
+	return got
 }
 
 // Each case is one change of a Compose file, and what the review must say of it. What a line wants is how a row begins;

@@ -1,4 +1,5 @@
-package importer
+// Package side is a Compose project as one side of a review: what its services are granted, in the terms of a stack.
+package side
 
 import (
 	"cmp"
@@ -14,6 +15,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/review"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -25,9 +27,9 @@ const (
 	testRetries  = 3
 )
 
-// Side returns the project as one of the two versions that a review compares: what its services are granted, in the terms
+// Of returns the project as one of the two versions that a review compares: what its services are granted, in the terms
 // of a stack, and what the controls say of them. Paths below root are relative to dir, so that two checkouts can be compared.
-func Side(p *composefile.Project, dir, root string) (review.Side, error) {
+func Of(p *composefile.Project, dir, root string) (review.Side, error) {
 	at := checkout{dir, root}
 	written, err := p.Values()
 	if err != nil {
@@ -35,7 +37,7 @@ func Side(p *composefile.Project, dir, root string) (review.Side, error) {
 	}
 	plain, _ := at.shortened(written).(map[string]any)
 	services, _ := plain["services"].(map[string]any)
-	rendered, err := ordered{node(plain)}.bytes()
+	rendered, err := importer.Document(plain)
 	if err != nil {
 		return review.Side{}, err
 	}
@@ -172,7 +174,7 @@ func said(raw map[string]any, many bool) {
 		for _, name := range names {
 			delete(m, name)
 		}
-		prune(raw, key)
+		importer.Prune(raw, key)
 	}
 	inner("build", "context", "dockerfile", "target", "args")
 	inner("healthcheck", "test", "interval", "timeout", "retries", "start_period", "disable")
@@ -184,9 +186,9 @@ func said(raw map[string]any, many bool) {
 	if d, ok := raw["deploy"].(map[string]any); ok {
 		if r, ok := d["resources"].(map[string]any); ok {
 			delete(r, "limits")
-			prune(d, "resources")
+			importer.Prune(d, "resources")
 		}
-		prune(raw, "deploy")
+		importer.Prune(raw, "deploy")
 	}
 	for _, key := range []string{"networks", "depends_on"} {
 		m, _ := raw[key].(map[string]any)
@@ -200,7 +202,7 @@ func said(raw map[string]any, many bool) {
 				delete(m, name)
 			}
 		}
-		prune(raw, key)
+		importer.Prune(raw, key)
 	}
 	if l, ok := raw["logging"].(map[string]any); ok {
 		delete(l, "driver")
@@ -208,8 +210,8 @@ func said(raw map[string]any, many bool) {
 			delete(o, "max-size")
 			delete(o, "max-file")
 		}
-		prune(l, "options")
-		prune(raw, "logging")
+		importer.Prune(l, "options")
+		importer.Prune(raw, "logging")
 	}
 	raw["volumes"] = slices.DeleteFunc(asItems(raw["volumes"]), plainMount)
 	raw["secrets"] = slices.DeleteFunc(asItems(raw["secrets"]), func(v any) bool { m, _ := v.(map[string]any); return len(m) == 2 && m["target"] != nil || len(m) == 1 })

@@ -1,4 +1,4 @@
-package importer_test
+package side_test
 
 import (
 	"strings"
