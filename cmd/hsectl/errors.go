@@ -11,6 +11,7 @@ import (
 	"github.com/hsectl/hsectl/internal/app"
 	"github.com/hsectl/hsectl/internal/app/release"
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/datadir"
 	"github.com/hsectl/hsectl/internal/deploy/lock"
 	"github.com/hsectl/hsectl/internal/deploy/planfile"
 	"github.com/hsectl/hsectl/internal/display"
@@ -99,10 +100,10 @@ func hintFor(err error) string {
 	if options, ok := errors.AsType[*deploy.OptionsError](err); ok {
 		return "nothing was changed; back the data up, remove the volume, deploy, and restore: docker volume rm " + options.Volume
 	}
-	if data, ok := errors.AsType[*deploy.DataVersionError](err); ok {
+	if data, ok := errors.AsType[*datadir.VersionError](err); ok {
 		return data.Hint()
 	}
-	if snapshot, ok := errors.AsType[*deploy.SnapshotError](err); ok {
+	if snapshot, ok := errors.AsType[*datadir.SnapshotError](err); ok {
 		return snapshot.Hint()
 	}
 	if first, ok := errors.AsType[*deploy.FirstStartError](err); ok {

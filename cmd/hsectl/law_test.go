@@ -55,7 +55,8 @@ func rooms() []room {
 		{"generate", "a stack to files", []string{"internal/stack"}},
 		{"internal/composefile/specification", "the keys of Compose: judged, neutral with a reason, or open", nil},
 		{"internal/composefile/variable", "the variables of Compose files: found, put in, kept", nil},
-		{"internal/composefile", "any Compose file: loaded, located, judged, fixed; knows no profile and no stack", []string{"internal/composefile/variable", "internal/composefile/specification", "internal/lifecycle", "internal/policy", "internal/policy/controls", "internal/finding"}},
+		{"internal/composefile/resources", "how much of the machine a service of a Compose file may take", []string{"internal/policy", "internal/finding"}},
+		{"internal/composefile", "any Compose file: loaded, located, judged, fixed; knows no profile and no stack", []string{"internal/composefile/resources", "internal/composefile/variable", "internal/composefile/specification", "internal/lifecycle", "internal/policy", "internal/policy/controls", "internal/finding"}},
 		{"internal/witness", "what a stack declares: its rendered file, read back and judged", []string{"internal/composefile", "internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "generate"}},
 		{"internal/sources", "what a stack takes from next to its profile: variables, files; reads by functions that it is given", []string{"internal/composefile/variable", "internal/composefile", "internal/profile/parser", "internal/stack", "generate"}},
 		{"internal/monitoring", "what watches a stack, as a stack of its own, and what is declared of that", []string{"internal/profile", "internal/stack", "internal/size", "internal/policy", "internal/finding", "generate", "templates"}},
@@ -77,7 +78,8 @@ func rooms() []room {
 		{"internal/record", "what is kept of a stack on its engine, in types of its own", []string{"internal/stack"}},
 		{"internal/drift", "what an engine has, told apart from what it was asked for, field by field", []string{"internal/policy"}},
 		{"internal/deploy/lock", "who holds the lock of a stack, and when its holder is taken for dead", nil},
-		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/deploy/lock", "internal/drift", "internal/stack", "internal/record", "generate"}},
+		{"internal/deploy/datadir", "whether a server reads the data in its volume", []string{"internal/stack"}},
+		{"internal/deploy", "the difference between desired and observed, as steps", []string{"internal/deploy/datadir", "internal/deploy/lock", "internal/drift", "internal/stack", "internal/record", "generate"}},
 		{"internal/deploy/planfile", "a plan as a file that is reviewed before it is applied", []string{"internal/deploy", "internal/record", "internal/stack", "generate"}},
 		{"internal/verify/kernel", "what a kernel says of the place of a container, and what no engine makes there", nil},
 		{"internal/verify", "evidence; never deploy, whose word it must not take", []string{"internal/verify/kernel", "internal/stack", "internal/policy", "internal/policy/controls", "internal/finding", "internal/witness"}},
@@ -89,23 +91,24 @@ func rooms() []room {
 		{"internal/report", "findings and reviews to text, JSON and the other formats; judges nothing", []string{"internal/sanitize", "internal/finding", "internal/review"}},
 		{"internal/image/facts", "what an image shows of what a service needs, read and never run", nil},
 		{"internal/importer/needs", "what a service of a Compose file is known to need", []string{"internal/image/facts", "internal/policy", "internal/policy/images"}},
-		{"internal/importer", "Compose files and running containers to profiles, and to stacks that a review compares", []string{"internal/composefile/variable", "internal/image/facts", "internal/importer/needs", "internal/composefile/specification", "internal/profile/parser", "internal/yamldoc", "internal/composefile", "internal/review", "internal/stack", "internal/profile", "internal/policy", "internal/policy/images", "internal/witness"}},
-		{"internal/importer/side", "a Compose project as one side of a review", []string{"internal/composefile", "internal/importer", "internal/policy", "internal/review", "internal/stack"}},
+		{"internal/importer", "Compose files and running containers to profiles, and to stacks that a review compares", []string{"internal/composefile/resources", "internal/composefile/variable", "internal/image/facts", "internal/importer/needs", "internal/composefile/specification", "internal/profile/parser", "internal/yamldoc", "internal/composefile", "internal/review", "internal/stack", "internal/profile", "internal/policy", "internal/policy/images", "internal/witness"}},
+		{"internal/importer/side", "a Compose project as one side of a review", []string{"internal/composefile/resources", "internal/composefile", "internal/importer", "internal/policy", "internal/review", "internal/stack"}},
 		{"internal/importer/difference", "in what the file rendered from an imported profile differs from its source, and why", []string{"internal/composefile", "internal/importer"}},
 		{"internal/engine", "the connection to an engine, and the questions that every room below it asks", []string{"internal/image"}},
 		{"internal/image/imagetest", "layers that no image tool makes, for tests of what reads images", nil},
 		{"internal/engine/enginetest", "an engine's API within a test, for faults that a real one does not produce on demand", nil},
-		{"internal/engine/volumes", "what is in volumes, read and written without running anything", []string{"internal/engine", "internal/deploy", "internal/stack"}},
-		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/deploy/lock", "internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
+		{"internal/engine/volumes", "what is in volumes, read and written without running anything", []string{"internal/deploy/datadir", "internal/engine", "internal/deploy", "internal/stack"}},
+		{"internal/engine/records", "what is written down of a stack on its engine: lock, journal, releases", []string{"internal/deploy/datadir", "internal/deploy/lock", "internal/engine", "internal/engine/volumes", "internal/record", "internal/deploy", "internal/stack"}},
 		{"internal/engine/images", "images of an engine, found, read and moved", []string{"internal/engine", "internal/image", "internal/image/facts"}},
 		{"internal/engine/tasks", "programs that run once, with the settings of a service", []string{"internal/engine", "internal/engine/volumes", "internal/redact", "internal/deploy", "internal/stack"}},
 		{"internal/engine/usage", "what containers use, read again and again", []string{"internal/engine", "internal/size", "internal/verify"}},
 		{"internal/engine/expectation", "what Compose asks an engine for, written down", []string{"internal/engine", "internal/drift", "generate"}},
 		{"internal/engine/converge", "makes the steps of a plan happen", []string{"internal/engine", "internal/engine/expectation", "internal/engine/volumes", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/deploy", "internal/redact", "internal/verify", "internal/stack", "generate"}},
 		{"internal/engine/observe", "what an engine and probes say of containers", []string{"internal/verify/kernel", "internal/policy/signals", "internal/record", "internal/drift", "internal/engine/expectation", "internal/verify/doctor", "internal/verify/drills", "internal/engine", "internal/engine/records", "internal/engine/images", "internal/edge", "internal/image", "internal/deploy", "internal/verify", "internal/stack", "internal/policy", "internal/finding"}},
+		{"internal/engine/symptoms", "what shows why a service is not well", []string{"internal/engine", "internal/engine/images", "internal/stack", "internal/verify/doctor"}},
 		{"internal/engine/trials", "disturbs the services of a stack, and sees what that does", []string{"internal/engine", "internal/engine/observe", "internal/policy", "internal/policy/signals", "internal/verify", "internal/verify/drills"}},
 		{"internal/engine/buildkit", "images built, and Dockerfiles read", []string{"internal/engine", "internal/engine/images", "internal/image"}},
-		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/engine/volumes"}},
+		{"internal/docker", "the rooms of an engine, wired together", []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/symptoms", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/engine/volumes"}},
 		{"internal/host", "the only door to the machine: files, processes and git", []string{"generate", "internal/backup", "internal/atomicfile"}},
 		{"internal/ask", "puts questions to services over the network: HTTP, TLS, gRPC, databases, load", []string{"internal/verify/drills", "internal/host", "internal/verify"}},
 		{"internal/probe/place", "what a thread sees of the place that it is in: network, files, devices", []string{"internal/host", "internal/verify", "internal/verify/kernel"}},
@@ -303,6 +306,7 @@ func rooms() []room {
 			"internal/importer/difference",
 		}},
 		{"cmd/hsectl", "flags, streams, hints and exit codes; one verb is options, flags and one call", []string{
+			"internal/deploy/datadir",
 			"internal/deploy/lock",
 			"internal/deploy/planfile",
 			"internal/startup",
@@ -341,7 +345,7 @@ type owner struct {
 }
 
 func owners() []owner {
-	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/expectation", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/engine/volumes"}
+	engines := []string{"internal/engine", "internal/engine/buildkit", "internal/engine/converge", "internal/engine/expectation", "internal/engine/images", "internal/engine/observe", "internal/engine/records", "internal/engine/symptoms", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/engine/volumes"}
 	return []owner{
 		{"github.com/spf13/cobra", []string{"cmd/hsectl"}, "flags and help belong to the command line"},
 		{"github.com/spf13/pflag", []string{"cmd/hsectl"}, "flags belong to the command line"},
@@ -352,7 +356,7 @@ func owners() []owner {
 		{"github.com/charmbracelet/x/ansi", []string{"internal/display", "internal/sanitize", "internal/report", "internal/app"}, "escape sequences are written and removed where text meets a terminal"},
 		{"golang.org/x/term", []string{"internal/app/author", "internal/app"}, "only what writes to a person knows terminals"},
 		{"go.yaml.in/yaml/v3", []string{"internal/yamldoc", "generate", "internal/composefile", "internal/composefile/specification", "internal/importer", "internal/importer/difference"}, "YAML comes in through yamldoc and goes out through generate; composefile keeps the places and comments of any file; importer writes a draft with comments"},
-		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/deploy", "internal/engine/converge", "internal/engine/expectation", "internal/composefile", "internal/composefile/specification", "internal/composefile/variable", "internal/importer", "internal/importer/side"}, "generate loads what it rendered, and the plan compares that; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
+		{"github.com/compose-spec/compose-go/v2", []string{"generate", "internal/deploy", "internal/engine/converge", "internal/engine/expectation", "internal/composefile", "internal/composefile/specification", "internal/composefile/resources", "internal/composefile/variable", "internal/importer", "internal/importer/side"}, "generate loads what it rendered, and the plan compares that; the Compose SDK takes its types; composefile loads what others wrote, and importer moves it key by key"},
 		{"github.com/google/go-containerregistry", []string{"internal/image", "internal/image/scanners", "internal/image/signature"}, "images are its subject"},
 		{"github.com/hashicorp/go-multierror", []string{"internal/yamldoc"}, "all problems of a profile come at once"},
 		{"github.com/agext/levenshtein", []string{"internal/yamldoc"}, "did you mean"},
@@ -572,7 +576,7 @@ func TestOneExitAndNoInit(t *testing.T) {
 			case "os.Exit":
 				exits = append(exits, s.path)
 			case "time.Now", "time.Since":
-				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/app/sizing", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/host", "internal/probe", "internal/probe/place", "internal/ask", "internal/image/cache"}, s.room) {
+				if !slices.Contains([]string{"internal/app", "internal/app/evidence", "internal/app/author", "internal/app/release", "internal/app/supply", "internal/app/bundle", "internal/app/drill", "internal/app/sizing", "internal/engine/converge", "internal/engine/observe", "internal/engine/records", "internal/engine/symptoms", "internal/engine/tasks", "internal/engine/trials", "internal/engine/usage", "internal/host", "internal/probe", "internal/probe/place", "internal/ask", "internal/image/cache"}, s.room) {
 					t.Errorf("%s: the pure core has no clock", set.Position(n.Pos()))
 				}
 			case "client.New", "client.NewClientWithOpts", "command.NewAPIClientFromFlags":

@@ -7,6 +7,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/policy/controls"
@@ -78,7 +79,7 @@ func decisive(c policy.Control, f policy.Facts) []string {
 // intent is what the file itself decides: amounts and names, which only have to be there.
 func (p *Project) intent(s types.ServiceConfig) policy.Intent {
 	uids, gids := IDs(s.User)
-	in := policy.Intent{UID: uids[0], GID: gids[0], Capabilities: Bounding(s), Ports: Ports(s), Memory: Memory(s), Image: s.Image, Images: p.Images, Today: p.Today}
+	in := policy.Intent{UID: uids[0], GID: gids[0], Capabilities: Bounding(s), Ports: Ports(s), Memory: resources.Memory(s), Image: s.Image, Images: p.Images, Today: p.Today}
 	for _, m := range p.Mounts(s) {
 		if m.Writable && (m.Kind == "volume" || m.Kind == "tmpfs") {
 			in.Writable = append(in.Writable, policy.Mount{Path: m.Path, Kind: m.Kind, Source: m.Source, Writable: true, Size: m.Size})

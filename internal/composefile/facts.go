@@ -11,6 +11,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
@@ -38,10 +39,10 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 		Devices:     declared(devices(s)),
 		Ports:       p.Published(s),
 		Networks:    p.networks(s),
-		Memory:      declared(Memory(s)),
-		MemorySwap:  declared(swap(s)),
-		CPUs:        declared(CPUs(s)),
-		PIDs:        declared(max(0, PIDs(s))),
+		Memory:      declared(resources.Memory(s)),
+		MemorySwap:  declared(resources.Swap(s)),
+		CPUs:        declared(resources.CPUs(s)),
+		PIDs:        declared(max(0, resources.PIDs(s))),
 		Stop:        stop(s),
 		Restart:     declared(Restart(s)),
 		Health:      health(s),
@@ -52,7 +53,7 @@ func (p *Project) facts(s types.ServiceConfig) policy.Facts {
 		Image:       declared(policy.Image{Reference: s.Image}),
 		Declaration: declared(declaration(p, s)),
 	}
-	f.OpenFiles, f.CoreSize = ulimits(s)
+	f.OpenFiles, f.CoreSize = resources.Ulimits(s)
 	f.Processes = declared(processes(s))
 	f.Surface = surface(s)
 	f.Unjudged = declared(p.unjudged(s))
@@ -247,7 +248,7 @@ func devices(s types.ServiceConfig) []string {
 	for _, rule := range s.DeviceCgroupRules {
 		out = append(out, "rule "+rule)
 	}
-	for _, r := range []types.Resource{limits(s), Reservations(s)} {
+	for _, r := range []types.Resource{resources.Limits(s), resources.Reservations(s)} {
 		for _, d := range r.Devices {
 			out = append(out, "device "+strings.Join(d.Capabilities, ","))
 		}

@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/finding"
 )
 
@@ -37,7 +38,7 @@ func (p *Project) Fix() []Fixed {
 			failed := func(control string) bool {
 				return slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Subject == s.Name && f.Control == control && !f.Proven() })
 			}
-			for _, a := range additions(Memory(s)) {
+			for _, a := range additions(resources.Memory(s)) {
 				if failed(a.control) && !p.keys(s.Name)[a.key] && a.lines != "" {
 					inserts = append(inserts, insert{key.Line, value.Column - 1, a.lines})
 					f.Notes = append(f.Notes, fmt.Sprintf("%s:%d: %s: %s", d.path, key.Line, s.Name, strings.ReplaceAll(a.lines, "\n", " ")))

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -154,7 +155,7 @@ func (c comparison) releaseCauses(s stack.Service) (replaces, loads []string) {
 	if !ok {
 		return []string{fmt.Sprintf("the service was not part of release %d", last.Number)}, nil
 	}
-	replaces = difference(before, c.want.nodes.Services[s.Name], outside)
+	replaces = generate.Differences(before, c.want.nodes.Services[s.Name], outside)
 	for _, name := range c.want.nodes.Services[s.Name].Taken(outside) {
 		if last.Release.Environment[name] != d.Environment[name] {
 			replaces = append(replaces, "variable "+name+" has a different value")

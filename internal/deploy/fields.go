@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -43,30 +42,4 @@ func readRelease(r record.Release) (applied, error) {
 func outside(path string) bool {
 	key, _, _ := strings.Cut(path, ".")
 	return slices.Contains([]string{"build", "depends_on", "profiles", "pull_policy", "scale"}, key) || path == "deploy.replicas"
-}
-
-// difference says in words what changed between two nodes, sorted by path.
-func difference(before, after generate.Settings, ignore func(path string) bool) []string {
-	paths := maps.Clone(before)
-	maps.Copy(paths, after)
-	var out []string
-	whole := "\x00" // the item of a list that is new or gone, which says all about its settings
-	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		b, hadB := before[path]
-		a, hadA := after[path]
-		name, item := generate.Item(path)
-		if item && hadA != hadB {
-			whole = name + "."
-		}
-		switch {
-		case a == b && hadA == hadB, strings.HasPrefix(path, whole), item && hadA && hadB, ignore != nil && ignore(path):
-		case !hadB:
-			out = append(out, fmt.Sprintf("%s is new: %s", name, a))
-		case !hadA:
-			out = append(out, fmt.Sprintf("%s is gone: %s", name, b))
-		default:
-			out = append(out, fmt.Sprintf("%s: %s → %s", name, b, a))
-		}
-	}
-	return out
 }

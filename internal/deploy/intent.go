@@ -31,7 +31,7 @@ func Outdated(r record.Release, in stack.Stack) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return difference(before, after, nil), nil
+	return generate.Differences(before, after, nil), nil
 }
 
 // flattened returns every setting of an intent by its path, with services and the like by their names.

@@ -5,7 +5,6 @@
 package deploy
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hsectl/hsectl/generate"
+	"github.com/hsectl/hsectl/internal/deploy/datadir"
 	"github.com/hsectl/hsectl/internal/drift"
 	"github.com/hsectl/hsectl/internal/record"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -294,7 +294,11 @@ func NewPlan(d Desired, o Observed) (Plan, error) {
 	if len(missing) > 0 {
 		return Plan{}, &MissingError{Images: missing}
 	}
-	if err := errors.Join(olderData(d.Stack, o), unreadSnapshots(d.Stack, o)); err != nil {
+	data := func(volume string) datadir.Volume {
+		name := VolumeName(d.Stack, volume)
+		return datadir.Volume{Name: name, Version: o.Volumes[name].Version, Snapshot: o.Volumes[name].Snapshot}
+	}
+	if err := datadir.Check(d.Stack, o.Databases, data); err != nil {
 		return Plan{}, err
 	}
 	plan.Delivery = delivery

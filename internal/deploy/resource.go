@@ -66,7 +66,7 @@ func (c comparison) resources() ([]ResourceChange, error) {
 		if after == nil || before["external"] == "true" || after["external"] == "true" {
 			continue // gone, or not ours to make
 		}
-		if causes := difference(before, after, nil); len(causes) > 0 {
+		if causes := generate.Differences(before, after, nil); len(causes) > 0 {
 			out = append(out, ResourceChange{Kind: "network", Name: name, Causes: causes, Services: c.users(c.was.nodes.Joins, name)})
 		}
 	}
@@ -76,7 +76,7 @@ func (c comparison) resources() ([]ResourceChange, error) {
 			continue
 		}
 		onEngine := c.want.project.Volumes[name].Name
-		causes := difference(before, after, func(path string) bool { return !strings.HasPrefix(path, "driver") })
+		causes := generate.Differences(before, after, func(path string) bool { return !strings.HasPrefix(path, "driver") })
 		if _, exists := c.observed.Volumes[onEngine]; exists && len(causes) > 0 {
 			return nil, &OptionsError{Volume: onEngine, Key: name, Causes: causes, Services: c.users(c.was.nodes.Mounts, name)}
 		}

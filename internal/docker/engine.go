@@ -10,6 +10,7 @@ import (
 	"github.com/hsectl/hsectl/internal/engine/images"
 	"github.com/hsectl/hsectl/internal/engine/observe"
 	"github.com/hsectl/hsectl/internal/engine/records"
+	"github.com/hsectl/hsectl/internal/engine/symptoms"
 	"github.com/hsectl/hsectl/internal/engine/tasks"
 	"github.com/hsectl/hsectl/internal/engine/trials"
 	"github.com/hsectl/hsectl/internal/engine/usage"
@@ -24,7 +25,7 @@ type Engine struct {
 	*images.Transfer
 	*converge.Applier
 	*observe.Observer
-	*observe.Failures
+	*symptoms.Gatherer
 	*observe.Probes
 	*trials.Drills
 	*buildkit.Builder
@@ -53,6 +54,6 @@ func NoEngine(program func() ([]byte, error)) (*Engine, error) {
 func assemble(e *engine.Connection, program func() ([]byte, error)) *Engine {
 	v, i, p := volumes.New(e), images.New(e), observe.NewProbes(e, program)
 	r := records.New(e, v)
-	return &Engine{Connection: e, Archive: v, Store: r, Transfer: i, Applier: converge.New(e, v, r, i, p), Observer: observe.New(e, r, i, p), Failures: observe.NewFailures(e, i), Probes: p,
+	return &Engine{Connection: e, Archive: v, Store: r, Transfer: i, Applier: converge.New(e, v, r, i, p), Observer: observe.New(e, r, i, p), Gatherer: symptoms.New(e, i), Probes: p,
 		Drills: trials.New(e, p), Builder: buildkit.New(e, i, program), Runner: tasks.New(e, v), Meter: usage.New(e, p)}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 
-	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/display"
 )
 
@@ -24,7 +24,7 @@ func (m bounds) limits() {
 	limits := map[string]any{}
 	var guessed, comments []string
 	for _, l := range []struct{ key, value, guess string }{
-		{"cpus", display.Decimal(composefile.CPUs(m.s)), "1.0"}, {"memory", display.Bytes(composefile.Memory(m.s)), display.Bytes(int64(m.s.ShmSize) + 512<<20)}, {"pids", number(max(0, composefile.PIDs(m.s))), "200"},
+		{"cpus", display.Decimal(resources.CPUs(m.s)), "1.0"}, {"memory", display.Bytes(resources.Memory(m.s)), display.Bytes(int64(m.s.ShmSize) + 512<<20)}, {"pids", number(max(0, resources.PIDs(m.s))), "200"},
 	} {
 		switch {
 		case l.value != "":
@@ -61,7 +61,7 @@ func (m bounds) besides() {
 }
 
 func (m bounds) reservations() {
-	r := composefile.Reservations(m.s)
+	r := resources.Reservations(m.s)
 	out := map[string]any{}
 	if v := display.Decimal(float64(r.NanoCPUs)); v != "" {
 		out["cpus"] = v
@@ -104,8 +104,8 @@ func number(n int64) string {
 func (m bounds) ulimits() {
 	all, _ := m.rest["ulimits"].(map[string]any)
 	delete(all, "core") // always 0
-	if u := m.s.Ulimits["nofile"]; u != nil && composefile.SoftLimit(u) > 0 {
-		m.out.set("open_files", composefile.SoftLimit(u))
+	if u := m.s.Ulimits["nofile"]; u != nil && resources.SoftLimit(u) > 0 {
+		m.out.set("open_files", resources.SoftLimit(u))
 		if u.Single != 0 || u.Hard == u.Soft {
 			delete(all, "nofile")
 		}

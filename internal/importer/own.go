@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/display"
 	"github.com/hsectl/hsectl/internal/importer/needs"
 	"github.com/hsectl/hsectl/internal/policy"
@@ -251,9 +252,9 @@ func (m bounds) ownLimits() {
 		key, value string
 		controls   []string
 	}{
-		{"memory", display.Bytes(composefile.Memory(m.s)), []string{"HSE-RES-001", "HSE-RES-002"}},
-		{"cpus", display.Decimal(composefile.CPUs(m.s)), []string{"HSE-RES-003"}},
-		{"pids", number(max(0, composefile.PIDs(m.s))), []string{"HSE-RES-004"}},
+		{"memory", display.Bytes(resources.Memory(m.s)), []string{"HSE-RES-001", "HSE-RES-002"}},
+		{"cpus", display.Decimal(resources.CPUs(m.s)), []string{"HSE-RES-003"}},
+		{"pids", number(max(0, resources.PIDs(m.s))), []string{"HSE-RES-004"}},
 	} {
 		if l.value != "" {
 			if n, err := strconv.Atoi(l.value); err == nil && l.key == "pids" {

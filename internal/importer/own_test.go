@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/image/facts"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -263,7 +264,7 @@ volumes: {data: {}}`, func(t *testing.T, s types.ServiceConfig, tk taken) {
 		"what the file drops stays dropped": {`services: {a: {image: "example/app", cap_drop: [NET_RAW, MKNOD], cap_add: [SYS_NICE], read_only: true, security_opt: ["no-new-privileges:true"], mem_limit: 64m, user: "7:8"}}`,
 			func(t *testing.T, s types.ServiceConfig, _ taken) {
 				if slices.Contains(s.CapAdd, "NET_RAW") || !slices.Contains(s.CapAdd, "CHOWN") || !slices.Contains(s.CapAdd, "SYS_NICE") || !slices.Contains(s.CapDrop, "ALL") ||
-					!s.ReadOnly || s.User != "7:8" || composefile.Memory(s) != 64<<20 || !policy.SecurityOptions(s.SecurityOpt).NoNewPrivileges() {
+					!s.ReadOnly || s.User != "7:8" || resources.Memory(s) != 64<<20 || !policy.SecurityOptions(s.SecurityOpt).NoNewPrivileges() {
 					t.Errorf("%v %v %v %v %v", s.CapAdd, s.CapDrop, s.ReadOnly, s.User, s.SecurityOpt)
 				}
 			}},

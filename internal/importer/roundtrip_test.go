@@ -16,6 +16,7 @@ import (
 
 	"github.com/hsectl/hsectl/generate"
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/composefile/variable"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/profile/parser"
@@ -412,14 +413,14 @@ func limitsKept(t *testing.T, before, after *composefile.Project, name string, s
 	if !ok {
 		return
 	}
-	if m := composefile.Memory(old); m > 0 && composefile.Memory(now) != m {
-		t.Errorf("%s: memory %d, was %d", name, composefile.Memory(now), m)
+	if m := resources.Memory(old); m > 0 && resources.Memory(now) != m {
+		t.Errorf("%s: memory %d, was %d", name, resources.Memory(now), m)
 	}
-	if c := composefile.CPUs(old); c > 0 && fmt.Sprintf("%.3f", composefile.CPUs(now)) != fmt.Sprintf("%.3f", c) {
-		t.Errorf("%s: cpus %v, was %v", name, composefile.CPUs(now), c)
+	if c := resources.CPUs(old); c > 0 && fmt.Sprintf("%.3f", resources.CPUs(now)) != fmt.Sprintf("%.3f", c) {
+		t.Errorf("%s: cpus %v, was %v", name, resources.CPUs(now), c)
 	}
-	if n := composefile.PIDs(old); n > 0 && composefile.PIDs(now) != n {
-		t.Errorf("%s: pids %d, was %d", name, composefile.PIDs(now), n)
+	if n := resources.PIDs(old); n > 0 && resources.PIDs(now) != n {
+		t.Errorf("%s: pids %d, was %d", name, resources.PIDs(now), n)
 	}
 	if strict && (!now.ReadOnly || !slices.Contains(now.CapDrop, "ALL") || !policy.SecurityOptions(now.SecurityOpt).NoNewPrivileges()) {
 		t.Errorf("%s is not hardened", name)

@@ -112,7 +112,7 @@ func (s Stack) Calls() []Call {
 	out = append(out, s.siteCalls()...)
 	for _, service := range s.Services {
 		for _, d := range service.DependsOn {
-			out = append(out, s.dependencyCalls(service, d)...)
+			out = append(out, dependencyCalls(s, service, d)...)
 		}
 		for _, r := range service.Reach {
 			from := cmp.Or(r.From, service.Name)
@@ -193,7 +193,7 @@ func (s Stack) siteCalls() []Call {
 }
 
 // dependencyCalls ask what a service depends on, where a network leads there. What is done when it has ended answers nothing.
-func (s Stack) dependencyCalls(from Service, d Dependency) []Call {
+func dependencyCalls(s Stack, from Service, d Dependency) []Call {
 	on, exists := s.Service(d.Service)
 	if Once(s, from) { // what has ended asks for nothing
 		return nil

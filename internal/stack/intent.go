@@ -59,7 +59,7 @@ func (s Stack) Intent(service Service) policy.Intent {
 	for _, use := range service.Secrets {
 		in.Secrets = append(in.Secrets, use.Name)
 	}
-	for _, n := range s.networkFacts(service) {
+	for _, n := range networkFacts(s, service) {
 		in.Egress = in.Egress || !n.Internal
 	}
 	return in
@@ -89,7 +89,7 @@ func (s Service) noTest() string {
 	return ""
 }
 
-func (s Stack) networkFacts(service Service) []policy.Network {
+func networkFacts(s Stack, service Service) []policy.Network {
 	var out []policy.Network
 	for _, name := range service.Networks {
 		for _, n := range s.Networks {

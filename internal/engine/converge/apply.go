@@ -73,7 +73,7 @@ func (a *Applier) apply(ctx context.Context, s deploy.Step, report func(deploy.E
 	case deploy.Settle:
 		return a.settleDown(ctx, s.Subject, s.Settle)
 	case deploy.StopStack:
-		return a.stopStack(ctx, s.Subject)
+		return stopStack(ctx, a.engine, s.Subject)
 	}
 	return fmt.Errorf("unknown step %q", s.Kind)
 }

@@ -60,14 +60,14 @@ func removeOwn(ctx context.Context, e *engine.Connection, stack string) error {
 }
 
 // stopStack stops what runs of a stack, and keeps it for its logs.
-func (a *Applier) stopStack(ctx context.Context, stack string) error {
-	list, err := a.engine.Stack(ctx, stack)
+func stopStack(ctx context.Context, e *engine.Connection, stack string) error {
+	list, err := e.Stack(ctx, stack)
 	if err != nil {
 		return err
 	}
 	slices.Reverse(list)
 	for _, c := range list {
-		if _, err := a.engine.API.ContainerStop(ctx, c.ID, client.ContainerStopOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		if _, err := e.API.ContainerStop(ctx, c.ID, client.ContainerStopOptions{}); err != nil && !errdefs.IsNotFound(err) {
 			return fmt.Errorf("stopping container %s: %w", strings.TrimPrefix(c.Name, "/"), err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/deploy"
 	"github.com/hsectl/hsectl/internal/engine/enginetest"
+	"github.com/hsectl/hsectl/internal/engine/symptoms"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -21,7 +22,7 @@ func TestBrokenAnswers(t *testing.T) {
 			return err
 		},
 		"symptoms": func(ctx context.Context, o *Observer) error {
-			_, err := NewFailures(o.engine, o.images).Symptoms(ctx, stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}, {Name: "gone", Image: "gone:1"}}})
+			_, err := symptoms.New(o.engine, o.images).Symptoms(ctx, stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}, {Name: "gone", Image: "gone:1"}}})
 			return err
 		},
 		"machine": func(ctx context.Context, o *Observer) error { _, err := o.Machine(ctx); return err },

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/enginetest"
+	"github.com/hsectl/hsectl/internal/engine/symptoms"
 	"github.com/hsectl/hsectl/internal/stack"
 	"github.com/hsectl/hsectl/internal/verify"
 )
@@ -43,9 +44,9 @@ func TestSlowContainer(t *testing.T) {
 	if f := o.changes(t.Context(), engine.Container{InspectResponse: container.InspectResponse{ID: "0123456789ab", HostConfig: &container.HostConfig{}}}, nil); f.Known() {
 		t.Errorf("the changes are known: %+v", f)
 	}
-	symptoms, err := NewFailures(o.engine, o.images).Symptoms(t.Context(), stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}}})
-	if err != nil || len(symptoms) != 1 || symptoms[0].Unread == "" {
-		t.Errorf("got %+v, %v", symptoms, err)
+	found, err := symptoms.New(o.engine, o.images).Symptoms(t.Context(), stack.Stack{Name: "shop", Services: []stack.Service{{Name: "app", Image: "app:1"}}})
+	if err != nil || len(found) != 1 || found[0].Unread == "" {
+		t.Errorf("got %+v, %v", found, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/datadir"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/engine/volumes"
 	"github.com/hsectl/hsectl/internal/stack"
@@ -86,7 +87,7 @@ func (st *Store) localRoot(v volume.Volume) (root tar.Header, err error) {
 func (st *Store) filled(v volume.Volume) (yes, snapshot bool, version string) {
 	err := st.walk(v.Mountpoint, func(h *tar.Header, content io.Reader) error {
 		if yes = h.Typeflag == tar.TypeReg && h.Size > 0; yes {
-			version, snapshot = volumes.VersionIn(h.Name, content), path.Base(h.Name) == deploy.SnapshotFile
+			version, snapshot = volumes.VersionIn(h.Name, content), path.Base(h.Name) == datadir.SnapshotFile
 			return fs.SkipAll
 		}
 		return nil

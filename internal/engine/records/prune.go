@@ -25,7 +25,7 @@ func (st *Store) Prune(ctx context.Context, stack string, h record.History, keep
 	expired := map[int]bool{}
 	for _, r := range h.Expired(keep) {
 		expired[r.Number] = true
-		if err := st.removeVolume(ctx, r.Volume); err != nil {
+		if err := removeVolume(ctx, st.engine, r.Volume); err != nil {
 			return err
 		}
 	}
@@ -78,15 +78,15 @@ func (st *Store) pruneTasks(ctx context.Context, stack string) error {
 		if _, err := st.engine.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); !errdefs.IsNotFound(err) {
 			continue // it is there, or it is not known whether it is
 		}
-		if err := st.removeVolume(ctx, v.Name); err != nil {
+		if err := removeVolume(ctx, st.engine, v.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (st *Store) removeVolume(ctx context.Context, name string) error {
-	_, err := st.engine.API.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+func removeVolume(ctx context.Context, e *engine.Connection, name string) error {
+	_, err := e.API.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return fmt.Errorf("removing volume %s: %w", name, err)
 	}
@@ -101,7 +101,7 @@ func (st *Store) pruneDelivered(ctx context.Context, stack string, needed map[st
 	}
 	for _, v := range s.volumes {
 		if !needed[v.Name] {
-			if err := st.removeVolume(ctx, v.Name); err != nil {
+			if err := removeVolume(ctx, st.engine, v.Name); err != nil {
 				return err
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/datadir"
 	"github.com/hsectl/hsectl/internal/engine"
 	"github.com/hsectl/hsectl/internal/stack"
 )
@@ -145,7 +146,7 @@ var versionText = regexp.MustCompile(`^\d{1,3}(\.\d{1,3})?$`)
 
 // VersionIn returns the version of the database whose version file that is, or nothing.
 func VersionIn(name string, content io.Reader) string {
-	if path.Base(name) != deploy.VersionFile {
+	if path.Base(name) != datadir.VersionFile {
 		return ""
 	}
 	data, err := io.ReadAll(io.LimitReader(content, 16))
@@ -175,7 +176,7 @@ func (a *Archive) Root(ctx context.Context, id, at string) (deploy.Volume, error
 		if h, err = r.Next(); err == nil {
 			out.Filled = h.Typeflag == tar.TypeReg && h.Size > 0
 			if out.Filled {
-				out.Version, out.Snapshot = VersionIn(h.Name, r), path.Base(h.Name) == deploy.SnapshotFile
+				out.Version, out.Snapshot = VersionIn(h.Name, r), path.Base(h.Name) == datadir.SnapshotFile
 			}
 		}
 	}

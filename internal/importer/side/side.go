@@ -15,6 +15,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/hsectl/hsectl/internal/composefile"
+	"github.com/hsectl/hsectl/internal/composefile/resources"
 	"github.com/hsectl/hsectl/internal/importer"
 	"github.com/hsectl/hsectl/internal/policy"
 	"github.com/hsectl/hsectl/internal/review"
@@ -268,8 +269,8 @@ func sizeOf(bytes int64) stack.Size {
 }
 
 func limitsOf(s types.ServiceConfig) stack.Resources {
-	out := stack.Resources{Memory: sizeOf(composefile.Memory(s)), PIDs: int(max(0, composefile.PIDs(s)))}
-	if n := composefile.CPUs(s); n > 0 {
+	out := stack.Resources{Memory: sizeOf(resources.Memory(s)), PIDs: int(max(0, resources.PIDs(s)))}
+	if n := resources.CPUs(s); n > 0 {
 		out.CPUs, out.Nano = strconv.FormatFloat(n, 'f', -1, 64), int64(n*1e9)
 	}
 	return out

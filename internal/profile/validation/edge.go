@@ -190,7 +190,7 @@ func (v *serviceValidator) rollout() {
 	switch r.Order {
 	case "", profile.StopFirst:
 	case profile.StartFirst:
-		if why := v.p.StopFirstBecause(v.name); why != "" && v.written("rollout.order") { // as a default it is for whom it fits
+		if why := v.p.StopFirstBecause(v.name); why != "" && decided(v.p, v.at("rollout.order")) { // as a default it is for whom it fits
 			v.bad(v.at("rollout.order"), "use stop-first, or fix that; mark a volume that two containers may write at once with shared: true under volumes:",
 				"service %q cannot start first: %s", v.name, why)
 		}

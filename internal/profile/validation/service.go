@@ -386,19 +386,19 @@ func (v *serviceValidator) rest() {
 		}
 	}
 	v.reach()
-	if v.s.Probes != nil && v.written("probes") {
+	if v.s.Probes != nil && decided(v.p, v.at("probes")) {
 		v.bad(v.at("probes"), "write health.command instead", "probes belong to presets")
 	}
-	if v.s.Single != "" && v.written("single") {
+	if v.s.Single != "" && decided(v.p, v.at("single")) {
 		v.bad(v.at("single"), "drop it; one container is what a service has unless replicas: says more", "single belongs to presets")
 	}
-	if v.s.SecretFiles != nil && v.written("secret_files") {
+	if v.s.SecretFiles != nil && decided(v.p, v.at("secret_files")) {
 		v.bad(v.at("secret_files"), "name the secret under secrets: with env:", "secret_files belong to presets")
 	}
-	if v.s.FirstStart != nil && v.written("first_start") {
+	if v.s.FirstStart != nil && decided(v.p, v.at("first_start")) {
 		v.bad(v.at("first_start"), "write first_start: NAME at the secret that the preset's entry is about", "first_start belongs to presets")
 	}
-	if v.s.Speaks != nil && v.written("speaks") {
+	if v.s.Speaks != nil && decided(v.p, v.at("speaks")) {
 		v.bad(v.at("speaks"), "write a question under verify.reach", "speaks belongs to presets")
 	}
 	for i, use := range v.s.Secrets {
@@ -436,8 +436,8 @@ func (v *serviceValidator) reach() {
 	}
 }
 
-// written reports whether the service itself has a key, and not only its preset; defaults are judged once, as defaults.
-func (v *serviceValidator) written(key string) bool {
-	layer := v.p.Layer(v.at(key))
+// decided reports whether the service itself has a key, and not only its preset; defaults are judged once, as defaults.
+func decided(p *profile.Profile, key string) bool {
+	layer := p.Layer(key)
 	return profile.Own(layer) && layer != profile.LayerDefaults
 }

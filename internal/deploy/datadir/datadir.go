@@ -1,4 +1,5 @@
-package deploy
+// Package datadir tells whether a server reads the data that lies in its volume: one that does not starts empty, or not at all.
+package datadir
 
 import (
 	"errors"
@@ -10,16 +11,16 @@ import (
 // VersionFile is where PostgreSQL says which major version has written its data. It is the first file of the data in the order of names.
 const VersionFile = "PG_VERSION"
 
-// DataVersionError is data that the version of an image cannot read. The server would not start, or begin with an empty database.
-type DataVersionError struct{ Service, Volume, Data, Image, Brings string }
+// VersionError is data that the version of an image cannot read. The server would not start, or begin with an empty database.
+type VersionError struct{ Service, Volume, Data, Image, Brings string }
 
 // Error implements error.
-func (e *DataVersionError) Error() string {
+func (e *VersionError) Error() string {
 	return fmt.Sprintf("service %s: the data in volume %s is of PostgreSQL %s, and %s brings version %s, which does not read it", e.Service, e.Volume, e.Data, e.Image, e.Brings)
 }
 
 // Hint says what to do.
-func (e *DataVersionError) Hint() string {
+func (e *VersionError) Hint() string {
 	return fmt.Sprintf("nothing was changed; use the image of version %s, or dump the data with that version and restore it into a new volume (pg_dumpall, psql)", e.Data)
 }
 
@@ -41,8 +42,21 @@ func (e *SnapshotError) Hint() string {
 	return "nothing was changed; write command: !reset null to keep snapshots, or let the running server write its log first: redis-cli CONFIG SET appendonly yes"
 }
 
+// Volume is what is known of the data in a volume.
+type Volume struct {
+	Name     string // on the engine
+	Version  string // major version of PostgreSQL that wrote it; empty where that is not known
+	Snapshot bool   // it begins with a snapshot of Redis or Valkey, without a log of changes before it
+}
+
+// Check returns an error for each volume whose data its service would not read. Brings says which major version of PostgreSQL an image
+// has, and look what is in a volume of the stack.
+func Check(s stack.Stack, brings map[string]string, look func(volume string) Volume) error {
+	return errors.Join(olderData(s, brings, look), unreadSnapshots(s, look))
+}
+
 // unreadSnapshots finds snapshots that would not be read. The last of several settings counts.
-func unreadSnapshots(s stack.Stack, o Observed) error {
+func unreadSnapshots(s stack.Stack, look func(volume string) Volume) error {
 	var all []error
 	for _, service := range s.Services {
 		log := false
@@ -52,8 +66,8 @@ func unreadSnapshots(s stack.Stack, o Observed) error {
 			}
 		}
 		for _, w := range service.Volumes() {
-			if name := VolumeName(s, w.Volume); log && o.Volumes[name].Snapshot {
-				all = append(all, &SnapshotError{service.Name, name})
+			if v := look(w.Volume); log && v.Snapshot {
+				all = append(all, &SnapshotError{service.Name, v.Name})
 			}
 		}
 	}
@@ -61,14 +75,13 @@ func unreadSnapshots(s stack.Stack, o Observed) error {
 }
 
 // olderData compares the version of each database with that of its data, as the image and the data say it.
-func olderData(s stack.Stack, o Observed) error {
+func olderData(s stack.Stack, brings map[string]string, look func(volume string) Volume) error {
 	var all []error
 	for _, service := range s.Services {
-		brings := o.Databases[service.Image]
+		wanted := brings[service.Image]
 		for _, w := range service.Volumes() {
-			name := VolumeName(s, w.Volume)
-			if data := o.Volumes[name].Version; data != "" && brings != "" && data != brings {
-				all = append(all, &DataVersionError{service.Name, name, data, service.Image, brings})
+			if v := look(w.Volume); v.Version != "" && wanted != "" && v.Version != wanted {
+				all = append(all, &VersionError{service.Name, v.Name, v.Version, service.Image, wanted})
 			}
 		}
 	}

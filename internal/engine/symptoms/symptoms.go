@@ -1,4 +1,6 @@
-package observe
+// Package symptoms gathers what shows why a service is not well: how its containers stand and ended, what they printed, and what else an
+// engine remembers of them. It changes nothing.
+package symptoms
 
 import (
 	"archive/tar"
@@ -27,18 +29,18 @@ const (
 	testLines    = 200  // of a health test: the cause often comes before a long trace
 )
 
-// Failures gather what shows why a service is not well.
-type Failures struct {
+// Gatherer gathers the symptoms of the stacks of an engine.
+type Gatherer struct {
 	engine *engine.Connection
 	images *images.Transfer
 }
 
-// NewFailures returns what gathers that of an engine.
-func NewFailures(e *engine.Connection, i *images.Transfer) *Failures { return &Failures{e, i} }
+// New returns the gatherer of an engine.
+func New(e *engine.Connection, i *images.Transfer) *Gatherer { return &Gatherer{e, i} }
 
 // Symptoms says how the containers of each service stand, and what they printed: the first that is sick speaks for all.
-func (obs *Failures) Symptoms(ctx context.Context, s stack.Stack) ([]doctor.Symptom, error) {
-	list, err := obs.engine.Stack(ctx, s.Name)
+func (g *Gatherer) Symptoms(ctx context.Context, s stack.Stack) ([]doctor.Symptom, error) {
+	list, err := g.engine.Stack(ctx, s.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func (obs *Failures) Symptoms(ctx context.Context, s stack.Stack) ([]doctor.Symp
 				continue
 			}
 			symptom = symptomOf(c)
-			if err := obs.listen(ctx, c, &symptom); err != nil {
+			if err := g.listen(ctx, c, &symptom); err != nil {
 				return nil, err
 			}
 		}
@@ -62,7 +64,7 @@ func (obs *Failures) Symptoms(ctx context.Context, s stack.Stack) ([]doctor.Symp
 			symptom.Short = fmt.Sprintf("%d of %d containers", have, want)
 		}
 		if symptom.Missing {
-			id, _, err := obs.images.Find(ctx, service.Image)
+			id, _, err := g.images.Find(ctx, service.Image)
 			if err != nil {
 				return nil, err
 			}
@@ -74,21 +76,21 @@ func (obs *Failures) Symptoms(ctx context.Context, s stack.Stack) ([]doctor.Symp
 }
 
 // listen adds what a container printed, and what else the engine knows of one that is sick.
-func (obs *Failures) listen(ctx context.Context, c engine.Container, symptom *doctor.Symptom) error {
+func (g *Gatherer) listen(ctx context.Context, c engine.Container, symptom *doctor.Symptom) error {
 	lines := wellLines
 	if symptom.Sick() {
 		lines = symptomLines
 		// Of one that runs again the engine no longer says how it ended.
 		if (symptom.ExitCode == killed || symptom.Restarts > 0) && !symptom.OOM {
-			symptom.OOM = obs.wasKilledForMemory(ctx, c)
+			symptom.OOM = g.wasKilledForMemory(ctx, c)
 		}
 		if c.State.Running {
-			if stats, err := obs.engine.Stats(ctx, c.ID); err == nil { // else the doctor knows one thing less
+			if stats, err := g.engine.Stats(ctx, c.ID); err == nil { // else the doctor knows one thing less
 				symptom.PIDs = int(stats.PidsStats.Current)
 			}
 		}
 	}
-	logs, err := obs.engine.Logs(ctx, c.ID, lines)
+	logs, err := g.engine.Logs(ctx, c.ID, lines)
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
@@ -98,54 +100,54 @@ func (obs *Failures) listen(ctx context.Context, c engine.Container, symptom *do
 	}
 	symptom.Logs = display.LastLines(logs, lines)
 	if started := engine.StartOf(c); symptom.Restarts > 0 && !started.IsZero() {
-		if last, err := obs.engine.LogsSince(ctx, c.ID, started); err == nil { // else no start is told from another
+		if last, err := g.engine.LogsSince(ctx, c.ID, started); err == nil { // else no start is told from another
 			symptom.Earlier = max(0, len(symptom.Logs)-len(display.LastLines(last, lines)))
 		}
 	}
 	if symptom.Sick() {
-		symptom.Places = obs.places(ctx, c.ID, doctor.Mentioned(symptom.Logs))
+		symptom.Places = g.places(ctx, c.ID, doctor.Mentioned(symptom.Logs))
 	}
 	return ctx.Err()
 }
 
 // Places looks what an image has at some paths, through a container that is never started. What the engine does not answer stays
 // unseen.
-func (obs *Failures) Places(ctx context.Context, project, image string, paths []string) (doctor.Places, error) {
+func (g *Gatherer) Places(ctx context.Context, project, image string, paths []string) (doctor.Places, error) {
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	created, err := obs.engine.Create(ctx, client.ContainerCreateOptions{
+	created, err := g.engine.Create(ctx, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Entrypoint: []string{"/never-started"}, Labels: map[string]string{engine.LabelRole: "probe", engine.LabelStack: project}},
 		HostConfig: &container.HostConfig{NetworkMode: "none"}})
 	if err != nil {
 		return nil, fmt.Errorf("looking into %s: %w", image, err)
 	}
-	out := obs.places(ctx, created.ID, paths)
-	return out, obs.engine.Discard(ctx, created.ID)
+	out := g.places(ctx, created.ID, paths)
+	return out, g.engine.Discard(ctx, created.ID)
 }
 
 // places looks what a container has at some paths.
-func (obs *Failures) places(ctx context.Context, id string, paths []string) doctor.Places {
-	ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
+func (g *Gatherer) places(ctx context.Context, id string, paths []string) doctor.Places {
+	ctx, cancel := context.WithTimeout(ctx, g.engine.Bounds.Prompt)
 	defer cancel()
 	out := doctor.Places{}
 	for _, path := range paths {
-		stat, err := obs.engine.API.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: path})
+		stat, err := g.engine.API.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: path})
 		switch {
 		case errdefs.IsNotFound(err):
 			out[path] = doctor.Absent
 		case err == nil && !stat.Stat.Mode.IsDir():
 			out[path] = doctor.Full
 		case err == nil:
-			out[path] = obs.entriesOf(ctx, id, path)
+			out[path] = g.entriesOf(ctx, id, path)
 		}
 	}
 	return out
 }
 
 // entriesOf tells whether a directory has entries, by the first two of its archive.
-func (obs *Failures) entriesOf(ctx context.Context, id, path string) doctor.Place {
-	answer, err := obs.engine.API.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: path})
+func (g *Gatherer) entriesOf(ctx context.Context, id, path string) doctor.Place {
+	answer, err := g.engine.API.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: path})
 	if err != nil {
 		return doctor.Unseen
 	}
@@ -169,14 +171,14 @@ const killed = 137
 
 // wasKilledForMemory asks the engine's latest events: the mark on the container is gone as soon as it is started again. An
 // engine that does not answer has not said so.
-func (obs *Failures) wasKilledForMemory(ctx context.Context, c engine.Container) bool {
-	now, err := obs.engine.Now(ctx)
+func (g *Gatherer) wasKilledForMemory(ctx context.Context, c engine.Container) bool {
+	now, err := g.engine.Now(ctx)
 	if err != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, obs.engine.Bounds.Prompt)
+	ctx, cancel := context.WithTimeout(ctx, g.engine.Bounds.Prompt)
 	defer cancel()
-	events := obs.engine.API.Events(ctx, client.EventsListOptions{Since: c.Created, Until: now.Format(time.RFC3339Nano),
+	events := g.engine.API.Events(ctx, client.EventsListOptions{Since: c.Created, Until: now.Format(time.RFC3339Nano),
 		Filters: make(client.Filters).Add("container", c.ID).Add("event", "oom")})
 	select {
 	case _, told := <-events.Messages:

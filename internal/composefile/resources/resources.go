@@ -1,13 +1,15 @@
-package composefile
+// Package resources says how much of the machine a service of a Compose file may take, however that is written.
+package resources
 
 import (
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/hsectl/hsectl/internal/finding"
 	"github.com/hsectl/hsectl/internal/policy"
 )
 
-// limits returns the limits under deploy, or none.
-func limits(s types.ServiceConfig) types.Resource {
+// Limits returns the limits under deploy, or none.
+func Limits(s types.ServiceConfig) types.Resource {
 	if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
 		return types.Resource{}
 	}
@@ -24,14 +26,14 @@ func Reservations(s types.ServiceConfig) types.Resource {
 
 // Memory returns the limit in bytes, or 0.
 func Memory(s types.ServiceConfig) int64 {
-	if n := limits(s).MemoryBytes; n > 0 {
+	if n := Limits(s).MemoryBytes; n > 0 {
 		return int64(n)
 	}
 	return max(0, int64(s.MemLimit))
 }
 
-// swap returns the limit of memory and swap together: the engine allows as much swap as memory when nothing is written.
-func swap(s types.ServiceConfig) int64 {
+// Swap returns the limit of memory and swap together: the engine allows as much swap as memory when nothing is written.
+func Swap(s types.ServiceConfig) int64 {
 	switch {
 	case s.MemSwapLimit > 0:
 		return int64(s.MemSwapLimit)
@@ -44,8 +46,8 @@ func swap(s types.ServiceConfig) int64 {
 // CPUs returns the limit in processors, or 0.
 func CPUs(s types.ServiceConfig) float64 {
 	switch {
-	case limits(s).NanoCPUs > 0:
-		return float64(limits(s).NanoCPUs)
+	case Limits(s).NanoCPUs > 0:
+		return float64(Limits(s).NanoCPUs)
 	case s.CPUS > 0:
 		return float64(s.CPUS)
 	case s.CPUQuota > 0:
@@ -60,20 +62,21 @@ func CPUs(s types.ServiceConfig) float64 {
 
 // PIDs returns the limit of processes: 0 where none is written, and -1 for unlimited.
 func PIDs(s types.ServiceConfig) int64 {
-	if n := limits(s).Pids; n > 0 {
+	if n := Limits(s).Pids; n > 0 {
 		return n
 	}
 	return s.PidsLimit
 }
 
-func ulimits(s types.ServiceConfig) (files, core policy.Fact[int64]) {
+// Ulimits returns the limits of open files and of the size of a core file.
+func Ulimits(s types.ServiceConfig) (files, core policy.Fact[int64]) {
 	files = policy.Unseen[int64]("ulimits.nofile is not set: the engine's own default counts")
 	core = policy.Unseen[int64]("ulimits.core is not set: the engine's own default counts")
 	if u := s.Ulimits["nofile"]; u != nil {
-		files = declared(int64(SoftLimit(u)))
+		files = seen(int64(SoftLimit(u)))
 	}
 	if u := s.Ulimits["core"]; u != nil {
-		core = declared(int64(max(u.Single, u.Hard)))
+		core = seen(int64(max(u.Single, u.Hard)))
 	}
 	return files, core
 }
@@ -85,3 +88,5 @@ func SoftLimit(u *types.UlimitsConfig) int {
 	}
 	return u.Soft
 }
+
+func seen(n int64) policy.Fact[int64] { return policy.Seen(n, finding.Declared) }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/deploy/datadir"
 	"github.com/hsectl/hsectl/internal/stack"
 )
 
@@ -23,7 +24,7 @@ func TestDataOfAnotherVersion(t *testing.T) {
 		s := stack.Stack{Name: "shop", Services: []stack.Service{{Name: "db", Image: "example/db:1", Writable: []stack.Writable{{Path: "/var/lib/postgresql/data", Volume: "pg"}}}}, Volumes: []stack.Volume{{Name: "pg"}}}
 		_, err := deploy.NewPlan(deploy.Desired{Stack: s}, deploy.Observed{Images: map[string]string{"example/db:1": "sha256:1"}, Databases: map[string]string{"example/db:1": c.brings},
 			Volumes: map[string]deploy.Volume{"shop_pg": {Filled: true, Version: c.data}}})
-		var refused *deploy.DataVersionError
+		var refused *datadir.VersionError
 		if errors.As(err, &refused) != c.refused {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -44,7 +45,7 @@ func TestSnapshotWithoutLog(t *testing.T) {
 	} {
 		s := stack.Stack{Name: "shop", Services: []stack.Service{{Name: "queue", Image: "redis:8", Command: c.command, Writable: []stack.Writable{{Path: "/data", Volume: "queue"}}}}, Volumes: []stack.Volume{{Name: "queue"}}}
 		_, err := deploy.NewPlan(deploy.Desired{Stack: s}, deploy.Observed{Images: map[string]string{"redis:8": "sha256:1"}, Volumes: map[string]deploy.Volume{"shop_queue": {Filled: true, Snapshot: c.snapshot}}})
-		var refused *deploy.SnapshotError
+		var refused *datadir.SnapshotError
 		if errors.As(err, &refused) != c.refused {
 			t.Errorf("%s: %v", name, err)
 		}
