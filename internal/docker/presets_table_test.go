@@ -230,13 +230,13 @@ func watchers() []presetAtWork {
 				`"startsAt":"2026-01-01T00:00:00Z","endsAt":"2099-01-01T00:00:00Z","createdBy":"tests","comment":"kept"}`),
 			read: page("kept", "9093", "/api/v2/silences"),
 		},
-		both(presetAtWork{preset: "node-exporter", more: often}, page("node_memory_MemTotal_bytes", "9100", "/metrics")),
+		both(presetAtWork{preset: "node-exporter", noHandler: true, more: often}, page("node_memory_MemTotal_bytes", "9100", "/metrics")),
 		both(presetAtWork{preset: "blackbox-exporter", more: often}, page("probe_success 1", "9115", "/probe?module=http_2xx&target=http://127.0.0.1:9115/")),
 		both(presetAtWork{preset: "redis-exporter", more: often + `    environment: {REDIS_ADDR: "redis://store:6379"}
     depends_on: [store]
   store: {preset: redis, health: {interval: 5s}}
 `}, page("redis_up 1", "9121", "/metrics")),
-		both(presetAtWork{preset: "postgres-exporter", more: often + `    environment: {DATA_SOURCE_URI: "store:5432/postgres?sslmode=disable", DATA_SOURCE_USER: postgres}
+		both(presetAtWork{preset: "postgres-exporter", noHandler: true, more: often + `    environment: {DATA_SOURCE_URI: "store:5432/postgres?sslmode=disable", DATA_SOURCE_USER: postgres}
     secrets: [{name: owner, env: DATA_SOURCE_PASS_FILE}]
     depends_on: [store]
   store:

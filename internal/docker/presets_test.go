@@ -33,6 +33,7 @@ type presetAtWork struct {
 	more                string            // what the user adds: keys of the service, other services, keys of the profile
 	files               map[string]string // an image of the user's own, on top of the preset's
 	write, read         step
+	noHandler           bool // the program has none for its stop signal, and nothing to lose: the drill says so
 	keepsFileCapability bool // on Docker 29 its process gains one, and a probe, which has none, may not look at it: see docs/engines.md
 }
 
@@ -104,7 +105,7 @@ func (c presetAtWork) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range drills.JudgeShutdown(service, stopped) {
-		if !f.Proven() {
+		if ends := f.Control == "HSE-LIF-012" || f.Control == "HSE-LIF-016"; f.Proven() == (c.noHandler && ends) {
 			t.Errorf("%s %s: %s\n%s", f.Control, f.Status, f.Detail, strings.Join(stopped.Logs, "\n"))
 		}
 	}
