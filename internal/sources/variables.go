@@ -180,7 +180,7 @@ func (a attaching) fromFiles(service stack.Service) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		read := map[string]string{}
+		var read map[string]string
 		if file.raw {
 			read = rawVariables(data, lookup)
 		} else if read, err = composefile.VariablesWith(path, data, lookup); err != nil {
