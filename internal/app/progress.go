@@ -24,7 +24,8 @@ type Progress struct {
 	json    *json.Encoder
 	started time.Time
 	last    map[string]string
-	group   bool // lines are folded by GitHub Actions
+	healthy map[string]bool // services with a container that has passed its test, which may be the image's own
+	group   bool            // lines are folded by GitHub Actions
 	within  bool
 	Known   redact.Redactor        // of the values at hand
 	output  func() redact.Redactor // of these and of those that the engine keeps, for what containers print
@@ -34,7 +35,7 @@ type Progress struct {
 
 // NewProgress chooses how to tell.
 func NewProgress(s Streams, format string) *Progress {
-	p := &Progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, logs: map[string]*logStream{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
+	p := &Progress{lines: s.Err, live: newLive(s.Err), started: time.Now(), last: map[string]string{}, healthy: map[string]bool{}, logs: map[string]*logStream{}, group: os.Getenv("GITHUB_ACTIONS") == "true",
 		output: func() redact.Redactor { return redact.Redactor{} }}
 	if format == "json" {
 		p.json = json.NewEncoder(s.Out)
@@ -86,6 +87,9 @@ func (p *Progress) Event(e deploy.Event) {
 		return
 	}
 	p.endLog(e.Subject)
+	if e.Done && strings.HasPrefix(e.Text, "healthy") {
+		p.healthy[e.Subject] = true
+	}
 	e.Text = p.Known.Text(e.Text)
 	p.tell(e)
 }
@@ -185,15 +189,17 @@ func (p *Progress) Unchanged(stack string, release int) {
 // Done tells the end that everybody wants.
 func (p *Progress) Done(in stack.Stack, release int) {
 	running, tested := 0, 0
+	p.mu.Lock()
 	for _, s := range in.Services {
 		switch {
 		case stack.Once(in, s):
 			continue
-		case s.Health != nil: // without a test it can only run
+		case s.Health != nil, p.healthy[s.Name]: // without a test it can only run
 			tested++
 		}
 		running++
 	}
+	p.mu.Unlock()
 	text := display.Count(running, "service")
 	if tested == running {
 		text += " healthy"

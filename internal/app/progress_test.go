@@ -3,10 +3,13 @@ package app
 import (
 	"bytes"
 	"errors"
+	"io"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hsectl/hsectl/internal/deploy"
+	"github.com/hsectl/hsectl/internal/stack"
 )
 
 // elapsed is the time at the beginning of a line.
@@ -48,6 +51,23 @@ func TestGitHubActions(t *testing.T) {
 	} {
 		if got := tell(c.end); got != begun+c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, begun+c.want)
+		}
+	}
+}
+
+// Healthy is said of what has passed a test, the profile's or the image's own, and of nothing else.
+func TestTheEndSaysWhatIsHealthy(t *testing.T) {
+	s := stack.Stack{Name: "shop", Services: []stack.Service{{Name: "web", Health: &stack.Health{}}, {Name: "db"}}}
+	for told, want := range map[string]string{
+		"healthy": "shop is up: 2 services healthy after", "healthy, 1 of 1": "shop is up: 2 services healthy after",
+		"running": "shop is up: 2 services running, 1 of them healthy, after", "completed": "shop is up: 2 services running, 1 of them healthy, after",
+	} {
+		var out bytes.Buffer
+		p := NewProgress(Streams{Out: io.Discard, Err: &out}, "text")
+		p.Event(deploy.Event{Subject: "db", Text: told, Done: true})
+		p.Done(s, 1)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: got %q, want %q", told, out.String(), want)
 		}
 	}
 }
