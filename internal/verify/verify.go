@@ -187,7 +187,7 @@ func judge(s stack.Stack, service stack.Service, c Container, users map[string][
 			out[i].Remedy = "the profile is right and the container is not: hsectl deploy"
 		}
 	}
-	return service.Waive(out)
+	return service.Accept(out)
 }
 
 // usersOf returns the uids that the processes of each service were seen with.

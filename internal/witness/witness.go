@@ -159,16 +159,8 @@ func (d Declared) Service(s stack.Service) []finding.Finding {
 		if key := d.passed(s, f.Control); key != "" {
 			out[i].Where = "passthrough." + key
 		}
-		if f.Status == finding.Unknown { // an exception accepts that the control fails, and so that it may
-			out[i].Status = finding.Fail
-			if waived := s.Waive(out[i : i+1])[0]; waived.Status == finding.Waived {
-				out[i] = waived
-				continue
-			}
-			out[i].Status = finding.Unknown
-		}
 	}
-	return s.Waive(out)
+	return s.Accept(out)
 }
 
 // passed returns the key that the service passes through and that decides a control, or nothing.

@@ -132,11 +132,14 @@ exceptions:
 	if _, ok := waived["b HSE-FS-001"]; !ok || len(waived) != 2 {
 		t.Errorf("waived: %v", waived)
 	}
-	// Drift is waived as well; what passes or is unknown is not touched.
-	for status, want := range map[finding.Status]finding.Status{finding.Drift: finding.Waived, finding.Pass: finding.Pass, finding.Unknown: finding.Unknown} {
-		got := service(t, s, "a").Waive([]finding.Finding{{Control: "HSE-USR-001", Status: status}})
-		if got[0].Status != want {
-			t.Errorf("%s became %s", status, got[0].Status)
+	// Drift is waived as well; what passes or is unknown is not touched. Where a failure is accepted for what may fail, unknown is waived.
+	for status, want := range map[finding.Status][2]finding.Status{finding.Drift: {finding.Waived, finding.Waived}, finding.Pass: {finding.Pass, finding.Pass}, finding.Unknown: {finding.Unknown, finding.Waived}} {
+		f := []finding.Finding{{Control: "HSE-USR-001", Status: status}}
+		if waived, accepted := service(t, s, "a").Waive(f), service(t, s, "a").Accept(f); waived[0].Status != want[0] || accepted[0].Status != want[1] {
+			t.Errorf("%s became %s, and %s", status, waived[0].Status, accepted[0].Status)
+		}
+		if other := service(t, s, "a").Accept([]finding.Finding{{Control: "HSE-USR-002", Status: status}}); status == finding.Unknown && other[0].Status != status {
+			t.Errorf("without an exception %s became %s", status, other[0].Status)
 		}
 	}
 }

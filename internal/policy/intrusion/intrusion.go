@@ -58,7 +58,7 @@ func Controls() []policy.Control {
 		row(policy.Control{ID: "HSE-FS-012", Title: "No file in a writable place gives rights", Severity: finding.Medium, Key: "writable",
 			Rationale:  "A setuid program, a program with capabilities or a device file in a volume gives rights to everybody who can run or open it, in this container, in another one and on the machine. No service needs one there.",
 			References: []string{"CIS 4.8", "OWASP Docker rule 4"},
-			Remedy:     "find out who put it there, and remove it; a tmpfs is mounted so that it does not count",
+			Remedy:     "find out who put it there, and remove it; a tmpfs is mounted so that it does not count; for a volume with more files than can be looked at, add an exception with the reason",
 		}, "the files in writable places", "no setuid, setgid or device file, and none with capabilities", func(f policy.Facts) policy.Fact[[]string] { return f.Special }),
 		devices(policy.Control{ID: "HSE-KRN-011", Title: "Only the devices of every container can be used", Severity: finding.High,
 			Rationale:  "Rules for devices of a running container can be changed behind the engine, and device files can be made: what counts is what the kernel allows. Control groups of version 2 do not tell their rules; there the device files in the container count.",
