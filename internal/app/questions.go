@@ -7,7 +7,7 @@ import (
 )
 
 // Unanswered refuses a profile with open questions, and names each with its place: without the answers the stack may not start, or be
-// weaker than it must be. Accepted are they with --accept-questions.
+// weaker than it must be. With --accept-questions they are accepted.
 func (l Loaded) Unanswered(s Streams, accepted bool) error {
 	asked := map[string]bool{}
 	for i, e := range l.Profile.Exceptions {
@@ -25,7 +25,7 @@ func (l Loaded) Unanswered(s Streams, accepted bool) error {
 	case len(asked) == 0:
 		return nil
 	case accepted:
-		s.Say("%s open: what they are about stays as it is", open)
+		s.Say("%s open, accepted: these settings stay as they were", open)
 		return nil
 	}
 	return &UsageError{fmt.Errorf("%s of %s open; nothing was changed", open, l.Path),
