@@ -99,7 +99,7 @@ func monitoringProfile(t *testing.T) string {
 		"\nservices:\n", "\nvolumes: {uploads: {shared: true}, reports: {shared: true}, app-logs: {shared: true}, app-tmp: {shared: true}}\nservices:\n"+
 			"  sessions: {preset: redis, limits: {memory: 64M}, health: {interval: 5s, retries: 20}, networks: [backend]}\n",
 		"image: hse-digital:latest", "image: hsectl-test-monitoring:latest", "memory: 512M, pids: 100", "memory: 192M, pids: 100",
-		"memory: 256M}", "memory: 32M}", "arguments: [--include", "arguments: [--maxmemory, 190mb, --save, '', --include",
+		"memory: 256M}", "memory: 32M}", "arguments: [--maxmemory-policy", "arguments: [--maxmemory, 190mb, --save, '', --maxmemory-policy",
 		"interval: 15s", "interval: 5s\n      timeout: 5s\n      retries: 20", "shell: REDISCLI_AUTH", "interval: 5s\n      retries: 20\n      shell: REDISCLI_AUTH",
 		"  postgres:\n", "  postgres:\n    health: {interval: 5s, retries: 20}\n", "secrets:\n  jwt_secret", "secrets:\n  generated: {generate: true}\n  jwt_secret").Replace(text)
 	text += "monitoring:\n  interval: 2s\n  verify: 1h\n  off: [grafana, loki, alloy, otel-collector, tempo]\n" +
