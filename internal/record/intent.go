@@ -43,8 +43,8 @@ type Service struct {
 	Delivered    []Delivered    `json:"delivered,omitempty"`
 	Taken        []string       `json:"taken,omitempty"`
 	Capabilities []Capability   `json:"capabilities,omitempty"`
-	Default      bool           `json:"defaultCapabilities,omitempty"`
-	Gains        bool           `json:"newPrivileges,omitempty"`
+	Default      bool           `json:"default,omitempty"`
+	Gains        bool           `json:"gains,omitempty"`
 	Limits       Resources      `json:"limits"`
 	Reservations Resources      `json:"reservations"`
 	ShmSize      Size           `json:"shmSize"`
