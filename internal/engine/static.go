@@ -31,13 +31,16 @@ func (e *Connection) LoadStatic(ctx context.Context, img image.Static) error {
 	reader, writer := io.Pipe()
 	go func() { writer.CloseWithError(img.Write(writer)) }()
 	defer reader.Close()
-	if err := e.LoadImages(ctx, reader); err != nil {
-		return fmt.Errorf("loading image %s: %w", img.Reference, err)
+	loaded := e.LoadImages(ctx, reader)
+	// The name follows from the content. Where another process loads the same at this moment, an engine may refuse the second one.
+	_, err = e.API.ImageInspect(ctx, img.Reference)
+	switch {
+	case err == nil:
+		return nil
+	case loaded != nil:
+		return fmt.Errorf("loading image %s: %w", img.Reference, loaded)
 	}
-	if _, err := e.API.ImageInspect(ctx, img.Reference); err != nil {
-		return fmt.Errorf("loading image %s: the engine did not keep it: %w", img.Reference, err)
-	}
-	return nil
+	return fmt.Errorf("loading image %s: the engine did not keep it: %w", img.Reference, err)
 }
 
 // LoadImages sends images in the form that engines load.
